@@ -1,0 +1,58 @@
+"""What one run left behind: a record for a success and for a failure alike."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dalib.bench.spec import RunSpec
+
+
+class Candidate(BaseModel):
+    """The model at one evaluation point.
+
+    step: optimiser steps taken
+    metrics: `target_accuracy`, `target_macro_precision|recall|f1`, `source_accuracy` (held-out), … in [0, 1]
+    scores: validator name -> score, higher is better; computed without target labels except `oracle`
+    """
+
+    step: int
+    metrics: dict[str, float]
+    scores: dict[str, float]
+
+
+class Failure(BaseModel):
+    """type and message of the exception; step and term when a loss diverged; the traceback as text."""
+
+    type: str
+    message: str
+    step: int | None = None
+    term: str | None = None
+    traceback: str = ""
+
+
+class Record(BaseModel):
+    """One JSON file of the store.
+
+    candidates: in order of step; the last one is the end of training
+    per_class: class name -> {`target_recall`, `target_precision`, `target_f1`, `n`} at the end
+    curve: `step` and one list per loss term, window means
+    seconds: `data`, `fit`, `evaluate`, `total`; wall clock
+    provenance: versions, device, host, peak memory, time; nothing here changes a number
+    predictions: file name beside the record: float16 logits of every candidate, target and held-out source
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str
+    spec: RunSpec
+    status: Literal["ok", "failed"]
+    candidates: list[Candidate] = Field(default_factory=list)
+    per_class: dict[str, dict[str, float]] = Field(default_factory=dict)
+    curve: dict[str, list[float]] = Field(default_factory=dict)
+    seconds: dict[str, float] = Field(default_factory=dict)
+    counts: dict[str, int] = Field(default_factory=dict)
+    error: Failure | None = None
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    predictions: str | None = None

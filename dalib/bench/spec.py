@@ -1,0 +1,85 @@
+"""What one run is: a frozen description whose hash is its name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dalib.train.config import TrainConfig
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BackboneSpec(Frozen):
+    """name: registry name; weights: `imagenet`, `pretrained`, `none` or a path; frozen: train on its features only.
+
+    `hash` (sha256 of the state dict) is filled in by the planner; with it the path itself is not part of the key.
+    """
+
+    name: str = "identity"
+    weights: str = "none"
+    frozen: bool = False
+    hash: str = ""
+
+
+class DataSpec(Frozen):
+    """dataset: registry name or `features:PATH`; the root is not part of the key, the content's fingerprint is.
+
+    normalise: steps for feature data, in order: `row_sum`, `l2`, `zscore` (per domain, ddof 1)
+    partial: the copy lacks images or domains that the declaration names; tables say so
+    """
+
+    dataset: str
+    normalise: tuple[Literal["row_sum", "l2", "zscore"], ...] = ()
+    partial: bool = False
+    fingerprint: str = ""
+
+
+class ProtocolSpec(Frozen):
+    """Which labels a run may use.
+
+    name: `uda` (labelled source, unlabelled whole target, tested on the same target images: transductive, the habit of
+        Office-31), `semi_supervised` (uda + `shots` labelled target images per class, tested on the rest),
+        `supervised` (a part `fraction` of the target labelled, tested on the rest: an upper bound)
+    validation: part of the labelled images kept out of training for selection, stratified; 0 = none
+    """
+
+    name: Literal["uda", "semi_supervised", "supervised"] = "uda"
+    validation: float = Field(0.1, ge=0, lt=1)
+    shots: int = Field(3, ge=1)
+    fraction: float = Field(0.5, gt=0, lt=1)
+
+
+class RunSpec(Frozen):
+    """One run. `source` and `target` are domain names; `hparams` hold every hyper-parameter, defaults included."""
+
+    data: DataSpec
+    source: str
+    target: str
+    protocol: ProtocolSpec = ProtocolSpec()
+    algorithm: str
+    algorithm_version: int = 1
+    hparams: dict[str, Any] = Field(default_factory=dict)
+    backbone: BackboneSpec = BackboneSpec()
+    train: TrainConfig = TrainConfig()
+    seed: int = 0
+
+    @property
+    def task(self) -> str:
+        return f"{self.source}->{self.target}"
+
+    @property
+    def key(self) -> str:
+        """sha256 (64 hex digits) of the canonical JSON of everything that may change a number."""
+        content = self.model_dump(mode="json")
+        if content["data"]["fingerprint"]:
+            content["data"]["dataset"] = content["data"]["dataset"].partition(":")[0]
+        if content["backbone"]["hash"]:
+            del content["backbone"]["weights"]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()

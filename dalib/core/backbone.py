@@ -1,0 +1,73 @@
+"""What a pretrained network brings: the module, its width, its blocks and how its input is prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How uint8 images become the network's input.
+
+    Args
+        resize: side in pixels that images are warped to when they are decoded (aspect ignored)
+        crop: side in pixels of the crop that enters the network, <= resize
+        mean, std: per channel, of values in [0, 1]
+        rotate180: turn the image by 180 degrees after all augmentation
+    """
+
+    resize: int
+    crop: int
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    rotate180: bool = False
+
+    def at(self, crop: int) -> Preprocess:
+        """The same preparation at another crop; resize keeps its ratio to crop."""
+        return Preprocess(round(crop * self.resize / self.crop), crop, self.mean, self.std, self.rotate180)
+
+
+@dataclass
+class Backbone:
+    """A feature extractor.
+
+    Args
+        name: registry name, `resnet50`
+        module: maps prepared input (B, 3, H, W), or (B, d) for `identity`, to features (B, dim)
+        dim: feature width
+        groups: blocks from input to output, for freezing and discriminative rates
+        preprocess: None for feature input
+        weights: where the weights came from: `imagenet`, `none`, `pretrained` or the file's name
+        weights_hash: sha256 of the state dict, `none` without weights
+        frozen: embed every image once and train on the features only
+        batch_norm_folded: running statistics carry no information (batch norms were folded into biases)
+    """
+
+    name: str
+    module: nn.Module
+    dim: int
+    groups: Sequence[nn.Module] = field(default_factory=list)
+    preprocess: Preprocess | None = None
+    weights: str = "none"
+    weights_hash: str = "none"
+    frozen: bool = False
+    batch_norm_folded: bool = False
+
+
+class Identity(nn.Module):
+    """Features pass as they are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def identity(dim: int) -> Backbone:
+    """The backbone of feature data sets and of frozen backbones' embeddings, width `dim`."""
+    return Backbone("identity", Identity(), dim)
+
+
+BackboneBuilder = Callable[[str, str], Backbone]
+"""`build(name, weights) -> Backbone`, the one function of a file in `backbones/`."""

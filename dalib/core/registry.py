@@ -1,0 +1,162 @@
+"""Discovery by file: `algorithms/deep_coral.py` is the algorithm `deep_coral`, and nothing else needs an edit."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from dalib.core.errors import DalibError, unknown
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names -> plug-ins of one kind; listing never imports a plug-in.
+
+    Args
+        kind: singular noun for messages (`algorithm`)
+        package: folder whose modules are the plug-ins (`dalib.algorithms`); entry points of that group join them
+        find: takes the plug-in's module, returns {name: plug-in} given the module's file name
+    """
+
+    def __init__(self, kind: str, package: str, find: Callable[[Any, str], dict[str, T]]) -> None:
+        self.kind = kind
+        self.package = package
+        self._find = find
+        self._extra: dict[str, T] = {}
+        self._folder = Path(__file__).parent.parent / package.rpartition(".")[2]
+
+    def files(self) -> dict[str, Path]:
+        """Built-in plug-in name -> its file, without importing it (a file may declare several in `NAMES`)."""
+        found = {}
+        for path in sorted(self._folder.glob("*.py")):
+            if not path.name.startswith("_"):
+                for name in declared_names(path) or (path.stem,):
+                    found[name] = path
+        return found
+
+    def _entry_points(self) -> dict[str, Any]:
+        return {e.name: e for e in entry_points(group=self.package)}
+
+    def names(self) -> list[str]:
+        return sorted({*self.files(), *self._entry_points(), *self._extra})
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names()
+
+    def get(self, name: str) -> T:
+        """The plug-in `name`; DalibError with near names if there is none."""
+        if name in self._extra:
+            return self._extra[name]
+        files = self.files()
+        if name in files:
+            module = importlib.import_module(f"{self.package}.{files[name].stem}")
+            return self._find(module, files[name].stem)[name]
+        points = self._entry_points()
+        if name in points:
+            return points[name].load()
+        raise unknown(self.kind, name, self.names(), f"dalib list {self.kind.replace('ity', 'itie')}s")
+
+    def summary(self, name: str) -> str:
+        """First line of the plug-in's module docstring, read without importing built-in files."""
+        files = self.files()
+        if name in files and name not in self._extra:
+            doc = ast.get_docstring(ast.parse(files[name].read_text(encoding="utf-8"))) or ""
+        else:
+            doc = sys.modules[getattr(self.get(name), "__module__", __name__)].__doc__ or ""
+        return doc.strip().splitlines()[0] if doc.strip() else ""
+
+    def add(self, name: str, plugin: T) -> None:
+        """Register by hand (tests, notebooks)."""
+        self._extra[name] = plugin
+
+    def load_module(self, module: Any, stem: str) -> list[str]:
+        """Register every plug-in of this kind found in a module; returns their names."""
+        found = self._find(module, stem)
+        self._extra.update(found)
+        return list(found)
+
+
+def declared_names(path: Path) -> tuple[str, ...]:
+    """The literal tuple `NAMES` of a plug-in file that offers several, read without importing it."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "NAMES" for t in node.targets):
+            return tuple(ast.literal_eval(node.value))
+    return ()
+
+
+def subclass_finder(base: str) -> Callable[[Any, str], dict[str, Any]]:
+    """Finds the classes that a module itself defines below `module:Class`; a lone one has the file's name."""
+
+    def find(module: Any, stem: str) -> dict[str, Any]:
+        package, _, cls = base.partition(":")
+        parent = getattr(importlib.import_module(package), cls)
+        own = [
+            v
+            for v in vars(module).values()
+            if isinstance(v, type) and issubclass(v, parent) and v.__module__ == module.__name__
+        ]
+        return {stem if len(own) == 1 else snake_case(c.__name__): c for c in own}
+
+    return find
+
+
+def attribute_finder(attribute: str) -> Callable[[Any, str], dict[str, Any]]:
+    """Finds a module-level object; it serves every name in the module's `NAMES`, or the file's own name."""
+
+    def find(module: Any, stem: str) -> dict[str, Any]:
+        if not hasattr(module, attribute):
+            return {}
+        return {name: getattr(module, attribute) for name in getattr(module, "NAMES", (stem,))}
+
+    return find
+
+
+def snake_case(name: str) -> str:
+    """`DeepCORAL` -> `deep_coral`."""
+    out = ""
+    for i, c in enumerate(name):
+        boundary = (
+            c.isupper() and i > 0 and (not name[i - 1].isupper() or (i + 1 < len(name) and name[i + 1].islower()))
+        )
+        out += ("_" if boundary else "") + c.lower()
+    return out
+
+
+ALGORITHMS: Registry[Any] = Registry("algorithm", "dalib.algorithms", subclass_finder("dalib.core.algorithm:Algorithm"))
+VALIDATORS: Registry[Any] = Registry("validator", "dalib.validators", subclass_finder("dalib.core.validator:Validator"))
+DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
+BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
+REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, VALIDATORS, DATASETS, BACKBONES)}
+
+
+def load_plugin(path: str | Path) -> dict[str, list[str]]:
+    """Import a Python file and register every plug-in it defines: {`algorithms`: [names], …}.
+
+    Raises
+        DalibError: the file is missing, does not import, or defines no plug-in
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DalibError(f"no plug-in file {path}; give the path of a .py file (dalib new algorithm NAME writes one)")
+    spec = importlib.util.spec_from_file_location(f"dalib_plugin_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise DalibError(f"plug-in {path} is not a Python file; give a path that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise DalibError(f"plug-in {path} does not import: {type(error).__name__}: {error}") from error
+    found = {kind: names for kind, r in REGISTRIES.items() if (names := r.load_module(module, path.stem))}
+    if not found:
+        raise DalibError(
+            f"plug-in {path} defines no Algorithm, Validator, DATASET or backbone build(); nothing to load"
+        )
+    return found

@@ -1,0 +1,154 @@
+"""The nouns of domain adaptation. Symbols: x input, z features, y label; B batch, n rows, d width, K classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dalib.core.errors import DalibError, unknown
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A batch of one domain: x (B, *S) float, index (B,) int64 = row numbers in the domain."""
+
+    x: Tensor
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class LabelledRows(Rows):
+    """Rows with labels y (B,) int64 in [0, K)."""
+
+    y: Tensor
+
+
+@dataclass(frozen=True)
+class Source(LabelledRows):
+    """A labelled batch after the network: z (B, d), logits (B, K)."""
+
+    z: Tensor
+    logits: Tensor
+
+    @classmethod
+    def of(cls, z: Tensor, logits: Tensor, y: Tensor) -> Source:
+        """From a loop of your own: features (B, d), logits (B, K) and labels (B,)."""
+        return cls(x=z.detach(), index=torch.arange(len(z), device=z.device), y=y, z=z, logits=logits)
+
+
+@dataclass(frozen=True)
+class Target(Rows):
+    """An unlabelled batch after the network: z (B, d), logits (B, K). It has no y: labels cannot be read by mistake."""
+
+    z: Tensor
+    logits: Tensor
+
+    @classmethod
+    def of(cls, z: Tensor, logits: Tensor) -> Target:
+        """From a loop of your own: features (B, d) and logits (B, K)."""
+        return cls(x=z.detach(), index=torch.arange(len(z), device=z.device), z=z, logits=logits)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """One whole domain after fitting: z (n, d) float32, logits (n, K) float32, y (n,) int64 or None; on the CPU."""
+
+    z: Tensor
+    logits: Tensor
+    y: Tensor | None
+
+    @property
+    def p(self) -> Tensor:
+        """Class probabilities (n, K)."""
+        return self.logits.softmax(1)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One data set of one domain.
+
+    Args
+        name: `amazon`
+        x: images (n, 3, R, R) uint8 or features (n, d) float32; may be a memory map
+        y: labels (n,) int64, or None
+        classes: class names; the position is the label, the same for every domain of a data set
+        fingerprint: sha256 of the content
+        files: one name per row (path inside the root), or empty
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray | None
+    classes: tuple[str, ...]
+    fingerprint: str
+    files: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def is_images(self) -> bool:
+        return self.x.ndim == 4
+
+    @property
+    def labels(self) -> np.ndarray:
+        """y, for code that needs it to be there."""
+        if self.y is None:
+            raise DalibError(f"domain '{self.name}' has no labels here; the protocol grants none")
+        return self.y
+
+    def unlabelled(self) -> Domain:
+        return replace(self, y=None)
+
+    def take(self, index: np.ndarray, note: str) -> Domain:
+        """The rows of `index`, in that order; `note` enters the fingerprint (`split(seed=0)`)."""
+        return replace(
+            self,
+            x=np.asarray(self.x[index]),
+            y=None if self.y is None else self.y[index],
+            files=tuple(self.files[i] for i in index) if self.files else (),
+            fingerprint=f"{self.fingerprint}:{note}",
+        )
+
+    def with_x(self, x: np.ndarray, note: str) -> Domain:
+        """The same rows in another representation (their embedding)."""
+        return replace(self, x=x, fingerprint=f"{self.fingerprint}:{note}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one run may see.
+
+    Args
+        name: `amazon->webcam`
+        labelled: rows whose labels the protocol grants
+        target: unlabelled rows of the target
+        validation: labelled rows kept out of training, from the labelled domain; empty when validation = 0
+        test: labelled rows of the target that metrics are computed on
+        protocol: `uda`, `semi_supervised` or `supervised`
+    """
+
+    name: str
+    labelled: Domain
+    target: Domain
+    validation: Domain
+    test: Domain
+    protocol: str = "uda"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.labelled.classes
+
+
+def pick_domain(domains: dict[str, Any], name: str, dataset: str) -> Any:
+    """domains[name], or the error that suggests a near name."""
+    if name not in domains:
+        raise unknown("domain", name, domains, f"data set {dataset}")
+    return domains[name]

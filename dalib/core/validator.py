@@ -1,0 +1,23 @@
+"""The contract of model-selection scores."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from dalib.core.types import Outputs
+
+
+class Validator:
+    """Scores one candidate model. Higher is better, always.
+
+    Class variables
+        uses_target_labels: True only for the oracle; tables mark it
+        paper: BibTeX key in docs/references.bib, or an empty string
+    """
+
+    uses_target_labels: ClassVar[bool] = False
+    paper: ClassVar[str] = ""
+
+    def score(self, source: Outputs, target: Outputs) -> float:
+        """source: held-out labelled rows; target: unlabelled rows (y None except for the oracle). nan = not applicable."""
+        raise NotImplementedError

@@ -1,0 +1,59 @@
+"""Everything about training that may change a number, in one frozen, validated object."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainConfig(BaseModel):
+    """The recipe of one run. Defaults: Transfer-Learning-Library's, at fewer steps.
+
+    Args
+        steps: optimiser steps
+        batch_size: rows per step from each of the two domains
+        optimiser: `sgd` (Nesterov when momentum > 0) or `adamw`
+        lr: learning rate of new layers
+        backbone_rate: factor on lr for the pretrained backbone; 0 freezes it
+        momentum, weight_decay: of the optimiser
+        schedule: `inverse` lr / (1 + 10 p)^.75 with p = progress (Ganin et al. 2016), `cosine`, `constant`
+        warmup: part of the steps over which lr rises linearly from 0, in [0, 1)
+        clip: largest gradient norm; 0 = no clipping
+        bottleneck: width of the layer between backbone and head; 0 = none
+        forward: `joint` one pass over both domains (batch norm sees the mixture), `separate` a pass for each
+        batch_norm: backbone's batch norms: `train`, `eval` (running statistics kept), or `reestimate` (statistics
+            measured once on the labelled images, then `train`)
+        precision: `fp32` or `bf16` (autocast; losses stay in fp32)
+        channels_last: memory format of image input
+        compile: torch.compile the network
+        crop: side in pixels of the network's input; 0 = the backbone's own
+        augment: `none`, `flip` (crop at random by a few pixels + flip) or `standard` (RandomResizedCrop + flip)
+        scale_min: smallest part of the area that `standard` keeps, in (0, 1]
+        sampler: `shuffle`, or `class_balanced` source batches
+        evaluations: points along training at which candidates are evaluated; the last is the end
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(1000, ge=0)
+    batch_size: int = Field(32, ge=2)
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.01, gt=0)
+    backbone_rate: float = Field(0.1, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-3, ge=0)
+    schedule: Literal["inverse", "cosine", "constant"] = "inverse"
+    warmup: float = Field(0.0, ge=0, lt=1)
+    clip: float = Field(0.0, ge=0)
+    bottleneck: int = Field(256, ge=0)
+    forward: Literal["joint", "separate"] = "joint"
+    batch_norm: Literal["train", "eval", "reestimate"] = "train"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = False
+    compile: bool = False
+    crop: int = Field(0, ge=0)
+    augment: Literal["none", "flip", "standard"] = "standard"
+    scale_min: float = Field(0.08, gt=0, le=1)
+    sampler: Literal["shuffle", "class_balanced"] = "shuffle"
+    evaluations: int = Field(5, ge=1)
