@@ -1,0 +1,184 @@
+"""One run, from its description to its record. It never raises: a failed run is a record too."""
+
+from __future__ import annotations
+
+import platform
+import time
+import traceback
+import warnings
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dalib.bench.context import RunContext
+from dalib.bench.record import Candidate, Failure, Record
+from dalib.bench.spec import BackboneSpec, DataSpec, RunSpec
+from dalib.core.errors import Diverged
+
+
+def run_one(spec: RunSpec, context: RunContext) -> tuple[Record, dict[str, np.ndarray]]:
+    """Train and evaluate; returns the record and float16 logits: `step_<n>_target`, `step_<n>_source`, labels as int16.
+
+    Only KeyboardInterrupt and SystemExit pass through.
+    """
+    started = time.monotonic()
+    record = Record(key=spec.key, spec=spec, status="ok", provenance=_provenance())
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            _fill(record, arrays, context)
+        record.provenance["warnings"] = sorted({str(w.message)[:300] for w in caught})[:10]
+    except Exception as error:
+        record.status = "failed"
+        record.error = Failure(
+            type=type(error).__name__,
+            message=str(error),
+            step=error.step if isinstance(error, Diverged) else None,
+            term=error.term if isinstance(error, Diverged) else None,
+            traceback=traceback.format_exc(),
+        )
+    record.seconds["total"] = round(time.monotonic() - started, 3)
+    return record, arrays
+
+
+def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) -> None:
+    import torch
+
+    from dalib.bench.metrics import class_metrics, domain_metrics, scores
+    from dalib.core.registry import ALGORITHMS, load_plugin
+    from dalib.core.types import Outputs
+    from dalib.data.protocols import make_task
+    from dalib.train.device import peak_memory
+    from dalib.train.fitted import Fitted
+    from dalib.train.trainer import Trainer
+
+    spec, clock = record.spec, _Clock(record.seconds)
+    torch.set_num_threads(context.threads)
+    for plugin in context.plugins:
+        load_plugin(plugin)
+    data = _open(spec.data, context.root)
+    backbone = _backbone(spec.backbone, _width(data, spec.source))
+    preprocess = backbone.preprocess
+    if preprocess and spec.train.crop:
+        preprocess = preprocess.at(spec.train.crop)
+    task = make_task(
+        data, spec.source, spec.target, seed=spec.seed, resize=preprocess.resize if preprocess else None,
+        **spec.protocol.model_dump(exclude={"name"}), protocol=spec.protocol.name,
+    )  # fmt: skip
+    clock.lap("data")
+    last: dict[str, Outputs] = {}
+
+    def evaluate(fitted: Fitted, step: int) -> dict[str, Any]:
+        begun = time.monotonic()
+        target, held_out = fitted.outputs(task.test), fitted.outputs(task.validation)
+        last["target"] = target
+        metrics = domain_metrics(target, "target") | domain_metrics(held_out, "source")
+        clock.add("evaluate", time.monotonic() - begun)
+        return {
+            "metrics": {k: round(v, 6) for k, v in metrics.items()},
+            "scores": scores(held_out, target),
+            "logits": {"target": target.logits.half(), "source": held_out.logits.half()},
+        }
+
+    trainer = Trainer(
+        spec.train,
+        seed=spec.seed,
+        device=context.device,
+        checkpoint=Path(context.checkpoint) if context.checkpoint else None,
+        checkpoint_key=spec.key,
+        evaluate=evaluate,
+    )
+    algorithm = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, dict(spec.hparams))
+    record.provenance["device"] = _device_name(trainer.device)
+    fitted = trainer.fit(algorithm, task, backbone)
+    clock.lap("fit")
+    record.seconds["fit"] = round(record.seconds["fit"] - record.seconds.get("evaluate", 0.0), 3)
+    for found in fitted.candidates:
+        for name, logits in found["logits"].items():
+            arrays[f"step_{found['step']}_{name}"] = logits.numpy()
+        record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
+    record.curve = fitted.curve
+    record.per_class = class_metrics(last["target"], task.classes)
+    train = fitted.outputs(task.labelled)
+    record.candidates[-1].metrics["train_accuracy"] = round(domain_metrics(train, "train")["train_accuracy"], 6)
+    record.counts = {
+        "labelled": len(task.labelled), "target": len(task.target), "validation": len(task.validation),
+        "test": len(task.test), "trainable": _trained_numbers(algorithm),
+    }  # fmt: skip
+    arrays["target_y"] = task.test.labels.astype(np.int16)
+    arrays["source_y"] = task.validation.labels.astype(np.int16)
+    record.provenance["peak_memory_bytes"] = peak_memory(trainer.device)
+
+
+def _trained_numbers(algorithm: Any) -> int:
+    """How many numbers training decided: parameters that moved, or the solved classifier's."""
+    from dalib.core.algorithm import FeatureAlgorithm
+
+    if isinstance(algorithm, FeatureAlgorithm):
+        return sum(b.numel() for name, b in algorithm.named_buffers() if name.startswith("classifier_"))
+    return sum(p.numel() for p in algorithm.parameters() if p.requires_grad)
+
+
+class _Clock:
+    """Seconds per phase, in the record's own dictionary."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self.seconds = seconds
+        self.last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.add(name, now - self.last)
+        self.last = now
+
+    def add(self, name: str, value: float) -> None:
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + value, 3)
+
+
+@lru_cache(maxsize=4)
+def _open(data: DataSpec, root: str | None) -> Any:
+    """Data sets stay open between the runs of one process."""
+    from dalib.data.catalog import load_data
+
+    return load_data(data.dataset, root, partial=data.partial, normalise=data.normalise)
+
+
+def _width(data: Any, domain: str) -> int:
+    return int(data.domain(domain).x.shape[1]) if data.kind == "features" else 0
+
+
+_FROZEN: dict[tuple[BackboneSpec, int], Any] = {}
+
+
+def _backbone(spec: BackboneSpec, dim: int) -> Any:
+    """A fresh backbone; a frozen one never changes, so it is shared between the runs of one process."""
+    from dalib.backbones import load_backbone
+
+    if not spec.frozen:
+        return load_backbone(spec.name, spec.weights, dim=dim)
+    if (spec, dim) not in _FROZEN:
+        _FROZEN.clear()
+        _FROZEN[spec, dim] = load_backbone(spec.name, spec.weights, frozen=True, dim=dim)
+    return _FROZEN[spec, dim]
+
+
+def _device_name(device: Any) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _provenance() -> dict[str, Any]:
+    from importlib.metadata import version
+
+    packages = ("dalib", "torch", "torchvision", "numpy", "scikit-learn", "pot")
+    return {
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "versions": {p: version(p) for p in packages},
+    }

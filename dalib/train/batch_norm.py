@@ -1,0 +1,50 @@
+"""Batch norms of a pretrained backbone: give folded or foreign ones statistics of the data at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+@torch.no_grad()
+def reestimate(module: nn.Module, batches: Iterable[Tensor]) -> int:
+    """Measure every batch norm's input on `batches` and store it as running statistics, leaving the function unchanged.
+
+    With old statistics (m, v), weight w, bias b and measured (m', v'): w' = w sqrt((v' + eps) / (v + eps)),
+    b' = b + w (m' - m) / sqrt(v + eps). In evaluation mode the network computes what it computed before; in training
+    mode its batch norms now normalise, which folded ones (m = 0, v = 1 - eps) otherwise do wrongly.
+    Returns the number of batch norms.
+    """
+    norms = [m for m in module.modules() if isinstance(m, BATCH_NORMS) and m.track_running_stats]
+    sums: dict[nn.Module, list[Tensor]] = {}
+
+    def measure(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        x = inputs[0].double().transpose(0, 1).flatten(1)
+        n = torch.tensor(float(x.shape[1]), device=x.device)
+        seen = sums.setdefault(norm, [torch.zeros_like(n), torch.zeros_like(x[:, 0]), torch.zeros_like(x[:, 0])])
+        for total, value in zip(seen, (n, x.sum(1), x.square().sum(1)), strict=True):
+            total += value
+
+    was_training = module.training
+    module.eval()
+    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
+    for x in batches:
+        module(x)
+    for hook in hooks:
+        hook.remove()
+    module.train(was_training)
+    for norm in norms:
+        n, first, second = sums[norm]
+        mean = (first / n).to(norm.running_mean.dtype)
+        var = (second / n - (first / n).square()).clamp_min(0).to(norm.running_var.dtype)
+        old = (norm.running_var + norm.eps).sqrt()
+        if norm.affine:
+            norm.bias.add_(norm.weight * (mean - norm.running_mean) / old)
+            norm.weight.mul_((var + norm.eps).sqrt() / old)
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(var)
+    return len(norms)

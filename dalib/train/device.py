@@ -1,0 +1,60 @@
+"""Everything that touches devices: choice, precision, memory format, peak memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from dalib.core.errors import DalibError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` = CUDA where there is one, else the CPU; anything else as torch spells it (`cuda:1`, `mps`).
+
+    Raises
+        DalibError: the name is no device, or the device is not there
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise DalibError(f"no device '{name}'; use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise DalibError(f"device '{name}' is not available here ({torch.cuda.device_count()} GPUs); use auto or cpu")
+    return device
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """bf16 arithmetic inside the network for `precision='bf16'`; losses are computed outside it, in fp32."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def arrange(x: Tensor, channels_last: bool) -> Tensor:
+    """Image batches (B, C, H, W) in the memory format asked for; feature batches as they are."""
+    return x.contiguous(memory_format=torch.channels_last) if channels_last and x.ndim == 4 else x
+
+
+def rng_state(device: torch.device) -> dict[str, Tensor]:
+    """State of the global generators that dropout draws from."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def set_rng_state(state: dict[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+
+
+def peak_memory(device: torch.device) -> dict[str, int]:
+    """Peak bytes so far: `host` (this process) and `device` (CUDA allocator; 0 elsewhere)."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    on_device = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
+    return {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "device": on_device}

@@ -1,0 +1,90 @@
+"""A fitted model: prepares input, predicts, and remembers what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dalib.core.algorithm import Algorithm
+from dalib.core.backbone import Backbone
+from dalib.core.errors import DalibError
+from dalib.core.types import Domain, Outputs
+from dalib.data.batches import DomainStore
+from dalib.data.embed import embed_domain
+from dalib.train.config import TrainConfig
+from dalib.train.device import arrange, autocast
+
+EVAL_BATCH = 256
+
+
+@dataclass
+class Fitted:
+    """What `Trainer.fit` returns.
+
+    Args
+        algorithm: with its trained network attached
+        backbone: prepares images; when frozen, images are embedded by it and the network sees features
+        classes: class names by label
+        config: the recipe it was trained with
+        device: where it lives
+        candidates: what `evaluate` returned, with `step`
+        curve: `step` and the loss terms
+    """
+
+    algorithm: Algorithm
+    backbone: Backbone
+    classes: tuple[str, ...]
+    config: TrainConfig
+    device: torch.device
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+    curve: dict[str, list[float]] = field(default_factory=dict)
+
+    def represent(self, domain: Domain) -> Domain:
+        """The domain as the network takes it: embedded once when the backbone is frozen."""
+        return embed_domain(self.backbone, domain, self.device) if self.backbone.frozen and domain.is_images else domain
+
+    def store(self, domain: Domain) -> DomainStore:
+        """The domain on the device; DalibError if its rows do not fit the backbone's input."""
+        preprocess = self.backbone.preprocess if domain.is_images else None
+        if domain.is_images and preprocess is None:
+            raise DalibError(f"domain '{domain.name}' holds images; backbone '{self.backbone.name}' takes features")
+        if preprocess and domain.x.shape[-1] != preprocess.resize:
+            raise DalibError(
+                f"domain '{domain.name}' is decoded at {domain.x.shape[-1]} px; this run needs resize={preprocess.resize}"
+            )
+        if not domain.is_images and domain.x.shape[1] != self.backbone.dim:
+            raise DalibError(
+                f"domain '{domain.name}' has width {domain.x.shape[1]}; the backbone has {self.backbone.dim}"
+            )
+        return DomainStore(domain, preprocess, self.device)
+
+    def batches(self, store: DomainStore) -> Iterator[Tensor]:
+        """Every row once, in order, without augmentation."""
+        size = EVAL_BATCH if store.domain.is_images else 4096
+        for start in range(0, len(store), size):
+            index = torch.arange(start, min(start + size, len(store)))
+            yield arrange(store.batch(index), self.config.channels_last)
+
+    @torch.no_grad()
+    def map_rows(self, domain: Domain, function: Callable[[Tensor], Any]) -> Any:
+        """`function` over all rows in evaluation mode; tensors (or tuples of them) concatenated, on the device."""
+        self.algorithm.eval()
+        parts = []
+        for x in self.batches(self.store(self.represent(domain))):
+            with autocast(self.device, self.config.precision):
+                parts.append(function(x))
+        if isinstance(parts[0], tuple):
+            return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+        return torch.cat(parts)
+
+    def outputs(self, domain: Domain) -> Outputs:
+        """Features and logits of a whole domain, float32, on the CPU."""
+        y = None if domain.y is None else torch.as_tensor(domain.y)
+        if not len(domain):
+            return Outputs(torch.zeros(0, self.algorithm.network.dim), torch.zeros(0, len(self.classes)), y)
+        z, logits = self.map_rows(domain, self.algorithm.predict)
+        return Outputs(z.float().cpu(), logits.float().cpu(), y)

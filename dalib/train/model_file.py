@@ -1,0 +1,114 @@
+"""Trained models as one safetensors file: weights without code, and the facts needed to use them as metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from dalib.backbones import load_backbone
+from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.backbone import Backbone, Preprocess, identity
+from dalib.core.errors import DalibError
+from dalib.core.network import Network
+from dalib.core.registry import ALGORITHMS
+from dalib.train.config import TrainConfig
+from dalib.train.device import pick_device
+from dalib.train.fitted import Fitted
+
+FORMAT = 1
+
+
+def save_model(fitted: Fitted, path: str | Path, algorithm: str, extra: dict[str, Any] | None = None) -> Path:
+    """Write everything prediction needs.
+
+    Args
+        algorithm: registry name of fitted.algorithm
+        extra: facts to keep beside the weights (data set, task, accuracies, `normalise`)
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        path = path.with_name(path.name + ".safetensors")
+    backbone = fitted.backbone
+    facts = {
+        "format": FORMAT,
+        "algorithm": algorithm,
+        "hparams": fitted.algorithm.hparams,
+        "classes": fitted.classes,
+        "config": fitted.config.model_dump(),
+        "backbone": {
+            "name": backbone.name,
+            "dim": backbone.dim,
+            "frozen": backbone.frozen,
+            "weights": backbone.weights,
+        },
+        "preprocess": asdict(backbone.preprocess) if backbone.preprocess else None,
+        "extra": extra or {},
+    }
+    state = {f"algorithm.{k}": v for k, v in fitted.algorithm.state_dict().items()}
+    if backbone.frozen:
+        state |= {f"backbone.{k}": v for k, v in backbone.module.state_dict().items()}
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".tmp")
+    save_file(tensors, aside, metadata={"dalib": json.dumps(facts)})
+    aside.replace(path)
+    return path
+
+
+def load_model(path: str | Path, device: str = "auto") -> Fitted:
+    """The model that `save_model` or `dalib train --out` wrote; runs no code from the file.
+
+    Raises
+        DalibError: no such file, not a dalib model, or an algorithm that is not registered here
+    """
+    facts, state = _read(Path(path))
+    where = pick_device(device)
+    config = TrainConfig(**facts["config"])
+    backbone = _backbone(facts)
+    algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
+    solved = isinstance(algorithm, FeatureAlgorithm)
+    inner = identity(backbone.dim) if backbone.frozen else backbone
+    algorithm.attach(Network(inner, len(facts["classes"]), 0 if solved else config.bottleneck))
+    algorithm.load_state_dict({k.removeprefix("algorithm."): v for k, v in state.items() if k.startswith("algorithm.")})
+    if backbone.frozen:
+        backbone.module.load_state_dict(
+            {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
+        )
+        backbone.weights_hash = f"file:{Path(path).name}"
+    algorithm.to(where).eval()
+    return Fitted(algorithm, backbone, tuple(facts["classes"]), config, where)
+
+
+def read_facts(path: str | Path) -> dict[str, Any]:
+    """What a model file says about itself: algorithm, hparams, classes, config, backbone, preprocess, extra."""
+    return _read(Path(path))[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    if not path.is_file():
+        raise DalibError(f"no model file {path}; dalib train … --out MODEL writes one")
+    try:
+        with safe_open(path, framework="pt") as handle:
+            facts = json.loads((handle.metadata() or {}).get("dalib", "null"))
+            state = {k: handle.get_tensor(k) for k in handle.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise DalibError(
+            f"{path} is not a safetensors file ({error}); give a file written by dalib train --out"
+        ) from None
+    if not facts or facts.get("format") != FORMAT:
+        raise DalibError(f"{path} holds weights but is no dalib model; give a file written by dalib train --out")
+    return facts, state
+
+
+def _backbone(facts: dict[str, Any]) -> Backbone:
+    made = facts["backbone"]
+    backbone = load_backbone(made["name"], "none", dim=made["dim"], frozen=made["frozen"])
+    backbone.preprocess = Preprocess(**facts["preprocess"]) if facts["preprocess"] else None
+    backbone.weights = made["weights"]
+    return backbone

@@ -1,0 +1,76 @@
+"""Loss curves and early detection of divergence, at one host synchronisation per window."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dalib.core.errors import Diverged
+
+
+class LossMonitor:
+    """Collects named terms on the device and looks at them once per `window` steps.
+
+    Args
+        window: steps between looks; a diverged run stops at most that many steps late, and the first bad step is named
+        points: largest length of the stored curve; finer points are averaged
+    """
+
+    def __init__(self, window: int = 20, points: int = 100) -> None:
+        self.window = window
+        self.points = points
+        self.curve: dict[str, list[float]] = {"step": []}
+        self._held: list[tuple[int, dict[str, Tensor]]] = []
+
+    def add(self, step: int, terms: dict[str, Tensor]) -> None:
+        if self._held and self._held[-1][0] == step:
+            self._held[-1][1].update({k: v.detach() for k, v in terms.items()})
+        else:
+            if len(self._held) >= self.window:
+                self.flush()
+            self._held.append((step, {k: v.detach() for k, v in terms.items()}))
+
+    def flush(self) -> None:
+        """Move the held window into the curve.
+
+        Raises
+            Diverged: a term is nan or infinite; names the first step and term
+        """
+        if not self._held:
+            return
+        names = list(dict.fromkeys(name for _, terms in self._held for name in terms))
+        device = next(iter(self._held[-1][1].values())).device
+        nothing = torch.zeros((), device=device)
+        rows = torch.stack(
+            [torch.stack([t.get(n, nothing).to(device).float() for n in names]) for _, t in self._held]
+        ).tolist()
+        for (step, _), row in zip(self._held, rows, strict=True):
+            for name, value in zip(names, row, strict=True):
+                if not math.isfinite(value):
+                    raise Diverged(step, name, value)
+        self.curve["step"].append(float(self._held[-1][0] + 1))
+        for j, name in enumerate(names):
+            series = self.curve.setdefault(name, [math.nan] * (len(self.curve["step"]) - 1))
+            series.append(sum(row[j] for row in rows) / len(rows))
+        self._held.clear()
+
+    def thinned(self) -> dict[str, list[float]]:
+        """The curve with at most `points` entries (means of neighbours), six significant digits."""
+        n = len(self.curve["step"])
+        width = max(1, math.ceil(n / self.points))
+        out = {}
+        for name, series in self.curve.items():
+            chunks = [series[i : i + width] for i in range(0, n, width)]
+            out[name] = [float(f"{c[-1] if name == 'step' else sum(c) / len(c):.6g}") for c in chunks]
+        return out
+
+    def state_dict(self) -> dict[str, Any]:
+        held = [(step, {k: v.cpu() for k, v in terms.items()}) for step, terms in self._held]
+        return {"curve": {k: list(v) for k, v in self.curve.items()}, "held": held}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.curve = {k: list(v) for k, v in state["curve"].items()}
+        self._held = [(step, dict(terms)) for step, terms in state["held"]]

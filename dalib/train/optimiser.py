@@ -1,0 +1,54 @@
+"""Parameter groups from an algorithm's rates, the optimiser, and the learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from dalib.core.algorithm import Algorithm
+from dalib.train.config import TrainConfig
+
+
+def rate_factor(config: TrainConfig, progress: float) -> float:
+    """Learning rate at `progress` in [0, 1], as a factor on config.lr.
+
+    `inverse`: (1 + 10 p)^-0.75, Ganin et al. 2016 (JMLR 17, section 5.2.2); `cosine`: (1 + cos(pi p)) / 2.
+    """
+    if config.warmup and progress < config.warmup:
+        return progress / config.warmup
+    if config.schedule == "inverse":
+        return (1 + 10 * progress) ** -0.75
+    return 0.5 * (1 + math.cos(math.pi * progress)) if config.schedule == "cosine" else 1.0
+
+
+def freeze_and_group(algorithm: Algorithm, config: TrainConfig) -> tuple[list[dict[str, object]], list[nn.Module]]:
+    """Parameter groups by rate factor, and the modules that are frozen (factor 0), whose parameters stop requiring grad."""
+    factors: dict[nn.Parameter, float] = {}
+    frozen: dict[nn.Module, bool] = {}
+    for module, factor in algorithm.rates(config.backbone_rate):
+        frozen.update(dict.fromkeys(module.modules(), factor == 0))
+        factors.update(dict.fromkeys(module.parameters(), factor))
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter, factor in factors.items():
+        parameter.requires_grad_(factor > 0)
+        if factor > 0:
+            groups.setdefault(factor, []).append(parameter)
+    listed: list[dict[str, object]] = [{"params": p, "lr": config.lr * f, "factor": f} for f, p in groups.items()]
+    return listed, [m for m, off in frozen.items() if off]
+
+
+def make_optimiser(groups: list[dict[str, object]], config: TrainConfig) -> torch.optim.Optimizer:
+    if config.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+    nesterov = config.momentum > 0
+    return torch.optim.SGD(
+        groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, nesterov=nesterov
+    )
+
+
+def set_rate(optimiser: torch.optim.Optimizer, config: TrainConfig, progress: float) -> None:
+    factor = config.lr * rate_factor(config, progress)
+    for group in optimiser.param_groups:
+        group["lr"] = factor * group["factor"]
