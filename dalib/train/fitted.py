@@ -54,7 +54,8 @@ class Fitted:
             raise DalibError(f"domain '{domain.name}' holds images; backbone '{self.backbone.name}' takes features")
         if preprocess and domain.x.shape[-1] != preprocess.resize:
             raise DalibError(
-                f"domain '{domain.name}' is decoded at {domain.x.shape[-1]} px; this run needs resize={preprocess.resize}"
+                f"domain '{domain.name}' is decoded at {domain.x.shape[-1]} px; "
+                f"pass resize={preprocess.resize} to make_task"
             )
         if not domain.is_images and domain.x.shape[1] != self.backbone.dim:
             raise DalibError(

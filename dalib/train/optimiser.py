@@ -24,7 +24,7 @@ def rate_factor(config: TrainConfig, progress: float) -> float:
 
 
 def freeze_and_group(algorithm: Algorithm, config: TrainConfig) -> tuple[list[dict[str, object]], list[nn.Module]]:
-    """Parameter groups by rate factor, and the modules that are frozen (factor 0), whose parameters stop requiring grad."""
+    """Parameter groups by rate factor, and the frozen modules (factor 0), whose parameters stop requiring gradients."""
     factors: dict[nn.Parameter, float] = {}
     frozen: dict[nn.Module, bool] = {}
     for module, factor in algorithm.rates(config.backbone_rate):

@@ -38,7 +38,7 @@ class Trainer:
         device: `auto`, `cpu`, `cuda`, `cuda:N`
         checkpoint: file for the resumable state, or None; `checkpoint_seconds` apart
         checkpoint_key: a checkpoint of another key is ignored
-        evaluate: called with (fitted, step) at `config.evaluations` points; what it returns is kept in `fitted.candidates`
+        evaluate: called with (fitted, step) at `config.evaluations` points; its results are kept in `fitted.candidates`
         report: called with (step, steps) now and then
 
     Example
