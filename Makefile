@@ -1,0 +1,47 @@
+# Two commands do everything on a machine with Python >= 3.10 and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint docs tables clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+demo: $(VENV)/.ready  ## set up, run the demonstration suite on the embedded data set, print and write its table
+	$(BIN)/dalib run benchmarks/demo.toml --jobs $(JOBS)
+
+test: $(VENV)/.ready  ## set up and run the tests (those marked slow are left out)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.ready  ## the slow tests too
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+lint: $(VENV)/.ready  ## style, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.ready-docs  ## build docs/_build/html; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+tables: $(VENV)/.ready  ## write results/tables again from the committed records
+	@for f in results/records/*.jsonl; do $(BIN)/dalib table $$(basename $$f .jsonl) --records $$f --write results/tables || exit 1; done
+
+clean:  ## remove the environment and what was built, not the results
+	rm -rf $(VENV) docs/_build build dist *.egg-info
+
+$(VENV)/.ready: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "dalib needs Python 3.10 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "installing dalib and its dependencies into $(VENV) (PyTorch is large; some minutes)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(VENV)/.ready-docs: $(VENV)/.ready
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[docs]'
+	@touch $@
