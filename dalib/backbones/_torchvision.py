@@ -1,0 +1,48 @@
+"""What torchvision's families share: build the model, cut the classifier off, load the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from dalib.backbones._weights import download_state, find_file, hash_state, load_state, read_state
+from dalib.core.backbone import Backbone, Preprocess
+
+
+def create_model(name: str) -> Any:
+    """torchvision's model with random weights and its 1000-class head."""
+    from torchvision import models
+
+    return models.get_model(name, weights=None)
+
+
+def finish(name: str, weights: str, model: nn.Module, *, dim: int, groups: Sequence[nn.Module], head: str) -> Backbone:
+    """Load weights into a model whose classifier is already removed.
+
+    Args
+        weights: `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), `none` or a path
+        head: prefix of the removed classifier's keys
+    """
+    backbone = Backbone(name, model, dim, groups, Preprocess(256, 224))
+    if weights == "none":
+        return backbone
+    if weights == "imagenet":
+        from torchvision import models
+
+        state = download_state(models.get_model_weights(name)["IMAGENET1K_V1"].url, name)
+        backbone.weights = weights
+    else:
+        path: Path = find_file(weights)
+        state = read_state(path)
+        backbone.weights = path.name
+    load_state(model, state, (head,), name, backbone.weights)
+    backbone.weights_hash = hash_state(model)
+    return backbone
+
+
+def split_sequence(blocks: nn.Sequential, starts: Sequence[int]) -> list[nn.Module]:
+    """Consecutive pieces of a Sequential that begin at `starts`; they share its layers."""
+    return [blocks[a:b] for a, b in zip(starts, [*starts[1:], len(blocks)], strict=True)]

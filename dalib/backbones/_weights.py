@@ -1,0 +1,116 @@
+"""Weights from a file or a download into a module, with errors that say what does not fit."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dalib.core.errors import DalibError, unknown
+
+SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+def hash_state(module: nn.Module) -> str:
+    """sha256 (64 hex digits) of a module's parameters and buffers: names in sorted order, types, shapes, bytes."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def find_file(
+    weights: str, named: tuple[str, ...] = ("imagenet", "none"), suffixes: tuple[str, ...] = SUFFIXES
+) -> Path:
+    """The existing weights file that `weights` names; DalibError for a missing one or a wrong suffix."""
+    path = Path(weights).expanduser()
+    if not path.suffix and not path.exists():
+        raise unknown("weights", weights, named, f"or give the path of a {' or '.join(suffixes)} file")
+    if path.suffix not in suffixes:
+        raise DalibError(f"weights file '{weights}' does not end in {', '.join(suffixes)}; save the state dict as one")
+    if not path.is_file():
+        raise DalibError(f"no weights file '{weights}'; check the path")
+    return path
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """A state dict from .safetensors, or from .pth/.pt without running code.
+
+    Takes a raw state dict or one under `state_dict` or `model`, and removes DataParallel's `module.` prefix.
+    """
+    content: Any
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise DalibError(
+            f"weights file '{path}' holds more than tensors and is not opened, since that could run code; "
+            "save module.state_dict() instead"
+        ) from None
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise DalibError(f"weights file '{path}' cannot be read ({reason}); copy or download it again") from None
+    for key in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise DalibError(f"weights file '{path}' is not a state dict (name -> tensor); save module.state_dict()")
+    return {str(name).removeprefix("module."): value for name, value in content.items()}
+
+
+def load_state(module: nn.Module, state: Mapping[str, Tensor], drop: tuple[str, ...], name: str, origin: str) -> None:
+    """Copy a state dict into a module, exactly.
+
+    Args
+        drop: prefixes of the classifier's keys, which the backbone does not have
+        name, origin: of the backbone and of the weights, for the message
+
+    Raises
+        DalibError: missing, unexpected or misshapen entries (BatchNorm's batch counter may be missing)
+    """
+    given = {key: value for key, value in state.items() if not key.startswith(drop)}
+    own = module.state_dict()
+    problems = {
+        "missing": [k for k in own if k not in given and not k.endswith("num_batches_tracked")],
+        "unexpected": [k for k in given if k not in own],
+        "of another shape": [k for k in own if k in given and given[k].shape != own[k].shape],
+    }
+    found = [f"{what} {_first(keys)}" for what, keys in problems.items() if keys]
+    if found:
+        raise DalibError(f"weights '{origin}' do not fit {name}: {'; '.join(found)}; give a state dict of {name}")
+    module.load_state_dict(given, strict=False)
+
+
+def _first(keys: list[str], count: int = 3) -> str:
+    more = f" and {len(keys) - count} more" if len(keys) > count else ""
+    return ", ".join(keys[:count]) + more
+
+
+def download_state(url: str, name: str) -> dict[str, Tensor]:
+    """The state dict behind a URL, kept in torch.hub's cache and checked against the hash in the file's name."""
+    try:
+        return torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+        )
+    except Exception as error:
+        raise download_failed(name, url, error) from None
+
+
+def download_failed(name: str, url: str, error: Exception) -> DalibError:
+    """The error for weights that could not be fetched: which file, and how to pass it."""
+    reason = str(error).partition("\n")[0]
+    return DalibError(
+        f"cannot download the ImageNet weights of {name} ({reason}); fetch {url} where there is a network and give "
+        f"its path: weights = 'PATH/{url.rpartition('/')[2]}'"
+    )

@@ -1,0 +1,115 @@
+"""Crops, flips and resizes of a whole batch: parameters are drawn on the CPU, pixels move on any device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dalib.core.errors import unknown
+
+MODES = ("none", "flip", "standard")
+RATIO = (3 / 4, 4 / 3)
+TRIES = 10
+
+
+@dataclass(frozen=True)
+class Views:
+    """What is cut out of each image: box (B, 4) int64 top, left, height, width; flip (B,) bool, left to right."""
+
+    box: Tensor
+    flip: Tensor
+
+
+def draw_views(
+    mode: str, count: int, side: int, crop: int, scale_min: float, generator: torch.Generator | None
+) -> Views:
+    """Augmentation parameters for `count` images of side x side pixels, all from `generator` (CPU).
+
+    `none`: the centre crop. `flip`: a crop of crop x crop pixels anywhere, flipped with probability .5.
+    `standard`: torchvision's RandomResizedCrop (area in (scale_min, 1), ratio log-uniform in (3/4, 4/3), the whole
+    image after ten boxes that do not fit) and flip.
+    """
+    if mode == "none":
+        margin = round((side - crop) / 2.0)
+        return Views(
+            torch.tensor([[margin, margin, crop, crop]]).repeat(count, 1), torch.zeros(count, dtype=torch.bool)
+        )
+    if mode not in MODES:
+        raise unknown("augmentation", mode, MODES)
+    size = torch.full((count, 2), crop)
+    if mode == "standard":
+        u = torch.rand(2, TRIES, count, generator=generator, dtype=torch.float64)
+        area = side * side * (scale_min + (1 - scale_min) * u[0])
+        ratio = torch.exp(math.log(RATIO[0]) + (math.log(RATIO[1]) - math.log(RATIO[0])) * u[1])
+        boxes = torch.stack([torch.sqrt(area / ratio), torch.sqrt(area * ratio)], 2).round().long()
+        fits = ((boxes > 0) & (boxes <= side)).all(2)
+        first = fits.int().argmax(0)
+        size = torch.where(fits.any(0)[:, None], boxes[first, torch.arange(count)], side)
+    u = torch.rand(count, 3, generator=generator, dtype=torch.float64)
+    start = (u[:, :2] * (side - size + 1)).long()
+    return Views(torch.cat([start, size], 1), u[:, 2] < 0.5)
+
+
+def cut_views(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
+    """Images x (n, 3, R, R) uint8, rows index (B,) -> (B, 3, crop, crop) with values 0..255.
+
+    A box of crop x crop pixels is copied exactly. Any other is resized, bilinear with antialiasing, and rounded: on the
+    CPU by torchvision's own kernel into uint8; elsewhere by matrix products into float32, at most one level apart.
+    """
+    if x.device.type == "cpu":
+        return _cut_each(x, index, views, crop, rotate180)
+    return _cut_all(x, index, views, crop, rotate180)
+
+
+def _cut_each(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
+    """Image by image: on a CPU each stays in the cache, which beats one operation over the batch."""
+    out = torch.empty(len(index), x.shape[1], crop, crop, dtype=x.dtype)
+    parameters = zip(index.tolist(), views.box.tolist(), views.flip.tolist(), strict=True)
+    for k, (i, (top, left, height, width), flip) in enumerate(parameters):
+        view = x[i, :, top : top + height, left : left + width]
+        if (height, width) != (crop, crop):
+            view = F.interpolate(view[None], (crop, crop), mode="bilinear", antialias=True)[0]
+        dims = [d for d, turn in ((1, rotate180), (2, flip != rotate180)) if turn]
+        out[k] = view.flip(dims) if dims else view
+    return out
+
+
+def _cut_all(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
+    """The whole batch in two matrix products, each rounded like the passes of the CPU kernel; float32."""
+    top, left, height, width = views.box.unbind(1)
+    rows = resize_matrix(top, height, torch.full_like(views.flip, rotate180), x.shape[2], crop).to(x.device)
+    columns = resize_matrix(left, width, views.flip ^ rotate180, x.shape[3], crop).to(x.device)
+    with torch.autocast(x.device.type, enabled=False):
+        picked = x[index.to(x.device)].float()
+        wide = torch.matmul(picked, columns[:, None].transpose(2, 3)).round_()
+        return torch.matmul(rows[:, None], wide).round_()
+
+
+def resize_matrix(start: Tensor, size: Tensor, reverse: Tensor, side: int, crop: int) -> Tensor:
+    """Weights (B, crop, side) that resize `size` pixels from `start` to `crop`, the last first where `reverse`.
+
+    PyTorch's antialiased bilinear filter: a triangle of half width max(1, size / crop), cut at the box, sum 1.
+    """
+    scale = (size.double() / crop)[:, None, None]
+    out = torch.arange(crop, dtype=torch.float64).expand(len(size), crop)
+    out = torch.where(reverse[:, None], crop - 1 - out, out)
+    centre = scale * (out[:, :, None] + 0.5)
+    pixel = torch.arange(side)[None, None, :] - start[:, None, None]
+    weight = (1 - ((pixel + 0.5 - centre) / scale.clamp(min=1)).abs()).clamp(min=0)
+    weight = weight * ((pixel >= 0) & (pixel < size[:, None, None]))
+    return (weight / weight.sum(2, keepdim=True)).float()
+
+
+def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """(pixels / 255 - mean) / std per channel, float32, the same operations as torchvision's."""
+    m, s = (torch.tensor(v, device=pixels.device).view(-1, 1, 1) for v in (mean, std))
+    out = torch.empty(pixels.shape, device=pixels.device)
+    for part, source in (
+        zip(out.split(4), pixels.split(4), strict=True) if out.device.type == "cpu" else [(out, pixels)]
+    ):
+        part.copy_(source).div_(255).sub_(m).div_(s)
+    return out

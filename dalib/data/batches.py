@@ -1,0 +1,163 @@
+"""A domain on the device, and the endless shuffled row numbers that training draws from it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dalib.core.backbone import Preprocess
+from dalib.core.errors import DalibError
+from dalib.core.types import Domain
+from dalib.data.augment import cut_views, draw_views, normalise
+
+
+class DomainStore:
+    """All rows of a domain where the network is: no loader processes, no copies per epoch.
+
+    On the CPU a memory map stays one, and a batch reads its own rows only; any other device gets the domain once.
+
+    Args
+        domain: images uint8 (n, 3, R, R), R = preprocess.resize, or features (n, d)
+        preprocess: None for features
+        device: where batches are made
+
+    Attributes
+        y: labels (n,) int64 on the device, or None
+
+    Raises
+        DalibError: images without a preprocess, features with one, or images of another size than preprocess.resize
+    """
+
+    def __init__(self, domain: Domain, preprocess: Preprocess | None, device: torch.device) -> None:
+        self.preprocess = preprocess
+        self.device = device
+        _check(domain, preprocess)
+        x = domain.x if domain.is_images else np.asarray(domain.x, dtype=np.float32)
+        self.x = _as_tensor(x).to(device)
+        self.y = None if domain.y is None else torch.as_tensor(domain.y, dtype=torch.int64).to(device)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(
+        self, index: Tensor, *, augment: str = "none", scale_min: float = 0.08, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Rows of `index` (B,) as the network's input: float32 (B, 3, crop, crop) normalised, or (B, d).
+
+        Args
+            augment: as in `draw_views`; features ignore it
+            scale_min: smallest part of the area that `standard` keeps, in (0, 1]
+            generator: of the CPU, the only source of chance, so that every device sees the same views
+        """
+        p = self.preprocess
+        if p is None:
+            return self.x[index.to(self.device)]
+        views = draw_views(augment, len(index), self.x.shape[2], p.crop, scale_min, generator)
+        return normalise(cut_views(self.x, index, views, p.crop, p.rotate180), p.mean, p.std)
+
+
+def _check(domain: Domain, preprocess: Preprocess | None) -> None:
+    if domain.is_images and preprocess is None:
+        raise DalibError(
+            f"domain '{domain.name}' holds images, which backbone 'identity' cannot take; choose a network"
+        )
+    if preprocess is None:
+        return
+    if not domain.is_images:
+        raise DalibError(f"domain '{domain.name}' holds features, not images; use backbone = 'identity'")
+    side = domain.x.shape[2:]
+    if side != (preprocess.resize, preprocess.resize) or preprocess.crop > preprocess.resize:
+        raise DalibError(
+            f"domain '{domain.name}' holds {side[0]} x {side[1]} pixels, but the network crops {preprocess.crop} "
+            f"out of {preprocess.resize}; load the images at resize = {preprocess.resize}"
+        )
+
+
+def _as_tensor(x: np.ndarray) -> Tensor:
+    """The array as a tensor without a copy; nothing here writes to it, so a read-only map is fine."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(x)
+
+
+class _Shuffle:
+    """Numbers 0..n-1 in a new random order at every pass, without end."""
+
+    def __init__(self, n: int, generator: torch.Generator) -> None:
+        self.n = n
+        self.generator = generator
+        self.order = torch.empty(0, dtype=torch.int64)
+        self.position = 0
+
+    def take(self, count: int) -> Tensor:
+        parts = []
+        while count:
+            if self.position == len(self.order):
+                self.order, self.position = torch.randperm(self.n, generator=self.generator), 0
+            part = self.order[self.position : self.position + count]
+            self.position += len(part)
+            count -= len(part)
+            parts.append(part)
+        return torch.cat(parts)
+
+
+class IndexStream:
+    """Endless batches of shuffled row numbers; a batch may straddle two passes, so n may be below the batch size.
+
+    Args
+        n: rows of the domain, >= 1
+        batch_size: rows per batch
+        seed: of the stream's own generator
+        labels: (n,) int64; given, every K draws deal each class once, in shuffled order, and rows are shuffled within
+            their class
+    """
+
+    def __init__(self, n: int, batch_size: int, seed: int, labels: Tensor | None = None) -> None:
+        if n < 1:
+            raise DalibError("a domain without images cannot be trained on; check the data root and the protocol")
+        self.n = n
+        self.batch_size = batch_size
+        self.drawn = 0
+        self.generator = torch.Generator().manual_seed(seed)
+        self._members = [torch.arange(n)]
+        if labels is not None:
+            labels = labels.cpu()
+            self._members = [torch.nonzero(labels == c).flatten() for c in labels.unique()]
+        self._classes = _Shuffle(len(self._members), self.generator)
+        self._rows = [_Shuffle(len(members), self.generator) for members in self._members]
+
+    @property
+    def passes(self) -> int:
+        """Completed passes: how often n rows have been drawn."""
+        return self.drawn // self.n
+
+    def next(self) -> Tensor:
+        """Row numbers (batch_size,) int64, on the CPU."""
+        self.drawn += self.batch_size
+        if len(self._members) == 1:
+            return self._members[0][self._rows[0].take(self.batch_size)]
+        classes = self._classes.take(self.batch_size).tolist()
+        return torch.cat([self._members[c][self._rows[c].take(1)] for c in classes])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides the numbers still to come."""
+        shuffles = [self._classes, *self._rows]
+        return {
+            "drawn": self.drawn,
+            "generator": self.generator.get_state(),
+            "orders": [s.order for s in shuffles],
+            "positions": [s.position for s in shuffles],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where a stream of the same n, batch size and labels was saved."""
+        self.drawn = state["drawn"]
+        self.generator.set_state(state["generator"])
+        for shuffle, order, position in zip(
+            [self._classes, *self._rows], state["orders"], state["positions"], strict=True
+        ):
+            shuffle.order, shuffle.position = order, position
