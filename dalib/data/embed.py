@@ -1,0 +1,47 @@
+"""A frozen backbone's features of a domain, computed once and cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+
+from dalib.backbones._weights import hash_state
+from dalib.core.backbone import Backbone
+from dalib.core.types import Domain
+from dalib.data.batches import DomainStore
+from dalib.data.cache import cached_array
+
+
+def embed_images(backbone: Backbone, domain: Domain, device: torch.device, batch_size: int = 64) -> np.ndarray:
+    """Features (n, dim) float32 of every row: evaluation mode, centre crop, no gradient.
+
+    The module moves to the device and stays there; its training flags are restored.
+    """
+    store = DomainStore(domain, backbone.preprocess, device)
+    module = backbone.module.to(device)
+    out = np.empty((len(domain), backbone.dim), np.float32)
+    training = {m: m.training for m in module.modules()}
+    module.eval()
+    try:
+        with torch.inference_mode():
+            for rows in torch.arange(len(domain)).split(batch_size):
+                out[rows.numpy()] = module(store.batch(rows)).float().cpu().numpy()
+    finally:
+        for part, flag in training.items():
+            part.training = flag
+    return out
+
+
+def embed_domain(backbone: Backbone, domain: Domain, device: torch.device) -> Domain:
+    """The domain with features instead of images; a second call with the same images and weights reads the cache.
+
+    The weights count as they are now, so random and fine-tuned ones are told apart. Devices are not: float32 features
+    of a CPU and a GPU differ by rounding only.
+    """
+    weights = hash_state(backbone.module)
+    content = f"{domain.fingerprint}|{backbone.name}|{weights}|{backbone.preprocess}"
+    key = hashlib.sha256(content.encode()).hexdigest()
+    x = cached_array(f"features-{domain.name}-{backbone.name}", key, lambda: embed_images(backbone, domain, device))
+    return domain.with_x(x, f"embedded({key[:16]})")
