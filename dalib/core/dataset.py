@@ -21,7 +21,7 @@ class DatasetInfo:
         licence: terms of use
         paper: BibTeX key
         generator: `module:function(root: Path)` that makes the data, or an empty string
-        class_aliases: folder name -> class name (`backpack` -> `back_pack`)
+        class_aliases: other folder name -> name of the class, domain or data set (`backpack` -> `back_pack`)
     """
 
     name: str

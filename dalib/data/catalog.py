@@ -1,0 +1,166 @@
+"""`load_data`: a data set by name, checked against its declaration, its domains ready to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+
+from dalib.core.dataset import DatasetInfo
+from dalib.core.errors import DalibError
+from dalib.core.registry import DATASETS
+from dalib.core.types import Domain, pick_domain
+from dalib.data.declaration import Match, match_declaration
+from dalib.data.decode import decode_domain
+from dalib.data.features import FeatureSet, load_features
+from dalib.data.folders import ImageTree
+from dalib.data.normalise import normalise_features
+from dalib.data.roots import Progress, find_feature_file, find_root
+
+
+@dataclass
+class LoadedData:
+    """A data set that is there.
+
+    Attributes
+        name: as given to `load_data`
+        classes: K names in label order, the same for every domain
+        domains: those present, in declared order
+        counts: domain -> rows
+        kind: `images` or `features`
+        fingerprint: sha256 of the content of all domains present
+        partial: something that the declaration names is missing, or something unknown was left out
+        note: what, for captions (`amazon 1000 of 2817 images, dslr missing`)
+    """
+
+    name: str
+    info: DatasetInfo
+    root: Path
+    classes: tuple[str, ...]
+    domains: tuple[str, ...]
+    counts: dict[str, int]
+    kind: str
+    fingerprint: str
+    partial: bool
+    note: str
+    _load: Callable[[str, int | None], Domain] = field(repr=False)
+    _loaded: dict[tuple[str, int | None], Domain] = field(default_factory=dict, repr=False)
+
+    def domain(self, name: str, resize: int | None = None) -> Domain:
+        """One domain with its labels; images are warped to `resize` x `resize` pixels and need it.
+
+        Raises
+            DalibError: unknown domain, an unreadable image, images without `resize`
+        """
+        pick_domain(dict.fromkeys(self.domains), name, self.name)
+        if self.kind == "features":
+            resize = None
+        elif resize is None or resize < 1:
+            raise DalibError(f"domain '{name}' of {self.name} holds images; give resize, a side in pixels >= 1")
+        if (name, resize) not in self._loaded:
+            self._loaded[name, resize] = self._load(name, resize)
+        return self._loaded[name, resize]
+
+    def tasks(self) -> list[str]:
+        """All ordered pairs of domains, `amazon->webcam`, in declared order."""
+        return [f"{s}->{t}" for s, t in permutations(self.domains, 2)]
+
+
+def load_data(
+    dataset: str,
+    root: str | Path | None = None,
+    *,
+    partial: bool = False,
+    normalise: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> LoadedData:
+    """Find a data set and check it; images are decoded only when a domain is asked for.
+
+    Args
+        dataset: a registry name, or `features:PATH.npz`
+        root: the data, or a folder that holds it; default `DALIB_DATA`
+        partial: accept a copy that differs from the declaration, and say how in `note`
+        normalise: steps for feature data, in order: `row_sum`, `l2`, `zscore` (per domain)
+        progress: `progress(done, total)` while a generated set is made
+    Raises
+        DalibError: unknown data set or step, nothing found, or not what the declaration says
+    """
+    name, _, path = dataset.partition(":")
+    info = DATASETS.get(name)
+    if path and name != "features":
+        raise DalibError(f"data set '{dataset}': only features takes a path; give --data-root for {name}")
+    if normalise and info.kind != "features":
+        raise DalibError(f"{name} holds images; normalise = {list(normalise)} is for feature data only")
+    normalise_features(np.zeros((1, 1)), normalise)
+    where = find_feature_file(path, root) if name == "features" else find_root(info, root, progress)
+    if info.kind == "features":
+        return _load_feature_data(dataset, info, where, partial, tuple(normalise))
+    return _load_image_data(dataset, info, where, partial)
+
+
+def _accept(info: DatasetInfo, match: Match, where: Path, partial: bool) -> str:
+    note = ", ".join(match.differences)
+    if note and not partial:
+        expected = f"the complete {info.name}" if info.domains else "the same classes in every domain"
+        raise DalibError(
+            f"{where} is not {expected}: {note}; --partial (partial=True) accepts it and marks the results"
+        )
+    return note
+
+
+def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
+    tree = ImageTree(where)
+    match = match_declaration(info, tree.counts(), str(where))
+    note = _accept(info, match, where, partial)
+
+    def load(name: str, resize: int | None) -> Domain:
+        folder, labels = match.domains[name], match.labels[name]
+        files = tree.of_domain(folder)
+        x = decode_domain(tree, folder, resize or 0)
+        known = [i for i, f in enumerate(files) if f.cls in labels]
+        if len(known) < len(files):
+            x, files = x[known], tuple(files[i] for i in known)
+        y = np.array([labels[f.cls] for f in files], np.int64)
+        fingerprint = f"{tree.fingerprint(folder)}:{resize}px"
+        return Domain(name, x, y, match.classes, fingerprint, tuple(f.member for f in files))
+
+    fingerprint = tree.fingerprint(*match.domains.values())
+    present = tuple(match.domains)
+    return LoadedData(
+        dataset, info, where, match.classes, present, match.counts, "images", fingerprint, bool(note), note, load
+    )
+
+
+def _load_feature_data(
+    dataset: str, info: DatasetInfo, where: Path, partial: bool, normalise: tuple[str, ...]
+) -> LoadedData:
+    found: FeatureSet = load_features(where)
+    match = match_declaration(info, found.counts(), str(where), found.classes)
+    note = _accept(info, match, where, partial)
+
+    def load(name: str, resize: int | None) -> Domain:
+        key, labels = match.domains[name], match.labels[name]
+        known = [found.classes[k] in labels for k in found.y[key]]
+        y = np.array([labels[found.classes[k]] for k in found.y[key][known]], np.int64)
+        x = normalise_features(found.x[key][known], normalise)
+        files = tuple(n for n, keep in zip(found.names[key], known, strict=False) if keep)
+        steps = "".join(f":{step}" for step in normalise)
+        return Domain(name, x, y, match.classes, f"{found.fingerprint}:{key}{steps}", files)
+
+    present = tuple(match.domains)
+    return LoadedData(
+        dataset,
+        info,
+        where,
+        match.classes,
+        present,
+        match.counts,
+        "features",
+        found.fingerprint,
+        bool(note),
+        note,
+        load,
+    )

@@ -1,0 +1,100 @@
+"""What a data set declares, held against what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dalib.core.dataset import DatasetInfo
+from dalib.core.errors import DalibError, suggest
+
+
+@dataclass(frozen=True)
+class Match:
+    """Found names translated into declared ones.
+
+    domains: declared domain -> folder, in declared order, missing ones left out
+    classes: class names in label order
+    labels: declared domain -> {class folder -> label}; folders that are no class are left out
+    counts: declared domain -> images of its known classes
+    differences: what is missing or too much, one phrase each; empty for a complete copy
+    """
+
+    domains: dict[str, str]
+    classes: tuple[str, ...]
+    labels: dict[str, dict[str, int]]
+    counts: dict[str, int]
+    differences: tuple[str, ...]
+
+
+def plain(name: str) -> str:
+    """A name without case and separators: `Real World`, `Real_World` and `RealWorld` are one."""
+    return "".join(c for c in name.casefold() if c.isalnum())
+
+
+def translate(
+    folders: Sequence[str], declared: Sequence[str], aliases: Mapping[str, str], where: str
+) -> dict[str, str]:
+    """folder -> declared name, for the folders that are one; a leading `123.` (Caltech-256) is ignored.
+
+    Raises
+        DalibError: two folders are the same declared name
+    """
+    known = {plain(a): name for a, name in aliases.items() if name in declared} | {plain(n): n for n in declared}
+    found: dict[str, str] = {}
+    for folder in folders:
+        number, dot, rest = folder.partition(".")
+        name = folder if folder in declared else known.get(plain(rest if dot and number.isdigit() else folder))
+        if name is None:
+            continue
+        for other, taken in found.items():
+            if taken == name:
+                raise DalibError(f"{where}: folders '{other}' and '{folder}' are both '{name}'; keep one of them")
+        found[folder] = name
+    return found
+
+
+def match_declaration(
+    info: DatasetInfo, found: Mapping[str, Mapping[str, int]], where: str, classes: Sequence[str] = ()
+) -> Match:
+    """Compare found images per domain and class with a declaration.
+
+    Args
+        found: domain folder -> class folder -> images
+        where: the root, for messages
+        classes: the label order where the data itself gives one; else the declared one, else sorted by name
+    Raises
+        DalibError: none of the declared domains is there, or two folders mean the same
+    """
+    domains = info.domains or tuple(found)
+    classes = tuple(info.classes or classes or sorted({c for d in found.values() for c, n in d.items() if n}))
+    folders = {name: f for f, name in translate(list(found), domains, info.class_aliases, where).items()}
+    if not folders:
+        raise DalibError(f"{where} has none of {info.name}'s domains {', '.join(domains)} (found: {', '.join(found)})")
+    label = {name: k for k, name in enumerate(classes)}
+    labels, counts, differences = {}, {}, []
+    for domain in domains:
+        if domain not in folders:
+            differences.append(f"{domain} missing")
+            continue
+        there = found[folders[domain]]
+        names = translate(list(there), classes, info.class_aliases, f"{where}, domain {domain}")
+        labels[domain] = {folder: label[name] for folder, name in names.items()}
+        counts[domain] = sum(there[folder] for folder in names)
+        declared = info.counts.get(domain, counts[domain])
+        if counts[domain] != declared:
+            less = counts[domain] < declared
+            differences.append(f"{domain} {counts[domain]} {'of' if less else 'images instead of'} {declared} images")
+        absent = [c for c in classes if not any(there[f] for f, name in names.items() if name == c)]
+        if absent:
+            differences.append(f"{domain} has no images of {len(absent)} of {len(classes)} classes ({_some(absent)})")
+        strange = [f for f, n in there.items() if n and f not in names]
+        if strange:
+            hint = suggest(strange[0], classes) if len(strange) == 1 else ""
+            differences.append(f"{domain} has {len(strange)} unknown classes ({_some(strange)}{hint})")
+    order = {d: folders[d] for d in domains if d in folders}
+    return Match(order, classes, labels, counts, tuple(differences))
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

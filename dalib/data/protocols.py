@@ -1,0 +1,126 @@
+"""Protocols: which labels a run may use, and which rows it is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dalib.core.errors import DalibError, unknown
+from dalib.core.types import Domain, Task
+from dalib.data.catalog import LoadedData
+
+PROTOCOLS = ("uda", "semi_supervised", "supervised")
+
+
+def make_task(
+    data: LoadedData,
+    source: str,
+    target: str,
+    *,
+    protocol: str = "uda",
+    validation: float = 0.1,
+    shots: int = 3,
+    fraction: float = 0.5,
+    seed: int = 0,
+    resize: int | None = None,
+) -> Task:
+    """Split two domains; stratified by class, decided by `seed` alone.
+
+    `uda`: labelled = source, target = test = all target rows (transductive).
+    `semi_supervised`: labelled = source + `shots` target rows per class; target = test = the other target rows.
+    `supervised`: labelled = `fraction` of the target, target = the same rows without labels, test = the other target
+        rows; the source is not used and there is nothing to adapt to: an upper bound.
+
+    Args
+        validation: part of the labelled rows kept out of training: of the source (of the labelled target rows in
+            `supervised`); at least one row of every class that has three or more, none of smaller classes; 0 = none
+        shots: >= 1
+        fraction: in (0, 1)
+        resize: side in pixels; required for images
+    Raises
+        DalibError: source equals target, unknown domain or protocol, a value out of range, a target class too small
+    """
+    if protocol not in PROTOCOLS:
+        raise unknown("protocol", protocol, PROTOCOLS)
+    if source == target:
+        raise DalibError(f"source and target are both '{source}'; choose two of: {', '.join(data.domains)}")
+    for name, value, fits in (
+        ("validation", validation, 0 <= validation < 1),
+        ("fraction", fraction, 0 < fraction < 1),
+        ("shots", shots, shots >= 1),
+    ):
+        if not fits:
+            raise DalibError(f"{name} = {value} is out of range; {'>= 1' if name == 'shots' else 'between 0 and 1'}")
+    given, wanted = data.domain(source, resize), data.domain(target, resize)
+    rng = np.random.default_rng(seed)
+    note = f"{protocol}:seed={seed}"
+    labelled, test = given, wanted
+    if protocol == "semi_supervised":
+        shot, rest = pick_per_class(wanted, lambda n: _check_shots(wanted, shots, n), rng)
+        few, test = wanted.take(shot, f"{note}:shots={shots}"), wanted.take(rest, f"{note}:shots={shots}:rest")
+    elif protocol == "supervised":
+        part, rest = pick_per_class(wanted, lambda n: min(max(1, round(fraction * n)), n - 1), rng)
+        note = f"{note}:fraction={fraction}"
+        labelled, test = wanted.take(part, note), wanted.take(rest, f"{note}:rest")
+    train, held = split_validation(labelled, validation, rng, note)
+    if protocol == "semi_supervised":
+        train = concatenate([train, few])
+    seen = train if protocol == "supervised" else test
+    return Task(f"{source}->{target}", train, seen.unlabelled(), held, test, protocol)
+
+
+def split_validation(domain: Domain, validation: float, rng: np.random.Generator, note: str) -> tuple[Domain, Domain]:
+    """(training rows, validation rows): see `make_task`; with validation = 0 the domain itself and an empty one."""
+    note = f"{note}:validation={validation}"
+    if validation == 0:
+        return domain, domain.take(np.array([], np.int64), note)
+
+    def size(n: int) -> int:
+        return min(max(1, round(validation * n)), n - 1) if n >= 3 else 0
+
+    held, train = pick_per_class(domain, size, rng)
+    return domain.take(train, f"{note}:train"), domain.take(held, note)
+
+
+def pick_per_class(
+    domain: Domain, size: Callable[[int], int], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(picked, rest) row numbers, ascending; `size(n)` of the n >= 1 rows of each class are picked at random."""
+    picked = np.zeros(len(domain), bool)
+    for k in range(len(domain.classes)):
+        rows = np.flatnonzero(domain.labels == k)
+        if len(rows):
+            picked[rng.permutation(rows)[: size(len(rows))]] = True
+    return np.flatnonzero(picked), np.flatnonzero(~picked)
+
+
+def concatenate(domains: Sequence[Domain]) -> Domain:
+    """Rows of several domains as one, named `a+b`; labels and file names are kept when every part has them.
+
+    Raises
+        DalibError: different classes or row shapes
+    """
+    first = domains[0]
+    for other in domains[1:]:
+        if other.classes != first.classes or other.x.shape[1:] != first.x.shape[1:]:
+            raise DalibError(
+                f"domains '{first.name}' and '{other.name}' differ in classes or row shape "
+                f"({first.x.shape[1:]}, {other.x.shape[1:]}); they cannot be joined"
+            )
+    labelled = all(d.y is not None for d in domains)
+    named = all(d.files for d in domains)
+    return Domain(
+        "+".join(d.name for d in domains),
+        np.concatenate([d.x for d in domains]),
+        np.concatenate([d.labels for d in domains]) if labelled else None,
+        first.classes,
+        "+".join(d.fingerprint for d in domains),
+        tuple(f for d in domains for f in d.files) if named else (),
+    )
+
+
+def _check_shots(domain: Domain, shots: int, n: int) -> int:
+    if n <= shots:
+        raise DalibError(f"shots = {shots} leaves no test rows: a class of '{domain.name}' has {n} rows; lower shots")
+    return shots
