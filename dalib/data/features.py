@@ -49,7 +49,10 @@ def load_features(path: Path) -> FeatureSet:
     if not path.is_file():
         raise DalibError(f"no feature file {path}; expected {LAYOUT}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("a single array")
+        with file:
             arrays = {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         pickled = "allow_pickle" in str(error)
@@ -62,7 +65,7 @@ def load_features(path: Path) -> FeatureSet:
     for key in arrays:
         if key.endswith("_y") and key[:-2] not in domains:
             raise DalibError(f"{path} has {key} but no {key[:-2]}_x; each domain needs both")
-    x = {d: _check_rows(path, d, arrays) for d in domains}
+    x = {d: check_rows(path, f"{d}_x", arrays) for d in domains}
     widths = {d: a.shape[1] for d, a in x.items()}
     if len(set(widths.values())) > 1:
         listed = ", ".join(f"{d} {w}" for d, w in widths.items())
@@ -73,20 +76,25 @@ def load_features(path: Path) -> FeatureSet:
     return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def _check_rows(path: Path, domain: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    x = arrays[f"{domain}_x"]
+def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Rows (n, d) stored under `key` (`<domain>_x` or `x`), times `<domain>_scale` (`scale`) where there is one.
+
+    Raises
+        DalibError: not a matrix, not real numbers, NaN or infinity
+    """
+    x, scale_key = arrays[key], f"{key[:-1]}scale"
     if x.ndim != 2 or 0 in x.shape:
-        raise DalibError(f"{path}: {domain}_x has shape {x.shape}; expected (n, d), one row per sample")
+        raise DalibError(f"{path}: {key} has shape {x.shape}; expected (n, d), one row per sample")
     if x.dtype.kind not in "iufb":
-        raise DalibError(f"{path}: {domain}_x has dtype {x.dtype}; expected real numbers")
-    if f"{domain}_scale" in arrays:
-        scale = arrays[f"{domain}_scale"]
+        raise DalibError(f"{path}: {key} has dtype {x.dtype}; expected real numbers")
+    if scale_key in arrays:
+        scale = arrays[scale_key]
         if scale.size != 1 or scale.dtype.kind not in "iuf" or not np.isfinite(scale).all():
-            raise DalibError(f"{path}: {domain}_scale has shape {scale.shape}; expected one finite number")
+            raise DalibError(f"{path}: {scale_key} has shape {scale.shape}; expected one finite number")
         x = x.astype(np.float64) * float(scale.reshape(()))
     if not np.isfinite(x).all():
         row = int(np.argmin(np.isfinite(x).all(1)))
-        raise DalibError(f"{path}: {domain}_x has NaN or infinity, first in row {row}; remove or fill such rows")
+        raise DalibError(f"{path}: {key} has NaN or infinity, first in row {row}; remove or fill such rows")
     return x
 
 

@@ -61,9 +61,9 @@ class ImageTree:
         if not self.files:
             raise DalibError(f"{self.root} holds no images in class folders; expected {LAYOUT}{self._hint()}")
         domains = {f.domain for f in self.files}
-        inside = (_locate(f"{folder}/*", wrap) for folder in folders)
-        found = {(f.domain, f.cls) for f in inside if f and f.domain in domains and f.name == "*"}
-        self.empty = tuple(sorted(found - {(f.domain, f.cls) for f in self.files}))
+        used = {str(parent) for m in images for parent in PurePosixPath(m).parents}
+        vacant = (_locate(f"{folder}/*", wrap) for folder in folders if folder not in used)
+        self.empty = tuple(sorted((f.domain, f.cls) for f in vacant if f and f.domain in domains and f.name == "*"))
 
     def _hint(self) -> str:
         if self.strays and all(len(_parts(m)) == 2 for m in self.strays):

@@ -1,0 +1,108 @@
+"""The cache never shows half a file and survives two writers and a kill."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dalib.data.cache import cache_root, cached_array, write_atomic
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DALIB_CACHE", str(tmp_path / "cache"))
+
+
+def test_an_array_is_made_once_and_then_mapped() -> None:
+    calls = []
+
+    def make() -> np.ndarray:
+        calls.append(1)
+        return np.arange(6).reshape(2, 3)
+
+    first, second = cached_array("name/with slash", "key", make), cached_array("name/with slash", "key", make)
+    assert len(calls) == 1 and isinstance(second, np.memmap) and not second.flags.writeable
+    np.testing.assert_array_equal(first, np.arange(6).reshape(2, 3))
+    np.testing.assert_array_equal(second, first)
+
+
+def test_another_key_is_another_array() -> None:
+    assert cached_array("a", "1", lambda: np.zeros(2))[0] == 0
+    assert cached_array("a", "2", lambda: np.ones(2))[0] == 1
+
+
+def test_an_array_without_rows_can_be_cached() -> None:
+    assert cached_array("empty", "k", lambda: np.zeros((0, 3))).shape == (0, 3)
+    assert cached_array("empty", "k", lambda: np.ones((1, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not an array", None], ids=["empty", "text", "truncated"])
+def test_a_damaged_file_is_made_again(damage: bytes | None) -> None:
+    cached_array("a", "k", lambda: np.arange(1000))
+    (path,) = (cache_root() / "arrays").glob("*.npy")
+    path.write_bytes(path.read_bytes()[:200] if damage is None else damage)
+    np.testing.assert_array_equal(cached_array("a", "k", lambda: np.arange(1000)), np.arange(1000))
+
+
+def test_a_failing_maker_leaves_nothing_behind() -> None:
+    def fail() -> np.ndarray:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        cached_array("a", "k", fail)
+    assert not list(cache_root().rglob("*.*"))
+
+
+def test_write_atomic_replaces_and_leaves_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.json"
+    write_atomic(path, b"one")
+    write_atomic(path, b"two")
+    assert path.read_bytes() == b"two" and [p.name for p in path.parent.iterdir()] == ["file.json"]
+
+
+def _fill(seed: int, results: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
+    def make() -> np.ndarray:
+        time.sleep(0.2)
+        return np.full((500, 100), 7)
+
+    results.put(int(cached_array("shared", "k", make).sum()))
+
+
+def test_two_processes_may_fill_the_same_cache() -> None:
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    workers = [context.Process(target=_fill, args=(i, results)) for i in range(2)]
+    for worker in workers:
+        worker.start()
+    assert [results.get(timeout=20) for _ in workers] == [350000, 350000]
+    for worker in workers:
+        worker.join()
+    files = list((cache_root() / "arrays").iterdir())
+    assert len(files) == 1 and files[0].suffix == ".npy"
+
+
+def _write_forever() -> None:
+    i = 0
+    while True:
+        write_atomic(cache_root() / "state", bytes([i % 256]) * 200_000)
+        i += 1
+
+
+def test_a_kill_never_leaves_half_a_file() -> None:
+    context = multiprocessing.get_context("fork")
+    for delay in (0.02, 0.05, 0.08):
+        worker = context.Process(target=_write_forever)
+        worker.start()
+        while not (cache_root() / "state").exists():
+            time.sleep(0.01)
+        time.sleep(delay)
+        os.kill(worker.pid or 0, signal.SIGKILL)
+        worker.join()
+        content = (cache_root() / "state").read_bytes()
+        assert len(content) == 200_000 and len(set(content)) == 1

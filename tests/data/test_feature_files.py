@@ -1,0 +1,148 @@
+"""Feature files: what is accepted, what is refused, and the published 1-NN figures from the real ones."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dalib.core.errors import DalibError
+from dalib.data.catalog import load_data
+from dalib.data.features import load_features
+from dalib.data.normalise import normalise_features
+
+X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
+GOOD = {"a_x": X, "a_y": Y, "b_x": X + 1, "b_y": Y}
+
+
+def save(path: Path, **arrays: np.ndarray) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_a_feature_file_gives_domains_in_file_order(tmp_path: Path) -> None:
+    found = load_features(save(tmp_path / "f.npz", z_x=X, z_y=Y, b_x=X, b_y=Y, b_names=np.array(list("uvwxyz"))))
+    assert list(found.x) == ["z", "b"] and found.classes == ("0", "1", "2")
+    assert found.names == {"z": (), "b": ("u", "v", "w", "x", "y", "z")}
+    assert found.counts() == {"z": {"0": 2, "1": 2, "2": 2}, "b": {"0": 2, "1": 2, "2": 2}}
+
+
+def test_any_integers_are_labels_and_become_class_names(tmp_path: Path) -> None:
+    found = load_features(
+        save(tmp_path / "f.npz", a_x=X[:3], a_y=np.array([10, 3, 10]), b_x=X[:2], b_y=np.array([7.0, 3.0]))
+    )
+    assert found.classes == ("3", "7", "10")
+    assert found.y["a"].tolist() == [2, 0, 2] and found.y["b"].tolist() == [1, 0]
+    assert found.y["b"].dtype == np.int64
+
+
+def test_class_names_and_scale_are_optional_keys(tmp_path: Path) -> None:
+    path = save(tmp_path / "f.npz", **GOOD, classes=np.array(["x", "y", "z"]), a_scale=np.float64(0.5))
+    data = load_data(f"features:{path}")
+    assert data.classes == ("x", "y", "z") and data.kind == "features"
+    np.testing.assert_array_equal(data.domain("a").x, (X * 0.5).astype(np.float32))
+    np.testing.assert_array_equal(data.domain("b").x, (X + 1).astype(np.float32))
+
+
+nan, inf = X.copy(), X.copy()
+nan[3, 1], inf[0, 0] = np.nan, np.inf
+BAD = {
+    "no domain": ({"features": X}, "no key <domain>_x"),
+    "nothing": ({}, "no key <domain>_x"),
+    "labels missing": ({"a_x": X}, "no a_y"),
+    "rows missing": ({**GOOD, "c_y": Y}, "no c_x"),
+    "labels too short": ({"a_x": X, "a_y": Y[:4]}, "a_x has 6 rows"),
+    "names too short": ({**GOOD, "a_names": np.array(["u"])}, "a_names has shape"),
+    "nan": ({"a_x": nan, "a_y": Y}, "NaN or infinity, first in row 3"),
+    "inf": ({"a_x": inf, "a_y": Y}, "NaN or infinity, first in row 0"),
+    "three axes": ({"a_x": X.reshape(6, 1, 2), "a_y": Y}, r"shape \(6, 1, 2\)"),
+    "no rows": ({"a_x": X[:0], "a_y": Y[:0]}, r"shape \(0, 2\)"),
+    "text rows": ({"a_x": X.astype(str), "a_y": Y}, "expected real numbers"),
+    "widths": ({**GOOD, "b_x": X[:, :1]}, "different widths .*a 2, b 1"),
+    "fractional labels": ({"a_x": X, "a_y": Y + 0.5}, "not integers"),
+    "nan labels": ({"a_x": X, "a_y": np.where(Y == 0, np.nan, Y)}, "not integers"),
+    "text labels": ({"a_x": X, "a_y": Y.astype(str)}, "not integers"),
+    "negative labels": ({"a_x": X, "a_y": Y - 1}, "negative label -1"),
+    "one-hot labels": ({"a_x": X, "a_y": np.eye(3)[Y]}, r"shape \(6, 3\)"),
+    "pickled": ({"a_x": X, "a_y": Y.astype(object)}, "Python objects"),
+    "too few classes": ({**GOOD, "classes": np.array(["x"])}, "label 2 but classes names only 1"),
+    "double classes": ({**GOOD, "classes": np.array(["x", "x", "y"])}, "distinct"),
+    "bad scale": ({**GOOD, "a_scale": np.ones(2)}, "one finite number"),
+}
+
+
+@pytest.mark.parametrize(("arrays", "words"), BAD.values(), ids=BAD.keys())
+def test_a_bad_feature_file_is_refused_with_its_reason(
+    arrays: dict[str, np.ndarray], words: str, tmp_path: Path
+) -> None:
+    path = save(tmp_path / "f.npz", **arrays)
+    with pytest.raises(DalibError, match=words) as caught:
+        load_features(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 torn"])
+def test_a_file_that_is_no_npz_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "f.npz").write_bytes(content)
+    with pytest.raises(DalibError, match=r"cannot read feature file .*f\.npz"):
+        load_features(tmp_path / "f.npz")
+
+
+def test_a_lone_npy_array_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", X)
+    with pytest.raises(DalibError, match="cannot read feature file"):
+        load_features(tmp_path / "f.npy")
+
+
+def test_normalisation_steps_match_plain_loops() -> None:
+    x = np.random.default_rng(0).integers(0, 9, (7, 4)).astype(np.uint8)
+    x[2], x[:, 3] = 0, 5
+    summed, unit, scored = np.zeros(x.shape), np.zeros(x.shape), np.zeros(x.shape)
+    for i in range(7):
+        total, length = sum(map(float, x[i])), sum(float(v) ** 2 for v in x[i]) ** 0.5
+        for j in range(4):
+            summed[i, j], unit[i, j] = float(x[i, j]) / total, float(x[i, j]) / length
+    for j in range(4):
+        mean = sum(map(float, x[:, j])) / 7
+        std = (sum((float(v) - mean) ** 2 for v in x[:, j]) / 6) ** 0.5
+        for i in range(7):
+            scored[i, j] = (float(x[i, j]) - mean) / std if std else 0.0
+    np.testing.assert_allclose(normalise_features(x, ["row_sum"]), summed, rtol=1e-6)
+    np.testing.assert_allclose(normalise_features(x, ["l2"]), unit, rtol=1e-6)
+    np.testing.assert_allclose(normalise_features(x, ["zscore"]), scored, rtol=1e-5, atol=1e-7)
+    assert normalise_features(x, []).dtype == np.float32
+
+
+def test_rows_and_columns_without_spread_stay_zero() -> None:
+    zeros = np.zeros((3, 2))
+    for step in ("row_sum", "l2", "zscore"):
+        np.testing.assert_array_equal(normalise_features(zeros, [step]), zeros)
+    np.testing.assert_array_equal(normalise_features(np.full((3, 2), 0.1), ["zscore"]), zeros)
+
+
+def nearest_accuracy(x_s: np.ndarray, y_s: np.ndarray, x_t: np.ndarray, y_t: np.ndarray) -> float:
+    """1-NN accuracy in percent, Euclidean, in float64 NumPy."""
+    a, b = x_s.astype(np.float64), x_t.astype(np.float64)
+    squared = (b**2).sum(1)[:, None] + (a**2).sum(1)[None] - 2 * b @ a.T
+    return float(100 * (y_s[squared.argmin(1)] == y_t).mean())
+
+
+def test_surf_features_reproduce_the_published_nearest_neighbour_average(shared_data: Path) -> None:
+    data = load_data("features:office_caltech10_surf.npz", shared_data, normalise=("row_sum", "zscore"))
+    assert data.counts == {"caltech": 1123, "amazon": 958, "webcam": 295, "dslr": 157} and not data.partial
+    d = {name: data.domain(name) for name in data.domains}
+    result = {f"{s}->{t}": nearest_accuracy(d[s].x, d[s].labels, d[t].x, d[t].labels) for s, t in permutations(d, 2)}
+    assert list(result) == data.tasks()
+    assert np.mean(list(result.values())) == pytest.approx(31.37, abs=0.05)
+    assert result["amazon->webcam"] == pytest.approx(29.8, abs=0.06)
+    assert result["caltech->amazon"] == pytest.approx(23.7, abs=0.06)
+    assert result["dslr->webcam"] == pytest.approx(63.4, abs=0.06)
+
+
+def test_jda_digits_reproduce_the_published_nearest_neighbour_figures(shared_data: Path) -> None:
+    data = load_data("features:jda_mnist_usps.npz", shared_data, normalise=("l2",))
+    m, u = data.domain("mnist"), data.domain("usps")
+    assert nearest_accuracy(m.x, m.labels, u.x, u.labels) == pytest.approx(65.94, abs=0.005)
+    assert nearest_accuracy(u.x, u.labels, m.x, m.labels) == pytest.approx(44.70, abs=0.005)
