@@ -44,8 +44,8 @@ def create_model(name: str, weights: str) -> Any:
     except ImportError:
         raise DalibError(f"backbone '{name}' needs the package timm: pip install dalib[timm]") from None
     model = name.partition(":")[2]
-    if not timm.is_model(model):
-        known = timm.list_models(pretrained=True) + timm.list_models()
+    known = {*timm.list_models(), *timm.list_models(pretrained=True)}
+    if model not in known:
         raise unknown("timm model", model, known, "backbone = 'timm:MODEL', timm.list_models() has all names")
     if weights == "imagenet":
         try:

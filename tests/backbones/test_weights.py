@@ -1,0 +1,191 @@
+"""Weights: the same network back from every file format and from a download; every wrong file named."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import pickle
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.error import URLError
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import nn
+
+from dalib.backbones import load_backbone
+from dalib.backbones._weights import hash_state, read_state
+from dalib.core.errors import DalibError
+
+
+@pytest.fixture(scope="module")
+def original() -> nn.Module:
+    """torchvision's own network with its classifier, as a user would save it."""
+    torch.manual_seed(0)
+    return torchvision.models.mobilenet_v2().eval()
+
+
+def features(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return model.features(x).mean((2, 3))  # type: ignore[operator]
+
+
+WRITERS: dict[str, Callable[[dict[str, torch.Tensor], Path], object]] = {
+    "net.safetensors": lambda state, path: save_file(state, path),
+    "net.pth": lambda state, path: torch.save(state, path),
+    "checkpoint.pt": lambda state, path: torch.save({"epoch": 3, "state_dict": state}, path),
+    "parallel.pth": lambda state, path: torch.save({f"module.{k}": v for k, v in state.items()}, path),
+    "headless.pth": lambda state, path: torch.save({k: v for k, v in state.items() if "classifier" not in k}, path),
+    "old.pth": lambda state, path: torch.save({k: v for k, v in state.items() if "num_batches" not in k}, path),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_state_dict_comes_back_from_every_format(name: str, original: nn.Module, tmp_path: Path) -> None:
+    WRITERS[name](original.state_dict(), tmp_path / name)
+    backbone = load_backbone("mobilenet_v2", str(tmp_path / name))
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(backbone.module.eval()(x), features(original, x), atol=1e-6)
+    assert backbone.weights == name
+    assert backbone.weights_hash == hash_state(backbone.module)
+
+
+def test_the_hash_depends_on_every_name_value_shape_and_type_and_not_on_the_order() -> None:
+    def module(**tensors: torch.Tensor) -> nn.Module:
+        made = nn.Module()
+        for name, value in tensors.items():
+            made.register_buffer(name, value)
+        return made
+
+    a, b = torch.arange(6.0), torch.zeros(2)
+    base = hash_state(module(a=a, b=b))
+    assert base == hash_state(module(b=b.clone(), a=a.clone()))
+    nudged = a.clone()
+    nudged[5] += 1e-6
+    others = [module(a=nudged, b=b), module(a=a.view(2, 3), b=b), module(c=a, b=b), module(a=a.double(), b=b)]
+    assert len({base, *map(hash_state, others)}) == 5
+
+
+class Payload:
+    """What a hostile file would carry: code that runs when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("touch executed",)
+
+
+def test_a_file_with_code_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": Payload()}, "hostile.pth")
+    Path("plain.pth").write_bytes(pickle.dumps(Payload(), protocol=2))
+    for name in ("hostile.pth", "plain.pth"):
+        with pytest.raises(DalibError, match="holds more than tensors and is not opened"):
+            load_backbone("mobilenet_v2", name)
+    assert not Path("executed").exists()
+
+
+def test_files_that_do_not_fit_are_one_clear_line(original: nn.Module, tmp_path: Path) -> None:
+    state = original.state_dict()
+    without = {k: v for k, v in state.items() if not k.startswith("features.0.")}
+    torch.save(without, tmp_path / "missing.pth")
+    torch.save(state | {"extra.weight": torch.zeros(1)}, tmp_path / "unexpected.pth")
+    torch.save(state | {"features.0.0.weight": torch.zeros(1)}, tmp_path / "shape.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    torch.save({}, tmp_path / "empty.pth")
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10")
+    (tmp_path / "zero.pth").write_bytes(b"")
+    (tmp_path / "text.npz").write_bytes(b"hello")
+    for name, message in [
+        ("missing.pth", "missing features.0.0.weight, features.0.1.weight, features.0.1.bias and 2 more"),
+        ("unexpected.pth", "unexpected extra.weight; give a state dict of mobilenet_v2"),
+        ("shape.pth", "of another shape features.0.0.weight"),
+        ("list.pth", "is not a state dict"),
+        ("empty.pth", "is not a state dict"),
+        ("cut.safetensors", "cannot be read"),
+        ("zero.pth", "cannot be read"),
+        ("text.npz", "is not an int8 mobilenet_v2"),
+    ]:
+        with pytest.raises(DalibError) as error:
+            load_backbone("mobilenet_v2", str(tmp_path / name))
+        assert message in str(error.value) and "\n" not in str(error.value), name
+
+
+def test_another_networks_file_names_the_first_few_keys(original: nn.Module, tmp_path: Path) -> None:
+    torch.save(original.state_dict(), tmp_path / "mobilenet.pth")
+    with pytest.raises(
+        DalibError, match=r"do not fit resnet18: missing conv1.weight, bn1.weight, bn1.bias and \d+ more"
+    ):
+        load_backbone("resnet18", str(tmp_path / "mobilenet.pth"))
+
+
+@pytest.fixture
+def served(original: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """A loopback server in place of torchvision's, and an empty torch.hub cache."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    torch.save(original.state_dict(), folder / "raw.pth")
+    digest = torch.hub.hashlib.sha256((folder / "raw.pth").read_bytes()).hexdigest()[:8]
+    shutil.copy(folder / "raw.pth", folder / f"mobilenet_v2-{digest}.pth")
+    shutil.copy(folder / "raw.pth", folder / "mobilenet_v2-00000000.pth")
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    state = SimpleNamespace(name=f"mobilenet_v2-{digest}.pth", cache=tmp_path / "hub" / "hub" / "checkpoints")
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+
+    def published(_name: str) -> dict[str, SimpleNamespace]:
+        return {"IMAGENET1K_V1": SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}/{state.name}")}
+
+    state.stop = stop
+    monkeypatch.setattr(torchvision.models, "get_model_weights", published)
+    yield state
+    stop()
+
+
+def test_imagenet_weights_are_downloaded_once_and_then_read_from_the_cache(
+    served: SimpleNamespace, original: nn.Module
+) -> None:
+    backbone = load_backbone("mobilenet_v2", "imagenet")
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(backbone.module.eval()(x), features(original, x), atol=1e-6)
+    assert backbone.weights == "imagenet" and (served.cache / served.name).is_file()
+    served.stop()
+    assert load_backbone("mobilenet_v2", "imagenet").weights_hash == backbone.weights_hash
+
+
+@pytest.mark.parametrize(("name", "reason"), [("gone-1234abcd.pth", "404"), ("mobilenet_v2-00000000.pth", "hash")])
+def test_a_failed_download_names_the_file_and_the_remedy(served: SimpleNamespace, name: str, reason: str) -> None:
+    served.name = name
+    with pytest.raises(DalibError) as error:
+        load_backbone("mobilenet_v2", "imagenet")
+    message = str(error.value)
+    assert reason in message and f"/{name} where there is a network" in message and "\n" not in message
+    assert message.endswith(f"weights = 'PATH/{name}'")
+    assert not (served.cache / name).exists()
+
+
+def test_without_a_network_the_message_names_torchvisions_own_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(url: str, **_: object) -> None:
+        raise URLError(OSError("Temporary failure in name resolution"))
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    with pytest.raises(DalibError, match=r"fetch https://download.pytorch.org/models/resnet18-f37072fd.pth where"):
+        load_backbone("resnet18", "imagenet")
+
+
+def test_dataparallel_prefixes_are_removed_from_safetensors_too(tmp_path: Path) -> None:
+    save_file({"module.a": torch.ones(2)}, tmp_path / "x.safetensors")
+    assert list(read_state(tmp_path / "x.safetensors")) == ["a"]

@@ -1,0 +1,79 @@
+"""Embeddings: the numbers of the module itself, computed once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dalib.core.backbone import Backbone, Preprocess
+from dalib.core.types import Domain
+from dalib.data.embed import embed_domain, embed_images
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def backbone() -> Backbone:
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    return Backbone("small", module, 6, [module], Preprocess(10, 8))
+
+
+@pytest.fixture
+def domain(request: pytest.FixtureRequest) -> Domain:
+    x = np.random.default_rng(0).integers(0, 256, (7, 3, 10, 10), dtype=np.uint8)
+    return Domain("webcam", x, np.arange(7) % 2, ("a", "b"), f"content of {request.node.name}")
+
+
+def count_forwards(module: nn.Module) -> list[int]:
+    calls: list[int] = []
+    module.register_forward_hook(lambda _m, args, _out: calls.append(len(args[0])))
+    return calls
+
+
+def test_features_are_the_modules_own_in_evaluation_mode(backbone: Backbone, domain: Domain) -> None:
+    z = embed_images(backbone, domain, CPU, batch_size=3)
+    p = backbone.preprocess
+    assert p is not None
+    x = torch.from_numpy(domain.x[:, :, 1:9, 1:9]).double() / 255
+    x = (x - torch.tensor(p.mean).view(3, 1, 1)) / torch.tensor(p.std).view(3, 1, 1)
+    with torch.no_grad():
+        expected = backbone.module.double().eval()(x)
+    assert z.dtype == np.float32 and z.shape == (7, 6)
+    np.testing.assert_allclose(z, expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_training_flags_and_statistics_stay_as_they_were(backbone: Backbone, domain: Domain) -> None:
+    backbone.module.train()
+    backbone.module[1].eval()  # type: ignore[index]
+    before = {k: v.clone() for k, v in backbone.module.state_dict().items()}
+    embed_images(backbone, domain, CPU)
+    assert [m.training for m in backbone.module] == [True, False, True, True, True, True]  # type: ignore[union-attr]
+    assert all(torch.equal(v, before[k]) for k, v in backbone.module.state_dict().items())
+
+
+def test_a_domain_is_embedded_once(backbone: Backbone, domain: Domain) -> None:
+    calls = count_forwards(backbone.module)
+    first, second = embed_domain(backbone, domain, CPU), embed_domain(backbone, domain, CPU)
+    assert calls == [7]
+    assert not first.is_images and np.array_equal(first.x, second.x)
+    assert first.fingerprint == second.fingerprint != domain.fingerprint
+    assert first.y is domain.y and first.classes == domain.classes
+
+
+def test_other_weights_images_or_crops_are_embedded_anew(backbone: Backbone, domain: Domain) -> None:
+    calls = count_forwards(backbone.module)
+    first = embed_domain(backbone, domain, CPU)
+    with torch.no_grad():
+        backbone.module[0].weight.mul_(2)  # type: ignore[index]
+    heavier = embed_domain(backbone, domain, CPU)
+    backbone.preprocess = Preprocess(10, 6)
+    smaller = embed_domain(backbone, domain, CPU)
+    part = embed_domain(backbone, domain.take(np.array([0, 1]), "take"), CPU)
+    assert calls == [7, 7, 7, 2]
+    assert len({first.fingerprint, heavier.fingerprint, smaller.fingerprint, part.fingerprint}) == 4
+    assert not np.array_equal(first.x, heavier.x)
