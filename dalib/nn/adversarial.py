@@ -1,0 +1,56 @@
+"""The parts of domain-adversarial training: gradient reversal, its schedule and the discriminator."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Scalar = TypeVar("Scalar", float, Tensor)
+
+
+class _Reverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, coefficient: float | Tensor) -> Tensor:
+        ctx.coefficient = coefficient
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return -ctx.coefficient * gradient, None
+
+
+def reverse_gradient(x: Tensor, coefficient: float | Tensor = 1.0) -> Tensor:
+    """x of any shape, unchanged; its gradient is multiplied by -coefficient (a number or a 0-dim tensor).
+
+    R(x) = x, dR/dx = -coefficient * I.  Ganin et al. 2016, arXiv:1505.07818.
+    """
+    return _Reverse.apply(x, coefficient)
+
+
+def warm_up(progress: Scalar) -> Scalar:
+    """2 / (1 + e^(-10 progress)) - 1: from 0 at progress 0 to 0.9999 at progress 1.  Ganin et al. 2016, section 5.2.2."""
+    e = torch.exp(-10 * progress) if isinstance(progress, Tensor) else math.exp(-10 * progress)
+    return 2 / (1 + e) - 1
+
+
+class DomainDiscriminator(nn.Module):
+    """z (B, dim) -> domain logits (B,): dim - hidden - hidden - 1 with batch norm and ReLU.
+
+    Transfer-Learning-Library's discriminator. Departures: no sigmoid at the end (the loss takes logits), and the batch
+    norms use the statistics of the batch only, since the discriminator never predicts. The paper (arXiv:1505.07818,
+    appendix) has x - 1024 - 1024 - 1 without batch norm.
+    """
+
+    def __init__(self, dim: int, hidden: int = 1024) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width in (dim, hidden):
+            norm = nn.BatchNorm1d(hidden, track_running_stats=False)
+            layers += [nn.Linear(width, hidden), norm, nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden, 1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z).squeeze(1)
