@@ -37,8 +37,9 @@ FIXED: dict[str, tuple[RGB, ...]] = {
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of one instance: slots a (main), b, c (accents) and k w m s l y (black, white, metal, screen, LCD, wood).
+    """The colours of one individual.
 
+    Slots: a (main), b, c (accents), k black, w white, m metal, s screen, l liquid crystal, y wood.
     A slot followed by `-` is darker, `--` darker still, `+` lighter.
     """
 

@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Shape:
-    """A filled polygon (`width` 0) or a stroked polyline; `colour` is a palette slot, one drawn per instance if many."""
+    """A filled polygon (`width` 0) or a stroked polyline; `colour` is a palette slot, or several to draw one from."""
 
     colour: str
     points: tuple[Point, ...]
@@ -196,7 +196,7 @@ def _expand_tile(part: Tile, rng: np.random.Generator, nudge: float) -> Iterator
 
 @dataclass(frozen=True)
 class View:
-    """Where the camera is: angles in degrees, `fill` the object's larger side and `centre` its middle, in frame units."""
+    """The camera: angles in degrees; `fill`, the object's larger side, and `centre`, its middle, in frame units."""
 
     yaw: float = 0.0
     pitch: float = 0.0
