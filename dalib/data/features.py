@@ -46,18 +46,7 @@ def load_features(path: Path) -> FeatureSet:
     Raises
         DalibError: not an .npz, a key missing, wrong shapes or lengths, NaN or infinity, labels that are not labels
     """
-    if not path.is_file():
-        raise DalibError(f"no feature file {path}; expected {LAYOUT}")
-    try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("a single array")
-        with file:
-            arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        pickled = "allow_pickle" in str(error)
-        reason = "it holds Python objects; save plain arrays" if pickled else f"expected {LAYOUT}"
-        raise DalibError(f"cannot read feature file {path}: {reason}") from error
+    arrays = read_arrays(path)
     domains = [k[:-2] for k in arrays if k.endswith("_x") and len(k) > 2]
     if not domains:
         keys = ", ".join(list(arrays)[:6]) or "none"
@@ -74,6 +63,26 @@ def load_features(path: Path) -> FeatureSet:
     names = {d: _check_names(path, d, arrays, len(x[d])) for d in domains}
     classes, y = _name_classes(path, labels, arrays.get("classes"))
     return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Every array of an .npz.
+
+    Raises
+        DalibError: no such file, not an .npz, or one that holds Python objects
+    """
+    if not path.is_file():
+        raise DalibError(f"no feature file {path}; expected {LAYOUT}")
+    try:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("a single array")
+        with file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        pickled = "allow_pickle" in str(error) and zipfile.is_zipfile(path)
+        reason = "it holds Python objects; save plain arrays" if pickled else f"expected {LAYOUT}"
+        raise DalibError(f"cannot read feature file {path}: {reason}") from error
 
 
 def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
