@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
+from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.errors import DalibError
 from dalib.core.types import Source, Target
@@ -15,7 +16,8 @@ from dalib.nn.adversarial import DomainDiscriminator, reverse_gradient, warm_up
 class DANN(Algorithm):
     """Domain-adversarial training through a gradient-reversal layer.
 
-    loss = CE(logits_s, y_s) + weight * BCE(D(R(z)), domain),  R reverses gradients, scaled by 2 / (1 + e^(-10 progress)) - 1
+    loss = CE(logits_s, y_s) + weight * BCE(D(R(z)), domain)
+    R reverses gradients and scales them by 2 / (1 + e^(-10 progress)) - 1
 
     Args
         weight: trade-off of the adversarial term, dimensionless, >= 0
@@ -24,8 +26,8 @@ class DANN(Algorithm):
         z (B, d), logits (B, K), y (B,)
     Reference
         Ganin et al. Domain-Adversarial Training of Neural Networks. JMLR 2016. arXiv:1505.07818.
-        Departures: the discriminator has batch norm (Transfer-Learning-Library's recipe), and each domain counts half in
-        the BCE whatever the batch sizes.
+        Departures: the discriminator has batch norm (Transfer-Learning-Library's recipe), and each domain counts
+        half in the BCE whatever the batch sizes.
     """
 
     family = "adversarial"
@@ -38,9 +40,9 @@ class DANN(Algorithm):
         self.hidden = hidden
 
     def check(self) -> None:
-        if not 0 <= self.weight < float("inf"):
-            raise DalibError(f"dann.weight = {self.weight} is out of range; give a number >= 0")
-        if int(self.hidden) != self.hidden or self.hidden < 1:
+        require_positive(self, "weight", zero=True)
+        require_positive(self, "hidden")
+        if int(self.hidden) != self.hidden:
             raise DalibError(f"dann.hidden = {self.hidden} is out of range; give a whole number >= 1")
 
     def build(self, dim: int, num_classes: int) -> None:

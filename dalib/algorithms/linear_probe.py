@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import FeatureAlgorithm
-from dalib.core.errors import DalibError
 
 
 class LinearProbe(FeatureAlgorithm):
@@ -31,6 +31,4 @@ class LinearProbe(FeatureAlgorithm):
         self.C = C
 
     def check(self) -> None:
-        super().check()
-        if not 0 < self.C < float("inf"):
-            raise DalibError(f"linear_probe.C = {self.C} is out of range; give a number > 0")
+        require_positive(self, "C")

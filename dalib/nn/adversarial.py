@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-Scalar = TypeVar("Scalar", float, Tensor)
 
 
 class _Reverse(torch.autograd.Function):
@@ -30,8 +28,8 @@ def reverse_gradient(x: Tensor, coefficient: float | Tensor = 1.0) -> Tensor:
     return _Reverse.apply(x, coefficient)
 
 
-def warm_up(progress: Scalar) -> Scalar:
-    """2 / (1 + e^(-10 progress)) - 1: from 0 at progress 0 to 0.9999 at progress 1.  Ganin et al. 2016, section 5.2.2."""
+def warm_up(progress: float | Tensor) -> float | Tensor:
+    """2 / (1 + e^(-10 progress)) - 1: 0 at progress 0, 0.9999 at progress 1 (Ganin et al. 2016, section 5.2.2)."""
     e = torch.exp(-10 * progress) if isinstance(progress, Tensor) else math.exp(-10 * progress)
     return 2 / (1 + e) - 1
 

@@ -18,14 +18,14 @@ def as_float(z: Tensor) -> Tensor:
 
 
 def mean_squared_distance(z: Tensor) -> Tensor:
-    """z (n, d) -> mean of ||z_i - z_j||² over all n² pairs = 2 mean ||z_i - z̄||²; detached, > 0 even if z is constant."""
+    """z (n, d) -> mean ||z_i - z_j||² over all n² pairs = 2 mean ||z_i - mean||²; detached, > 0 for constant z too."""
     z = z.detach()
     floor = 100 * torch.finfo(z.dtype).eps ** 2 * z.square().sum(1).mean() + 1e-30
     return 2 * (z - z.mean(0)).square().sum(1).mean() + floor
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """a (n, d), b (m, d) -> ||a_i - b_j||² (n, m) from one matrix product, >= 0. Centre the rows first: it is more exact."""
+    """a (n, d), b (m, d) -> ||a_i - b_j||² (n, m) from one matrix product, >= 0; more exact on centred rows."""
     return (a.square().sum(1)[:, None] + b.square().sum(1)[None] - 2 * a @ b.T).clamp(min=0)
 
 
@@ -46,7 +46,7 @@ def mmd2(
     Raises
         ValueError: unknown estimator
     Reference
-        Long et al. Learning Transferable Features with Deep Adaptation Networks. ICML 2015. arXiv:1502.02791 (eq. 2, 7).
+        Long et al. Learning Transferable Features with Deep Adaptation Networks. ICML 2015. arXiv:1502.02791.
         Departures: kernels are summed with equal weights, as in Transfer-Learning-Library, not weighted by a quadratic
         programme; half-precision input is cast to fp32.
     """

@@ -16,8 +16,8 @@ def entropy(p: Tensor) -> Tensor:
 def class_confusion(logits_t: Tensor, temperature: float = 2.5) -> Tensor:
     """Minimum class confusion of a batch of predictions, a scalar in [0, 1].
 
-    p = softmax(logits / T);  W_i = 1 + e^(-H(p_i)), scaled to mean 1, constant;  C = pᵀ diag(W) p, rows scaled to sum 1;
-    loss = (sum C - tr C) / K
+    p = softmax(logits / T);  W_i = 1 + e^(-H(p_i)), scaled to mean 1, constant;
+    C = pᵀ diag(W) p, rows scaled to sum 1;  loss = (sum C - tr C) / K
 
     logits_t (B, K). Jin et al. Minimum Class Confusion for Versatile Domain Adaptation. ECCV 2020. arXiv:1912.03699
     (eq. 2-7). Departure: a class whose probability underflows everywhere contributes 0 in place of 0/0.

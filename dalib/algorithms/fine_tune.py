@@ -1,0 +1,65 @@
+"""Fine-tune the pretrained backbone on the source: the head, the last blocks or everything."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from dalib.algorithms._ranges import require_positive
+from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.errors import DalibError
+from dalib.core.types import Source, Target
+
+
+class FineTune(Algorithm):
+    """Cross-entropy on the source with chosen blocks trainable, each at its own rate; the target is not used.
+
+    loss = CE(logits_s, y_s);  rate of the i-th block below the head = lr * backbone_rate / decay^i, i = 0, 1, …
+
+    Args
+        blocks: `head` (backbone frozen), `all`, or k >= 1: the last k blocks. Frozen blocks keep their
+            batch-norm statistics
+        decay: factor between the rates of neighbouring blocks, >= 1; 1 = one rate for the whole backbone
+    Shapes
+        logits (B, K), y (B,)
+    Raises
+        DalibError: the backbone has fewer than k blocks
+    Reference
+        Howard & Ruder. Universal Language Model Fine-tuning for Text Classification. ACL 2018. arXiv:1801.06146.
+        Departures: the last block starts from backbone_rate, not from the head's rate; no gradual unfreezing.
+    """
+
+    family = "fine-tuning"
+    paper = "howard2018ulmfit"
+    space = {"blocks": ["head", 1, 2, "all"], "decay": [1.0, 2.6]}
+    uses_target = False
+
+    def __init__(self, blocks: int | str = "all", decay: float = 2.6) -> None:
+        super().__init__()
+        self.blocks = blocks
+        self.decay = decay
+
+    def check(self) -> None:
+        require_positive(self, "decay")
+        count = isinstance(self.blocks, int) and not isinstance(self.blocks, bool) and self.blocks >= 1
+        if not count and self.blocks not in ("head", "all"):
+            raise DalibError(f"fine_tune.blocks = {self.blocks!r}; give 'head', 'all' or a whole number >= 1")
+        if self.decay < 1:
+            raise DalibError(f"fine_tune.decay = {self.decay} is out of range; give a number >= 1")
+
+    def build(self, dim: int, num_classes: int) -> None:
+        have = len(self.network.groups)
+        if isinstance(self.blocks, int) and self.blocks > have:
+            remedy = f"give at most {have}, 'head' or 'all'" if have else "give 'head' or 'all'"
+            raise DalibError(f"fine_tune.blocks = {self.blocks}, but the backbone has {have} blocks; {remedy}")
+
+    def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
+        groups = self.network.groups
+        trained = {"head": 0, "all": len(groups)}.get(str(self.blocks), self.blocks)
+        factors = [backbone_rate / self.decay**i for i in range(int(trained))]
+        rest = min([backbone_rate, *factors]) if self.blocks == "all" else 0.0
+        pairs = zip(reversed(groups), factors, strict=False)
+        return [(self, 1.0), (self.network.backbone, rest), *pairs]
+
+    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        return {"classification": cross_entropy(source.logits, source.y)}
