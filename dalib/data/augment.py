@@ -81,10 +81,11 @@ def _cut_each(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool
 
 def _cut_all(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
     """The whole batch in two matrix products, each rounded like the passes of the CPU kernel; float32."""
-    top, left, height, width = views.box.unbind(1)
-    rows = resize_matrix(top, height, torch.full_like(views.flip, rotate180), x.shape[2], crop).to(x.device)
-    columns = resize_matrix(left, width, views.flip ^ rotate180, x.shape[3], crop).to(x.device)
+    top, left, height, width = views.box.to(x.device).unbind(1)
+    flip = views.flip.to(x.device)
     with torch.autocast(x.device.type, enabled=False):
+        rows = resize_matrix(top, height, torch.full_like(flip, rotate180), x.shape[2], crop)
+        columns = resize_matrix(left, width, flip ^ rotate180, x.shape[3], crop)
         picked = x[index.to(x.device)].float()
         wide = torch.matmul(picked, columns[:, None].transpose(2, 3)).round_()
         return torch.matmul(rows[:, None], wide).round_()
@@ -95,14 +96,14 @@ def resize_matrix(start: Tensor, size: Tensor, reverse: Tensor, side: int, crop:
 
     PyTorch's antialiased bilinear filter: a triangle of half width max(1, size / crop), cut at the box, sum 1.
     """
-    scale = (size.double() / crop)[:, None, None]
-    out = torch.arange(crop, dtype=torch.float64).expand(len(size), crop)
+    scale = (size.float() / crop)[:, None, None]
+    out = torch.arange(crop, device=start.device).expand(len(size), crop)
     out = torch.where(reverse[:, None], crop - 1 - out, out)
     centre = scale * (out[:, :, None] + 0.5)
-    pixel = torch.arange(side)[None, None, :] - start[:, None, None]
+    pixel = torch.arange(side, device=start.device)[None, None, :] - start[:, None, None]
     weight = (1 - ((pixel + 0.5 - centre) / scale.clamp(min=1)).abs()).clamp(min=0)
     weight = weight * ((pixel >= 0) & (pixel < size[:, None, None]))
-    return (weight / weight.sum(2, keepdim=True)).float()
+    return weight / weight.sum(2, keepdim=True)
 
 
 def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

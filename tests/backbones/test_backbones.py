@@ -13,7 +13,7 @@ from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.registry import BACKBONES
 
-BIG = ("vgg16", "vgg19", "vit_b_16", "resnet101")
+BIG = ("vgg16", "vgg19", "resnet101")
 DIMS = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "resnet101": 2048, "alexnet": 4096, "vgg16": 4096}
 DIMS |= {"vgg19": 4096, "mobilenet_v2": 1280, "vit_b_16": 768, "timm": 512, "identity": 12}
 

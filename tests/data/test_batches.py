@@ -64,7 +64,7 @@ def test_crop_flip_and_normalisation_equal_torchvision_exactly(augment: str, rot
 
 
 def test_without_augmentation_the_crop_is_torchvisions_centre_crop() -> None:
-    x, p = photos(side=61), Preprocess(61, 44)
+    x, p = photos(side=63), Preprocess(63, 44)
     batch = DomainStore(domain(x), p, CPU).batch(torch.arange(N))
     expected = TF.normalize(TF.center_crop(torch.from_numpy(x), [44, 44]).float().div(255), p.mean, p.std)
     assert torch.equal(batch, expected)
