@@ -1,0 +1,146 @@
+"""`dalib data verify`: files that are unreadable, empty, tiny, duplicated, or whose label looks wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dalib.core.registry import DATASETS
+from dalib.data.declaration import match_declaration
+from dalib.data.decode import decode_image
+from dalib.data.folders import ImageFile, ImageTree
+from dalib.data.roots import find_root
+from dalib.data.suspects import describe_images, find_suspects
+
+KINDS = {
+    "incomplete": "differs from the declaration",
+    "unreadable": "truncated or not an image",
+    "empty": "a file of 0 bytes, or a class folder without images",
+    "stray": "an image outside any class folder; it is never used",
+    "tiny": "a side shorter than 8 pixels",
+    "duplicate": "same bytes as another file of its domain and class",
+    "duplicate across domains": "same bytes as a file of the same class in another domain",
+    "duplicate across classes": "same bytes as a file with another label: at least one label is wrong",
+    "looks mislabelled": "a guess (see `dalib.data.suspects`): look at the image before you believe it",
+}
+"""Kind of finding -> what it means, gravest first."""
+
+TINY = 8
+_RATIO = {"descriptors": 50.0, "embedding": 20.0}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to look at. kind: a key of `KINDS`; domain, cls, file: names inside the root, or empty."""
+
+    kind: str
+    domain: str
+    cls: str
+    file: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class _Examined:
+    file: ImageFile
+    digest: str
+    pixels: np.ndarray | None
+    problem: tuple[str, str] | None
+
+
+def verify_root(
+    root: str | Path | None,
+    dataset: str = "image_folder",
+    embed: Callable[[np.ndarray], np.ndarray] | None = None,
+    resize: int = 64,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Finding]:
+    """Read every image of a root and list what is wrong, gravest kinds first.
+
+    Args
+        root: as in `load_data`
+        dataset: also compare domains, classes and counts with this declaration
+        embed: images (n, 3, resize, resize) uint8 -> features (n, d) of a pretrained network; finds wrong labels far
+            better than the built-in descriptors (figures in `dalib.data.suspects`)
+        resize: side in pixels of the images compared; with `embed`, what the network wants
+        progress: called with (files read, files in all)
+    Raises
+        DalibError: the root is missing or has no class folders
+    """
+    info = DATASETS.get(dataset)
+    tree = ImageTree(find_root(info, root))
+    differences = match_declaration(info, tree.counts(), str(tree.root)).differences
+    findings = [Finding("incomplete", "", "", "", difference) for difference in differences]
+    findings += [Finding("empty", d, c, "", "class folder without images") for d, c in tree.empty]
+    findings += [Finding("stray", "", "", member, "outside any class folder") for member in tree.strays]
+    digests: dict[str, list[ImageFile]] = {}
+    done = 0
+    for domain in tree.domains:
+        sound = []
+        for examined in _examine_domain(tree, domain, resize):
+            done += 1
+            if progress:
+                progress(done, len(tree.files))
+            if examined.problem:
+                findings.append(_finding(examined.problem[0], examined.file, examined.problem[1]))
+            if examined.pixels is not None:
+                sound.append(examined)
+                digests.setdefault(examined.digest, []).append(examined.file)
+        findings += _suspects(sound, embed)
+    findings += [f for files in digests.values() for f in _duplicates(files)]
+    order = list(KINDS)
+    return sorted(findings, key=lambda f: order.index(f.kind))
+
+
+def _finding(kind: str, file: ImageFile, detail: str) -> Finding:
+    return Finding(kind, file.domain, file.cls, file.member, detail)
+
+
+def _examine_domain(tree: ImageTree, domain: str, resize: int) -> Iterator[_Examined]:
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        yield from pool.map(lambda f: _examine(tree, f, resize), tree.of_domain(domain))
+
+
+def _examine(tree: ImageTree, file: ImageFile, resize: int) -> _Examined:
+    try:
+        content = tree.read(file.member)
+        if not content:
+            return _Examined(file, "", None, ("empty", "file of 0 bytes"))
+        pixels = decode_image(content, resize)
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+    except Exception as error:
+        reason = str(error).partition("<")[0].strip() or type(error).__name__
+        return _Examined(file, "", None, ("unreadable", reason))
+    digest = hashlib.sha256(content).hexdigest()
+    tiny = ("tiny", f"{width} x {height} pixels") if min(width, height) < TINY else None
+    return _Examined(file, digest, pixels, tiny)
+
+
+def _duplicates(files: Sequence[ImageFile]) -> Iterator[Finding]:
+    """Each file after the first, compared with the one it has most in common with."""
+    for i, file in enumerate(files[1:], 1):
+        twin = max(files[:i], key=lambda f: (f.cls != file.cls, f.domain == file.domain))
+        kind = "duplicate" if twin.domain == file.domain else "duplicate across domains"
+        kind = kind if twin.cls == file.cls else "duplicate across classes"
+        yield _finding(kind, file, f"same bytes as {twin.member}")
+
+
+def _suspects(sound: Sequence[_Examined], embed: Callable[[np.ndarray], np.ndarray] | None) -> Iterator[Finding]:
+    classes = sorted({e.file.cls for e in sound})
+    if len(classes) < 2:
+        return
+    pixels = np.stack([e.pixels for e in sound if e.pixels is not None])
+    features = embed(pixels) if embed else describe_images(pixels)
+    y = np.array([classes.index(e.file.cls) for e in sound])
+    for s in find_suspects(features, y, _RATIO["embedding" if embed else "descriptors"]):
+        file = sound[s.row].file
+        yield _finding("looks mislabelled", file, f"looks like '{classes[s.other]}' ({s.p_other:.2f} : {s.p_own:.3f})")
