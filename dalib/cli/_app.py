@@ -1,0 +1,79 @@
+"""The commands, put together; each lives in the module of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from dalib.cli import check, data, export, list_plugins, new, predict, run, show, table, train
+from dalib.core.errors import unknown
+
+app = typer.Typer(
+    name="dalib",
+    help="Train on one domain, work on another: domain adaptation, benchmark suites and honest tables.",
+    epilog="DALIB_DATA: where data sets lie. DALIB_CACHE: decoded images and features. DALIB_DEBUG=1: tracebacks.",
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "run": run.run_benchmark,
+    "table": table.print_table,
+    "export": export.export_records,
+    "train": train.train_model,
+    "predict": predict.predict_classes,
+    "list": list_plugins.list_names,
+    "show": show.show_plugin,
+    "check": check.check_file,
+    "new": new.write_plugin,
+}
+PANELS = {"run": "Benchmarks", "table": "Benchmarks", "export": "Benchmarks", "train": "Models", "predict": "Models"}
+for name, function in COMMANDS.items():
+    app.command(name, rich_help_panel=PANELS.get(name, "Plug-ins"))(function)
+DATA_COMMANDS: dict[str, Callable[..., Any]] = {
+    "verify": data.describe_data,
+    "info": data.describe_data,
+    "make": data.make_data,
+}
+data_app = typer.Typer(help="Check, describe and make data sets.")
+for name, function in DATA_COMMANDS.items():
+    data_app.command(name)(function)
+app.add_typer(data_app, name="data", rich_help_panel="Data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from dalib import __version__
+
+        print(f"dalib {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run_command(args: list[str]) -> int:
+    """Parse and run; exceptions pass through.
+
+    Raises
+        DalibError: no such command
+    """
+    if args == ["data"]:
+        args = ["data", "--help"]
+    groups: dict[str, tuple[str, list[str]]] = {
+        "": ("command", [*COMMANDS, "data"]),
+        "data": ("data command", [*DATA_COMMANDS]),
+    }
+    parent = args[0] if args[0] in groups else ""
+    kind, known = groups[parent]
+    given = args[1] if parent else args[0]
+    if not given.startswith("-") and given not in known:
+        raise unknown(kind, given, known, "dalib --help")
+    return int(typer.main.get_command(app).main(args, prog_name="dalib", standalone_mode=False) or 0)

@@ -1,0 +1,141 @@
+"""What several commands need: choices, suites by name, KEY=VALUE options, columns, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dalib.core.errors import DalibError, unknown
+
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", metavar="PATH", help="Folder or zip of the data; default: DALIB_DATA.")
+]
+Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE.py", help="Load a plug-in file; may be repeated.")
+]
+StoreRoot = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the records.")]
+SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's .toml file, or the name of a known one.")]
+
+
+def choose(kind: str, value: str, known: Iterable[str]) -> str:
+    """`value` if it is known; DalibError that suggests the right one otherwise."""
+    known = list(known)
+    if value not in known:
+        raise unknown(kind, value, known)
+    return value
+
+
+def find_suite(name: str) -> Path:
+    """The file of a suite: a path, or a name in `benchmarks/` here, of the checkout, or shipped with the package."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    package = Path(__file__).resolve().parents[1]
+    folders = (Path("benchmarks"), package.parent / "benchmarks", package / "suites")
+    known = {p.stem: p for folder in reversed(folders) for p in sorted(folder.glob("*.toml"))}
+    if name in known:
+        return known[name]
+    if path.is_dir() or path.suffix or len(path.parts) > 1:
+        raise DalibError(f"no suite file {name}; give the path of a .toml file or one of: {', '.join(sorted(known))}")
+    raise unknown("suite", name, known, "or give the path of a .toml file")
+
+
+def load_plugins(paths: Sequence[Path] | None) -> tuple[str, ...]:
+    """Register plug-in files; their absolute paths."""
+    if not paths:
+        return ()
+    from dalib.core.registry import load_plugin
+
+    for path in paths:
+        load_plugin(path)
+    return tuple(str(path.resolve()) for path in paths)
+
+
+def parse_settings(option: str, items: Sequence[str] | None) -> dict[str, Any]:
+    """`["weight=0.5", "method=emd"]` -> {"weight": 0.5, "method": "emd"}; values as JSON where they are."""
+    found: dict[str, Any] = {}
+    for item in items or ():
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip():
+            raise DalibError(
+                f"{option} {item} is not KEY=VALUE; write for example {option} {key.strip() or 'weight'}=0.5"
+            )
+        try:
+            found[key.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            found[key.strip()] = {"True": True, "False": False}.get(value, value)
+    return found
+
+
+def print_columns(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> None:
+    """Left-aligned columns; on a terminal the last one is wrapped under itself."""
+    cells = [[str(c) for c in row] for row in ([list(header)] if header else []) + [list(r) for r in rows]]
+    if not cells:
+        return
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    indent = sum(w + 2 for w in widths[:-1])
+    room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 10_000
+    for number, row in enumerate(cells):
+        start = "".join(c.ljust(w + 2) for c, w in zip(row[:-1], widths[:-1], strict=True))
+        last = textwrap.wrap(row[-1], max(room, 20)) or [""]
+        text = (start + last[0]).rstrip()
+        print(bold(text) if header and not number else text)
+        for more in last[1:]:
+            print(" " * indent + more)
+
+
+def colour(text: str, code: str) -> str:
+    """Text in an ANSI style (`31` red) on a terminal, as it is elsewhere."""
+    return f"\x1b[{code}m{text}\x1b[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
+
+
+def bold(text: str) -> str:
+    return colour(text, "1")
+
+
+def open_folder(path: Path, option: str) -> Path:
+    """Make a folder that must be writable, before hours of work end in it.
+
+    Raises
+        DalibError: it cannot be made or written to
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DalibError(f"{option} {path} cannot be made ({error.strerror}); choose another folder") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise DalibError(f"{option} {path} is not writable; choose another folder")
+    return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write aside and rename, making the folder."""
+    open_folder(path.parent, "--out in")
+    if path.is_dir():
+        raise DalibError(f"--out {path} is a folder; give a file name")
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr that is told (done, total); silent where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,63 @@
+"""What went wrong, in one line, and the exit status that goes with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dalib.core.errors import DalibError, Diverged, unknown
+
+MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
+
+
+def explain(error: BaseException, args: Sequence[str] = ()) -> tuple[str, int] | None:
+    """(line, exit status) for what a user can cause; None for a defect of dalib, whose traceback is wanted."""
+    kind = type(error).__name__
+    if isinstance(error, DalibError):
+        return one_line(str(error)), MISTAKE
+    if isinstance(error, Diverged):
+        return one_line(str(error)), FAILED
+    if isinstance(error, KeyboardInterrupt) or kind == "Abort":
+        return "interrupted", INTERRUPTED
+    if isinstance(error, SystemExit):
+        return "", error.code if isinstance(error.code, int) else MISTAKE
+    if hasattr(error, "format_message"):
+        return _usage_line(error, args), MISTAKE
+    if kind == "ValidationError" and hasattr(error, "errors"):
+        return _validation_line(error), MISTAKE
+    if kind in ("OutOfMemoryError", "MemoryError"):
+        return f"out of memory ({one_line(str(error))[:80]}); lower --batch-size or --crop, or use --frozen", MISTAKE
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or one_line(str(error))}; check the path and its permissions", MISTAKE
+    return None
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks."""
+    return " ".join(text.split())
+
+
+def _validation_line(error: BaseException) -> str:
+    """pydantic's first complaint: the setting, its value and what it must be."""
+    from dalib.train.config import TrainConfig
+
+    first = error.errors()[0]  # type: ignore[attr-defined]
+    place, name = ".".join(map(str, first["loc"][:-1])), str(first["loc"][-1])
+    if first["type"] == "extra_forbidden":
+        return str(unknown("setting", name, TrainConfig.model_fields, "dalib.TrainConfig documents them"))
+    value, wanted = first["input"], first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    return one_line(f"{place + '.' if place else ''}{name} = {value!r} {wanted}")
+
+
+def _usage_line(error: BaseException, args: Sequence[str]) -> str:
+    """Typer's own complaint about the command line, with the value given and the help that lists what is right."""
+    text = one_line(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "dalib"
+    option = re.search(r"'(--[\w-]+)'", text)
+    if option:
+        words = [word for arg in args for word in arg.split("=", 1)]
+        value = words[words.index(option[1]) + 1 :][:1] if option[1] in words else []
+        text = text.replace(option[0], " ".join([option[1], *(v for v in value if v not in text)]))
+    return f"{text[:1].lower()}{text[1:]} (see {command} --help)"

@@ -1,0 +1,126 @@
+"""The work of `dalib train`: data, backbone, training, accuracies."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dalib.backbones import load_backbone
+from dalib.bench.spec import RunSpec
+from dalib.cli._common import bold, print_columns, progress_bar
+from dalib.core.backbone import Backbone
+from dalib.core.errors import DalibError
+from dalib.core.registry import ALGORITHMS
+from dalib.core.types import Domain, Task, pick_domain
+from dalib.data.catalog import LoadedData, load_data
+from dalib.data.protocols import make_task
+from dalib.nn.metrics import accuracy
+from dalib.train.device import pick_device
+from dalib.train.fitted import Fitted
+from dalib.train.model_file import save_model
+from dalib.train.trainer import Trainer
+
+
+@dataclass
+class TrainedRun:
+    """A fitted model with what it was trained on; `note` says what a partial data set lacks."""
+
+    spec: RunSpec
+    task: Task
+    fitted: Fitted
+    accuracies: dict[str, float]
+    seconds: float
+    note: str
+
+
+def fit_run(spec: RunSpec, root: Path | None, device: str) -> TrainedRun:
+    """Train as described, with progress bars on a terminal.
+
+    Raises
+        DalibError: device, data, backbone and algorithm do not fit together
+        Diverged: a loss term stopped being finite
+    """
+    pick_device(device)
+    algorithm = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, dict(spec.hparams))
+    algorithm.check()
+    name = spec.data.dataset
+    with progress_bar(f"making {name}") as progress:
+        data = load_data(name, root, partial=spec.data.partial, normalise=spec.data.normalise, progress=progress)
+    for domain in (spec.source, spec.target):
+        pick_domain(dict.fromkeys(data.domains), domain, name)
+    backbone = _load_backbone(spec, data)
+    prepare = (
+        backbone.preprocess.at(spec.train.crop) if backbone.preprocess and spec.train.crop else backbone.preprocess
+    )
+    protocol = spec.protocol.model_dump(exclude={"name"})
+    resize = prepare.resize if prepare else None
+    task = make_task(
+        data, spec.source, spec.target, protocol=spec.protocol.name, seed=spec.seed, resize=resize, **protocol
+    )
+    started = time.monotonic()
+    with progress_bar(f"{spec.algorithm} {task.name}") as progress:
+        fitted = Trainer(spec.train, seed=spec.seed, device=device, report=progress).fit(algorithm, task, backbone)
+    seconds = time.monotonic() - started
+    rows = {"source, training rows": task.labelled, "source, held-out rows": task.validation, "target": task.test}
+    if task.protocol != "uda":
+        rows = {
+            "labelled, training rows": task.labelled,
+            "labelled, held-out rows": task.validation,
+            "target, test": task.test,
+        }
+    return TrainedRun(
+        spec, task, fitted, {k: _accuracy(fitted, d) for k, d in rows.items() if len(d)}, seconds, data.note
+    )
+
+
+def _load_backbone(spec: RunSpec, data: LoadedData) -> Backbone:
+    wanted, features = spec.backbone, data.kind == "features"
+    if features != (wanted.name == "identity"):
+        takes, remedy = ("images", "identity") if features else ("features", "tiny or resnet50")
+        raise DalibError(f"{data.name} holds {data.kind}; backbone '{wanted.name}' takes {takes}: use {remedy}")
+    dim = int(data.domain(spec.source).x.shape[1]) if features else 0
+    return load_backbone(wanted.name, wanted.weights, frozen=wanted.frozen, dim=dim)
+
+
+def _accuracy(fitted: Fitted, domain: Domain) -> float:
+    outputs = fitted.outputs(domain)
+    return float(accuracy(outputs.logits, torch.as_tensor(domain.labels)))
+
+
+def print_accuracies(run: TrainedRun) -> None:
+    """What was trained, then one line per set of rows."""
+    spec, device = run.spec, run.fitted.device.type
+    steps = f"{spec.train.steps} steps, " if run.fitted.curve else ""
+    frozen = ", frozen" if spec.backbone.frozen else ""
+    weights = f" ({run.fitted.backbone.weights}{frozen})" if run.fitted.backbone.preprocess else ""
+    print(bold(f"{spec.algorithm}  {spec.data.dataset}  {run.task.name}"))
+    print(f"{spec.backbone.name}{weights}, {steps}seed {spec.seed}, {run.seconds:.1f} s on {device}")
+    if run.note:
+        print(f"partial data: {run.note}")
+    sizes = (len(run.task.labelled), len(run.task.validation), len(run.task.test))
+    counts = [n for n in sizes if n]
+    print_columns(
+        [
+            (f"accuracy on {k}", f"{v:7.2%}", f"n = {n}")
+            for (k, v), n in zip(run.accuracies.items(), counts, strict=True)
+        ]
+    )
+
+
+def save_run(run: TrainedRun, out: Path) -> None:
+    """Write the model file and say how to use it."""
+    spec = run.spec
+    extra = {
+        "dataset": spec.data.dataset,
+        "task": run.task.name,
+        "protocol": spec.protocol.model_dump(),
+        "normalise": spec.data.normalise,
+        "seed": spec.seed,
+        "accuracies": run.accuracies,
+        "partial": run.note,
+    }
+    path = save_model(run.fitted, out, spec.algorithm, extra)
+    print(f"model {path} ({path.stat().st_size / 1e6:.1f} MB); use it: dalib predict {path} PATH")

@@ -1,0 +1,168 @@
+"""`dalib predict MODEL PATH`: classes of images or feature rows as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dalib.cli._common import Device, write_text
+from dalib.core.errors import DalibError, suggest
+
+if TYPE_CHECKING:
+    from dalib.train.fitted import Fitted
+
+CHUNK = 256
+
+
+@dataclass
+class Images:
+    """Names of images and how to read one."""
+
+    names: Sequence[str]
+    read: Callable[[str], bytes]
+
+
+def predict_classes(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file written by dalib train --out.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="An image, a folder, a zip, or features (.npz).")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the CSV there instead of stdout.")] = None,
+    top: Annotated[int, typer.Option(metavar="K", help="The K likeliest classes, a row each, best first.")] = 1,
+    domain: Annotated[str, typer.Option(metavar="D", help="Which <domain>_x of a feature file.")] = "",
+    device: Device = "auto",
+) -> int:
+    """Predict classes: CSV with the columns file, class, probability.
+
+    Images that cannot be read are named on stderr and left out; the exit status is then 1.
+    """
+    from dalib.train.model_file import load_model, read_facts
+
+    facts = read_facts(model)
+    if not 1 <= top <= len(facts["classes"]):
+        raise DalibError(
+            f"--top {top} is out of range; the model knows {len(facts['classes'])} classes, give 1 to that"
+        )
+    if not path.exists():
+        raise DalibError(f"nothing at {path}; give an image, a folder, a zip or a feature file (.npz)")
+    fitted = load_model(model, device)
+    skipped: list[str] = []
+    if facts["preprocess"] is None:
+        rows = _feature_rows(fitted, path, domain, facts["extra"].get("normalise", ()), top)
+    else:
+        rows = _image_rows(fitted, find_images(path), top, skipped)
+    text = io.StringIO()
+    writer = csv.writer(text if out else sys.stdout, lineterminator="\n")
+    writer.writerow(("file", "class", "probability"))
+    writer.writerows(rows)
+    if out:
+        write_text(out, text.getvalue())
+    if skipped:
+        print(f"dalib: left out {len(skipped)} unreadable images", file=sys.stderr)
+    return 1 if skipped else 0
+
+
+def find_images(path: Path) -> Images:
+    """The images at a path: itself, below a folder, or in a zip; sorted by name.
+
+    Raises
+        DalibError: nothing there that looks like an image
+    """
+    from dalib.data.folders import SUFFIXES
+
+    def usable(name: str) -> bool:
+        parts = Path(name).parts
+        return name.lower().endswith(SUFFIXES) and not any(p.startswith(".") or p == "__MACOSX" for p in parts)
+
+    kinds = ", ".join(SUFFIXES)
+    if path.is_dir():
+        names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+        found = Images([n for n in names if usable(n)], lambda name: (path / name).read_bytes())
+    elif path.suffix.lower() == ".zip":
+        try:
+            archive = zipfile.ZipFile(path)
+        except zipfile.BadZipFile as error:
+            raise DalibError(f"{path} is not a readable zip ({error}); fetch it again") from None
+        found = Images(sorted(n for n in archive.namelist() if usable(n)), archive.read)
+    elif path.name.lower().endswith(SUFFIXES):
+        found = Images([path.name], lambda name: path.read_bytes())
+    else:
+        raise DalibError(f"{path} is neither an image ({kinds}) nor a folder nor a zip; this model takes images")
+    if not found.names:
+        raise DalibError(f"{path} holds no images; expected files ending in {kinds}")
+    return found
+
+
+def _image_rows(fitted: Fitted, images: Images, top: int, skipped: list[str]) -> Iterator[tuple[str, str, str]]:
+    import numpy as np
+
+    from dalib.data.decode import decode_image
+
+    prepare = fitted.backbone.preprocess
+    assert prepare is not None
+    for start in range(0, len(images.names), CHUNK):
+        names, pixels = [], []
+        for name in images.names[start : start + CHUNK]:
+            try:
+                pixels.append(decode_image(images.read(name), prepare.resize))
+                names.append(name)
+            except Exception as error:
+                skipped.append(name)
+                reason = str(error).partition("<")[0].strip() or type(error).__name__
+                print(f"dalib: cannot read image {name} ({reason})", file=sys.stderr)
+        if names:
+            yield from _rank(fitted, names, np.stack(pixels), top)
+
+
+def _feature_rows(
+    fitted: Fitted, path: Path, domain: str, normalise: Sequence[str], top: int
+) -> Iterator[tuple[str, str, str]]:
+    from dalib.data.normalise import normalise_features
+
+    names, x = _read_rows(path, domain)
+    if x.shape[1] != fitted.backbone.dim:
+        raise DalibError(f"{path} has features of width {x.shape[1]}; the model was trained on {fitted.backbone.dim}")
+    return _rank(fitted, names, normalise_features(x, normalise), top)
+
+
+def _read_rows(path: Path, domain: str) -> tuple[Sequence[str], Any]:
+    """(names, rows (n, d)) of one domain of a feature file: `x`, or `<domain>_x`; labels are not needed."""
+    from dalib.data.features import check_rows, read_arrays
+
+    if path.suffix != ".npz":
+        raise DalibError(f"{path} is no feature file; this model takes an .npz with x or <domain>_x, (n, d)")
+    arrays = read_arrays(path)
+    keys = [key for key in arrays if key == "x" or key.endswith("_x")]
+    if domain:
+        key = f"{domain}_x"
+        if key not in arrays:
+            near = suggest(domain, [k[:-2] for k in keys]) or f"; keys: {', '.join(arrays)}"
+            raise DalibError(f"{path} has no {key}{near}")
+    elif "x" in keys or len(keys) == 1:
+        key = "x" if "x" in keys else keys[0]
+    else:
+        raise DalibError(
+            f"{path} has {', '.join(keys) or 'no key x'}; name one with --domain, or store rows as x (n, d)"
+        )
+    x = check_rows(path, key, arrays)
+    names = arrays.get(f"{key[:-2]}_names" if key != "x" else "names")
+    return (list(map(str, names)) if names is not None and len(names) == len(x) else list(map(str, range(len(x))))), x
+
+
+def _rank(fitted: Fitted, names: Sequence[str], x: Any, top: int) -> Iterator[tuple[str, str, str]]:
+    from dalib.core.types import Domain
+    from dalib.data.embed import embed_images
+
+    rows = Domain("predict", x, None, fitted.classes, "none")
+    if fitted.backbone.frozen and rows.is_images:
+        rows = rows.with_x(embed_images(fitted.backbone, rows, fitted.device), "embedded")
+    best = fitted.outputs(rows).p.topk(top, dim=1)
+    for name, values, labels in zip(names, best.values.tolist(), best.indices.tolist(), strict=True):
+        for p, k in zip(values, labels, strict=True):
+            yield name, fitted.classes[k], f"{p:.6f}"

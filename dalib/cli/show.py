@@ -1,0 +1,101 @@
+"""`dalib show NAME`: what a plug-in does, its formula, hyper-parameters and source."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from dalib.cli._common import Plugins, bold, load_plugins, print_columns
+from dalib.core.dataset import DatasetInfo
+from dalib.core.errors import unknown
+from dalib.core.registry import REGISTRIES
+
+
+def show_plugin(
+    name: Annotated[str, typer.Argument(help="An algorithm, data set, backbone or validator (dalib list).")],
+    plugin: Plugins = None,
+) -> None:
+    """Say what an algorithm, data set, backbone or validator does."""
+    load_plugins(plugin)
+    lookup = "timm" if name.startswith("timm:") else name
+    kinds = [kind for kind, registry in REGISTRIES.items() if lookup in registry]
+    if not kinds:
+        known = {n for registry in REGISTRIES.values() for n in registry.names()}
+        raise unknown("algorithm, dataset, backbone or validator", name, known, "dalib list")
+    for number, kind in enumerate(kinds):
+        if number:
+            print()
+        found = REGISTRIES[kind].get(lookup)
+        SHOW[kind](name, found, REGISTRIES[kind].summary(lookup))
+
+
+def _print_text(text: str) -> None:
+    if text:
+        print(f"\n{inspect.cleandoc(text)}")
+
+
+def _show_algorithm(name: str, cls: Any, summary: str) -> None:
+    print(bold(f"{name}") + f"  algorithm, {cls.family}, version {cls.version}")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+    defaults = cls.defaults()
+    print()
+    if defaults:
+        rows = [(key, _value(value), ", ".join(map(_value, cls.space.get(key, ())))) for key, value in defaults.items()]
+        print_columns(rows, ("hyper-parameter", "default", "search space"))
+    else:
+        print("no hyper-parameters")
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) and value else repr(value)
+
+
+def _show_validator(name: str, cls: Any, summary: str) -> None:
+    labels = "uses target labels" if cls.uses_target_labels else "label-free on the target"
+    print(bold(name) + f"  validator, {labels}; higher is better")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+
+
+def _show_dataset(name: str, info: DatasetInfo, summary: str) -> None:
+    print(bold(name) + f"  data set, {info.kind}")
+    print(info.title or summary)
+    print()
+    if info.domains:
+        print_columns([(d, info.counts.get(d, "")) for d in info.domains], ("domain", "images"))
+        print()
+    facts = {
+        "classes": f"{len(info.classes)}: {', '.join(info.classes)}" if info.classes else "as found in the data",
+        "made by": f"dalib data make {name} --out DIR (on first use, in the cache)" if info.generator else "",
+        "source": info.source,
+        "licence": info.licence,
+        "paper": info.paper,
+    }
+    print_columns([(key, value) for key, value in facts.items() if value])
+
+
+def _show_backbone(name: str, build: Any, summary: str) -> None:
+    print(bold(name) + "  backbone")
+    print(summary)
+    _print_text(build.__doc__ or "")
+    if name in ("timm", "identity"):
+        return
+    backbone = build(name, "none")
+    prepare = backbone.preprocess
+    size = sum(p.numel() for p in backbone.module.parameters())
+    rows = [("features", backbone.dim), ("parameters", f"{size / 1e6:.2f} million"), ("blocks", len(backbone.groups))]
+    if prepare:
+        rows.append(("input", f"resized to {prepare.resize} px, crop {prepare.crop} px"))
+    print()
+    print_columns(rows)
+
+
+SHOW = {
+    "algorithms": _show_algorithm,
+    "datasets": _show_dataset,
+    "backbones": _show_backbone,
+    "validators": _show_validator,
+}

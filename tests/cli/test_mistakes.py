@@ -1,0 +1,136 @@
+"""Every mistake ends in status 2 and one line that names the value and says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worlds import write_features
+
+TRAIN = "train --dataset features:{w}/good.npz --source left --target right --algorithm source_only"
+IMAGES = "train --dataset image_folder --data-root {w}/images --source bright --target dark --algorithm source_only"
+SUITE = """
+dataset = "features:{w}/good.npz"
+tasks = ["left->right"]
+seeds = [0]
+[train]
+steps = 5
+[algorithms]
+source_only = {{}}
+"""
+
+# name: (command line, the bad value, what the remedy mentions)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "unknown command": ("tabel demo", "tabel", "'table'"),
+    "unknown data command": ("data verfy x", "verfy", "'verify'"),
+    "unknown option": ("list --plugn x.py", "--plugn", "--plugin"),
+    "missing argument": ("show", "name", "--help"),
+    "missing option": ("train --dataset mini_office", "--source", "--help"),
+    "unknown kind of list": ("list algorithm", "algorithm", "'algorithms'"),
+    "unknown name to show": ("show dan", "dan", "'dann'"),
+    "suite that is not there": ("run no/such/suite.toml", "no/such/suite.toml", "path"),
+    "suite name misspelt": ("run dmeo", "dmeo", "'demo'"),
+    "suite is a folder": ("run {w}/images", "{w}/images", ".toml"),
+    "algorithm misspelt": (TRAIN.replace("source_only", "sorce_only"), "sorce_only", "'source_only'"),
+    "hyper-parameter misspelt": (TRAIN.replace("source_only", "dann --set wieght=1"), "wieght", "'weight'"),
+    "hyper-parameter not a number": (TRAIN.replace("source_only", "dann --set weight=much"), "much", "number"),
+    "hyper-parameter out of range": (TRAIN.replace("source_only", "dann --set hidden=0"), "0", "hidden|>="),
+    "hyper-parameter without value": (TRAIN + " --set weight", "weight", "KEY=VALUE"),
+    "dataset misspelt": (TRAIN.replace("features:{w}/good.npz", "ofice31"), "ofice31", "'office31'"),
+    "feature file missing": (TRAIN.replace("good.npz", "absent.npz"), "absent.npz", "_x|path"),
+    "feature file without path": (TRAIN.replace("features:{w}/good.npz", "features"), "features", "PATH"),
+    "feature file is text": (TRAIN.replace("good.npz", "text.npz"), "text.npz", "expected"),
+    "features with nan": (TRAIN.replace("good.npz", "nan.npz"), "left_x", "remove"),
+    "features without labels": (TRAIN.replace("good.npz", "unlabelled.npz"), "right_y", "needs both"),
+    "domain misspelt": (TRAIN.replace("--target right", "--target rihgt"), "rihgt", "'right'"),
+    "source is target": (TRAIN.replace("--target right", "--target left"), "left", "choose two"),
+    "features with a CNN": (TRAIN + " --backbone resnet18", "resnet18", "identity"),
+    "images with identity": (IMAGES + " --backbone identity", "identity", "use"),
+    "images to normalise": (IMAGES + " --normalise zscore", "zscore", "feature data only"),
+    "unknown normalisation": (TRAIN + " --normalise zscor", "zscor", "'?zscore'?"),
+    "backbone misspelt": (IMAGES + " --backbone resnet8", "resnet8", "'resnet18'"),
+    "weights missing": (IMAGES + " --backbone resnet18 --weights {w}/absent.pth", "absent.pth", "check the path"),
+    "weights misspelt": (IMAGES + " --backbone resnet18 --weights imagnet", "imagnet", "'imagenet'"),
+    "weights of another network": (IMAGES + " --backbone resnet18 --weights {w}/other.pth", "other.pth", "resnet18"),
+    "weights are a pickle": (IMAGES + " --backbone resnet18 --weights {w}/pickle.pth", "pickle.pth", "state_dict"),
+    "device misspelt": (TRAIN + " --device gpu", "gpu", "auto, cpu"),
+    "no such GPU": (TRAIN + " --device cuda:99", "cuda:99", "use auto or cpu"),
+    "steps not a number": (TRAIN + " --steps many", "many", "integer"),
+    "steps negative": (TRAIN + " --steps -1", "-1", "greater than or equal to 0"),
+    "learning rate zero": (TRAIN + " --lr 0", "0", "greater than 0"),
+    "batch of one": (TRAIN + " --batch-size 1", "batch_size = 1", "greater than or equal to 2"),
+    "precision misspelt": (TRAIN + " --precision fp61", "fp61", "'fp32'"),
+    "recipe misspelt": (TRAIN + " --train momentun=0.5", "momentun", "'momentum'"),
+    "protocol misspelt": (TRAIN + " --protocol udda", "udda", "'uda'"),
+    "validation is everything": (TRAIN + " --validation 1", "1", "less than 1"),
+    "seed negative": (TRAIN + " --seed -3", "-3", "0 or more"),
+    "root missing": (IMAGES.replace("{w}/images", "{w}/nowhere"), "{w}/nowhere", "--data-root"),
+    "root empty": (IMAGES.replace("{w}/images", "{w}/empty"), "{w}/empty", "domain/class"),
+    "zip corrupt": (IMAGES.replace("{w}/images", "{w}/corrupt.zip"), "corrupt.zip", "fetch it again"),
+    "image corrupt": (
+        IMAGES.replace("{w}/images", "{w}/damaged") + " --backbone resnet18 --weights none",
+        "dark/cross/03.jpg",
+        "dalib data verify",
+    ),
+    "copy is partial": ("data info office31 --data-root {w}/partial", "{w}/partial", "--partial"),
+    "plug-in missing": (TRAIN + " --plugin {w}/absent.py", "absent.py", "dalib new"),
+    "plug-in does not import": (TRAIN + " --plugin {w}/broken.py", "broken.py", "does not import"),
+    "plug-in is empty": ("check {w}/hollow.py", "hollow.py", "defines no"),
+    "out is a file's child": (TRAIN + " --out {w}/good.npz/model", "good.npz", "choose another"),
+    "model missing": ("predict {w}/absent.safetensors {w}/images", "absent.safetensors", "--out"),
+    "model is not one": ("predict {w}/good.npz {w}/images", "good.npz", "dalib train --out"),
+    "weights are no model": ("predict {w}/bare.safetensors {w}/images", "bare.safetensors", "dalib train --out"),
+    "nothing to predict": ("predict {w}/model.safetensors {w}/absent.npz", "absent.npz", "give"),
+    "images for a feature model": ("predict {w}/model.safetensors {w}/images", "{w}/images", ".npz"),
+    "width of another data set": ("predict {w}/model.safetensors {w}/wide.npz", "5", "8"),
+    "domain not said": ("predict {w}/model.safetensors {w}/good.npz", "left_x, right_x", "--domain"),
+    "domain not there": ("predict {w}/model.safetensors {w}/good.npz --domain rihgt", "rihgt", "'right'"),
+    "more classes than there are": ("predict {w}/model.safetensors {w}/wide.npz --top 9", "9", "3 classes"),
+    "a plug-in that exists": ("new algorithm dann --folder {w}", "dann", "choose another"),
+    "a kind that does not exist": ("new algoritm x", "algoritm", "'algorithm'"),
+    "a name with a space": ("new algorithm My-Idea", "My-Idea", "lower-case"),
+    "data that is fetched": ("data make office31 --out {w}/empty", "office31", "mini_office"),
+}
+
+
+@pytest.fixture(scope="session")
+def faulty(world: Path) -> Path:
+    """More faults: weights, plug-ins and a model of features of width 8."""
+    import pickle
+
+    import numpy as np
+    import torch
+    from safetensors.torch import save_file
+
+    from dalib.cli import main
+
+    torch.save({"layer.weight": torch.zeros(2, 2)}, world / "other.pth")
+    (world / "pickle.pth").write_bytes(pickle.dumps({"weight": Path("x")}))
+    save_file({"w": torch.zeros(1)}, world / "bare.safetensors")
+    (world / "broken.py").write_text("import no_such_module\n")
+    (world / "hollow.py").write_text("x = 1\n")
+    np.savez(world / "wide.npz", x=np.ones((4, 5), np.float32))
+    write_features(world / "good.npz")
+    command = TRAIN.format(w=world) + f" --steps 2 --out {world}/model"
+    assert main(command.split()) == 0
+    return world
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_mistake_is_one_line(
+    name: str, dalib: Callable[..., Any], faulty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DALIB_DATA", raising=False)
+    command, value, remedy = COMMANDS[name]
+    answer = dalib(*command.format(w=faulty).split())
+    check_line(answer.status, answer.err, value.format(w=faulty), remedy)
+
+
+def check_line(status: int, err: list[str], value: str, remedy: str) -> None:
+    assert (status, len(err)) == (2, 1), "\n".join(err)
+    assert err[0].startswith("dalib: ")
+    assert value in err[0], err[0]
+    assert re.search(remedy, err[0]), err[0]
