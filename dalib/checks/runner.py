@@ -1,0 +1,96 @@
+"""Run every check that applies to a plug-in and collect what they say."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dalib.checks.result import CheckFailure, CheckResult
+from dalib.core.dataset import DatasetInfo
+from dalib.core.errors import DalibError
+from dalib.core.registry import REGISTRIES, load_plugin, snake_case
+
+Check = Callable[[Any], None]
+
+
+def check_plugin(path: str | Path, slow: bool = False) -> list[CheckResult]:
+    """Load a Python file and run the contract tests of every plug-in it defines.
+
+    Args
+        slow: also the checks that take seconds (a real backbone's forward pass on images, a generated data set)
+
+    Raises
+        DalibError: the file is missing, does not import, or defines no plug-in
+    """
+    found = load_plugin(path)
+    return [result for kind, names in found.items() for name in names for result in _check_one(kind, name, slow)]
+
+
+def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
+    if kind == "backbones":
+        return check_backbone(name, slow)
+    subject = REGISTRIES[kind].get(name)
+    if kind == "datasets":
+        return check_dataset(subject, name, slow)
+    return check_algorithm(subject, name) if kind == "algorithms" else check_validator(subject, name)
+
+
+def check_algorithm(cls: type, name: str = "") -> list[CheckResult]:
+    """Every check that applies to an Algorithm or FeatureAlgorithm class, registered or not."""
+    from dalib.checks.algorithm import checks_for
+
+    return run_checks(checks_for(cls), cls, f"algorithm {name or snake_case(cls.__name__)}")
+
+
+def check_validator(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.validator import VALIDATOR_CHECKS
+
+    return run_checks(VALIDATOR_CHECKS, cls, f"validator {name or snake_case(cls.__name__)}")
+
+
+def check_dataset(info: DatasetInfo, name: str = "", slow: bool = False) -> list[CheckResult]:
+    from dalib.checks.dataset import DATASET_CHECKS, SLOW_DATASET_CHECKS
+
+    checks = DATASET_CHECKS + (SLOW_DATASET_CHECKS if slow else ())
+    results = run_checks(checks, info, f"dataset {name or info.name}")
+    if name and name != info.name:
+        message = f"DATASET.name is '{info.name}' but it is registered as '{name}'; name the file after the data set"
+        results.append(CheckResult("name_is_the_files", f"dataset {name}", False, message))
+    return results
+
+
+def check_backbone(name: str, slow: bool = False) -> list[CheckResult]:
+    """`name` as `load_backbone` takes it; the builder is run without weights."""
+    from dalib.checks.backbone import BACKBONE_CHECKS, SLOW_BACKBONE_CHECKS
+
+    return run_checks(BACKBONE_CHECKS + (SLOW_BACKBONE_CHECKS if slow else ()), name, f"backbone {name}")
+
+
+def run_checks(checks: Sequence[Check], subject: Any, title: str) -> list[CheckResult]:
+    """One result per check; whatever a check raises is a failure with its reason in one line."""
+    results = []
+    for check in checks:
+        message = ""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                check(subject)
+            except CheckFailure as failure:
+                message = str(failure)
+            except Exception as error:
+                message = describe(error)
+        results.append(CheckResult(check.__name__.removeprefix("check_"), title, not message, message))
+    return results
+
+
+def describe(error: Exception) -> str:
+    """Type, first line and innermost place of an exception that a plug-in raised."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, DalibError):
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "/torch/" not in f.filename and "/dalib/checks/" not in f.filename] or frames
+    return f"{type(error).__name__}: {text} ({Path(own[-1].filename).name}, line {own[-1].lineno})"

@@ -1,0 +1,130 @@
+"""The small world in which algorithms are checked: three blobs in 16 dimensions, some sixty rows, twenty steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dalib.core.algorithm import Algorithm
+from dalib.core.backbone import identity
+from dalib.core.network import Network
+from dalib.core.registry import ALGORITHMS, snake_case
+from dalib.core.types import Domain, Source, Target, Task
+from dalib.train.config import TrainConfig
+from dalib.train.fitted import Fitted
+from dalib.train.trainer import Trainer
+
+DIM, K = 16, 3
+CONFIG = TrainConfig(steps=20, batch_size=16, bottleneck=DIM, lr=0.02, evaluations=2)
+_REFERENCE: dict[type[Algorithm], Fitted] = {}
+
+
+def make_domain(name: str, n: int, seed: int, shift: float) -> Domain:
+    """Three unit Gaussians around fixed centres, moved by `shift` in every coordinate."""
+    rng = np.random.default_rng(seed)
+    centres = 3 * np.random.default_rng(7).standard_normal((K, DIM)) / 2
+    y = np.arange(n) % K
+    rng.shuffle(y)
+    x = centres[y] + rng.standard_normal((n, DIM)) + shift
+    return Domain(name, x.astype(np.float32), y, ("a", "b", "c"), f"blobs-{name}-{n}-{seed}-{shift}")
+
+
+def make_task(n: int = 60, shift: float = 1.0, seed: int = 0) -> Task:
+    """Source n rows, target n - 8 rows; tested on the target itself."""
+    source, target = make_domain("source", n, seed, 0.0), make_domain("target", n - 8, seed + 1, shift)
+    held_out = source.take(np.arange(0), "none")
+    return Task("source->target", source, target.unlabelled(), held_out, target)
+
+
+def fit(cls: type[Algorithm], task: Task | None = None, *, seed: int = 0, **changes: Any) -> Fitted:
+    """cls() fitted in the small world; `changes` go to the trainer, or to its recipe when they are fields of it."""
+    task = task or make_task()
+    recipe = {k: changes.pop(k) for k in list(changes) if k in TrainConfig.model_fields}
+    config = CONFIG.model_copy(update=recipe)
+
+    def evaluate(fitted: Fitted, step: int) -> dict[str, Any]:
+        return {"target_accuracy": accuracy(fitted, task.test)}
+
+    trainer = Trainer(config, seed=seed, device="cpu", **{"evaluate": evaluate, **changes})
+    return trainer.fit(cls(), task, identity(DIM))
+
+
+def reference_fit(cls: type[Algorithm]) -> Fitted:
+    """The undisturbed fit of seed 0, computed once per class; read it, do not change it."""
+    if cls not in _REFERENCE:
+        _REFERENCE.clear()
+        _REFERENCE[cls] = fit(cls)
+    return _REFERENCE[cls]
+
+
+def accuracy(fitted: Fitted, domain: Domain) -> float:
+    return float((fitted.outputs(domain).logits.argmax(1).numpy() == domain.labels).mean())
+
+
+def attached(cls: type[Algorithm], **hparams: Any) -> Algorithm:
+    """cls(**hparams) on a fresh network of width 16 in training mode, with a head whose logits are not all alike."""
+    with seeded(0):
+        algorithm = cls(**hparams)
+        algorithm.attach(Network.on_features(DIM, K, bottleneck=0))
+        nn.init.normal_(algorithm.network.head.weight, 0.0, 0.3)
+        return algorithm.train()
+
+
+def batches(
+    algorithm: Algorithm, *, sizes: tuple[int, int] = (18, 18), shift: float = 1.0, classes: int = K
+) -> tuple[Source, Target]:
+    """Source and target batches whose z are leaves that require gradients; labels cover the first `classes`."""
+    source, target = make_domain("source", sizes[0], 3, 0.0), make_domain("target", sizes[1], 4, shift)
+    y = torch.as_tensor(source.labels) % classes
+    return wrap(algorithm, torch.as_tensor(source.x), torch.as_tensor(target.x), y)
+
+
+def wrap(algorithm: Algorithm, z_s: Tensor, z_t: Tensor, y: Tensor) -> tuple[Source, Target]:
+    z_s, z_t = z_s.clone().requires_grad_(), z_t.clone().requires_grad_()
+    head = algorithm.network.head
+    return Source.of(z_s, head(z_s), y), Target.of(z_t, head(z_t))
+
+
+def with_logits(target: Target, logits: Tensor) -> Target:
+    return replace(target, logits=logits)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's global generator at `seed` inside, as it was outside."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def equal_states(a: Algorithm, b: Algorithm) -> str:
+    """The first entry in which two state dicts differ (bit for bit), or an empty string."""
+    first, second = a.state_dict(), b.state_dict()
+    for key in {**first, **second}:
+        if key not in first or key not in second or not same_bits(first[key], second[key]):
+            return key
+    return ""
+
+
+def same_bits(a: Tensor, b: Tensor) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.nan_to_num(nan=1e30), b.nan_to_num(nan=1e30))
+
+
+def registered_name(cls: type[Algorithm]) -> str:
+    """The name under which the class is registered, or an empty string."""
+    stem = cls.__module__.rpartition(".")[2].removeprefix("dalib_plugin_")
+    for name in (stem, snake_case(cls.__name__)):
+        if name in ALGORITHMS and ALGORITHMS.get(name) is cls:
+            return name
+    return ""
+
+
+def checkpoint_file(folder: str) -> Path:
+    return Path(folder) / "checkpoint.pt"

@@ -1,0 +1,35 @@
+"""Defect: noise seeded by the clock, which no seed of the trainer reaches."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.types import Source, Target
+
+
+class ClockSeed(Algorithm):
+    """A contract broken on purpose.
+
+    loss = CE(logits_s, y_s) + weight * mean z_t^2
+
+    Args
+        weight: trade-off, dimensionless, >= 0
+    Reference
+        None; a test of the tests.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        noise = torch.rand((), generator=torch.Generator().manual_seed(time.perf_counter_ns() % 1000))
+        return {
+            "ce": F.cross_entropy(source.logits, source.y),
+            "size": self.weight * (target.z + noise).square().mean(),
+        }

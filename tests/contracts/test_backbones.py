@@ -1,0 +1,33 @@
+"""Every registered backbone keeps the contract."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+
+import pytest
+
+from dalib.checks.backbone import BACKBONE_CHECKS, SLOW_BACKBONE_CHECKS
+from dalib.core.registry import BACKBONES
+
+NAMES = ["timm:resnet10t" if name == "timm" else name for name in BACKBONES.names()]
+
+
+def _skip_without_its_extra(name: str) -> None:
+    if name.startswith("timm:") and importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is an optional dependency (pip install dalib[timm])")
+
+
+@pytest.mark.parametrize("check", BACKBONE_CHECKS, ids=lambda c: c.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("name", NAMES)
+def test_backbone_keeps_its_contract(name: str, check: Callable[[str], None]) -> None:
+    _skip_without_its_extra(name)
+    check(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", SLOW_BACKBONE_CHECKS, ids=lambda c: c.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("name", NAMES)
+def test_backbone_computes(name: str, check: Callable[[str], None]) -> None:
+    _skip_without_its_extra(name)
+    check(name)
