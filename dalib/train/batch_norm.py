@@ -38,6 +38,7 @@ def reestimate(module: nn.Module, batches: Iterable[Tensor]) -> int:
         hook.remove()
     module.train(was_training)
     for norm in norms:
+        assert norm.running_mean is not None and norm.running_var is not None
         n, first, second = sums[norm]
         mean = (first / n).to(norm.running_mean.dtype)
         var = (second / n - (first / n).square()).clamp_min(0).to(norm.running_var.dtype)

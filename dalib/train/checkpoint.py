@@ -7,24 +7,37 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Tensors, numbers, strings, lists and dicts only, so that loading runs no code."""
+    """Tensors, numbers, strings, lists and dicts, so that loading runs no code; NumPy's numbers become Python's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    torch.save(state, aside)
+    torch.save(_plain(state), aside)
     aside.replace(path)
 
 
 def load_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
-    """The state saved under `key`, or None when there is none, it is damaged, or it belongs to another run."""
+    """The state saved under `key`, or None (with a warning) when it is damaged or belongs to another run."""
     if not path.is_file():
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        warnings.warn(f"checkpoint {path} is unreadable ({error}); training starts again", stacklevel=2)
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        warnings.warn(f"checkpoint {path} is unreadable ({reason}); training starts again", stacklevel=2)
         return None
-    return state if state.get("key") == key else None
+    if not isinstance(state, dict) or state.get("key") != key:
+        warnings.warn(f"checkpoint {path} belongs to another run; training starts again", stacklevel=2)
+        return None
+    return state
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(v) for v in value)
+    return value.item() if isinstance(value, np.generic) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class TrainConfig(BaseModel):
@@ -28,6 +28,7 @@ class TrainConfig(BaseModel):
         channels_last: memory format of image input
         compile: torch.compile the network
         crop: side in pixels of the network's input; 0 = the backbone's own
+        resize: side in pixels that images are warped to before the crop; 0 = crop × the backbone's ratio (256 / 224)
         augment: `none`, `flip` (crop at random by a few pixels + flip) or `standard` (RandomResizedCrop + flip)
         scale_min: smallest part of the area that `standard` keeps, in (0, 1]
         sampler: `shuffle`, or `class_balanced` source batches
@@ -53,7 +54,14 @@ class TrainConfig(BaseModel):
     channels_last: bool = False
     compile: bool = False
     crop: int = Field(0, ge=0)
+    resize: int = Field(0, ge=0)
     augment: Literal["none", "flip", "standard"] = "standard"
     scale_min: float = Field(0.08, gt=0, le=1)
     sampler: Literal["shuffle", "class_balanced"] = "shuffle"
     evaluations: int = Field(5, ge=1)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> TrainConfig:
+        if self.resize and self.crop > self.resize:
+            raise ValueError(f"crop = {self.crop} is larger than resize = {self.resize}; raise resize or lower crop")
+        return self

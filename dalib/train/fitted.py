@@ -52,6 +52,10 @@ class Fitted:
         preprocess = self.backbone.preprocess if domain.is_images else None
         if domain.is_images and preprocess is None:
             raise DalibError(f"domain '{domain.name}' holds images; backbone '{self.backbone.name}' takes features")
+        if self.backbone.preprocess and not self.backbone.frozen and not domain.is_images:
+            raise DalibError(
+                f"domain '{domain.name}' holds features; backbone '{self.backbone.name}' takes images (use identity)"
+            )
         if preprocess and domain.x.shape[-1] != preprocess.resize:
             raise DalibError(
                 f"domain '{domain.name}' is decoded at {domain.x.shape[-1]} px; "
@@ -65,7 +69,7 @@ class Fitted:
 
     def batches(self, store: DomainStore) -> Iterator[Tensor]:
         """Every row once, in order, without augmentation."""
-        size = EVAL_BATCH if store.domain.is_images else 4096
+        size = EVAL_BATCH if store.preprocess else 4096
         for start in range(0, len(store), size):
             index = torch.arange(start, min(start + size, len(store)))
             yield arrange(store.batch(index), self.config.channels_last)

@@ -18,7 +18,7 @@ from dalib.core.errors import DalibError
 from dalib.core.network import Network
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target, Task
 from dalib.data.batches import DomainStore, IndexStream
-from dalib.train.batch_norm import reestimate
+from dalib.train.batch_norm import BATCH_NORMS, reestimate
 from dalib.train.checkpoint import load_checkpoint, save_checkpoint
 from dalib.train.config import TrainConfig
 from dalib.train.device import arrange, autocast, pick_device, rng_state, set_rng_state
@@ -76,8 +76,8 @@ class Trainer:
             Diverged: a loss term stopped being finite
         """
         config = self.config
-        if config.crop and backbone.preprocess:
-            backbone = replace(backbone, preprocess=backbone.preprocess.at(config.crop))
+        if backbone.preprocess:
+            backbone = replace(backbone, preprocess=backbone.preprocess.at(config.crop, config.resize))
         if not len(task.labelled) or not len(task.target):
             raise DalibError(
                 f"task {task.name} has {len(task.labelled)} labelled and {len(task.target)} target rows; both need some"
@@ -91,7 +91,7 @@ class Trainer:
             if config.channels_last:
                 algorithm.to(memory_format=torch.channels_last)
             self._fitted = fitted = Fitted(algorithm, backbone, task.classes, config, self.device)
-            source, target = fitted.represent(task.labelled), fitted.represent(task.target)
+            source, target = fitted.represent(task.labelled), fitted.represent(task.target.unlabelled())
             algorithm.fit(self, source, target)
             algorithm.to(self.device)
             if not fitted.candidates:
@@ -114,7 +114,7 @@ class Trainer:
         groups, frozen = freeze_and_group(algorithm, config)
         optimiser = make_optimiser(groups, config)
         if config.batch_norm == "eval":
-            frozen += list(algorithm.network.backbone.modules())
+            frozen += [m for m in algorithm.network.backbone.modules() if isinstance(m, BATCH_NORMS)]
         balanced = stores[0].y.cpu() if config.sampler == "class_balanced" and stores[0].y is not None else None
         streams = (
             IndexStream(len(source), config.batch_size, seed=2 * self.seed, labels=balanced),
