@@ -1,0 +1,82 @@
+"""A suite's records as one JSON-lines file, small enough to commit, and the read-only store over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from dalib.bench.manifest import Manifest
+from dalib.bench.record import Record
+from dalib.bench.store import Store, _write, make_frame
+from dalib.core.errors import DalibError, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HOST_SPECIFIC = ("host", "python", "cwd", "peak_memory_bytes", "warnings")
+
+
+def export(store: Store, manifest: Manifest, path: str | Path) -> int:
+    """Write the manifest and its records (sorted by key), without what tells about the host; returns their number."""
+    lines = [manifest.model_dump_json()]
+    for record in store.records(sorted(manifest.keys)):
+        lines.append(_anonymise(record).model_dump_json())
+    _write(Path(path), lambda file: file.write(("\n".join(lines) + "\n").encode()))
+    return len(lines) - 1
+
+
+def _anonymise(record: Record) -> Record:
+    kept = {k: v for k, v in record.provenance.items() if k not in HOST_SPECIFIC}
+    update: dict[str, object] = {"provenance": kept, "predictions": None}
+    if record.error:
+        last = (record.error.traceback.strip().splitlines() or [""])[-1]
+        update["error"] = record.error.model_copy(update={"traceback": last})
+    backbone, data = record.spec.backbone, record.spec.data
+    if backbone.hash and backbone.weights:
+        backbone = backbone.model_copy(update={"weights": Path(backbone.weights).name})
+    if data.fingerprint and ":" in data.dataset:
+        kind, _, file = data.dataset.partition(":")
+        data = data.model_copy(update={"dataset": f"{kind}:{Path(file).name}"})
+    update["spec"] = record.spec.model_copy(update={"backbone": backbone, "data": data})
+    return record.model_copy(update=update)
+
+
+class Archive:
+    """Read-only: `in`, `get`, `records`, `frame` and `manifest` of a file that `export` wrote.
+
+    Raises
+        DalibError: the file is missing or not such a file
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            first, *rest = self.path.read_text(encoding="utf-8").splitlines()
+            self._manifest = Manifest.model_validate_json(first)
+            self._records = {r.key: r for r in (Record.model_validate_json(line) for line in rest)}
+        except FileNotFoundError:
+            raise DalibError(f"no archive {path}; dalib export writes one") from None
+        except (ValidationError, ValueError, json.JSONDecodeError):
+            raise DalibError(f"archive {path} is damaged; dalib export writes it again") from None
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._records
+
+    def get(self, key: str) -> Record:
+        return self._records[key]
+
+    def records(self, keys: Iterable[str] | None = None) -> Iterator[Record]:
+        found = sorted(self._records) if keys is None else keys
+        return (self._records[key] for key in found if key in self._records)
+
+    def frame(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
+        return make_frame(self.records(keys))
+
+    def manifest(self, name: str = "") -> Manifest:
+        if name and name != self._manifest.name:
+            raise unknown("suite", name, [self._manifest.name], f"archive {self.path}")
+        return self._manifest

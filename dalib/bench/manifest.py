@@ -1,0 +1,53 @@
+"""What a table needs to know about a suite without its data: rows, columns and the key of every cell."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Cell(BaseModel):
+    """One run of the suite: the row's label, the task, the seed and the record's key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: str
+    task: str
+    seed: int
+    key: str
+
+
+class Manifest(BaseModel):
+    """One JSON file per suite, `manifests/<name>.json`.
+
+    note: how the data differ from the declaration (a partial copy), for captions
+    counts: domain -> rows; created: ISO time; sha256: of the suite's TOML text
+    runs: rows and tasks in the suite's own order
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    title: str = ""
+    baseline: str = ""
+    note: str = ""
+    partial: bool = False
+    dataset: str = ""
+    counts: dict[str, int] = Field(default_factory=dict)
+    created: str = ""
+    sha256: str = ""
+    runs: list[Cell] = Field(default_factory=list)
+
+    @property
+    def labels(self) -> list[str]:
+        """Rows in order."""
+        return list(dict.fromkeys(c.label for c in self.runs))
+
+    @property
+    def tasks(self) -> list[str]:
+        """Columns in order."""
+        return list(dict.fromkeys(c.task for c in self.runs))
+
+    @property
+    def keys(self) -> list[str]:
+        """Distinct keys in order."""
+        return list(dict.fromkeys(c.key for c in self.runs))

@@ -1,0 +1,130 @@
+"""From a suite to its runs: data opened, names and hyper-parameters checked, keys known before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from dalib.bench.manifest import Cell, Manifest
+from dalib.bench.spec import BackboneSpec, DataSpec, RunSpec
+from dalib.bench.suite import SECTIONS, Suite
+from dalib.core.errors import DalibError, unknown
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A cell of the table before it ran."""
+
+    label: str
+    spec: RunSpec
+    key: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """runs: by seed, then task, then row, so that early tables are complete; note: how partial data differ."""
+
+    suite: Suite
+    runs: list[PlannedRun]
+    note: str
+    counts: dict[str, int]
+
+    def manifest(self) -> Manifest:
+        """What `dalib table` needs, rows and tasks in the suite's order."""
+        rows = list(self.suite.algorithms)
+        tasks = list(dict.fromkeys(r.spec.task for r in self.runs))
+        ordered = sorted(self.runs, key=lambda r: (rows.index(r.label), tasks.index(r.spec.task)))
+        return Manifest(
+            name=self.suite.name,
+            title=self.suite.title,
+            baseline=find_baseline(self.suite),
+            note=self.note,
+            partial=bool(self.note),
+            dataset=self.suite.dataset.partition(":")[0],
+            counts=self.counts,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            sha256=self.suite.sha256,
+            runs=[Cell(label=r.label, task=r.spec.task, seed=r.spec.seed, key=r.key) for r in ordered],
+        )
+
+
+def find_baseline(suite: Suite) -> str:
+    """The label that tables compare with: as given, else the first `source_only` row, else an empty string."""
+    if suite.baseline and suite.baseline not in suite.algorithms:
+        raise unknown("row", suite.baseline, suite.algorithms, f"baseline of suite {suite.name}")
+    first = (label for label, row in suite.algorithms.items() if row.algorithm == "source_only")
+    return suite.baseline or next(first, "")
+
+
+def plan(suite: Suite, root: str | Path | None = None) -> Plan:
+    """Open the data and list the runs.
+
+    Args
+        root: folder of the data; wins over the suite's own
+    Raises
+        DalibError: unknown names, bad hyper-parameters, data that are missing or not as declared
+    """
+    from dalib.data.catalog import load_data
+
+    find_baseline(suite)
+    where = str(root) if root else suite.root
+    data = load_data(suite.dataset, where, partial=suite.partial, normalise=suite.normalise)
+    known = data.tasks()
+    tasks = known if suite.tasks == "all" else suite.tasks
+    for task in tasks:
+        if task not in known:
+            raise unknown("task", task, known, f"suite {suite.name}, data set {data.name}")
+    if not tasks:
+        raise DalibError(f"suite {suite.name}: data set {data.name} has one domain; adaptation needs two")
+    content = DataSpec(
+        dataset=suite.dataset, normalise=suite.normalise, partial=data.partial, fingerprint=data.fingerprint
+    )
+    hashes: dict[tuple[str, str], str] = {}
+    rows = {label: _resolve_row(suite, label, data.kind, hashes) for label in suite.algorithms}
+    specs = [
+        (label, RunSpec(data=content, source=task.split("->")[0], target=task.split("->")[1], seed=seed, **rows[label]))
+        for seed in suite.seeds
+        for task in tasks
+        for label in rows
+    ]
+    return Plan(suite, [PlannedRun(label, spec, spec.key) for label, spec in specs], data.note, dict(data.counts))
+
+
+def _resolve_row(suite: Suite, label: str, kind: str, hashes: dict[tuple[str, str], str]) -> dict[str, Any]:
+    """The part of a RunSpec that a row decides, defaults filled in."""
+    from dalib.core.registry import ALGORITHMS
+
+    row = suite.algorithms[label]
+    cls = ALGORITHMS.get(row.algorithm)
+    for key in row.hparams:
+        if key not in cls.defaults():
+            remedy = f"suite {suite.name}, [algorithms.{label}]"
+            raise unknown(f"hyper-parameter of {row.algorithm}", key, [*cls.defaults(), *SECTIONS, "algorithm"], remedy)
+    algorithm = cls.create(row.algorithm, dict(row.hparams))
+    algorithm.check()
+    return {
+        "algorithm": row.algorithm,
+        "algorithm_version": cls.version,
+        "hparams": algorithm.hparams,
+        "protocol": suite.section(label, "protocol"),
+        "train": suite.section(label, "train"),
+        "backbone": _identify(suite, suite.section(label, "backbone"), kind, hashes),
+    }
+
+
+def _identify(suite: Suite, spec: BackboneSpec, kind: str, hashes: dict[tuple[str, str], str]) -> BackboneSpec:
+    """The backbone with the hash of its weights."""
+    if kind == "features":
+        if spec.name != "identity":
+            raise DalibError(f"suite {suite.name}: feature data take no backbone, not {spec.name}; remove [backbone]")
+        return BackboneSpec()
+    if spec.name == "identity":
+        raise DalibError(f'suite {suite.name}: images need a backbone; add [backbone] with name = "resnet50"')
+    from dalib.backbones import load_backbone
+
+    found = (spec.name, spec.weights)
+    if found not in hashes:
+        hashes[found] = load_backbone(*found).weights_hash
+    return spec.model_copy(update={"hash": hashes[found]})

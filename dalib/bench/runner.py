@@ -1,0 +1,159 @@
+"""Run a suite: what has a record is skipped, what is missing runs, and stopping at any moment loses nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dalib.bench.context import RunContext
+from dalib.bench.executors import count_cores, load_executor
+from dalib.bench.locks import is_held
+from dalib.bench.plan import Plan, PlannedRun, plan
+from dalib.bench.progress import Progress, Tally, choose_progress, clock
+from dalib.bench.store import Store
+from dalib.bench.suite import Suite, load_suite, pick_labels
+from dalib.bench.work import Job, Result, do_job, record_death, summarise
+from dalib.core.errors import DalibError
+
+Redo = Literal["never", "failed", "all"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """done, failed: runs of this call that ended well or not; skipped: had a record, or another process made it."""
+
+    done: int
+    skipped: int
+    failed: int
+    seconds: float
+
+
+def run_suite(
+    suite: Suite | str | Path,
+    *,
+    root: str | Path | None = None,
+    store: str | Path = Path("results/runs"),
+    jobs: int = 1,
+    redo: Redo = "never",
+    device: str = "auto",
+    dry_run: bool = False,
+    plugins: Sequence[str | Path] = (),
+    progress: Progress | None = None,
+    only: Sequence[str] = (),
+    run: str = "dalib.bench.run:run_one",
+) -> Summary:
+    """Run what a suite lacks.
+
+    Args
+        root: folder of the data; wins over the suite's own
+        store: folder of the records
+        jobs: worker processes, >= 1; 1 runs in this process
+        redo: `never` skips every existing record, `failed` runs failed ones again, `all` runs everything again
+        dry_run: print what would run and run nothing
+        only: labels of the rows to run; all when empty
+        run: `module:function` that runs one spec
+    Raises
+        DalibError: a mistake in the suite, found before anything runs
+        KeyboardInterrupt: after the workers have stopped; the same call goes on where it stopped
+    """
+    from dalib.core.registry import load_plugin
+
+    if jobs < 1:
+        raise DalibError(f"jobs = {jobs} is below 1; give a number of worker processes")
+    if redo not in ("never", "failed", "all"):
+        raise DalibError(f"redo = {redo!r} is not one of never, failed, all")
+    for plugin in plugins:
+        load_plugin(plugin)
+    found = suite if isinstance(suite, Suite) else load_suite(suite)
+    labels = pick_labels(found, tuple(only))
+    planned = plan(found, root)
+    kept = Store(Path(store).resolve())
+    chosen = {r.key: r for r in planned.runs if r.label in labels}
+    known = {key: summarise(kept.get(key)) for key in chosen if key in kept}
+    skip = {"never": {"ok", "failed"}, "failed": {"ok"}, "all": set()}[redo]
+    todo = [r for key, r in chosen.items() if key not in known or known[key].status not in skip]
+    if dry_run:
+        _print_plan(planned, labels, known, {r.key for r in todo})
+        return Summary(0, len(chosen) - len(todo), 0, 0.0)
+    kept.sweep()
+    kept.write_manifest(planned.manifest())
+    place = str(Path(root or found.root or "").resolve()) if root or found.root else None
+    threads, loaded = max(1, count_cores() // jobs), tuple(str(Path(p).resolve()) for p in plugins)
+    work = []
+    for r in todo:
+        where = RunContext(place, device, threads, str(kept.checkpoint(r.key)), loaded)
+        work.append(Job(r.key, r.label, r.spec, where, kept.root, run, kept.stamp(r.key)))
+    accuracy: dict[str, list[float]] = {label: [] for label in labels}
+    done_before = set(chosen) - {r.key for r in todo}
+    for key in done_before:
+        if (value := known[key].accuracy) is not None:
+            accuracy[chosen[key].label].append(value)
+    tally = Tally(len(chosen), len(done_before), labels, accuracy)
+    return _run_all(work, jobs, kept, tally, progress or choose_progress())
+
+
+def _run_all(work: list[Job], jobs: int, store: Store, tally: Tally, progress: Progress) -> Summary:
+    progress.start(tally)
+    message = ""
+    try:
+        for job, result in _results(work, jobs, store):
+            _count(tally, job, result)
+            text = f"{job.label} {job.spec.task} seed {job.spec.seed}: "
+            text += f"{result.accuracy:.1%}" if result.accuracy is not None else result.message or "no accuracy"
+            progress.update(tally, " ".join(text.split()), failed=result.status == "failed")
+        message = f"{tally.done} runs done, {tally.skipped + tally.elsewhere} had a record, {tally.failed} failed"
+        message += f" ({clock(tally.elapsed)})" + ("; --redo failed tries these again" if tally.failed else "")
+    except KeyboardInterrupt:
+        left = tally.total - tally.finished
+        message = (
+            f"interrupted: {tally.finished} of {tally.total} runs have a record; the same command runs the {left} left"
+        )
+        raise
+    finally:
+        progress.stop(tally, message or "stopped")
+    return Summary(tally.done, tally.skipped + tally.elsewhere, tally.failed, round(tally.elapsed, 3))
+
+
+def _count(tally: Tally, job: Job, result: Result) -> None:
+    if result.accuracy is not None:
+        tally.accuracy[job.label].append(result.accuracy)
+    tally.done += result.status == "ok"
+    tally.failed += result.status == "failed"
+    tally.elsewhere += result.status == "elsewhere"
+
+
+def _results(work: list[Job], jobs: int, store: Store) -> Iterator[tuple[Job, Result]]:
+    """Results of all jobs; those that another process is at come last, when it has ended or died."""
+    execute = load_executor("inline" if jobs == 1 else "processes")
+    while work:
+        busy: list[Job] = []
+        stream = execute(work, do_job, min(jobs, len(work)))
+        try:
+            for job, result in stream:
+                result = result or record_death(job)
+                if result.status == "busy":
+                    busy.append(job)
+                else:
+                    yield job, result
+        finally:
+            stream.close()
+        work = busy
+        while work and all(is_held(store.lock(job.key)) for job in work):
+            time.sleep(0.2)
+
+
+def _print_plan(planned: Plan, labels: list[str], known: dict[str, Result], todo: set[str]) -> None:
+    suite, tasks = planned.suite, len({r.spec.task for r in planned.runs})
+    print(f"{suite.name}: {tasks} tasks × {len(suite.seeds)} seeds × {len(labels)} rows, {len(todo)} to run")
+    width = max(len("row"), *(len(label) for label in labels))
+    print(f"{'row':{width}}  {'runs':>5}  {'ok':>5}  {'failed':>6}  {'missing':>7}  {'to run':>6}")
+    for label in labels:
+        runs: list[PlannedRun] = [r for r in planned.runs if r.label == label]
+        status = Counter(known[r.key].status if r.key in known else "missing" for r in runs)
+        again = sum(r.key in todo for r in runs)
+        counts = f"{status['ok']:>5}  {status['failed']:>6}  {status['missing']:>7}  {again:>6}"
+        print(f"{label:{width}}  {len(runs):>5}  {counts}")

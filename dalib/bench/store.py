@@ -1,0 +1,155 @@
+"""Records on disk: one JSON file per run, written aside and renamed, found by the hash of its content."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from pydantic import ValidationError
+
+from dalib.bench.locks import process_started
+from dalib.bench.manifest import Manifest
+from dalib.bench.record import Record
+from dalib.core.errors import DalibError, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Store:
+    """The folder of the records: `ab/abcd….json` (+ `.npz`), `manifests/`, `checkpoints/`, `locks/`."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def path(self, key: str) -> Path:
+        return self.root / key[:2] / f"{key}.json"
+
+    def checkpoint(self, key: str) -> Path:
+        return self.root / "checkpoints" / f"{key}.pt"
+
+    def lock(self, key: str) -> Path:
+        return self.root / "locks" / key
+
+    def stamp(self, key: str) -> int:
+        """Modification time of the record's file in ns; 0 if there is none."""
+        try:
+            return self.path(key).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def __contains__(self, key: str) -> bool:
+        return self._read(key) is not None
+
+    def get(self, key: str) -> Record:
+        """The record; KeyError when it is missing or its file is damaged (with a warning)."""
+        record = self._read(key)
+        if record is None:
+            raise KeyError(key)
+        return record
+
+    def _read(self, key: str) -> Record | None:
+        path = self.path(key)
+        try:
+            record = Record.model_validate_json(path.read_bytes())
+            if record.key != key:
+                raise ValueError(f"it holds the record of {record.key[:12]}…")
+            return record
+        except FileNotFoundError:
+            return None
+        except (ValidationError, ValueError) as error:
+            reason = str(error).splitlines()[-2 if isinstance(error, ValidationError) else 0].strip()[:120]
+            warnings.warn(f"record {path} is damaged and counts as missing: {reason}", RuntimeWarning, stacklevel=3)
+            return None
+
+    def put(self, record: Record, arrays: dict[str, np.ndarray] | None = None) -> None:
+        """Keep a record; arrays (floats as float16) lie beside it as npz. The JSON comes last, so it never lies."""
+        path = self.path(record.key)
+        if arrays:
+            half = {k: v.astype(np.float16) if v.dtype.kind == "f" else v for k, v in arrays.items()}
+            _write(path.with_suffix(".npz"), lambda file: np.savez_compressed(file, **half))  # type: ignore[arg-type]
+        name = path.with_suffix(".npz").name if arrays else None
+        text = record.model_copy(update={"predictions": name}).model_dump_json(indent=1)
+        _write(path, lambda file: file.write(text.encode()))
+        if not arrays:
+            path.with_suffix(".npz").unlink(missing_ok=True)
+
+    def predictions(self, key: str) -> dict[str, np.ndarray]:
+        """Arrays kept with a record; KeyError if there are none."""
+        path = self.path(key).with_suffix(".npz")
+        if not path.is_file():
+            raise KeyError(key)
+        with np.load(path) as file:
+            return dict(file)
+
+    def records(self, keys: Iterable[str] | None = None) -> Iterator[Record]:
+        """Records that are there, in the order of `keys` (default: all, sorted)."""
+        found = (p.stem for p in sorted(self.root.glob("[0-9a-f][0-9a-f]/*.json"))) if keys is None else keys
+        return (record for key in found if (record := self._read(key)) is not None)
+
+    def frame(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
+        """One row per record and candidate; see `make_frame`."""
+        return make_frame(self.records(keys))
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        text = manifest.model_dump_json(indent=1)
+        _write(self.root / "manifests" / f"{manifest.name}.json", lambda file: file.write(text.encode()))
+
+    def manifest(self, name: str) -> Manifest:
+        """The manifest of a suite.
+
+        Raises
+            DalibError: the suite never ran in this store, or the file is damaged
+        """
+        folder = self.root / "manifests"
+        try:
+            return Manifest.model_validate_json((folder / f"{name}.json").read_bytes())
+        except FileNotFoundError:
+            known = [p.stem for p in folder.glob("*.json")]
+            raise unknown("suite with runs", name, known, f"in {self.root}; dalib run makes one") from None
+        except ValidationError:
+            raise DalibError(f"manifest {folder / name}.json is damaged; dalib run writes it again") from None
+
+    def sweep(self) -> None:
+        """Remove half-written files of dead processes."""
+        for part in self.root.glob("*/.*.part"):
+            pid = part.suffixes[-2].lstrip(".") if len(part.suffixes) > 1 else ""
+            if pid.isdigit() and not process_started(int(pid)):
+                part.unlink(missing_ok=True)
+
+
+def _write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
+    """Write aside, sync, rename: readers see the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with aside.open("wb") as file:
+        fill(file)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def make_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """key, algorithm, task, source, target, seed, status, step, is_last, metrics, scores as `score_<name>`.
+
+    A failed record is one row without step and metrics.
+    """
+    import pandas as pd
+
+    columns = ["key", "algorithm", "task", "source", "target", "seed", "status", "step", "is_last"]
+    rows: list[dict[str, Any]] = []
+    for r in records:
+        s = r.spec
+        head = {"key": r.key, "algorithm": s.algorithm, "task": s.task, "source": s.source, "target": s.target,
+                "seed": s.seed, "status": r.status}  # fmt: skip
+        found = r.candidates if r.status == "ok" else []
+        for c in found:
+            scores = {f"score_{name}": value for name, value in c.scores.items()}
+            rows.append(head | {"step": c.step, "is_last": c is found[-1]} | c.metrics | scores)
+        if not found:
+            rows.append(head | {"step": float("nan"), "is_last": True})
+    return pd.DataFrame(rows, columns=columns if not rows else None)

@@ -1,0 +1,193 @@
+"""A suite: tasks × algorithms × seeds as a TOML file, every key checked."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, StrictInt, ValidationError, model_validator
+from pydantic import field_validator as check_field
+
+from dalib.bench.spec import BackboneSpec, ProtocolSpec
+from dalib.core.errors import DalibError, suggest, unknown
+from dalib.train.config import TrainConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+M = TypeVar("M", bound=BaseModel)
+SECTIONS = {"train": TrainConfig, "backbone": BackboneSpec, "protocol": ProtocolSpec}
+
+
+class Row(BaseModel):
+    """One row of the table: an algorithm, its hyper-parameters and what it overrides of the suite's sections."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    algorithm: str = ""
+    train: dict[str, Any] = Field(default_factory=dict)
+    backbone: dict[str, Any] = Field(default_factory=dict)
+    protocol: dict[str, Any] = Field(default_factory=dict)
+    hparams: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def gather_hparams(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        own = {k: v for k, v in given.items() if k in cls.model_fields and k != "hparams"}
+        free = {k: v for k, v in given.items() if k not in own and k != "hparams"}
+        return own | {"hparams": {**given.get("hparams", {}), **free}}
+
+
+class Suite(BaseModel):
+    """See docs/suites.md. `tasks` and `baseline` are checked against the data when the suite is planned."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    title: str = ""
+    dataset: str
+    root: str | None = None
+    partial: StrictBool = False
+    normalise: tuple[Literal["row_sum", "l2", "zscore"], ...] = ()
+    tasks: Literal["all"] | list[str] = "all"
+    seeds: list[Annotated[StrictInt, Field(ge=0)]] = [0]
+    baseline: str = ""
+    protocol: ProtocolSpec = ProtocolSpec()
+    backbone: BackboneSpec = BackboneSpec()
+    train: TrainConfig = TrainConfig()
+    algorithms: dict[str, Row]
+    _sha256: str = PrivateAttr("")
+
+    @check_field("algorithms", mode="before")
+    @classmethod
+    def name_rows(cls, given: Any) -> Any:
+        if isinstance(given, list):
+            refuse_duplicates([str(g) for g in given])
+            given = {str(label): {} for label in given}
+        if not given:
+            raise ValueError("names no algorithm; add for example [algorithms.source_only]")
+        return given
+
+    @check_field("tasks", "seeds")
+    @classmethod
+    def refuse_empty(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            if not given:
+                raise ValueError("is empty; give at least one")
+            refuse_duplicates(given)
+        return given
+
+    @model_validator(mode="after")
+    def fill_rows(self) -> Suite:
+        rows = {k: r if r.algorithm else r.model_copy(update={"algorithm": k}) for k, r in self.algorithms.items()}
+        self.algorithms = rows
+        return self
+
+    @property
+    def sha256(self) -> str:
+        """Of the TOML text; of the content for a suite made in Python."""
+        return self._sha256 or hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def section(self, label: str, name: str) -> Any:
+        """The `train`, `backbone` or `protocol` of a row: the suite's with the row's own settings over it."""
+        base = getattr(self, name).model_dump(exclude_unset=True)
+        override = getattr(self.algorithms[label], name)
+        return validate(SECTIONS[name], base | override, f"suite {self.name}", f"algorithms.{label}.{name}")
+
+
+def refuse_duplicates(items: list[Any]) -> None:
+    twice = next((i for i in items if items.count(i) > 1), None)
+    if twice is not None:
+        raise ValueError(f"holds {twice!r} twice; remove one")
+
+
+def load_suite(path: str | Path) -> Suite:
+    """Read and check a suite; relative paths in it are taken from its own folder where they exist there.
+
+    Raises
+        DalibError: missing file, TOML syntax, unknown key, wrong type or value
+    """
+    path = Path(path)
+    where = f"suite {path.name}"
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except FileNotFoundError:
+        raise DalibError(f"no suite file {path}; give the path of a .toml file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DalibError(f"{where}: cannot be read ({error}); give a .toml text file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise DalibError(f"{where}: not TOML: {error}") from None
+    suite = validate(Suite, {"name": path.stem} | _locate(content, path.parent), where)
+    suite._sha256 = hashlib.sha256(text.encode()).hexdigest()
+    for label in suite.algorithms:
+        for name in SECTIONS:
+            suite.section(label, name)
+    return suite
+
+
+def _locate(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    def beside(value: Any) -> Any:
+        if isinstance(value, str) and value and not Path(value).is_absolute() and (folder / value).exists():
+            return str((folder / value).resolve())
+        return value
+
+    found = dict(content)
+    if "root" in found:
+        found["root"] = beside(found["root"])
+    kind, colon, file = str(found.get("dataset", "")).partition(":")
+    if colon:
+        found["dataset"] = f"{kind}:{beside(file)}"
+    rows = found.get("algorithms")
+    for table in (found, *(rows.values() if isinstance(rows, dict) else ())):
+        backbone = table.get("backbone") if isinstance(table, dict) else None
+        if isinstance(backbone, dict) and str(backbone.get("weights", "")).endswith((".safetensors", ".pth", ".npz")):
+            table["backbone"] = backbone | {"weights": beside(backbone["weights"])}
+    return found
+
+
+def validate(model: type[M], content: dict[str, Any], where: str, inside: str = "") -> M:
+    """`model(**content)`; its first complaint as a DalibError of one line."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = [*inside.split("."), *map(str, first["loc"])] if inside else [str(p) for p in first["loc"]]
+        table = ".".join(place[:-1])
+        if first["type"] == "extra_forbidden":
+            known = _fields(model, [str(p) for p in first["loc"][:-1]])
+            hint = suggest(place[-1], known) or f"; known: {', '.join(known)}"
+            raise DalibError(f"{where}: no key '{place[-1]}'{f' in [{table}]' if table else ''}{hint}") from None
+        if first["type"] == "missing":
+            raise DalibError(f"{where}: key '{'.'.join(place)}' is missing; add it") from None
+        text = " ".join(first["msg"].removeprefix("Value error, ").removeprefix("Input ").split())
+        if first["type"] == "value_error":
+            raise DalibError(f"{where}: {'.'.join(place)} {text}") from None
+        raise DalibError(f"{where}: {'.'.join(place)} = {first['input']!r} {text}") from None
+
+
+def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return sorted(model.model_fields)
+
+
+def pick_labels(suite: Suite, only: tuple[str, ...]) -> list[str]:
+    """Labels of the rows to run: all, or `only`.
+
+    Raises
+        DalibError: `only` names a row that the suite lacks
+    """
+    for label in only:
+        if label not in suite.algorithms:
+            raise unknown("row", label, suite.algorithms, f"suite {suite.name}")
+    return [label for label in suite.algorithms if not only or label in only]

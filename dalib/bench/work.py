@@ -1,0 +1,82 @@
+"""What a worker does with one run: lock it, run it, keep its record."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dalib.bench.context import RunContext
+from dalib.bench.locks import acquire, release
+from dalib.bench.record import Failure, Record
+from dalib.bench.spec import RunSpec
+from dalib.bench.store import Store
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to do.
+
+    run: `module:function` with the signature of `dalib.bench.run.run_one`
+    stamp: of the record when the job was made; another stamp means that someone else has run it since
+    """
+
+    key: str
+    label: str
+    spec: RunSpec
+    context: RunContext
+    store: Path
+    run: str
+    stamp: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """status: `ok`, `failed`, `elsewhere` (another process has done it) or `busy` (another process is at it)."""
+
+    key: str
+    status: Literal["ok", "failed", "elsewhere", "busy"]
+    accuracy: float | None = None
+    message: str = ""
+
+
+def do_job(job: Job) -> Result:
+    """Run it and write its record, unless another process has it."""
+    store = Store(job.store)
+    lock = store.lock(job.key)
+    if not acquire(lock):
+        return Result(job.key, "busy")
+    try:
+        if store.stamp(job.key) != job.stamp and job.key in store:
+            return summarise(store.get(job.key), "elsewhere")
+        store.checkpoint(job.key).parent.mkdir(parents=True, exist_ok=True)
+        record, arrays = load_function(job.run)(job.spec, job.context)
+        store.put(record, arrays)
+        store.checkpoint(job.key).unlink(missing_ok=True)
+        return summarise(record)
+    finally:
+        release(lock)
+
+
+def record_death(job: Job) -> Result:
+    """The record of a run that killed its worker twice."""
+    store = Store(job.store)
+    message = "the worker process was killed twice during this run (out of memory?); lower batch_size or --jobs"
+    record = Record(key=job.key, spec=job.spec, status="failed", error=Failure(type="WorkerDied", message=message))
+    store.put(record)
+    return summarise(record)
+
+
+def summarise(record: Record, status: Literal["elsewhere"] | None = None) -> Result:
+    """The result of a record: target accuracy in [0, 1] at the end, or the failure's message."""
+    accuracy = record.candidates[-1].metrics.get("target_accuracy") if record.candidates else None
+    message = f"{record.error.type}: {record.error.message}" if record.error else ""
+    return Result(record.key, status or record.status, accuracy if record.status == "ok" else None, message)
+
+
+def load_function(name: str) -> Callable[..., Any]:
+    """The function `module:function`."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)

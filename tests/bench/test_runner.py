@@ -1,0 +1,165 @@
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dalib.bench.progress import LineProgress
+from dalib.bench.runner import run_suite
+from dalib.bench.store import Store
+from dalib.core.errors import DalibError
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[4])
+from dalib.bench.runner import run_suite
+if __name__ == "__main__":
+    try:
+        run_suite(sys.argv[1], store=sys.argv[2], jobs=int(sys.argv[3]), run="fake_runs:sleep_briefly")
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.fixture
+def go(suite, tmp_path):
+    def run(fake="finish", **options):
+        options.setdefault("progress", LineProgress(io.StringIO()))
+        return run_suite(suite, store=tmp_path / "store", run=f"fake_runs:{fake}", **options)
+
+    return run
+
+
+@pytest.fixture
+def spawn(suite_file, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+
+    def start(jobs, seconds):
+        command = [sys.executable, script, suite_file, tmp_path / "store", jobs, Path(__file__).parent]
+        return subprocess.Popen(
+            [str(c) for c in command],
+            env=os.environ | {"FAKE_SECONDS": str(seconds)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def wait_for_records(folder, count):
+    until = time.monotonic() + 20
+    while len(list(folder.glob("??/*.json"))) < count:
+        assert time.monotonic() < until, "no records appeared"
+        time.sleep(0.02)
+
+
+def test_a_second_run_has_nothing_to_do(go, starts):
+    assert (go().done, go().skipped) == (12, 12)
+    assert set(starts().values()) == {1}
+
+
+def test_a_failed_run_is_a_record_and_the_suite_goes_on(go, tmp_path):
+    summary = go("fail_on_seed_1")
+    assert (summary.done, summary.failed) == (8, 4)
+    assert sum(r.status == "failed" for r in Store(tmp_path / "store").records()) == 4
+
+
+@pytest.mark.parametrize(("redo", "again"), [("never", 0), ("failed", 4), ("all", 12)])
+def test_redo_runs_what_it_says(go, redo, again):
+    go("fail_on_seed_1")
+    summary = go("finish", redo=redo)
+    assert (summary.done, summary.skipped) == (again, 12 - again)
+
+
+def test_a_dry_run_runs_nothing_and_counts(go, starts, tmp_path, capsys):
+    go("fail_on_seed_1", only=["strong"])
+    before = starts()
+    assert go(dry_run=True, redo="failed").done == 0
+    assert starts() == before
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["source_only", "6", "0", "0", "6", "6"] in lines
+    assert ["strong", "6", "4", "2", "0", "2"] in lines
+
+
+def test_only_takes_labels_of_the_suite(go):
+    with pytest.raises(DalibError, match="no row named 'stron'; did you mean 'strong'"):
+        go(only=["stron"])
+
+
+def test_a_damaged_record_runs_again(go, tmp_path):
+    go()
+    path = next((tmp_path / "store").glob("??/*.json"))
+    path.write_text(path.read_text()[:50])
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        assert (go().done, go().done) == (1, 0)
+
+
+def test_ctrl_c_passes_through_and_leaves_no_lock(go, tmp_path, starts):
+    with pytest.raises(KeyboardInterrupt):
+        go("interrupt")
+    assert not [p for p in (tmp_path / "store" / "locks").iterdir() if p.name != ".guard"]
+    assert go().done == 12
+
+
+def test_a_run_that_kills_its_worker_twice_fails_alone(go, tmp_path, starts):
+    summary = go("die_on_seed_1", jobs=2)
+    assert (summary.done, summary.failed) == (10, 2)
+    errors = [r.error.type for r in Store(tmp_path / "store").records() if r.error]
+    assert errors == ["WorkerDied", "WorkerDied"]
+    assert sorted(starts().values()) == [1] * 10 + [2] * 2
+
+
+def test_a_worker_killed_once_costs_nothing(go):
+    assert go("die_once", jobs=2).done == 12
+
+
+def test_workers_have_their_share_of_the_cores(go, tmp_path):
+    go("report_threads", jobs=2)
+    counts = [r.counts for r in Store(tmp_path / "store").records()]
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert counts == [{"omp": share, "context": share}] * 12
+
+
+@pytest.mark.parametrize(
+    ("jobs", "how"), [(1, signal.SIGKILL), (2, signal.SIGKILL), (1, signal.SIGINT), (2, signal.SIGINT)]
+)
+def test_a_stopped_suite_goes_on_and_runs_nothing_twice(go, spawn, starts, tmp_path, jobs, how):
+    process = spawn(jobs, 0.25)
+    wait_for_records(tmp_path / "store", 3)
+    begun = time.monotonic()
+    process.send_signal(how)
+    _, said = process.communicate(timeout=10)
+    assert time.monotonic() - begun < 3
+    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    assert ("the same command runs the" in said) == (how == signal.SIGINT)
+    time.sleep(0.4)
+    kept = len(list(Store(tmp_path / "store").records()))
+    assert 3 <= kept < 12
+    summary = go()
+    assert (summary.skipped, summary.done) == (kept, 12 - kept)
+    assert len(starts()) == 12
+    assert max(starts().values()) == 1
+
+
+def test_two_runners_at_once_share_the_work(spawn, starts, tmp_path):
+    both = [spawn(1, 0.1), spawn(1, 0.1)]
+    for process in both:
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert len(starts()) == 12
+    assert set(starts().values()) == {1}
+    assert len(list(Store(tmp_path / "store").records())) == 12
+
+
+def test_lines_tell_count_eta_and_accuracy(go):
+    stream = io.StringIO()
+    go(progress=LineProgress(stream))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "12 runs, 0 recorded already"
+    assert lines[-2].startswith("[12/12] 100%  eta 0:00  strong b->a seed 2: ")
+    assert lines[-1].startswith("12 runs done, 0 had a record, 0 failed")

@@ -1,0 +1,88 @@
+import pytest
+
+from dalib.bench.plan import plan
+from dalib.bench.suite import Suite, load_suite
+from dalib.core.errors import DalibError
+
+HEAD = 'dataset = "features:toy.npz"\n'
+ROW = "[algorithms.dann]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (HEAD + "seed = [1]\n" + ROW, "no key 'seed'; did you mean 'seeds'?"),
+        (HEAD + "[train]\nstep = 1\n" + ROW, "no key 'step' in [train]; did you mean 'steps'"),
+        (HEAD + "[backbone]\nweight = 'none'\n" + ROW, "no key 'weight' in [backbone]; did you mean 'weights'?"),
+        (HEAD + "[protocol]\nshot = 1\n" + ROW, "no key 'shot' in [protocol]; did you mean 'shots'?"),
+        (HEAD + ROW + "train = { momentun = 1 }", "'momentun' in [algorithms.dann.train]; did you mean 'momentum'"),
+        (HEAD + "seeds = []\n" + ROW, "seeds is empty"),
+        (HEAD + "seeds = [1, 1]\n" + ROW, "seeds holds 1 twice"),
+        (HEAD + "seeds = ['a']\n" + ROW, "seeds.0 = 'a' should be a valid integer"),
+        (HEAD + "tasks = ['a->b', 'a->b']\n" + ROW, "tasks holds 'a->b' twice"),
+        (HEAD + "algorithms = []", "names no algorithm"),
+        (HEAD + "algorithms = ['dann', 'dann']", "'dann' twice"),
+        (HEAD + "name = 'a b'\n" + ROW, "name = 'a b'"),
+        (HEAD + "[train]\nlr = -1\n" + ROW, "train.lr = -1 should be greater than 0"),
+        (ROW, "key 'dataset' is missing"),
+        ("dataset = ", "not TOML"),
+    ],
+)
+def test_a_mistake_in_a_suite_is_one_line_that_names_it(tmp_path, text, complaint):
+    path = tmp_path / "demo.toml"
+    path.write_text(text)
+    with pytest.raises(DalibError) as caught:
+        load_suite(path)
+    assert complaint in str(caught.value)
+    assert "suite demo" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_suite_file_is_named(tmp_path):
+    with pytest.raises(DalibError, match="no suite file .*nothing.toml"):
+        load_suite(tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"tasks": ["a->z"]}, "no task named 'a->z'"),
+        ({"algorithms": {"dan": {}}}, "no algorithm named 'dan'; did you mean 'dann'"),
+        ({"algorithms": {"dann": {"weigth": 1}}}, "no hyper-parameter of dann named 'weigth'; did you mean 'weight'"),
+        ({"algorithms": {"dann": {"trian": {}}}}, "did you mean 'train'"),
+        ({"algorithms": {"dann": {"weight": "x"}}}, "is not a number"),
+        ({"baseline": "source"}, "no row named 'source'; did you mean 'source_only'"),
+        ({"dataset": "ofice31"}, "did you mean 'office31'"),
+        ({"backbone": {"name": "resnet50"}}, "take no backbone"),
+    ],
+)
+def test_a_mistake_that_needs_the_data_stops_the_plan(suite, change, complaint):
+    wrong = Suite.model_validate({**suite.model_dump(), **change})
+    with pytest.raises(DalibError) as caught:
+        plan(wrong)
+    assert complaint in str(caught.value)
+
+
+def test_a_row_overrides_the_sections_and_keeps_the_rest(suite):
+    rows = {r.label: r.spec for r in plan(suite).runs}
+    assert (rows["strong"].train.lr, rows["strong"].train.steps) == (0.003, 7)
+    assert (rows["source_only"].train.lr, rows["source_only"].train.steps) == (0.02, 7)
+    assert rows["strong"].algorithm == "dann"
+    assert rows["strong"].hparams["weight"] == 0.5
+
+
+def test_a_list_of_names_is_a_suite_too(suite):
+    short = Suite.model_validate({**suite.model_dump(), "algorithms": ["source_only", "dann"]})
+    assert {r.spec.algorithm for r in plan(short).runs} == {"source_only", "dann"}
+
+
+def test_runs_go_by_seed_then_task_then_row_and_tables_by_row(suite):
+    planned = plan(suite)
+    order = [(r.spec.seed, r.spec.task, r.label) for r in planned.runs]
+    assert order[:4] == [(0, t, a) for t in ("a->b", "b->a") for a in ("source_only", "strong")]
+    assert [o[0] for o in order] == sorted(o[0] for o in order)
+    manifest = planned.manifest()
+    assert manifest.labels == ["source_only", "strong"]
+    assert manifest.tasks == ["a->b", "b->a"]
+    assert manifest.baseline == "source_only"
+    assert len(manifest.keys) == 12
