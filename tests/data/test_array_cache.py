@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dalib.data.cache import cache_root, cached_array, write_atomic
+from dalib.data.cache import cache_root, cached_array, write_atomic, written_aside
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +106,20 @@ def test_a_kill_never_leaves_half_a_file() -> None:
         worker.join()
         content = (cache_root() / "state").read_bytes()
         assert len(content) == 200_000 and len(set(content)) == 1
+
+
+def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+    with path.open("rb") as reader:
+        write_atomic(path, b"new!")
+        assert reader.read() == b"old"
+
+
+def test_an_interrupted_write_keeps_the_old_file_and_leaves_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+    with pytest.raises(RuntimeError), written_aside(path) as file:
+        file.write(b"ne")
+        raise RuntimeError
+    assert path.read_bytes() == b"old" and list(tmp_path.glob(".*")) == []
