@@ -17,7 +17,7 @@ class OTMap(FeatureAlgorithm):
     """Barycentric or linear transport map; target rows, seen or not, stay where they are.
 
     z_s' = diag(P 1)^(-1) P z_t,  P = argmin_P <P, cost> + regulariser,  cost_ij = ||z_s_i - z_t_j||² / max
-    emd: no regulariser; sinkhorn: reg * sum P log P; class_regularised: + group * sum_j sum_c ||P(class c, j)||_2
+    emd: no regulariser; sinkhorn: reg * sum P log P; class_regularised: + group * sum_j sum_c P(class c, j)^(1/2)
     linear: z_s' = z_s A + b, the Monge map between the two Gaussians
 
     Args
@@ -37,13 +37,13 @@ class OTMap(FeatureAlgorithm):
 
     family = "optimal transport"
     paper = "courty2017otda"
-    space = {"method": list(METHODS), "reg": [0.01, 0.03, 0.1], "group": [0.01, 0.1, 1.0]}
+    space = {"method": list(METHODS), "reg": [0.01, 0.03, 0.1], "group": [0.001, 0.01, 0.1]}
 
     def __init__(
         self,
         method: str = "class_regularised",
         reg: float = 0.03,
-        group: float = 0.1,
+        group: float = 0.01,
         classifier: str = "logistic",
         C: float = 1.0,
     ) -> None:

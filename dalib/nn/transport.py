@@ -52,22 +52,22 @@ def sinkhorn(
     )
 
 
-def class_regularised(cost: Tensor, labels: Tensor, reg: float, group: float, max_iterations: int = 2_000) -> Tensor:
+def class_regularised(cost: Tensor, labels: Tensor, reg: float, group: float, max_iterations: int = 20_000) -> Tensor:
     """Entropic plan that avoids sending rows of different classes to one target row; shapes as `emd`.
 
-    argmin_P <P, cost / max cost> + reg * sum P log P + group * sum_j sum_c ||P(rows of class c, j)||_2
+    argmin_P <P, cost / max cost> + reg * sum P log P + group * sum_j sum_c (mass of class c sent to row j)^(1/2)
 
     labels (n,) int64 of the rows; reg, group > 0 are fractions of the largest cost. Courty et al. 2017,
-    arXiv:1507.00504 (eq. 17), ten steps of generalised conditional gradient (POT's sinkhorn_l1l2_gl).
+    arXiv:1507.00504: the lp-l1 regulariser, by ten majorisation steps (POT's sinkhorn_lpl1_mm).
 
     Raises
-        RuntimeError: the marginals are off by more than 1e-4
+        RuntimeError: the marginals are off by more than 1e-4 after max_iterations
     """
     import ot
 
     classes = labels.cpu().numpy()
     return _solve(
-        lambda a, b, M: ot.da.sinkhorn_l1l2_gl(a, classes, b, M, reg, group, 10, max_iterations),
+        lambda a, b, M: ot.da.sinkhorn_lpl1_mm(a, classes, b, M, reg, group, 10, max_iterations, 1e-8),
         scale_cost(cost),
         None,
         None,

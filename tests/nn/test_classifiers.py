@@ -1,0 +1,116 @@
+"""Solved classifiers against scikit-learn and plain loops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from dalib.nn.classifiers import ABSENT, CLASSIFIERS, fit_classifier, score_classifier
+from dalib.nn.metrics import accuracy
+
+
+def rows(n: int, d: int = 6, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    return torch.from_numpy(rng.standard_normal((n, d)) + y[:, None]), torch.from_numpy(y)
+
+
+def test_logistic_is_scikit_learns_decision_function() -> None:
+    (z, y), (x, _) = rows(90), rows(40, seed=1)
+    logits = score_classifier("logistic", x, fit_classifier("logistic", z, y, 0.5, 3), 3)
+    reference = LogisticRegression(C=0.5, max_iter=5000).fit(z.numpy(), y.numpy()).decision_function(x.numpy())
+    np.testing.assert_allclose(logits.numpy(), reference, atol=1e-10)
+
+
+def test_logistic_with_two_classes_present_has_scikit_learns_probabilities() -> None:
+    z, y = rows(60)
+    z, y = z[y != 1], y[y != 1]
+    p = score_classifier("logistic", z, fit_classifier("logistic", z, y, 1.0, 3), 3).softmax(1)
+    reference = LogisticRegression(C=1.0, max_iter=5000).fit(z.numpy(), y.numpy()).predict_proba(z.numpy())
+    np.testing.assert_allclose(p[:, [0, 2]].numpy(), reference, atol=1e-10)
+
+
+def test_nearest_predicts_as_scikit_learns_one_nearest_neighbour() -> None:
+    (z, y), (x, _) = rows(200, 20), rows(150, 20, seed=1)
+    logits = score_classifier("nearest", x, fit_classifier("nearest", z, y, 1.0, 3), 3)
+    reference = KNeighborsClassifier(1).fit(z.numpy(), y.numpy()).predict(x.numpy())
+    assert (logits.argmax(1).numpy() == reference).all()
+
+
+def test_nearest_logit_is_minus_the_distance_to_the_class() -> None:
+    (z, y), (x, _) = rows(30), rows(7, seed=1)
+    logits = score_classifier("nearest", x, fit_classifier("nearest", z, y, 1.0, 3), 3)
+    for i in range(7):
+        for c in range(3):
+            assert logits[i, c] == pytest.approx(-min(np.linalg.norm(x[i] - r) for r in z[y == c]), abs=1e-8)
+
+
+def test_nearest_in_chunks_is_nearest_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    (z, y), (x, _) = rows(30), rows(50, seed=1)
+    state = fit_classifier("nearest", z, y, 1.0, 3)
+    at_once = score_classifier("nearest", x, state, 3)
+    monkeypatch.setattr("dalib.nn.classifiers._CHUNK", 100)
+    torch.testing.assert_close(score_classifier("nearest", x, state, 3), at_once, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+@pytest.mark.parametrize("present", [[1], [1, 3], [0, 1, 3]])
+def test_absent_classes_are_never_predicted_and_fit_in_float16(kind: str, present: list[int]) -> None:
+    z, _ = rows(30)
+    y = torch.tensor(present)[torch.arange(30) % len(present)]
+    logits = score_classifier(kind, z, fit_classifier(kind, z, y, 1.0, 5), 5)
+    absent = [c for c in range(5) if c not in present]
+    assert (logits[:, absent] == ABSENT).all()
+    assert logits.half().isfinite().all()
+    assert set(logits.argmax(1).tolist()) <= set(present)
+    assert (logits.softmax(1)[:, absent] == 0).all()
+
+
+def test_absent_classes_stay_last_when_distances_are_huge() -> None:
+    z, y = rows(30)
+    logits = score_classifier("nearest", 1e6 * z, fit_classifier("nearest", z, y, 1.0, 4), 4)
+    assert (logits[:, 3] < logits[:, :3].min(1).values).all()
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_no_rows_in_gives_no_logits_out(kind: str) -> None:
+    z, y = rows(9)
+    assert score_classifier(kind, z[:0], fit_classifier(kind, z, y, 1.0, 3), 3).shape == (0, 3)
+
+
+def test_unknown_kind_and_empty_input_are_refused() -> None:
+    z, y = rows(9)
+    with pytest.raises(ValueError, match="known: logistic, nearest"):
+        fit_classifier("svm", z, y, 1.0, 3)
+    with pytest.raises(ValueError, match="at least one row"):
+        fit_classifier("nearest", z[:0], y[:0], 1.0, 3)
+
+
+def test_accuracy_counts_right_rows() -> None:
+    logits = torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 3.0], [5.0, 4.0]])
+    assert accuracy(logits, torch.tensor([0, 1, 0, 0])) == 0.75
+
+
+def test_one_nearest_neighbour_on_surf_features_is_the_published_average(shared_data: Path) -> None:
+    file = np.load(shared_data / "office_caltech10_surf.npz")
+    x, y = {}, {}
+    for d in ("amazon", "caltech", "dslr", "webcam"):
+        z = file[f"{d}_x"].astype(float)
+        z /= z.sum(1, keepdims=True)
+        x[d] = torch.from_numpy(np.nan_to_num((z - z.mean(0)) / z.std(0, ddof=1)))
+        y[d] = torch.from_numpy(file[f"{d}_y"].astype(np.int64))
+    scores = {}
+    for s in x:
+        low = y[s].min()
+        state = fit_classifier("nearest", x[s], y[s] - low, 1.0, 10)
+        for t in x:
+            if t != s:
+                scores[s, t] = 100 * accuracy(score_classifier("nearest", x[t], state, 10), y[t] - low)
+    assert np.mean(list(scores.values())) == pytest.approx(31.37, abs=0.05)
+    assert scores["amazon", "webcam"] == pytest.approx(29.8, abs=0.06)
+    assert scores["dslr", "webcam"] == pytest.approx(63.4, abs=0.06)
