@@ -20,7 +20,7 @@ else:
     import tomli as tomllib
 
 M = TypeVar("M", bound=BaseModel)
-SECTIONS = {"train": TrainConfig, "backbone": BackboneSpec, "protocol": ProtocolSpec}
+SECTIONS: dict[str, type[BaseModel]] = {"train": TrainConfig, "backbone": BackboneSpec, "protocol": ProtocolSpec}
 
 
 class Row(BaseModel):

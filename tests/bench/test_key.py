@@ -24,7 +24,8 @@ def test_the_key_knows_neither_dict_order_nor_where_files_lie():
 CHANGES = [
     {"source": "dslr"}, {"target": "dslr"}, {"algorithm": "mmd"}, {"algorithm_version": 2}, {"seed": 1},
     {"hparams": {"weight": 2.0, "hidden": 64}},
-    {"data": SPEC.data.model_copy(update={"fingerprint": "0"})}, {"data": SPEC.data.model_copy(update={"partial": True})},
+    {"data": SPEC.data.model_copy(update={"fingerprint": "0"})},
+    {"data": SPEC.data.model_copy(update={"partial": True})},
     {"data": SPEC.data.model_copy(update={"normalise": ("zscore",)})},
     {"backbone": SPEC.backbone.model_copy(update={"hash": "x"})},
     {"backbone": SPEC.backbone.model_copy(update={"frozen": True})},

@@ -39,7 +39,7 @@ def test_a_mistake_in_a_suite_is_one_line_that_names_it(tmp_path, text, complain
 
 
 def test_a_missing_suite_file_is_named(tmp_path):
-    with pytest.raises(DalibError, match="no suite file .*nothing.toml"):
+    with pytest.raises(DalibError, match=r"no suite file .*nothing.toml"):
         load_suite(tmp_path / "nothing.toml")
 
 

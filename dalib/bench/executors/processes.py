@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.process
 import os
 import signal
 import threading
@@ -36,18 +37,20 @@ def execute(jobs: Iterable[J], work: Callable[[J], R], workers: int) -> Iterator
             while waiting or suspects or flying:
                 queue, room = (suspects, 1) if suspects else (waiting, workers)
                 lost: list[J] = []
+                broken = False
                 try:
                     while queue and len(flying) < room:
-                        flying[pool.submit(work, queue[0])] = queue.popleft()
+                        future = pool.submit(work, queue[0])
+                        flying[future] = queue.popleft()
                 except BrokenProcessPool:
-                    pass
+                    broken = True
                 for future in wait(flying, return_when=FIRST_COMPLETED).done if flying else ():
                     job = flying.pop(future)
                     if isinstance(future.exception(), BrokenProcessPool):
                         lost.append(job)
                     else:
                         yield job, future.result()
-                if not lost:
+                if not lost and not broken:
                     continue
                 for future, job in flying.items():
                     wait([future])
@@ -85,7 +88,12 @@ def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _kill(pool: ProcessPoolExecutor) -> None:
