@@ -1,0 +1,89 @@
+"""The sentences under a table: what was measured, on what, chosen how, and what is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from dalib.bench.manifest import Manifest
+from dalib.bench.record import Record
+from dalib.bench.spec import BackboneSpec, RunSpec
+from dalib.report.select import describe_rule
+
+_PROTOCOLS = {
+    "uda": "labelled source, unlabelled target, transductive: adapted and tested on the same target images",
+    "semi_supervised": "semi-supervised: a few target images per class are labelled, tested on the rest",
+    "supervised": "supervised: a part of the target is labelled, tested on the rest",
+}
+
+
+def write_caption(
+    manifest: Manifest, records: Sequence[Record], expected: int, rule: str, metric: str, baseline: str
+) -> str:
+    """Title, data, protocol, network, seeds, selection, spread, and the runs that failed or are missing."""
+    specs = [record.spec for record in records]
+    sizes = ", ".join(f"{domain} {count}" for domain, count in manifest.counts.items())
+    partial = " A PARTIAL COPY of the data set: not comparable with published numbers."
+    parts = [
+        f"{manifest.title or manifest.name}.",
+        f"{metric.replace('_', ' ').capitalize()} in % on {manifest.dataset}{f' ({sizes})' if sizes else ''}.",
+        partial.strip() if manifest.partial or any(spec.data.partial for spec in specs) else "",
+        f"{manifest.note.rstrip('.')}." if manifest.note else "",
+        _setting(specs),
+        f"Selection, {describe_rule(rule)}.",
+        _spread(manifest),
+        _marks(specs, baseline),
+        _completeness(records, expected),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def describe_backbone(spec: BackboneSpec) -> str:
+    """`mobilenet_v2 (imagenet weights), frozen`; a path is cut to its file name."""
+    if spec.name == "identity":
+        return "features as given"
+    weights = "random weights" if spec.weights == "none" else f"{PurePath(spec.weights).name} weights"
+    return f"{spec.name} ({weights}), {'frozen' if spec.frozen else 'fine-tuned'}"
+
+
+def _setting(specs: Sequence[RunSpec]) -> str:
+    if not specs:
+        return ""
+    protocols = dict.fromkeys(spec.protocol.name for spec in specs if spec.protocol.name == "uda")
+    backbones = dict.fromkeys(describe_backbone(spec.backbone) for spec in specs)
+    crops = sorted({spec.train.crop for spec in specs if spec.backbone.name != "identity"} - {0})
+    found = [*(f"Protocol {_PROTOCOLS[name]}" for name in protocols), f"backbone {' / '.join(backbones)}"]
+    if crops:
+        found.append(f"input {' / '.join(str(crop) for crop in crops)} px")
+    text = "; ".join(found)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _spread(manifest: Manifest) -> str:
+    seeds = sorted({run.seed for run in manifest.runs})
+    if len(seeds) == 1:
+        return f"One seed ({seeds[0]}), hence no spread."
+    return f"Mean ± standard deviation (n − 1) over {len(seeds)} seeds; Average: the same over per-seed task averages."
+
+
+def _marks(specs: Sequence[RunSpec], baseline: str) -> str:
+    found = [f"▼: average below {baseline} (negative transfer)."] if baseline else []
+    used = [
+        _PROTOCOLS[name]
+        for name in ("semi_supervised", "supervised")
+        if any(spec.protocol.name == name for spec in specs)
+    ]
+    if used:
+        found.append(f"Below the rule, for reference only, rows that use target labels ({'; '.join(used)}).")
+    return " ".join(found)
+
+
+def _completeness(records: Sequence[Record], expected: int) -> str:
+    failed = sum(record.status == "failed" for record in records)
+    missing = expected - len(records)
+    if not failed and not missing:
+        return f"All {expected} runs succeeded."
+    return (
+        f"Of {expected} runs {failed} failed and {missing} are missing; an incomplete row is marked *, "
+        "its average is over what there is, and it is neither ranked nor bold."
+    )

@@ -1,0 +1,57 @@
+"""A booktabs table environment."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from dalib.report.layout import Shown, lay_out
+from dalib.report.table import ResultTable
+
+_MARKS = {
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "→": r"$\to$",
+    "±": r"$\pm$",
+    "▼": r"$\downarrow$",
+    "−": "$-$",
+    "–": "--",
+}
+
+
+def render_latex(table: ResultTable) -> str:
+    """A whole `table` environment with caption and label `tab:<suite>`; failed runs stand in the caption's count."""
+    header, blocks = lay_out(table)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        variable_start_string="<<", variable_end_string=">>", block_start_string="<%", block_end_string="%>",
+        comment_start_string="<#", comment_end_string="#>",
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined,
+    )  # fmt: skip
+    caption = " ".join(part for part in (table.caption, table.published_note) if part)
+    return environment.get_template("table.tex.j2").render(
+        caption=escape_latex(caption),
+        label=re.sub(r"[^A-Za-z0-9:-]+", "-", table.suite),
+        width=len(header),
+        header=[escape_latex(text) for text in header],
+        blocks=[
+            {"title": escape_latex(block.title), "rows": [[_text(cell) for cell in row] for row in block.rows]}
+            for block in blocks
+        ],
+    )
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(_MARKS.get(mark, mark) for mark in text)
+
+
+def _text(cell: Shown) -> str:
+    text = escape_latex(cell.text)
+    return f"\\textbf{{{text}}}" if cell.bold else text

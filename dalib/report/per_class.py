@@ -1,0 +1,52 @@
+"""What one run gets right, class by class."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dalib.bench.record import Record
+from dalib.core.errors import DalibError
+from dalib.report.markdown import escape, markdown_grid
+from dalib.report.source import RecordSource
+
+_COLUMNS = ("n", "target_recall", "target_precision", "target_f1")
+
+
+def class_report(record: Record) -> pd.DataFrame:
+    """Index class; columns n (test images), target_recall, target_precision, target_f1 in %. Worst recall first.
+
+    Measured at the end of training. Raises DalibError for a run that failed or holds no classes.
+    """
+    if not record.per_class:
+        raise DalibError(
+            f"{record.spec.algorithm} on {record.spec.task}, seed {record.spec.seed}, has no per-class numbers"
+            f" (status {record.status}); run it again with --redo failed"
+        )
+    table = pd.DataFrame.from_dict(record.per_class, orient="index").reindex(columns=list(_COLUMNS))
+    table = table.rename_axis("class").astype({"n": int})
+    table[list(_COLUMNS[1:])] *= 100
+    return table.sort_values(["target_recall", "target_f1"], kind="stable")
+
+
+def render_classes(record: Record) -> str:
+    """`class_report` as a GitHub table with one decimal."""
+    spec = record.spec
+    lines = [
+        [escape(str(name)), str(int(row["n"])), *(f"{row[column]:.1f}" for column in _COLUMNS[1:])]
+        for name, row in class_report(record).iterrows()
+    ]
+    grid = markdown_grid(["Class", "n", "Recall", "Precision", "F1"], lines)
+    title = escape(f"{spec.algorithm}, {spec.task}, seed {spec.seed}")
+    return f"### {title}\n\n{grid}\n\nIn % of the target's test images, at the end of training; lowest recall first.\n"
+
+
+def find_records(source: RecordSource, suite: str, label: str, task: str) -> list[Record]:
+    """The records of one cell, in order of seed. task: `amazon->webcam`. DalibError where the suite has no such cell
+    or nothing of it has run."""
+    runs = [run for run in source.manifest(suite).runs if run.label == label and run.task == task]
+    if not runs:
+        raise DalibError(f"suite '{suite}' has no row '{label}' on task '{task}'; see `dalib table {suite}`")
+    found = [source.get(run.key) for run in sorted(runs, key=lambda run: run.seed) if run.key in source]
+    if not found:
+        raise DalibError(f"no run of '{label}' on '{task}' is in the store; run the suite first")
+    return found

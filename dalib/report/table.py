@@ -1,0 +1,258 @@
+"""From records to numbers: mean, spread, rank and completeness of every row and task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from dalib.bench.manifest import Manifest
+from dalib.bench.record import Record
+from dalib.core.errors import DalibError, unknown
+from dalib.report.caption import write_caption
+from dalib.report.select import check_rule, rules, select
+from dalib.report.source import RecordSource
+
+
+@dataclass(frozen=True)
+class Column:
+    """A task: `name` = `amazon->webcam`, `short` = `A→W` where no two domains share an initial."""
+
+    name: str
+    short: str
+
+    @property
+    def source(self) -> str:
+        return self.name.partition("->")[0]
+
+    @property
+    def target(self) -> str:
+        return self.name.partition("->")[2]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row on one task. values: seed -> metric in [0, 1]; unavailable: ok runs on which the rule has no answer."""
+
+    values: dict[int, float]
+    n_expected: int
+    n_failed: int = 0
+    n_missing: int = 0
+    n_unavailable: int = 0
+
+    @property
+    def n_ok(self) -> int:
+        return len(self.values)
+
+    @property
+    def complete(self) -> bool:
+        return self.n_expected > 0 and self.n_ok == self.n_expected
+
+    @property
+    def mean(self) -> float:
+        """nan without a value."""
+        return float(np.mean(list(self.values.values()))) if self.values else math.nan
+
+    @property
+    def std(self) -> float:
+        """Over seeds, ddof 1; nan for fewer than two."""
+        return float(np.std(list(self.values.values()), ddof=1)) if self.n_ok > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One label of the suite. reference: it was given target labels, so it is neither ranked nor bold.
+
+    rank: average rank over the tasks among the complete rows, 1 = best; gain: average minus the baseline's
+    """
+
+    label: str
+    algorithm: str
+    protocol: str
+    cells: dict[str, Cell]
+    rank: float = math.nan
+    gain: float = math.nan
+
+    @property
+    def reference(self) -> bool:
+        return self.protocol != "uda"
+
+    @property
+    def complete(self) -> bool:
+        return all(cell.complete for cell in self.cells.values())
+
+    @property
+    def competes(self) -> bool:
+        return self.complete and not self.reference
+
+    @cached_property
+    def average(self) -> Cell:
+        """Over tasks. A complete row: one value per seed. Otherwise the mean of the cells that have one, no spread."""
+        cells = list(self.cells.values())
+        counted = {name: sum(getattr(c, name) for c in cells) for name in ("n_failed", "n_missing", "n_unavailable")}
+        if self.complete and len({frozenset(cell.values) for cell in cells}) == 1:
+            values = {seed: float(np.mean([cell.values[seed] for cell in cells])) for seed in cells[0].values}
+            return Cell(values, n_expected=len(values))
+        means = [cell.mean for cell in cells if cell.n_ok]
+        only = {0: float(np.mean(means))} if means else {}
+        return Cell(only, n_expected=1, **counted)
+
+    @property
+    def n_ok(self) -> int:
+        return sum(cell.n_ok for cell in self.cells.values())
+
+    @property
+    def n_expected(self) -> int:
+        return sum(cell.n_expected for cell in self.cells.values())
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """Everything that a rendering needs. rows: competing rows, then references; failures: one line each."""
+
+    suite: str
+    title: str
+    dataset: str
+    select: str
+    metric: str
+    baseline: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    references: tuple[Row, ...]
+    caption: str
+    failures: tuple[str, ...] = ()
+    partial: bool = False
+    backbones: tuple[str, ...] = ()
+    published: pd.DataFrame | None = field(default=None, compare=False)
+    published_note: str = ""
+
+
+def build_table(
+    source: RecordSource,
+    suite: str,
+    select: str = "last",
+    metric: str = "target_accuracy",
+    algorithms: Sequence[str] = (),
+) -> ResultTable:
+    """The suite's table.
+
+    Args
+        select: `last`, `oracle` or a validator's name
+        metric: a key of `Candidate.metrics`
+        algorithms: labels or algorithm names to keep, in suite order; all by default. The difference to the baseline
+            is shown whether or not the baseline is kept; ranks are among the rows shown
+    Raises DalibError for a rule, metric, label or suite that the source does not hold.
+    """
+    manifest = source.manifest(suite)
+    records = {run.key: source.get(run.key) for run in manifest.runs if run.key in source}
+    _check(records, select, metric)
+    columns = short_columns(list(dict.fromkeys(run.task for run in manifest.runs)))
+    every = _rows(manifest, records, columns, select, metric)
+    baseline = next((row for row in every if row.label == manifest.baseline), None)
+    shown = _keep(every, algorithms)
+    ranks = _ranks([row for row in shown if row.competes])
+    shown = [replace(r, rank=ranks.get(r.label, math.nan), gain=_gain(r, baseline)) for r in shown]
+    labels = {row.label for row in shown}
+    kept = [run for run in manifest.runs if run.label in labels]
+    held = [records[run.key] for run in kept if run.key in records]
+    return ResultTable(
+        suite=manifest.name,
+        title=manifest.title,
+        dataset=manifest.dataset,
+        select=select,
+        metric=metric,
+        baseline=baseline.label if baseline else "",
+        columns=columns,
+        rows=tuple(row for row in shown if not row.reference),
+        references=tuple(row for row in shown if row.reference),
+        caption=write_caption(manifest, held, len(kept), select, metric, baseline.label if baseline else ""),
+        failures=tuple(
+            f"{run.label}, {run.task}, seed {run.seed}: {error.type}: {error.message}"
+            for run in kept
+            if run.key in records and (error := records[run.key].error)
+        ),
+        partial=manifest.partial or any(record.spec.data.partial for record in held),
+        backbones=tuple(sorted({record.spec.backbone.name for record in held})),
+    )
+
+
+def short_columns(tasks: Sequence[str]) -> tuple[Column, ...]:
+    """`amazon->webcam` becomes `A→W`, unless two domains begin alike: then every name stays long."""
+    domains = {domain for task in tasks for domain in task.split("->")}
+    clear = len({domain[:1].upper() for domain in domains}) == len(domains)
+    return tuple(
+        Column(task, "→".join(domain[:1].upper() if clear else domain for domain in task.split("->"))) for task in tasks
+    )
+
+
+def _check(records: dict[str, Record], rule: str, metric: str) -> None:
+    good = [record for record in records.values() if record.status == "ok"]
+    if not good:
+        if rule not in ("last", "oracle"):
+            raise DalibError(f"no run has succeeded, so there is nothing to select by '{rule}'; use --select last")
+        return
+    check_rule(rule, rules(good))
+    metrics = {name for record in good for candidate in record.candidates for name in candidate.metrics}
+    if metric not in metrics:
+        raise unknown("metric", metric, metrics)
+
+
+def _rows(
+    manifest: Manifest, records: dict[str, Record], columns: Sequence[Column], rule: str, metric: str
+) -> list[Row]:
+    known = rules(records.values())
+    grouped: dict[str, dict[str, list[tuple[int, Record | None]]]] = {}
+    for run in manifest.runs:
+        tasks = grouped.setdefault(run.label, {column.name: [] for column in columns})
+        tasks[run.task].append((run.seed, records.get(run.key)))
+    rows = []
+    for label, tasks in grouped.items():
+        spec = next((r.spec for runs in tasks.values() for _, r in runs if r), None)
+        cells = {task: _cell(runs, rule, metric, known) for task, runs in tasks.items()}
+        rows.append(Row(label, spec.algorithm if spec else label, spec.protocol.name if spec else "uda", cells))
+    return rows
+
+
+def _cell(runs: Sequence[tuple[int, Record | None]], rule: str, metric: str, known: tuple[str, ...]) -> Cell:
+    values: dict[int, float] = {}
+    failed = missing = unavailable = 0
+    for seed, record in runs:
+        if record is None:
+            missing += 1
+        elif record.status != "ok":
+            failed += 1
+        else:
+            candidate = select(record, rule, known)
+            value = candidate.metrics.get(metric, math.nan) if candidate else math.nan
+            if math.isnan(value):
+                unavailable += 1
+            else:
+                values[seed] = value
+    return Cell(values, len(runs), failed, missing, unavailable)
+
+
+def _keep(rows: list[Row], wanted: Sequence[str]) -> list[Row]:
+    for name in wanted:
+        if not any(name in (row.label, row.algorithm) for row in rows):
+            raise unknown("row", name, {row.label for row in rows})
+    return [row for row in rows if not wanted or row.label in wanted or row.algorithm in wanted]
+
+
+def _ranks(rows: list[Row]) -> dict[str, float]:
+    """label -> rank averaged over tasks; equal means share the mean of their ranks."""
+    if not rows:
+        return {}
+    means = np.array([[cell.mean for cell in row.cells.values()] for row in rows]).round(10)
+    ranks = rankdata(-means, axis=0).mean(axis=1)
+    return {row.label: float(rank) for row, rank in zip(rows, ranks, strict=True)}
+
+
+def _gain(row: Row, baseline: Row | None) -> float:
+    if baseline is None or row.label == baseline.label or not (row.complete and baseline.complete):
+        return math.nan
+    return row.average.mean - baseline.average.mean

@@ -1,0 +1,57 @@
+"""One line per row and task, for pandas."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from dalib.report.table import ResultTable, Row
+
+COLUMNS = (
+    "suite", "kind", "label", "algorithm", "protocol", "dataset", "backbone", "task", "source", "target", "metric",
+    "select", "mean", "std", "n_ok", "n_expected", "n_failed", "n_missing", "n_unavailable", "reported_by",
+)  # fmt: skip
+
+
+def tidy(table: ResultTable) -> pd.DataFrame:
+    """The table as `COLUMNS`.
+
+    kind: `run` (competing), `reference` (uses target labels), `paper` or `rerun` (published by others)
+    label, algorithm, protocol, dataset, backbone, task (`source->target`), source, target: what the numbers belong to
+    metric, select: the metric in % and the selection rule; empty for published rows, whose rule is theirs
+    mean, std: over seeds (ddof 1), in % to 3 decimals; empty where there is none
+    n_ok, n_expected, n_failed, n_missing, n_unavailable: runs; n_unavailable succeeded but have no score for the rule
+    reported_by: source of a published number
+    """
+    lines = [_line(table, row, name) for row in (*table.rows, *table.references) for name in row.cells]
+    if table.published is not None:
+        names = [column.name for column in table.columns]
+        for entry in table.published.to_dict("records"):
+            shared = {key: entry[key] for key in ("kind", "algorithm", "dataset", "backbone", "reported_by")}
+            shared |= {"suite": table.suite, "label": entry["method"]}
+            lines += [shared | _task(name) | {"mean": entry[name]} for name in names if not math.isnan(entry[name])]
+    counts = [name for name in COLUMNS if name.startswith("n_")]
+    return pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(counts, "Int64"))
+
+
+def render_csv(table: ResultTable) -> str:
+    """`tidy` as CSV with a header line."""
+    return tidy(table).to_csv(index=False, lineterminator="\n")
+
+
+def _line(table: ResultTable, row: Row, name: str) -> dict[str, object]:
+    cell = row.cells[name]
+    return {
+        "suite": table.suite, "kind": "reference" if row.reference else "run",
+        "label": row.label, "algorithm": row.algorithm, "protocol": row.protocol, "dataset": table.dataset,
+        "backbone": "/".join(table.backbones), "metric": table.metric, "select": table.select,
+        "mean": round(100 * cell.mean, 3), "std": round(100 * cell.std, 3),
+        "n_ok": cell.n_ok, "n_expected": cell.n_expected, "n_failed": cell.n_failed, "n_missing": cell.n_missing,
+        "n_unavailable": cell.n_unavailable, **_task(name),
+    }  # fmt: skip
+
+
+def _task(name: str) -> dict[str, object]:
+    source, _, target = name.partition("->")
+    return {"task": name, "source": source, "target": target}

@@ -1,0 +1,125 @@
+import io
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from report_shelf import FAILED, MISSING, Shelf
+
+from dalib.core.errors import DalibError
+from dalib.report.latex import escape_latex
+from dalib.report.published import add_published
+from dalib.report.render import FORMATS, render, write_tables
+from dalib.report.table import build_table
+from dalib.report.tidy import COLUMNS
+
+
+def test_markdown_is_an_aligned_table_with_its_caption(shelf: Shelf) -> None:
+    text = render(build_table(shelf, "toy"), "md")
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(line) for line in lines}) == 1
+    assert "| **72.0 ± 2.8** |" in text
+    assert "*Uses target labels (reference)*" in text
+    assert "no selection" in text
+
+
+def test_markdown_lists_failures(shelf: Shelf) -> None:
+    shelf.put("mcc", "amazon->webcam", [FAILED, MISSING])
+    text = render(build_table(shelf, "toy"), "md")
+    assert "failed 1/2" in text
+    assert "- mcc, amazon->webcam, seed 0: Diverged" in text
+
+
+def test_latex_is_balanced_and_every_line_is_as_wide_as_the_header(shelf: Shelf) -> None:
+    text = render(add_published(build_table(shelf, "toy")), "latex")
+    opened, closed = (re.findall(rf"\\{word}{{(\w+)}}", text) for word in ("begin", "end"))
+    assert opened == ["table", "tabular"] and closed == ["tabular", "table"]
+    plain = re.sub(r"\\[{}&]", "", text)
+    assert plain.count("{") == plain.count("}")
+    ampersands = {line.count("&") for line in plain.splitlines() if line.endswith("\\\\") and "multicolumn" not in line}
+    assert ampersands == {6}
+    assert r"\textbf{72.0 $\pm$ 2.8}" in text
+    assert r"source\_only" in text and not re.search(r"(?<!\\)_", text)
+    assert r"\label{tab:toy}" in text
+    assert text.isascii()
+
+
+def test_latex_escapes_every_special_character() -> None:
+    assert escape_latex(r"a_b & 5% #1 $x$ {y} ~ ^ \z") == (
+        r"a\_b \& 5\% \#1 \$x\$ \{y\} \textasciitilde{} \textasciicircum{} \textbackslash{}z"
+    )
+
+
+def test_csv_loads_with_the_documented_columns(shelf: Shelf) -> None:
+    shelf.put("mcc", "amazon->webcam", [FAILED, MISSING])
+    frame = pd.read_csv(io.StringIO(render(build_table(shelf, "toy"), "csv")))
+    assert tuple(frame.columns) == COLUMNS
+    assert len(frame) == 5 * 2
+    line = frame[(frame["label"] == "mmd") & (frame["task"] == "amazon->webcam")].iloc[0]
+    assert (line["mean"], line["std"], line["n_ok"], line["source"]) == (72.0, 2.828, 2, "amazon")
+    hole = frame[(frame["label"] == "mcc") & (frame["task"] == "amazon->webcam")].iloc[0]
+    assert pd.isna(hole["mean"]) and (hole["n_failed"], hole["n_missing"]) == (1, 1)
+    assert set(frame["kind"]) == {"run", "reference"}
+
+
+class Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_html_escapes_labels_and_asks_nobody_for_anything(shelf: Shelf) -> None:
+    shelf.put("<script>&\"'", "amazon->webcam", [0.1, 0.1]).put("<script>&\"'", "webcam->amazon", [0.1, 0.1])
+    text = render(add_published(build_table(shelf, "toy")), "html")
+    reader = Reader()
+    reader.feed(text)
+    assert reader.open == []
+    assert "script" not in {tag for tag, _ in reader.tags}
+    assert "&lt;script&gt;&amp;" in text
+    assert not re.search(r"https?://|@import|src=|href=", text)
+    titles = {attributes.get("title") for tag, attributes in reader.tags if tag == "td"}
+    assert "n = 2 of 2; seed 0: 70.0; seed 1: 74.0" in titles
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_the_terminal_table_holds_the_numbers(shelf: Shelf) -> None:
+    text = render(build_table(shelf, "toy"), "terminal")
+    assert "72.0 ± 2.8" in text and "−2.5 ▼" in text and "no selection" in text
+
+
+def test_an_unknown_format_is_named(shelf: Shelf) -> None:
+    with pytest.raises(DalibError, match=r"no format named 'latx'; did you mean 'latex'\?"):
+        render(build_table(shelf, "toy"), "latx")
+
+
+def test_files_are_written_whole_and_named_after_the_selection(shelf: Shelf, tmp_path: Path) -> None:
+    paths = write_tables(shelf, "toy", tmp_path / "tables", published=True)
+    paths += write_tables(shelf, "toy", tmp_path / "tables", select="oracle")
+    names = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert names == {f"toy{rule}.{ending}" for rule in ("", ".oracle") for ending in ("md", "csv", "tex", "html")}
+    assert all(path.stat().st_size > 500 for path in paths)
+    assert "TARGET TEST LABELS" in (tmp_path / "tables" / "toy.oracle.md").read_text(encoding="utf-8")
+
+
+def test_two_thousand_records_take_less_than_five_seconds() -> None:
+    shelf = Shelf()
+    domains = ("amazon", "caltech", "dslr", "webcam")
+    for label in range(34):
+        for task in (f"{s}->{t}" for s in domains for t in domains if s != t):
+            shelf.put(f"row_{label}", task, [0.5, 0.6, 0.4, 0.55, 0.45])
+    assert len(shelf.records) == 2040
+    begun = time.perf_counter()
+    for format in FORMATS:
+        assert "row_33" in render(build_table(shelf, "toy"), format).replace("\\", "")
+    assert time.perf_counter() - begun < 5
