@@ -255,7 +255,7 @@ def _paint(draw: ImageDraw.ImageDraw, stroke: Stroke, front: np.ndarray, back: n
             edge = front[i] - front[i - 1]
             light = 0.62 + 0.18 * edge[0] / (math.hypot(*edge) + 1e-9)
             draw.polygon((outline[i - 1], outline[i], far[i], far[i - 1]), _shade(stroke.colour, light))
-    draw.polygon(outline, (*stroke.colour, 255), _shade(stroke.colour, 0.72))
+    draw.polygon(outline, (*stroke.colour, 255), _shade(stroke.colour, 0.72 if sum(stroke.colour) > 240 else 1.7))
 
 
 def _shade(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int, int]:
