@@ -6,6 +6,7 @@ import platform
 import time
 import traceback
 import warnings
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -51,8 +52,9 @@ def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) ->
     from dalib.bench.metrics import class_metrics, domain_metrics, scores
     from dalib.core.registry import ALGORITHMS, load_plugin
     from dalib.core.types import Outputs
+    from dalib.data.embed import embed_data
     from dalib.data.protocols import make_task
-    from dalib.train.device import peak_memory
+    from dalib.train.device import peak_memory, pick_device
     from dalib.train.fitted import Fitted
     from dalib.train.trainer import Trainer
 
@@ -62,9 +64,9 @@ def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) ->
         load_plugin(plugin)
     data = _open(spec.data, context.root)
     backbone = _backbone(spec.backbone, _width(data, spec.source))
-    preprocess = backbone.preprocess
-    if preprocess and spec.train.crop:
-        preprocess = preprocess.at(spec.train.crop)
+    preprocess = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
+    if backbone.frozen and data.kind == "images":
+        data = embed_data(replace(backbone, preprocess=preprocess), data, pick_device(context.device))
     task = make_task(
         data, spec.source, spec.target, seed=spec.seed, resize=preprocess.resize if preprocess else None,
         **spec.protocol.model_dump(exclude={"name"}), protocol=spec.protocol.name,

@@ -16,7 +16,7 @@ from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier
 
 Terms = dict[str, Tensor]
 Minimise = Callable[..., None]
-"""`minimise(terms, only=None)`: one optimiser step on the sum of the terms, on the parameters of `only` (modules) or all."""
+"""`minimise(terms, only=None)`: one optimiser step on the terms' sum, for the parameters of `only` (modules) or all."""
 
 
 class TrainerLike(Protocol):
@@ -84,7 +84,7 @@ class Algorithm(nn.Module):
         """Make own modules (a discriminator, a second head) for z of width `dim` and `num_classes` classes."""
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
-        """(module, learning-rate factor) pairs; later pairs win, factor 0 freezes. Default: backbone × rate, rest × 1."""
+        """(module, learning-rate factor) pairs; later ones win, 0 freezes. Default: backbone × rate, the rest × 1."""
         return [(self, 1.0), (self.network.backbone, backbone_rate)]
 
     def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:

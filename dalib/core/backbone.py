@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
@@ -25,9 +25,10 @@ class Preprocess:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     rotate180: bool = False
 
-    def at(self, crop: int) -> Preprocess:
-        """The same preparation at another crop; resize keeps its ratio to crop."""
-        return Preprocess(round(crop * self.resize / self.crop), crop, self.mean, self.std, self.rotate180)
+    def at(self, crop: int = 0, resize: int = 0) -> Preprocess:
+        """The same preparation at another size; 0 leaves crop as it is, and resize at its ratio to crop."""
+        crop = crop or self.crop
+        return replace(self, crop=crop, resize=resize or round(crop * self.resize / self.crop))
 
 
 @dataclass

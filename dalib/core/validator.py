@@ -19,5 +19,5 @@ class Validator:
     paper: ClassVar[str] = ""
 
     def score(self, source: Outputs, target: Outputs) -> float:
-        """source: held-out labelled rows; target: unlabelled rows (y None except for the oracle). nan = not applicable."""
+        """source: held-out labelled rows; target: rows without y (except for the oracle). nan = not applicable."""
         raise NotImplementedError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from dalib.core.backbone import Backbone
 from dalib.core.types import Domain
 from dalib.data.batches import DomainStore
 from dalib.data.cache import cached_array
+from dalib.data.catalog import LoadedData
 
 
 def embed_images(backbone: Backbone, domain: Domain, device: torch.device, batch_size: int = 64) -> np.ndarray:
@@ -45,3 +47,14 @@ def embed_domain(backbone: Backbone, domain: Domain, device: torch.device) -> Do
     key = hashlib.sha256(content.encode()).hexdigest()
     x = cached_array(f"features-{domain.name}-{backbone.name}", key, lambda: embed_images(backbone, domain, device))
     return domain.with_x(x, f"embedded({key[:16]})")
+
+
+def embed_data(backbone: Backbone, data: LoadedData, device: torch.device) -> LoadedData:
+    """An image data set as features of the backbone: every domain is embedded once, before any protocol splits it."""
+    assert backbone.preprocess is not None
+    resize = backbone.preprocess.resize
+
+    def load(name: str, _: int | None) -> Domain:
+        return embed_domain(backbone, data.domain(name, resize), device)
+
+    return replace(data, kind="features", _load=load, _loaded={})
