@@ -96,14 +96,18 @@ def _write(root: Path, seed: int, counts: Mapping[str, Sequence[int]], progress:
 
 
 def _replace(root: Path, fresh: Path, marker: str) -> None:
-    """Move `fresh` to `root`; what was there goes, unless another process has just finished the same set."""
+    """Move `fresh` to `root`; what was there goes, unless another process has finished the same set meanwhile."""
     if _marker(root) == marker:
         return
     if root.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{root.name}-old-", dir=root.parent))
+        old = fresh.with_name(f"{fresh.name}-old")
         root.replace(old)
         shutil.rmtree(old)
-    fresh.replace(root)
+    try:
+        fresh.replace(root)
+    except OSError:
+        if _marker(root) != marker:
+            raise
 
 
 def _marker(root: Path) -> str | None:
