@@ -113,7 +113,9 @@ def _published(table: ResultTable, width: int) -> Iterable[Block]:
 
 def _published_row(entry: dict[object, object], table: ResultTable, width: int) -> tuple[Shown, ...]:
     numbers = [entry.get(name, math.nan) for name in (*(column.name for column in table.columns), "average")]
-    name = Shown(f"{entry['algorithm']} [{entry['reported_by']}, {entry['backbone']}]", hint=f"row '{entry['method']}'")
+    reported_by = str(entry["reported_by"])
+    hint = f"row '{entry['method']}' of {reported_by}, {entry['backbone']}"
+    name = Shown(f"{entry['algorithm']} [{reported_by.partition(' (')[0]}]", hint=hint)
     return _pad([name, *(_number(value) for value in numbers)], width)
 
 

@@ -72,4 +72,5 @@ def _differences(table: ResultTable, rows: pd.DataFrame, everything: bool) -> st
     ]
     if not everything:
         parts.append("their average here is over the tasks shown")
-    return f"{'; '.join(parts)}."
+    remarks = sorted(name for name in set(rows["reported_by"]) if "(" in name)
+    return f"{'; '.join(parts)}." + (f" Sources: {'; '.join(remarks)}." if remarks else "")
