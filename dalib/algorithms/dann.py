@@ -26,8 +26,7 @@ class DANN(Algorithm):
         z (B, d), logits (B, K), y (B,)
     Reference
         Ganin et al. Domain-Adversarial Training of Neural Networks. JMLR 2016. arXiv:1505.07818.
-        Departures: the discriminator has batch norm (Transfer-Learning-Library's recipe), and each domain counts
-        half in the BCE whatever the batch sizes.
+        Departure: each domain counts half in the BCE whatever the batch sizes.
     """
 
     family = "adversarial"

@@ -35,20 +35,17 @@ def warm_up(progress: float | Tensor) -> float | Tensor:
 
 
 class DomainDiscriminator(nn.Module):
-    """z (B, dim) -> domain logits (B,): dim - hidden - hidden - 1 with batch norm and ReLU.
+    """z (B, dim) -> domain logits (B,): dim - hidden - hidden - 1 with ReLU, Ganin et al. 2016, arXiv:1505.07818.
 
-    Transfer-Learning-Library's discriminator. Departures: no sigmoid at the end (the loss takes logits), and the batch
-    norms use the statistics of the batch only, since the discriminator never predicts. The paper (arXiv:1505.07818,
-    appendix) has x - 1024 - 1024 - 1 without batch norm.
+    Departures: no sigmoid at the end (the loss takes logits). Transfer-Learning-Library adds batch norm; without it the
+    value for a row does not depend on the other rows.
     """
 
     def __init__(self, dim: int, hidden: int = 1024) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for width in (dim, hidden):
-            norm = nn.BatchNorm1d(hidden, track_running_stats=False)
-            layers += [nn.Linear(width, hidden), norm, nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)
+        )
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z).squeeze(1)

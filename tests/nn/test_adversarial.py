@@ -31,7 +31,7 @@ def test_warm_up_is_the_papers_curve_for_numbers_and_tensors(progress: float) ->
 def test_discriminator_separates_separable_domains_and_sends_a_gradient_to_features() -> None:
     torch.manual_seed(0)
     z_s, z_t = torch.randn(64, 8) + 1, torch.randn(64, 8) - 1
-    discriminator = DomainDiscriminator(8, hidden=64)
+    discriminator = DomainDiscriminator(8, hidden=32)
     optimiser = torch.optim.SGD(discriminator.parameters(), lr=0.1)
     for _ in range(40):
         d_s, d_t = discriminator(torch.cat([z_s, z_t])).split(64)
