@@ -41,7 +41,7 @@ def stretched() -> Data:
     return x_s / scale, y_s, x_t / scale @ A, y_t
 
 
-def train(name: str, data: Data, steps: int = 120, **hparams: Any) -> float:
+def train(name: str, data: Data, steps: int = 200, **hparams: Any) -> float:
     """Target accuracy after a plain loop of stochastic gradient descent."""
     torch.manual_seed(0)
     algorithm: Algorithm = getattr(dalib, name)(**hparams)
