@@ -17,7 +17,7 @@ def reestimate(module: nn.Module, batches: Iterable[Tensor]) -> int:
     With old statistics (m, v), weight w, bias b and measured (m', v'): w' = w sqrt((v' + eps) / (v + eps)),
     b' = b + w (m' - m) / sqrt(v + eps). In evaluation mode the network computes what it computed before; in training
     mode its batch norms now normalise, which folded ones (m = 0, v = 1 - eps) otherwise do wrongly.
-    Returns the number of batch norms.
+    Returns the number of batch norms that the batches reached.
     """
     norms = [m for m in module.modules() if isinstance(m, BATCH_NORMS) and m.track_running_stats]
     sums: dict[nn.Module, list[Tensor]] = {}
@@ -32,13 +32,15 @@ def reestimate(module: nn.Module, batches: Iterable[Tensor]) -> int:
     was_training = module.training
     module.eval()
     hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
-    for x in batches:
-        module(x)
-    for hook in hooks:
-        hook.remove()
-    module.train(was_training)
-    for norm in norms:
-        assert norm.running_mean is not None and norm.running_var is not None
+    try:
+        for x in batches:
+            module(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        module.train(was_training)
+    for norm in sums:
+        assert isinstance(norm, BATCH_NORMS) and norm.running_mean is not None and norm.running_var is not None
         n, first, second = sums[norm]
         mean = (first / n).to(norm.running_mean.dtype)
         var = (second / n - (first / n).square()).clamp_min(0).to(norm.running_var.dtype)
@@ -48,4 +50,4 @@ def reestimate(module: nn.Module, batches: Iterable[Tensor]) -> int:
             norm.weight.mul_((var + norm.eps).sqrt() / old)
             norm.running_mean.copy_(mean)
             norm.running_var.copy_(var)
-    return len(norms)
+    return len(sums)

@@ -34,14 +34,15 @@ class LossMonitor:
             self._held.append((step, {k: v.detach() for k, v in terms.items()}))
 
     def flush(self) -> None:
-        """Move the held window into the curve.
+        """Move the held window into the curve; where a term is absent it counts as 0, what it adds to the loss.
 
         Raises
             Diverged: a term is nan or infinite; names the first step and term
         """
         if not self._held:
             return
-        names = list(dict.fromkeys(name for _, terms in self._held for name in terms))
+        known = [name for name in self.curve if name != "step"]
+        names = list(dict.fromkeys([*known, *(name for _, terms in self._held for name in terms)]))
         device = next(iter(self._held[-1][1].values())).device
         nothing = torch.zeros((), device=device)
         rows = torch.stack(
@@ -53,7 +54,7 @@ class LossMonitor:
                     raise Diverged(step, name, value)
         self.curve["step"].append(float(self._held[-1][0] + 1))
         for j, name in enumerate(names):
-            series = self.curve.setdefault(name, [math.nan] * (len(self.curve["step"]) - 1))
+            series = self.curve.setdefault(name, [0.0] * (len(self.curve["step"]) - 1))
             series.append(sum(row[j] for row in rows) / len(rows))
         self._held.clear()
 

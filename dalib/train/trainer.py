@@ -67,6 +67,7 @@ class Trainer:
         self.evaluate = evaluate
         self.report = report
         self._fitted: Fitted
+        self._phase = 0
 
     def fit(self, algorithm: Algorithm, task: Task, backbone: Backbone) -> Fitted:
         """Train `algorithm` on what the task grants; the algorithm and the backbone's module are trained in place.
@@ -82,6 +83,7 @@ class Trainer:
             raise DalibError(
                 f"task {task.name} has {len(task.labelled)} labelled and {len(task.target)} target rows; both need some"
             )
+        self._phase = 0
         with self._seeded():
             solved = isinstance(algorithm, FeatureAlgorithm)
             inner = identity(backbone.dim) if backbone.frozen else backbone
@@ -106,7 +108,11 @@ class Trainer:
         return self._fitted.map_rows(domain, algorithm.network.embed).float().cpu()
 
     def descend(self, algorithm: Algorithm, source: Domain, target: Domain) -> None:
-        """`config.steps` optimiser steps on `algorithm.step`, resuming from the checkpoint if there is one."""
+        """`config.steps` optimiser steps on `algorithm.step`, resuming from the checkpoint if there is one.
+
+        A `fit` that descends several times resumes in the descent it was in: those before it are passed over.
+        """
+        self._phase += 1
         config, fitted, device = self.config, self._fitted, self.device
         stores = fitted.store(source), fitted.store(target)
         if config.batch_norm == "reestimate" and source.is_images:
@@ -115,7 +121,8 @@ class Trainer:
         optimiser = make_optimiser(groups, config)
         if config.batch_norm == "eval":
             frozen += [m for m in algorithm.network.backbone.modules() if isinstance(m, BATCH_NORMS)]
-        balanced = stores[0].y.cpu() if config.sampler == "class_balanced" and stores[0].y is not None else None
+        labels = torch.as_tensor(source.labels)
+        balanced = labels if config.sampler == "class_balanced" else None
         streams = (
             IndexStream(len(source), config.batch_size, seed=2 * self.seed, labels=balanced),
             IndexStream(len(target), config.batch_size, seed=2 * self.seed + 1),
@@ -204,13 +211,17 @@ class Trainer:
     def _save(self, path: Path, step: int, passes: int, parts: dict[str, Any], draws: torch.Generator) -> None:
         state = {name: part.state_dict() for name, part in parts.items()}
         state |= {"draws": draws.get_state(), "rng": rng_state(self.device), "candidates": self._fitted.candidates}
-        save_checkpoint(path, state | {"step": step, "passes": passes, "key": self.checkpoint_key})
+        save_checkpoint(
+            path, state | {"step": step, "passes": passes, "phase": self._phase, "key": self.checkpoint_key}
+        )
 
     def _resume(self, parts: dict[str, Any], draws: torch.Generator) -> tuple[int, int]:
-        """(first step, passes over the target so far)."""
+        """(first step, passes over the target so far); every step is over when a later descent was saved."""
         state = load_checkpoint(self.checkpoint, self.checkpoint_key) if self.checkpoint else None
-        if state is None:
+        if state is None or state["phase"] < self._phase:
             return 0, 0
+        if state["phase"] > self._phase:
+            return self.config.steps, 0
         for name, part in parts.items():
             part.load_state_dict(state[name])
         draws.set_state(state["draws"])

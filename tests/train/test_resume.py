@@ -1,0 +1,109 @@
+"""A killed run ends bit for bit as one that was not; a bad checkpoint costs a warning, not the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
+
+from dalib.train.checkpoint import load_checkpoint, save_checkpoint
+from dalib.train.fitted import Fitted
+from dalib.train.trainer import Trainer
+
+EVERYTHING = {
+    "plain": {},
+    "augmented": {"augment": "standard", "scale_min": 0.3, "sampler": "class_balanced", "batch_norm": "reestimate"},
+    "adamw_separate": {"optimiser": "adamw", "lr": 0.01, "forward": "separate", "augment": "flip", "warmup": 0.3},
+    "bf16": {"precision": "bf16", "channels_last": True, "clip": 0.5},
+}
+
+
+def _train(path: Path | None, changes: dict[str, Any], kill_at: int = 0, key: str = "k") -> Fitted:
+    def evaluate(fitted: Fitted, step: int) -> dict[str, Any]:
+        return {"score": np.float64(step / 7), "logits": {"target": fitted.outputs(task.test).logits.half()}}
+
+    def kill(step: int, steps: int) -> None:
+        if step == kill_at:
+            raise KeyboardInterrupt
+
+    task = make_image_task()
+    trainer = Trainer(
+        recipe(steps=30, **changes),
+        device="cpu",
+        checkpoint=path,
+        checkpoint_key=key,
+        checkpoint_seconds=-1.0,
+        evaluate=evaluate,
+        report=kill if kill_at else None,
+    )
+    return trainer.fit(Plain(), task, make_backbone(dropout=0.3))
+
+
+@pytest.mark.parametrize("changes", EVERYTHING.values(), ids=EVERYTHING)
+def test_a_killed_run_ends_as_an_uninterrupted_one(changes: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "run" / "checkpoint.pt"
+    whole = _train(None, changes)
+    for kill_at in (10, 20):
+        with pytest.raises(KeyboardInterrupt):
+            _train(path, changes, kill_at)
+        assert [p.name for p in path.parent.iterdir()] == ["checkpoint.pt"]
+    resumed = _train(path, changes)
+    assert differing(copy_state(whole.algorithm), copy_state(resumed.algorithm)) == []
+    assert whole.curve == resumed.curve
+    assert [c["step"] for c in resumed.candidates] == [10, 20, 30]
+    for a, b in zip(whole.candidates, resumed.candidates, strict=True):
+        assert a["score"] == b["score"]
+        assert torch.equal(a["logits"]["target"], b["logits"]["target"])
+    assert not path.exists()
+
+
+def test_a_resumed_run_does_not_start_again(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(KeyboardInterrupt):
+        _train(path, {}, kill_at=20)
+    state = load_checkpoint(path, "k")
+    assert state is not None
+    assert state["step"] == 19
+    assert [c["step"] for c in state["candidates"]] == [10]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 cut short"])
+def test_a_damaged_checkpoint_is_ignored_with_a_warning(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="unreadable .*starts again"):
+        fitted = _train(path, {})
+    assert differing(copy_state(fitted.algorithm), copy_state(_train(None, {}).algorithm)) == []
+
+
+def test_a_checkpoint_of_another_run_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(KeyboardInterrupt):
+        _train(path, {"lr": 0.5}, kill_at=20, key="other")
+    with pytest.warns(UserWarning, match="another run"):
+        fitted = _train(path, {})
+    assert differing(copy_state(fitted.algorithm), copy_state(_train(None, {}).algorithm)) == []
+
+
+def test_a_file_that_is_no_dictionary_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save([1, 2], path)
+    with pytest.warns(UserWarning, match="another run"):
+        assert load_checkpoint(path, "k") is None
+
+
+def test_a_checkpoint_runs_no_code_and_numbers_of_numpy_survive(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"key": "k", "a": [np.float64(0.5), {"b": np.int64(3)}], "t": (1, torch.ones(2))})
+    state = load_checkpoint(path, "k")
+    assert state is not None
+    assert state["a"] == [0.5, {"b": 3}]
+    assert torch.equal(state["t"][1], torch.ones(2))
+
+
+def test_no_checkpoint_is_no_warning(tmp_path: Path) -> None:
+    assert load_checkpoint(tmp_path / "absent.pt", "k") is None
