@@ -32,7 +32,7 @@ PANELS = {"run": "Benchmarks", "table": "Benchmarks", "export": "Benchmarks", "t
 for name, function in COMMANDS.items():
     app.command(name, rich_help_panel=PANELS.get(name, "Plug-ins"))(function)
 DATA_COMMANDS: dict[str, Callable[..., Any]] = {
-    "verify": data.describe_data,
+    "verify": data.verify_data,
     "info": data.describe_data,
     "make": data.make_data,
 }

@@ -50,6 +50,19 @@ def find_suite(name: str) -> Path:
     raise unknown("suite", name, known, "or give the path of a .toml file")
 
 
+def find_suite_name(suite: str) -> str:
+    """The name under which a suite's records are kept: of its file where there is one, else as given."""
+    from dalib.bench.suite import load_suite
+
+    try:
+        path = find_suite(suite)
+    except DalibError:
+        if Path(suite).suffix or len(Path(suite).parts) > 1:
+            raise
+        return suite
+    return load_suite(path).name
+
+
 def load_plugins(paths: Sequence[Path] | None) -> tuple[str, ...]:
     """Register plug-in files; their absolute paths."""
     if not paths:

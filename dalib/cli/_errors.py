@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dalib.core.errors import DalibError, Diverged, unknown
+from dalib.core.errors import DalibError, Diverged
 
 MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -23,8 +23,6 @@ def explain(error: BaseException, args: Sequence[str] = ()) -> tuple[str, int] |
         return "", error.code if isinstance(error.code, int) else MISTAKE
     if hasattr(error, "format_message"):
         return _usage_line(error, args), MISTAKE
-    if kind == "ValidationError" and hasattr(error, "errors"):
-        return _validation_line(error), MISTAKE
     if kind in ("OutOfMemoryError", "MemoryError"):
         return f"out of memory ({one_line(str(error))[:80]}); lower --batch-size or --crop, or use --frozen", MISTAKE
     if isinstance(error, OSError):
@@ -36,18 +34,6 @@ def explain(error: BaseException, args: Sequence[str] = ()) -> tuple[str, int] |
 def one_line(text: str) -> str:
     """The text without line breaks."""
     return " ".join(text.split())
-
-
-def _validation_line(error: BaseException) -> str:
-    """pydantic's first complaint: the setting, its value and what it must be."""
-    from dalib.train.config import TrainConfig
-
-    first = error.errors()[0]  # type: ignore[attr-defined]
-    place, name = ".".join(map(str, first["loc"][:-1])), str(first["loc"][-1])
-    if first["type"] == "extra_forbidden":
-        return str(unknown("setting", name, TrainConfig.model_fields, "dalib.TrainConfig documents them"))
-    value, wanted = first["input"], first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return one_line(f"{place + '.' if place else ''}{name} = {value!r} {wanted}")
 
 
 def _usage_line(error: BaseException, args: Sequence[str]) -> str:

@@ -3,13 +3,60 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dalib.cli._common import DataRoot, Plugins, bold, load_plugins, open_folder, print_columns, progress_bar
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
+
+
+def verify_data(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="A folder or zip of domain/class/image.")],
+    dataset: Annotated[str, typer.Option(metavar="D", help="Also compare with this declaration.")] = "image_folder",
+    backbone: Annotated[
+        str, typer.Option(metavar="B", help="A pretrained network, which finds wrong labels better; slower.")
+    ] = "",
+    weights: Annotated[str, typer.Option(metavar="W", help="Of the backbone.")] = "imagenet",
+    plugin: Plugins = None,
+) -> int:
+    """Find unreadable, empty, duplicate and mislabelled-looking files; status 1 when there are some."""
+    from collections import Counter
+
+    from dalib.data.verify import KINDS, verify_root
+
+    load_plugins(plugin)
+    options = _embedder(backbone, weights) if backbone else {}
+    with progress_bar(f"reading {root}") as progress:
+        findings = verify_root(root, dataset, progress=progress, **options)
+    if not findings:
+        print(f"{root}: nothing found")
+        return 0
+    print_columns(
+        [(f.kind, f.file or "/".join((f.domain, f.cls)), f.detail) for f in findings], ("finding", "file", "")
+    )
+    print()
+    counted = Counter(f.kind for f in findings)
+    print_columns([(kind, counted[kind], KINDS[kind]) for kind in KINDS if counted[kind]])
+    return 1
+
+
+def _embedder(backbone: str, weights: str) -> dict[str, Any]:
+    """`embed` and `resize` of `verify_root` for a backbone."""
+    from dalib.backbones import load_backbone
+    from dalib.core.types import Domain
+    from dalib.data.embed import embed_images
+    from dalib.train.device import pick_device
+
+    network, device = load_backbone(backbone, weights), pick_device()
+    if network.preprocess is None:
+        raise DalibError(f"backbone '{backbone}' takes no images; use tiny or resnet50")
+
+    def embed(pixels: Any) -> Any:
+        return embed_images(network, Domain("verify", pixels, None, (), "none"), device)
+
+    return {"embed": embed, "resize": network.preprocess.resize}
 
 
 def describe_data(

@@ -1,4 +1,31 @@
-"""stub"""
+"""`dalib export`: a suite's records as one file, small enough to commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dalib.cli._common import StoreRoot, SuiteName, find_suite_name, open_folder
 
 
-def export_records() -> None: ...
+def export_records(
+    suite: SuiteName,
+    out: Annotated[Path, typer.Option(metavar="FILE.jsonl", help="Usually results/records/NAME.jsonl.")],
+    store: StoreRoot = Path("results/runs"),
+) -> None:
+    """Write a suite's records, without host names and predictions, as one JSON-lines file."""
+    from dalib.bench.archive import export
+    from dalib.bench.store import Store
+
+    kept = Store(store)
+    manifest = kept.manifest(find_suite_name(suite))
+    open_folder(out.parent, "--out in")
+    number = export(kept, manifest, out)
+    missing = len(manifest.keys) - number
+    size = f"{out.stat().st_size / 1e6:.2f} MB"
+    print(
+        f"{out}: {number} records, {size}"
+        + (f"; {missing} of {len(manifest.keys)} runs have none yet" if missing else "")
+    )

@@ -1,1 +1,88 @@
-def run_benchmark() -> None: ...
+"""`dalib run`: a suite from its file to its table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, find_suite, open_folder
+from dalib.cli._errors import FAILED, INTERRUPTED
+from dalib.core.errors import DalibError
+
+if TYPE_CHECKING:
+    from dalib.bench.suite import Suite
+
+
+def run_benchmark(
+    suite: SuiteName,
+    data_root: DataRoot = None,
+    store: StoreRoot = Path("results/runs"),
+    jobs: Annotated[int, typer.Option(metavar="N", help="Worker processes.")] = 1,
+    redo: Annotated[str, typer.Option(help="Which runs to repeat: never, failed or all.")] = "never",
+    device: Device = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")] = False,
+    plugin: Annotated[
+        list[Path] | None, typer.Option("--plugin", metavar="FILE.py", help="Load a plug-in file; may be repeated.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Run this row only; may be repeated.")] = None,
+    tables: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables.")] = Path("results/tables"),
+    no_table: Annotated[bool, typer.Option("--no-table", help="Run only.")] = False,
+) -> int:
+    """Run what a suite lacks, print its table and write it as md, csv, tex and html.
+
+    Status 1 when a run failed, 130 after Ctrl-C: the same command goes on.
+    """
+    choose("way to redo", redo, ("never", "failed", "all"))
+    if jobs < 1:
+        raise DalibError(f"--jobs {jobs} is below 1; give a number of worker processes")
+    from dalib.bench.runner import run_suite
+    from dalib.bench.suite import load_suite
+
+    found = load_suite(find_suite(suite))
+    if not dry_run:
+        open_folder(store, "--store")
+        if not no_table:
+            open_folder(tables, "--tables")
+    if device != "auto":
+        from dalib.train.device import pick_device
+
+        pick_device(device)
+    options: dict[str, Any] = {"plugins": plugin or (), "only": only or (), "redo": redo, "dry_run": dry_run}
+    try:
+        run_suite(found, root=data_root, store=store, jobs=jobs, device=device, **options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if dry_run:
+        return 0
+    if not no_table:
+        print_and_write(found, store, tables)
+    failed = count_failed(found, store, only or ())
+    if failed:
+        place = "" if store == Path("results/runs") else f" --store {store}"
+        print(f"dalib: {failed} runs failed; dalib table {suite}{place} --failures says why", file=sys.stderr)
+    return FAILED if failed else 0
+
+
+def print_and_write(suite: Suite, store: Path, folder: Path) -> None:
+    """The suite's table on the terminal and in a folder."""
+    from dalib.bench.store import Store
+    from dalib.cli.table import show_table
+    from dalib.report.render import write_tables
+    from dalib.report.table import build_table
+
+    kept = Store(store)
+    show_table(build_table(kept, suite.name))
+    for path in write_tables(kept, suite.name, folder):
+        print(path)
+
+
+def count_failed(suite: Suite, store: Path, only: list[str] | tuple[str, ...]) -> int:
+    """Failed records among the suite's rows, old ones too."""
+    from dalib.bench.store import Store
+
+    kept = Store(store)
+    keys = [run.key for run in kept.manifest(suite.name).runs if not only or run.label in only]
+    return sum(record.status == "failed" for record in kept.records(keys))

@@ -1,1 +1,123 @@
-def print_table() -> None: ...
+"""`dalib table`: what a suite's records say."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dalib.cli._common import StoreRoot, SuiteName, bold, choose, find_suite_name, print_columns, write_text
+from dalib.core.errors import DalibError
+
+if TYPE_CHECKING:
+    from dalib.report.table import ResultTable
+
+FORMATS = ("terminal", "md", "latex", "csv", "html")
+
+
+def print_table(
+    suite: SuiteName,
+    format: Annotated[str, typer.Option("--format", help="terminal, md, latex, csv or html.")] = "terminal",
+    select: Annotated[str, typer.Option(help="Which epoch counts: last, oracle or a validator's name.")] = "last",
+    metric: Annotated[
+        str, typer.Option(help="target_accuracy, target_macro_f1, source_accuracy …")
+    ] = "target_accuracy",
+    published: Annotated[bool, typer.Option("--published", help="Published numbers below ours.")] = False,
+    only: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Show this row; may be repeated.")] = None,
+    store: StoreRoot = Path("results/runs"),
+    records: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Records that dalib export wrote, instead of a store.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of stdout.")] = None,
+    write: Annotated[Path | None, typer.Option(metavar="DIR", help="Write md, csv, tex and html there.")] = None,
+    per_class: Annotated[str, typer.Option(metavar="LABEL", help="Class by class for a row, with --task.")] = "",
+    task: Annotated[str, typer.Option(metavar="S->T", help="The task of --per-class.")] = "",
+    failures: Annotated[bool, typer.Option("--failures", help="Say why runs failed.")] = False,
+) -> None:
+    """Print a suite's table: mean ± std over seeds, averages, ranks, and what is missing."""
+    choose("format", format, FORMATS)
+    source, name = open_source(suite, store, records)
+    if failures:
+        print_failures(source, name)
+        return
+    if per_class:
+        from dalib.report.per_class import find_records, render_classes
+
+        if not task:
+            raise DalibError(f"--per-class {per_class} needs --task, one of: {', '.join(_tasks(source, name))}")
+        choose("row", per_class, {run.label for run in source.manifest(name).runs})
+        choose("task", task, _tasks(source, name))
+        _deliver("\n".join(render_classes(r) for r in find_records(source, name, per_class, task)), out)
+        return
+    if write is not None:
+        from dalib.cli._common import open_folder
+        from dalib.report.render import write_tables
+
+        for path in write_tables(source, name, open_folder(write, "--write"), select, metric, only or (), published):
+            print(path)
+        return
+    from dalib.report.published import add_published
+    from dalib.report.render import render
+    from dalib.report.table import build_table
+
+    table = build_table(source, name, select, metric, only or ())
+    table = add_published(table) if published else table
+    if format == "terminal" and out is None:
+        show_table(table)
+    else:
+        _deliver(render(table, format), out)
+
+
+def open_source(suite: str, store: Path, records: Path | None) -> tuple[Any, str]:
+    """(where the records are, name of the suite)."""
+    name = find_suite_name(suite)
+    if records is not None:
+        from dalib.bench.archive import Archive
+
+        return Archive(records), name
+    from dalib.bench.store import Store
+
+    return Store(store), name
+
+
+def show_table(table: ResultTable) -> None:
+    """On a terminal in colour and in its width, else as plain text."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        from dalib.report.terminal import rich_table
+
+        Console().print(rich_table(table))
+    else:
+        from dalib.report.terminal import render_terminal
+
+        print(render_terminal(table), end="")
+
+
+def print_failures(source: Any, name: str) -> None:
+    """One line per failed run, and where its traceback is."""
+    runs = source.manifest(name).runs
+    failed = [(run, source.get(run.key)) for run in runs if run.key in source]
+    failed = [(run, record) for run, record in failed if record.status == "failed"]
+    for run, record in failed:
+        print(bold(f"{run.label}  {run.task}  seed {run.seed}"))
+        print_columns([("", "why", f"{record.error.type}: {record.error.message}")])
+        if hasattr(source, "path") and callable(source.path):
+            print_columns([("", "record", source.path(run.key))])
+    print(
+        f"{len(failed)} of {len(runs)} runs failed" + ("; dalib run --redo failed tries them again" if failed else "")
+    )
+
+
+def _tasks(source: Any, name: str) -> list[str]:
+    return list(dict.fromkeys(run.task for run in source.manifest(name).runs))
+
+
+def _deliver(text: str, out: Path | None) -> None:
+    if out is None:
+        print(text, end="" if text.endswith("\n") else "\n")
+    else:
+        write_text(out, text)
+        print(out)

@@ -55,6 +55,7 @@ def train_model(
 ) -> None:
     """Train one algorithm on one pair of domains and print its accuracies."""
     from dalib.bench.spec import RunSpec
+    from dalib.bench.suite import validate
     from dalib.cli._fit import fit_run, print_accuracies, save_run
 
     if seed < 0:
@@ -65,7 +66,8 @@ def train_model(
     name = backbone or ("identity" if kind == "features" else "tiny" if dataset == "mini_office" else "resnet50")
     BACKBONES.get(name.partition(":")[0])
     cls = ALGORITHMS.get(algorithm)
-    spec = RunSpec.model_validate(
+    spec = validate(
+        RunSpec,
         {
             "data": {"dataset": dataset, "normalise": split_names(normalise), "partial": partial},
             "source": source,
@@ -77,7 +79,8 @@ def train_model(
             "backbone": {"name": name, "weights": weights or OWN_WEIGHTS.get(name, "imagenet"), "frozen": frozen},
             "train": {k: v for k, v in short.items() if v is not None} | parse_settings("--train", recipe),
             "seed": seed,
-        }
+        },
+        "dalib train",
     )
     if out is not None:
         open_folder(out.parent, "--out in")

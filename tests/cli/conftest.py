@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,14 @@ class Answer(NamedTuple):
 
 
 Dalib = Callable[..., Answer]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_core() -> Iterator[None]:
+    """Runs in this process get one thread, as the tests do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dalib.bench.runner.count_cores", lambda: 1)
+        yield
 
 
 @pytest.fixture
