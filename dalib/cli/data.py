@@ -96,6 +96,8 @@ def make_data(
     """Draw a data set that dalib makes itself, as image files."""
     import importlib
 
+    from dalib.data.folders import ImageTree
+
     info = DATASETS.get(dataset)
     if not info.generator:
         able = [name for name in DATASETS.names() if DATASETS.get(name).generator]
@@ -106,4 +108,5 @@ def make_data(
     open_folder(out, "--out")
     with progress_bar(f"drawing {dataset}") as progress:
         getattr(importlib.import_module(module), function)(out, progress=progress)
-    print(f"{out}: {sum(info.counts.values())} images in {len(info.domains)} domains")
+    tree = ImageTree(out)
+    print(f"{out}: {len(tree.files)} images in {len(tree.domains)} domains")

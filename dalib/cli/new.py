@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 NEXT = {
-    "algorithm": "dalib run demo --plugin {path} --only {name}   (after adding `{name} = {{}}` to its [algorithms])",
+    "algorithm": "dalib run demo --plugin {path} --only {name}",
     "validator": "dalib run SUITE --plugin {path}",
     "dataset": "dalib train --plugin {path} --dataset {name} …",
     "backbone": "dalib train --plugin {path} --backbone {name} …",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +26,10 @@ def run_benchmark(
     device: Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")] = False,
     plugin: Annotated[
-        list[Path] | None, typer.Option("--plugin", metavar="FILE.py", help="Load a plug-in file; may be repeated.")
+        list[Path] | None,
+        typer.Option(
+            "--plugin", metavar="FILE.py", help="Load a plug-in file; its algorithms join the suite. May be repeated."
+        ),
     ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Run this row only; may be repeated.")] = None,
     tables: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables.")] = Path("results/tables"),
@@ -42,6 +46,7 @@ def run_benchmark(
     from dalib.bench.suite import load_suite
 
     found = load_suite(find_suite(suite))
+    add_plugin_rows(found, plugin or ())
     if not dry_run:
         open_folder(store, "--store")
         if not no_table:
@@ -64,6 +69,18 @@ def run_benchmark(
         place = "" if store == Path("results/runs") else f" --store {store}"
         print(f"dalib: {failed} runs failed; dalib table {suite}{place} --failures says why", file=sys.stderr)
     return FAILED if failed else 0
+
+
+def add_plugin_rows(suite: Suite, plugins: Sequence[Path]) -> None:
+    """Algorithms of plug-in files that the suite does not name join it with their default hyper-parameters."""
+    from dalib.bench.suite import Row
+    from dalib.core.registry import load_plugin
+
+    used = {row.algorithm for row in suite.algorithms.values()} | set(suite.algorithms)
+    for path in plugins:
+        for name in load_plugin(path).get("algorithms", ()):
+            if name not in used:
+                suite.algorithms[name] = Row(algorithm=name)
 
 
 def print_and_write(suite: Suite, store: Path, folder: Path) -> None:

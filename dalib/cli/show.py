@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import shutil
+import sys
+import textwrap
 from typing import Annotated, Any
 
 import typer
@@ -32,8 +35,13 @@ def show_plugin(
 
 
 def _print_text(text: str) -> None:
+    """A docstring after an empty line; on a terminal, lines that are too long are wrapped below their own indent."""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     if text:
-        print(f"\n{inspect.cleandoc(text)}")
+        print()
+    for line in inspect.cleandoc(text).splitlines():
+        indent = " " * (len(line) - len(line.lstrip()))
+        print(textwrap.fill(line, room, subsequent_indent=indent + "  ", break_long_words=False))
 
 
 def _show_algorithm(name: str, cls: Any, summary: str) -> None:

@@ -89,7 +89,8 @@ def show_table(table: ResultTable) -> None:
 
         from dalib.report.terminal import rich_table
 
-        Console().print(rich_table(table))
+        console = Console()
+        console.print(rich_table(table, console.width))
     else:
         from dalib.report.terminal import render_terminal
 

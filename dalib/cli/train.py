@@ -39,7 +39,7 @@ def train_model(
     precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
     recipe: Annotated[
         list[str] | None,
-        typer.Option("--train", metavar="KEY=VALUE", help="Any setting of a suite's [train]; may be repeated."),
+        typer.Option("--train", metavar="KEY=VALUE", help="Any field of TrainConfig; may be repeated."),
     ] = None,
     protocol: Annotated[str, typer.Option(help="uda, semi_supervised or supervised.")] = "uda",
     validation: Annotated[float, typer.Option(help="Part of the labelled rows held out.")] = 0.1,

@@ -138,6 +138,28 @@ def test_exported_records_give_the_same_table_without_store_and_suite(
     assert dalib("table", "small", "--records", out, "--format", "md").out == expected
 
 
+def test_a_plug_in_joins_the_suite_without_an_edit(dalib: Dalib, finished: Path, tmp_path: Path) -> None:
+    dalib("new", "algorithm", "guest", "--folder", tmp_path)
+    options = ("--plugin", tmp_path / "guest.py", "--only", "guest", "--tables", tmp_path / "tables")
+    answer = dalib("run", finished / "small.toml", "--store", tmp_path / "runs", *options)
+    assert answer.status == 0
+    assert "guest" in answer.out
+    assert len(stamps(tmp_path / "runs")) == 4
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_table_fits_the_terminal_without_losing_a_column(width: int, finished: Path) -> None:
+    from dalib.bench.store import Store
+    from dalib.report.table import build_table
+    from dalib.report.terminal import render_terminal
+
+    text = render_terminal(build_table(Store(finished / "runs"), "small"), width)
+    assert max(map(len, text.splitlines())) <= width
+    headers = "".join(line for line in text.splitlines() if line.startswith("┃"))
+    for column in ("L→R", "R→L", "Average", "Rank", "vs source_only", " n ┃"):
+        assert headers.count(column) == 1
+
+
 def test_a_failed_run_is_status_1_and_says_why(dalib: Dalib, world: Path, tmp_path: Path) -> None:
     text = FEATURES.format(w=world, steps=5).replace("dann = { weight = 0.5 }", "dann = { train = { lr = 1e30 } }")
     (tmp_path / "small.toml").write_text(text)

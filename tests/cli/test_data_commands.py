@@ -1,0 +1,55 @@
+"""data info, verify and make."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Dalib = Callable[..., Any]
+
+
+def test_info_counts_what_is_there(dalib: Dalib, world: Path) -> None:
+    folder = dalib("data", "info", "image_folder", "--data-root", world / "images")
+    archive = dalib("data", "info", "image_folder", "--data-root", world / "images.zip")
+    for fact in ("3: circle, cross, square", "bright  18", "dark    18", "total   36"):
+        assert fact in folder.out
+    prints = [next(x for x in a.out.splitlines() if x.startswith("fingerprint")) for a in (folder, archive)]
+    assert prints[0] == prints[1]
+    assert len(prints[0].split()[1]) == 64
+
+
+def test_info_of_a_partial_copy_says_what_is_missing(dalib: Dalib, world: Path) -> None:
+    answer = dalib("data", "info", "office31", "--data-root", world / "partial", "--partial")
+    assert answer.status == 0
+    assert "dslr missing" in answer.out
+    assert "amazon  1       2817" in answer.out
+
+
+def test_a_sound_root_has_no_findings(dalib: Dalib, world: Path) -> None:
+    answer = dalib("data", "verify", world / "images")
+    assert (answer.status, answer.out) == (0, f"{world}/images: nothing found\n")
+
+
+def test_faults_are_found_and_make_status_1(dalib: Dalib, world: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(world / "damaged", tmp_path / "root")
+    shutil.copy(root / "bright" / "circle" / "00.jpg", root / "bright" / "square" / "99.jpg")
+    (root / "dark" / "circle" / "empty.jpg").touch()
+    answer = dalib("data", "verify", root)
+    assert answer.status == 1
+    for kind, file in (
+        ("unreadable", "dark/cross/03.jpg"),
+        ("empty", "dark/circle/empty.jpg"),
+        ("duplicate across classes", "bright/square/99.jpg"),
+    ):
+        assert any(line.startswith(kind) and file in line for line in answer.out.splitlines()), answer.out
+
+
+@pytest.mark.slow
+def test_mini_office_is_made_and_is_complete(dalib: Dalib, tmp_path: Path) -> None:
+    answer = dalib("data", "make", "mini_office", "--out", tmp_path / "mini_office")
+    assert answer.status == 0
+    assert dalib("data", "info", "mini_office", "--data-root", tmp_path / "mini_office").status == 0
