@@ -190,7 +190,7 @@ def test_two_descents_in_one_fit_resume_exactly(kill_at: int, tmp_path: Path) ->
     path, whole = tmp_path / "checkpoint.pt", fit(TwoPhases)
     with pytest.raises(KeyboardInterrupt):
         fit(TwoPhases, checkpoint=path, checkpoint_seconds=-1.0, report=kill)
-    resumed = fit(TwoPhases, checkpoint=path, checkpoint_seconds=1e9)
+    resumed = fit(TwoPhases, checkpoint=path, checkpoint_seconds=-1.0)
     assert equal_states(whole.algorithm, resumed.algorithm) == ""
     assert [c["step"] for c in resumed.candidates] == [10, 20, 10, 20]
     assert whole.candidates == resumed.candidates
