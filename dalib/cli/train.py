@@ -31,7 +31,10 @@ def train_model(
     weights: Annotated[
         str, typer.Option(metavar="W", help="imagenet, pretrained, none or a file; default: the backbone's own.")
     ] = "",
-    frozen: Annotated[bool, typer.Option("--frozen/--finetune", help="Train on the backbone's features only.")] = False,
+    frozen: Annotated[
+        bool | None,
+        typer.Option("--frozen/--finetune", help="Train on the backbone's features only; default for mini_office."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows per step and domain.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate of new layers.")] = None,
@@ -64,6 +67,7 @@ def train_model(
     short = dict(zip(SHORT, (steps, batch_size, lr, crop, precision), strict=True))
     kind = DATASETS.get(dataset.partition(":")[0]).kind
     name = backbone or ("identity" if kind == "features" else "tiny" if dataset == "mini_office" else "resnet50")
+    frozen = name == "tiny" and not backbone if frozen is None else frozen
     BACKBONES.get(name.partition(":")[0])
     cls = ALGORITHMS.get(algorithm)
     spec = validate(
