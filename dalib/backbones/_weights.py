@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import sys
 from collections.abc import Mapping
@@ -29,15 +30,19 @@ def hash_state(module: nn.Module) -> str:
 def find_file(
     weights: str, named: tuple[str, ...] = ("imagenet", "none"), suffixes: tuple[str, ...] = SUFFIXES
 ) -> Path:
-    """The existing weights file that `weights` names; DalibError for a missing one or a wrong suffix."""
+    """The existing weights file that `weights` names; DalibError for a missing one or a wrong suffix.
+
+    A relative path is looked for in the current folder, then in `DALIB_DATA`.
+    """
     path = Path(weights).expanduser()
     if not path.suffix and not path.exists():
         raise unknown("weights", weights, named, f"or give the path of a {' or '.join(suffixes)} file")
     if path.suffix not in suffixes:
         raise DalibError(f"weights file '{weights}' does not end in {', '.join(suffixes)}; save the state dict as one")
-    if not path.is_file():
-        raise DalibError(f"no weights file '{weights}'; check the path")
-    return path
+    for place in (path, Path(os.environ.get("DALIB_DATA", ".")) / path):
+        if place.is_file():
+            return place
+    raise DalibError(f"no weights file '{weights}'; check the path (a relative one may also lie in DALIB_DATA)")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

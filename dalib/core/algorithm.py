@@ -111,6 +111,16 @@ class Algorithm(nn.Module):
         """x (B, *S) -> z (B, d), logits (B, K)."""
         return self.network(x)
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Buffers whose shape is known only after fitting (`None` or absent till then) are created when loaded."""
+        where = next((p.device for p in self.parameters()), torch.device("cpu"))
+        for key, value in state_dict.items():
+            name = key.removeprefix(prefix)
+            new = name not in self._parameters and self._buffers.get(name) is None
+            if key.startswith(prefix) and "." not in name and new:
+                self.register_buffer(name, value.clone().to(where))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
 
 class FeatureAlgorithm(Algorithm):
     """Methods that solve instead of descend: move source features towards the target, then fit a classifier.
@@ -149,11 +159,3 @@ class FeatureAlgorithm(Algorithm):
         z = self.project(self.network.embed(x).double())
         state = {k.removeprefix("classifier_"): v for k, v in self.named_buffers() if k.startswith("classifier_")}
         return z, score_classifier(self.classifier, z, state, self.network.num_classes)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Buffers whose shape is known only after fitting are created when a state is loaded."""
-        for key, value in state_dict.items():
-            name = key.removeprefix(prefix)
-            if key.startswith(prefix) and "." not in name and name not in self._parameters:
-                self.register_buffer(name, value.clone())
-        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -14,8 +14,9 @@ _CHUNK = 1 << 24
 def fit_classifier(kind: str, z: Tensor, y: Tensor, C: float, num_classes: int) -> dict[str, Tensor]:
     """z (n, d), y (n,) int64 in [0, K) -> state, float64 on z's device.
 
-    `logistic`: multinomial logistic regression min_W 1/2 ||W||² + C sum CE (scikit-learn, L-BFGS, bias not penalised),
-        on the features as they are; weight (K, d), bias (K,)
+    `logistic`: multinomial logistic regression min_W 1/2 ||W||² + C sum CE (scikit-learn, L-BFGS to a gradient of 1e-6,
+        bias not penalised), on the features as they are (centred for the solver, which the free bias takes back);
+        weight (K, d), bias (K,)
     `nearest`: 1-NN keeps its rows (n, d) and labels (n,); C has no meaning
 
     Raises
@@ -34,9 +35,12 @@ def fit_classifier(kind: str, z: Tensor, y: Tensor, C: float, num_classes: int) 
     if len(present) > 1:
         from sklearn.linear_model import LogisticRegression
 
-        solver = LogisticRegression(C=C, solver="lbfgs", max_iter=5000)
-        solver.fit(z.detach().double().cpu().numpy(), y.cpu().numpy())
+        x = z.detach().double().cpu()
+        centre = x.mean(0)
+        solver = LogisticRegression(C=C, solver="lbfgs", max_iter=5000, tol=1e-6)
+        solver.fit((x - centre).numpy(), y.cpu().numpy())
         w, b = torch.from_numpy(solver.coef_), torch.from_numpy(solver.intercept_)
+        b = b - w @ centre
         if len(present) == 2:  # one sigmoid: the same model as a softmax over two opposite halves
             w, b = torch.cat([-w, w]) / 2, torch.cat([-b, b]) / 2
         weight[present], bias[present] = w, b

@@ -124,10 +124,10 @@ class Trainer:
         labels = torch.as_tensor(source.labels)
         balanced = labels if config.sampler == "class_balanced" else None
         streams = (
-            IndexStream(len(source), config.batch_size, seed=2 * self.seed, labels=balanced),
-            IndexStream(len(target), config.batch_size, seed=2 * self.seed + 1),
+            IndexStream(len(source), config.batch_size, seed=3 * self.seed, labels=balanced),
+            IndexStream(len(target), config.batch_size, seed=3 * self.seed + 1),
         )
-        draws = torch.Generator().manual_seed(self.seed)
+        draws = torch.Generator().manual_seed(3 * self.seed + 2)
         monitor = LossMonitor()
         parts = {
             "algorithm": algorithm,
@@ -163,8 +163,10 @@ class Trainer:
                 algorithm.begin_epoch(self, target)
                 set_training(algorithm, frozen)
             set_rate(optimiser, config, step / config.steps)
-            rows = [self._rows(store, stream.next(), draws) for store, stream in zip(stores, streams, strict=True)]
-            algorithm.step(*self._forward(forward, algorithm, *rows), progress.fill_(step / config.steps), minimise)
+            rows = self._rows(stores[0], streams[0].next(), draws)
+            seen = self._rows(stores[1], streams[1].next(), draws) if algorithm.uses_target else rows
+            both = self._forward(forward, algorithm, rows, seen)
+            algorithm.step(*both, progress.fill_(step / config.steps), minimise)
             if step + 1 in stops:
                 monitor.flush()
                 self._evaluate(fitted, step + 1)

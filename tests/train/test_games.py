@@ -211,7 +211,6 @@ class LateBuffer(Algorithm):
         return {"ce": F.cross_entropy(source.logits, source.y), "size": size}
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="Algorithm cannot load a buffer that build left None")
 def test_a_buffer_of_the_targets_size_resumes_exactly() -> None:
     check_exact_resume(LateBuffer)
 
