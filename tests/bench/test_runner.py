@@ -111,7 +111,9 @@ def test_a_run_that_kills_its_worker_twice_fails_alone(go, tmp_path, starts):
     assert (summary.done, summary.failed) == (10, 2)
     errors = [r.error.type for r in Store(tmp_path / "store").records() if r.error]
     assert errors == ["WorkerDied", "WorkerDied"]
-    assert sorted(starts().values()) == [1] * 10 + [2] * 2
+    failed = [r.key for r in Store(tmp_path / "store").records() if r.error]
+    assert {starts()[key] for key in failed} == {2}
+    assert sum(starts().values()) - 14 <= 2, "only the other run in flight may start again, once per death"
 
 
 def test_a_worker_killed_once_costs_nothing(go):

@@ -25,7 +25,7 @@ def test_logistic_is_scikit_learns_decision_function() -> None:
     logits = score_classifier("logistic", x, fit_classifier("logistic", z, y, 0.5, 3), 3)
     solver = LogisticRegression(C=0.5, max_iter=5000, tol=1e-10)
     reference = solver.fit(z.numpy(), y.numpy()).decision_function(x.numpy())
-    np.testing.assert_allclose(logits.numpy(), reference, atol=1e-5)
+    np.testing.assert_allclose(logits.numpy(), reference, atol=1e-4)  # gradient 1e-6 over curvature 1 / (C n)
 
 
 def test_logistic_with_two_classes_present_has_scikit_learns_probabilities() -> None:
@@ -34,7 +34,7 @@ def test_logistic_with_two_classes_present_has_scikit_learns_probabilities() -> 
     p = score_classifier("logistic", z, fit_classifier("logistic", z, y, 1.0, 3), 3).softmax(1)
     solver = LogisticRegression(C=1.0, max_iter=5000, tol=1e-10)
     reference = solver.fit(z.numpy(), y.numpy()).predict_proba(z.numpy())
-    np.testing.assert_allclose(p[:, [0, 2]].numpy(), reference, atol=1e-5)
+    np.testing.assert_allclose(p[:, [0, 2]].numpy(), reference, atol=1e-4)  # gradient 1e-6 over curvature 1 / (C n)
 
 
 def test_nearest_predicts_as_scikit_learns_one_nearest_neighbour() -> None:
