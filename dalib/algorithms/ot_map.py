@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from dalib.algorithms._ranges import require_choice, require_positive
 from dalib.core.algorithm import FeatureAlgorithm
@@ -14,7 +15,7 @@ METHODS = ("emd", "sinkhorn", "class_regularised", "linear")
 
 
 class OTMap(FeatureAlgorithm):
-    """Barycentric or linear transport map; target rows, seen or not, stay where they are.
+    """Barycentric or linear transport map between unit rows, z <- z / ||z||; target rows, seen or not, move no further.
 
     z_s' = diag(P 1)^(-1) P z_t,  P = argmin_P <P, cost> + regulariser,  cost_ij = ||z_s_i - z_t_j||² / max
     emd: no regulariser; sinkhorn: reg * sum P log P; class_regularised: + group * sum_j sum_c P(class c, j)^(1/2)
@@ -32,7 +33,9 @@ class OTMap(FeatureAlgorithm):
         RuntimeError: the solver did not converge (reg too small)
     Reference
         Courty et al. Optimal Transport for Domain Adaptation. TPAMI 2017. arXiv:1507.00504; the linear map: Flamary et
-        al. 2019. arXiv:1905.10155. Departures: costs are scaled by their maximum; logistic regression by default.
+        al. 2019. arXiv:1905.10155. Departures: logistic regression by default; costs are scaled by their maximum and
+        rows to unit length, so that neither reg nor C depends on the features' scale (on features of norm 20, C = 1
+        hardly regularises, and the classifier fits the rows that transport sent to the wrong class).
     """
 
     family = "optimal transport"
@@ -59,7 +62,11 @@ class OTMap(FeatureAlgorithm):
         require_choice(self, "method", METHODS)
         require_positive(self, "reg", "group", "C")
 
+    def project(self, z: Tensor) -> Tensor:
+        return normalize(z)
+
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
+        z_s, z_t = normalize(z_s), normalize(z_t)
         if self.method == "linear":
             A, b = gaussian_map(z_s, z_t, self.reg)
             return z_s @ A + b
