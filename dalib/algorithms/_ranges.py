@@ -20,6 +20,14 @@ def require_positive(algorithm: Algorithm, *names: str, zero: bool = False) -> N
             )
 
 
+def require_whole(algorithm: Algorithm, *names: str) -> None:
+    """Whole numbers >= 1."""
+    for name in names:
+        value = getattr(algorithm, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 1 or value % 1:
+            raise DalibError(f"{_of(algorithm, name)} = {value!r} is out of range; give a whole number >= 1")
+
+
 def require_choice(algorithm: Algorithm, name: str, known: tuple[str, ...]) -> None:
     """One of `known`; DalibError suggests the nearest."""
     value = getattr(algorithm, name)

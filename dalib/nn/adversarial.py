@@ -34,6 +34,20 @@ def warm_up(progress: float | Tensor) -> float | Tensor:
     return 2 / (1 + e) - 1
 
 
+def conditional_map(z: Tensor, p: Tensor, maps: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """Features joined with predictions for a conditional discriminator.
+
+    exact (maps None)     z ⊗ p, flattened class by class: (B, K * d)
+    random (R_z, R_p)     (z R_z) * (p R_p) / sqrt(d'): (B, d'), whose inner products estimate those of z ⊗ p
+
+    z (B, d), p (B, K); R_z (d, d'), R_p (K, d') with standard normal entries. Long et al. Conditional Adversarial
+    Domain Adaptation. NeurIPS 2018. arXiv:1705.10667 (eq. 4-7).
+    """
+    if maps is None:
+        return (p[:, :, None] * z[:, None, :]).flatten(1)
+    return (z @ maps[0]) * (p @ maps[1]) / maps[0].shape[1] ** 0.5
+
+
 class DomainDiscriminator(nn.Module):
     """z (B, dim) -> domain logits (B,): dim - hidden - hidden - 1 with ReLU, Ganin et al. 2016, arXiv:1505.07818.
 

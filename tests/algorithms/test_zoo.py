@@ -1,0 +1,109 @@
+"""The zoo's deep methods: the term is the paper's formula, and the shift each is built for is reduced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from test_shifts import D, Data, K, N, translated
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+import dalib
+from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.network import Network
+from dalib.core.types import Source, Target
+from dalib.nn.adversarial import conditional_map
+from dalib.nn.metrics import accuracy
+
+DIM, CLASSES = 6, 3
+
+
+def attached(name: str, **hparams: Any) -> Algorithm:
+    torch.manual_seed(0)
+    algorithm: Algorithm = getattr(dalib, name)(**hparams)
+    algorithm.attach(Network.on_features(DIM, CLASSES, bottleneck=0))
+    return algorithm
+
+
+def batch(n: int = 9, m: int = 7) -> tuple[Source, Target]:
+    """Leaves that require gradients; class 2 is missing from the source."""
+    g = torch.Generator().manual_seed(0)
+    z_s, z_t = torch.randn(n, DIM, generator=g), torch.randn(m, DIM, generator=g) + 1
+    g_s, g_t = 2 * torch.randn(n, CLASSES, generator=g), 2 * torch.randn(m, CLASSES, generator=g)
+    for leaf in (z_s, z_t, g_s, g_t):
+        leaf.requires_grad_()
+    return Source.of(z_s, g_s, torch.arange(n) % 2), Target.of(z_t, g_t)
+
+
+def play(name: str, data: Data, steps: int = 200, **hparams: Any) -> float:
+    """Target accuracy after a plain loop over `step`, alternating games included."""
+    torch.manual_seed(0)
+    algorithm: Algorithm = getattr(dalib, name)(**hparams)
+    algorithm.attach(Network.on_features(D, K, bottleneck=32))
+    optimiser = torch.optim.SGD(algorithm.parameters(), lr=0.05, momentum=0.9)
+
+    def minimise(terms: Terms, only: list[nn.Module] | None = None) -> None:
+        optimiser.zero_grad()
+        torch.stack(list(terms.values())).sum().backward()
+        kept = None if only is None else {p for module in only for p in module.parameters()}
+        for p in algorithm.parameters():
+            p.grad = p.grad if kept is None or p in kept else None
+        optimiser.step()
+
+    x_s, y_s, x_t, y_t = data
+    for step in range(steps):
+        i, j = torch.randint(N, (2, 36))
+        z, logits = algorithm.network(torch.cat([x_s[i], x_t[j]]))
+        source, target = Source(x_s[i], i, y_s[i], z[:36], logits[:36]), Target(x_t[j], j, z[36:], logits[36:])
+        algorithm.step(source, target, step / steps, minimise)
+    algorithm.eval()
+    with torch.no_grad():
+        return accuracy(algorithm.predict(x_t)[1], y_t)
+
+
+SHIFTS: list[tuple[str, Any, dict[str, Any]]] = [
+    ("CDAN", translated, {"hidden": 64}),
+    ("CDAN", translated, {"hidden": 64, "entropy": True}),
+    ("CDAN", translated, {"hidden": 64, "map": "random", "random_dim": 64}),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "hparams"), SHIFTS)
+def test_a_method_beats_source_only_on_its_shift(name: str, data: Any, hparams: dict[str, Any]) -> None:
+    before, after = play("SourceOnly", data()), play(name, data(), **hparams)
+    assert after > before + 0.05, f"{name}: {after:.3f}, source only: {before:.3f}"
+
+
+@pytest.mark.parametrize(("name", "hparams"), [(n, h) for n, _, h in SHIFTS])
+def test_a_method_does_no_harm_without_a_shift(name: str, hparams: dict[str, Any]) -> None:
+    assert play(name, translated(0.0), **hparams) > 0.9
+
+
+@pytest.mark.parametrize("entropy", [False, True])
+def test_cdan_term_is_the_cross_entropy_of_the_joint_map_weighted_by_certainty(entropy: bool) -> None:
+    source, target = batch()
+    algorithm = attached("CDAN", weight=0.5, hidden=16, entropy=entropy)
+    total = 0.0
+    for rows, label in ((source, 1.0), (target, 0.0)):
+        p = rows.logits.softmax(1)
+        d = algorithm.discriminator(conditional_map(rows.z, p))  # type: ignore[operator]
+        w = 1 + torch.exp((p * p.log()).sum(1)) if entropy else torch.ones(len(p))
+        bce = [float(binary_cross_entropy_with_logits(x, torch.tensor(label))) for x in d.detach()]
+        total += sum(a * b for a, b in zip((w / w.sum()).tolist(), bce, strict=True)) / 2
+    term = algorithm.loss(source, target, 1.0)["adversarial"]
+    assert term.item() == pytest.approx(0.5 * total, abs=1e-5)
+    term.backward()
+    assert source.logits.grad is None and target.z.grad is not None and target.z.grad.abs().max() > 0
+
+
+def test_cdan_takes_the_random_map_where_the_product_is_wide_and_keeps_its_matrices() -> None:
+    torch.manual_seed(0)
+    wide, narrow, again = (dalib.CDAN(hidden=8, random_dim=16) for _ in range(3))
+    for algorithm, dim in ((wide, 256), (narrow, 128), (again, 256)):
+        algorithm.attach(Network.on_features(dim, 31, bottleneck=0))
+    assert {"R_z", "R_p"} <= {*wide.state_dict()} and "R_z" not in narrow.state_dict()
+    again.load_state_dict(wide.state_dict())
+    assert torch.equal(again.R_z, wide.R_z)
+    assert narrow.discriminator.layers[0].in_features == 128 * 31
