@@ -53,23 +53,39 @@ def mmd2(
     if estimator not in ESTIMATORS:
         raise ValueError(f"no MMD estimator named {estimator!r}; known: {', '.join(ESTIMATORS)}")
     z = torch.cat([as_float(z_s), as_float(z_t)])
-    if bandwidths is None:
-        bandwidths = mean_squared_distance(z) * z.new_tensor(FACTORS)
-    scale = -0.5 / torch.as_tensor(bandwidths, dtype=z.dtype, device=z.device)
-    z = z - z.detach().mean(0)
     n, m = len(z_s), len(z_t)
-    if estimator == "linear":
-        h = min(n, m) // 2
-        s, t = z[: 2 * h], z[n : n + 2 * h]
-        pairs = ((s[::2], s[1::2]), (t[::2], t[1::2]), (s[::2], t[1::2]), (s[1::2], t[::2]))
-        ss, tt, st, ts = (_kernel((a - b).square().sum(1), scale) for a, b in pairs)
-        return (ss + tt - st - ts).sum() / max(h, 1)
-    k = _kernel(squared_distances(z, z), scale)
+    if estimator != "linear":
+        return compare_means(gaussian_kernel(z, bandwidths), n, estimator)
+    scale = _scale(z, bandwidths)
+    h = min(n, m) // 2
+    s, t = z[: 2 * h], z[n : n + 2 * h]
+    pairs = ((s[::2], s[1::2]), (t[::2], t[1::2]), (s[::2], t[1::2]), (s[1::2], t[::2]))
+    ss, tt, st, ts = (_kernel((a - b).square().sum(1), scale) for a, b in pairs)
+    return (ss + tt - st - ts).sum() / max(h, 1)
+
+
+def compare_means(k: Tensor, n: int, estimator: str) -> Tensor:
+    """Kernel matrix k (n + m, n + m) of pooled rows -> MMD² between the first n rows and the rest; see `mmd2`."""
     within = (k[:n, :n], k[n:, n:])
     cross = 2 * k[:n, n:].mean()
     if estimator == "biased":
         return within[0].mean() + within[1].mean() - cross
     return sum((w.sum() - w.diagonal().sum()) / max(len(w) * (len(w) - 1), 1) for w in within) - cross
+
+
+def gaussian_kernel(z: Tensor, bandwidths: Sequence[float] | Tensor | None = None) -> Tensor:
+    """z (n, d) -> sum_u exp(-||z_i - z_j||² / (2 sigma_u²)) (n, n); bandwidths sigma_u² as in `mmd2`."""
+    z = as_float(z)
+    scale = _scale(z, bandwidths)
+    z = z - z.detach().mean(0)
+    return _kernel(squared_distances(z, z), scale)
+
+
+def _scale(z: Tensor, bandwidths: Sequence[float] | Tensor | None) -> Tensor:
+    """-1 / (2 sigma_u²) of every bandwidth, given or the default for the rows z."""
+    if bandwidths is None:
+        bandwidths = mean_squared_distance(z) * z.new_tensor(FACTORS)
+    return -0.5 / torch.as_tensor(bandwidths, dtype=z.dtype, device=z.device)
 
 
 def _kernel(squared: Tensor, scale: Tensor) -> Tensor:

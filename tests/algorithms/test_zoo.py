@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from test_shifts import D, Data, K, N, translated
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import dalib
@@ -15,6 +15,7 @@ from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.network import Network
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import conditional_map
+from dalib.nn.joint_discrepancy import joint_mmd2
 from dalib.nn.metrics import accuracy
 
 DIM, CLASSES = 6, 3
@@ -67,6 +68,8 @@ SHIFTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("CDAN", translated, {"hidden": 64}),
     ("CDAN", translated, {"hidden": 64, "entropy": True}),
     ("CDAN", translated, {"hidden": 64, "map": "random", "random_dim": 64}),
+    ("JAN", translated, {}),
+    ("JAN", translated, {"estimator": "biased"}),
 ]
 
 
@@ -107,3 +110,23 @@ def test_cdan_takes_the_random_map_where_the_product_is_wide_and_keeps_its_matri
     again.load_state_dict(wide.state_dict())
     assert torch.equal(again.R_z, wide.R_z)
     assert narrow.discriminator.layers[0].in_features == 128 * 31
+
+
+def layers(rows: Any) -> list[Tensor]:
+    return [rows.z, rows.logits.softmax(1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "hparams", "term", "expected"),
+    [
+        (
+            "JAN",
+            {"weight": 2.0, "sigma": 0.5, "estimator": "biased"},
+            "discrepancy",
+            lambda s, t: 2 * joint_mmd2(layers(s), layers(t), [None, [0.25]], "biased"),
+        ),
+    ],
+)
+def test_the_adaptation_term_is_weight_times_the_function(name: str, hparams: Any, term: str, expected: Any) -> None:
+    source, target = batch()
+    torch.testing.assert_close(attached(name, **hparams).loss(source, target, 1.0)[term], expected(source, target))
