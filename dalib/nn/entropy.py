@@ -13,6 +13,23 @@ def entropy(p: Tensor) -> Tensor:
     return torch.special.entr(p).sum(-1)
 
 
+def prediction_entropy(logits: Tensor) -> Tensor:
+    """logits (…, K) -> entropy (…,) of their softmax in nats; its gradient is finite however certain they are."""
+    log_p = as_float(logits).log_softmax(-1)
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def information_maximisation(logits_t: Tensor, diversity: float = 1.0) -> Tensor:
+    """mean_i H(p_i) - diversity * H(mean_i p_i), a scalar; p = softmax(logits_t), H in nats.
+
+    Smallest, -diversity * log K, when every prediction is certain and all classes are predicted equally often.
+    logits_t (B, K). Liang et al. Do We Really Need to Access the Source Data? ICML 2020. arXiv:2002.08546 (eq. 3).
+    Departure: a class whose probability underflows in the whole batch has no gradient, where the entropy's is infinite.
+    """
+    mean = as_float(logits_t).softmax(1).mean(0).clamp(min=torch.finfo(torch.float32).tiny)
+    return prediction_entropy(logits_t).mean() - diversity * entropy(mean)
+
+
 def class_confusion(logits_t: Tensor, temperature: float = 2.5) -> Tensor:
     """Minimum class confusion of a batch of predictions, a scalar in [0, 1].
 
