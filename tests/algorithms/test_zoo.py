@@ -38,8 +38,8 @@ def batch(n: int = 9, m: int = 7) -> tuple[Source, Target]:
     return Source.of(z_s, g_s, torch.arange(n) % 2), Target.of(z_t, g_t)
 
 
-def play(name: str, data: Data, steps: int = 200, **hparams: Any) -> float:
-    """Target accuracy after a plain loop over `step`, alternating games included."""
+def trained(name: str, data: Data, steps: int = 200, **hparams: Any) -> Algorithm:
+    """The algorithm in evaluation mode after a plain loop over `step`, alternating games included."""
     torch.manual_seed(0)
     algorithm: Algorithm = getattr(dalib, name)(**hparams)
     algorithm.attach(Network.on_features(D, K, bottleneck=32))
@@ -53,15 +53,21 @@ def play(name: str, data: Data, steps: int = 200, **hparams: Any) -> float:
             p.grad = p.grad if kept is None or p in kept else None
         optimiser.step()
 
-    x_s, y_s, x_t, y_t = data
+    x_s, y_s, x_t, _ = data
     for step in range(steps):
         i, j = torch.randint(N, (2, 36))
         z, logits = algorithm.network(torch.cat([x_s[i], x_t[j]]))
         source, target = Source(x_s[i], i, y_s[i], z[:36], logits[:36]), Target(x_t[j], j, z[36:], logits[36:])
         algorithm.step(source, target, step / steps, minimise)
-    algorithm.eval()
-    with torch.no_grad():
-        return accuracy(algorithm.predict(x_t)[1], y_t)
+    return algorithm.eval()
+
+
+@torch.no_grad()
+def play(name: str, data: Data, **hparams: Any) -> float:
+    """Target accuracy after training."""
+    with torch.enable_grad():
+        algorithm = trained(name, data, **hparams)
+    return accuracy(algorithm.predict(data[2])[1], data[3])
 
 
 SHIFTS: list[tuple[str, Any, dict[str, Any]]] = [
@@ -70,6 +76,13 @@ SHIFTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("CDAN", translated, {"hidden": 64, "map": "random", "random_dim": 64}),
     ("JAN", translated, {}),
     ("JAN", translated, {"estimator": "biased"}),
+    ("BNM", translated, {}),
+    ("DSAN", translated, {}),
+    ("EntropyMinimisation", translated, {}),
+]
+HARMLESS: list[tuple[str, dict[str, Any]]] = [
+    ("AFN", {}),
+    ("AFN", {"hard": True, "radius": 12.0, "ent_weight": 0.0}),
 ]
 
 
@@ -79,7 +92,7 @@ def test_a_method_beats_source_only_on_its_shift(name: str, data: Any, hparams: 
     assert after > before + 0.05, f"{name}: {after:.3f}, source only: {before:.3f}"
 
 
-@pytest.mark.parametrize(("name", "hparams"), [(n, h) for n, _, h in SHIFTS])
+@pytest.mark.parametrize(("name", "hparams"), [(n, h) for n, _, h in SHIFTS] + HARMLESS)
 def test_a_method_does_no_harm_without_a_shift(name: str, hparams: dict[str, Any]) -> None:
     assert play(name, translated(0.0), **hparams) > 0.9
 
@@ -125,8 +138,36 @@ def layers(rows: Any) -> list[Tensor]:
             "discrepancy",
             lambda s, t: 2 * joint_mmd2(layers(s), layers(t), [None, [0.25]], "biased"),
         ),
+        ("BNM", {"weight": 2.0}, "nuclear", lambda s, t: -2 * torch.linalg.svdvals(t.logits.softmax(1)).sum() / 7),
     ],
 )
 def test_the_adaptation_term_is_weight_times_the_function(name: str, hparams: Any, term: str, expected: Any) -> None:
     source, target = batch()
     torch.testing.assert_close(attached(name, **hparams).loss(source, target, 1.0)[term], expected(source, target))
+
+
+def mean_norms(name: str, **hparams: Any) -> list[float]:
+    """Mean ||z|| of source and target, whose rows are three times smaller, after training."""
+    x_s, y_s, x_t, y_t = translated(0.0)
+    algorithm = trained(name, (x_s, y_s, x_t / 3, y_t), **hparams)
+    with torch.no_grad():
+        return [float(algorithm.predict(x)[0].norm(dim=1).mean()) for x in (x_s, x_t / 3)]
+
+
+def test_afn_enlarges_norms_and_closes_the_gap_between_those_of_the_domains() -> None:
+    plain = mean_norms("SourceOnly")
+    stepwise, hard = mean_norms("AFN"), mean_norms("AFN", hard=True, radius=12.0)
+    assert stepwise[0] > 1.5 * plain[0] and stepwise[1] > 1.5 * plain[1]
+    assert hard == pytest.approx([12.0, 12.0], rel=0.1)
+    assert plain[1] / plain[0] < min(stepwise[1] / stepwise[0], hard[1] / hard[0])
+
+
+def test_afn_asks_every_norm_for_one_more_step_or_their_mean_for_the_radius() -> None:
+    source, target = batch()
+    term = attached("AFN", weight=0.5, delta=2.0).loss(source, target, 0.5)["norm"]
+    gradient = torch.autograd.grad(term, source.z)[0]
+    assert term.item() == pytest.approx(0.5 * 2 * 4, abs=1e-5)
+    torch.testing.assert_close(gradient, -2 * source.z / source.z.norm(dim=1, keepdim=True) / 9)
+    hard = attached("AFN", weight=0.5, hard=True, radius=3.0, ent_weight=0.0).loss(source, target, 0.5)
+    off = [sum(sum(v * v for v in row) ** 0.5 for row in z.tolist()) / len(z) - 3 for z in (source.z, target.z)]
+    assert hard["norm"].item() == pytest.approx(0.5 * (off[0] ** 2 + off[1] ** 2), abs=1e-4)
