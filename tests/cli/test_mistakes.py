@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "unknown command": ("tabel demo", "tabel", "'table'"),
     "unknown data command": ("data verfy x", "verfy", "'verify'"),
     "unknown option": ("list --plugn x.py", "--plugn", "--plugin"),
-    "missing argument": ("show", "name", "--help"),
+    "missing argument": ("show", "missing argument", "(?i)'name'.*--help"),
     "missing option": ("train --dataset mini_office", "--source", "--help"),
     "unknown kind of list": ("list algorithm", "algorithm", "'algorithms'"),
     "unknown name to show": ("show dan", "dan", "'dann'"),
