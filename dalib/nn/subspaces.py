@@ -17,8 +17,8 @@ def geodesic_flow(P_s: Tensor, P_t: Tensor) -> Tensor:
     G = integral over t in [0, 1] of Phi(t) Phi(t)ᵀ,  Phi(t) = S cos(t Theta) + R sin(t Theta)
     P_sᵀ P_t = U cos(Theta) Vᵀ,  S = P_s U,  R sin(Theta) = P_t V - S cos(Theta)
 
-    Gong et al. Geodesic Flow Kernel for Unsupervised Domain Adaptation. CVPR 2012. doi:10.1109/CVPR.2012.6247911
-    (eq. 1-7). Departures: the residual replaces the basis of the orthogonal complement, so that k may exceed d / 2;
+    Gong et al. Geodesic Flow Kernel for Unsupervised Domain Adaptation. CVPR 2012. doi:10.1109/CVPR.2012.6247911.
+    Departures: the residual replaces the basis of the orthogonal complement, so that k may exceed d / 2;
     the 2 x 2 block of every angle is factored, so that no d x d root is needed.
     """
     U, cosine, Vh = torch.linalg.svd(P_s.T @ P_t)

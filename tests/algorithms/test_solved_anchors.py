@@ -43,12 +43,24 @@ def surf_average(shared_data: Path, name: str, **hparams: Any) -> float:
 @pytest.mark.parametrize(
     ("name", "published", "tolerance"),
     [
-        ("SubspaceAlignment", 44.7, 1.0),  # at 30 components, Zhang et al. CVPR 2017 (JGSA), table 1
+        ("SubspaceAlignment", 44.7, 1.0),  # at 30 components, Zhang et al. CVPR 2017 (JGSA)
         ("GFK", 43.1, 2.0),
         ("PCAMap", 43.6, 1.0),
+        ("TCA", 46.2, 0.5),
+        ("JDA", 46.8, 0.5),
     ],
 )
 def test_surf_average_is_near_the_published_one(
     shared_data: Path, name: str, published: float, tolerance: float
 ) -> None:
     assert surf_average(shared_data, name, components=20) == pytest.approx(published, abs=tolerance)
+
+
+def test_jda_reaches_its_published_accuracies_on_digits(shared_data: Path) -> None:
+    """Long et al. (ICCV 2013), to the last figure: 100 components, reg 0.1, unit rows."""
+    digits = load(shared_data / "jda_mnist_usps.npz", ["l2"])
+    got = [
+        accuracy("JDA", digits[s], digits[t], components=100, reg=0.1)
+        for s, t in (("usps", "mnist"), ("mnist", "usps"))
+    ]
+    assert got == pytest.approx([59.65, 67.28], abs=0.005)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import dalib
 
@@ -44,13 +45,42 @@ def noisy() -> Data:
     return embed(p_s, frame()[:2], 2, 1.5), y_s, embed(p_t, frame()[:2], 3, 1.5), y_t
 
 
+def moved() -> Data:
+    """The target is moved by 8 out of the classes' plane and, in it, half of the way to the neighbouring classes."""
+    (p_s, y_s), (p_t, y_t) = corners(0), corners(1)
+    e = frame()
+    return embed(p_s, e[:2], 2, 0.3), y_s, embed(p_t, e[:2], 3, 0.3) + 8 * e[2] + 2 * e[0] + e[1], y_t
+
+
+def rotated(angle: float = 0.6) -> Data:
+    """The classes turn in their plane: the domains' means stay, the classes' means move. Plus an offset out of it."""
+    (p_s, y_s), (p_t, y_t) = corners(0), corners(1)
+    c, s = np.cos(angle), np.sin(angle)
+    e = frame()
+    return embed(p_s, e[:2], 2, 0.3), y_s, embed(p_t @ np.array([[c, -s], [s, c]]), e[:2], 3, 0.3) + 2 * e[2], y_t
+
+
+def fit(name: str, data: Data, **hparams: Any) -> dalib.AdaptationClassifier:
+    hparams.setdefault("classifier", "nearest")
+    x_s, y_s, x_t, _ = data
+    return dalib.AdaptationClassifier(getattr(dalib, name)(**hparams)).fit(x_s, y_s, x_t)
+
+
 def score(name: str, data: Data, **hparams: Any) -> float:
     """Target accuracy with a 1-NN classifier on the rows as they are."""
-    x_s, y_s, x_t, y_t = data
-    if name != "NearestNeighbour":
-        hparams.setdefault("classifier", "nearest")
-    model = dalib.AdaptationClassifier(getattr(dalib, name)(**hparams), standardise=False, random_state=0)
-    return float((model.fit(x_s, y_s, x_t).predict(x_t) == y_t).mean())
+    return float((fit(name, data, **hparams).predict(data[2]) == data[3]).mean())
+
+
+def plain(data: Data) -> float:
+    """Target accuracy of 1-NN without adaptation."""
+    model = dalib.AdaptationClassifier(dalib.NearestNeighbour()).fit(data[0], data[1])
+    return float((model.predict(data[2]) == data[3]).mean())
+
+
+def embedding(model: dalib.AdaptationClassifier, x: np.ndarray) -> np.ndarray:
+    """The rows' place in the space of the classifier, in float64."""
+    with torch.no_grad():
+        return model.fitted_.algorithm.predict(torch.as_tensor(x, dtype=torch.float32))[0].numpy()
 
 
 @pytest.mark.parametrize(
@@ -59,10 +89,59 @@ def score(name: str, data: Data, **hparams: Any) -> float:
         ("SubspaceAlignment", turned, {"components": 2}),
         ("GFK", turned, {"components": 2}),
         ("PCAMap", noisy, {"components": 2}),
+        ("TCA", moved, {"components": 2}),
+        ("TCA", moved, {"kernel": "linear"}),
+        ("TCA", moved, {"kernel": "rbf"}),
+        ("JDA", moved, {}),
+        ("JDA", rotated, {"components": 2}),
+        ("BDA", rotated, {"components": 2, "mu": 0.7}),
     ],
 )
 def test_a_solved_method_beats_its_classifier_on_the_shift_it_is_built_for(
     name: str, data: Any, hparams: dict[str, Any]
 ) -> None:
-    before, after = score("NearestNeighbour", data()), score(name, data(), **hparams)
+    before, after = plain(data()), score(name, data(), **hparams)
     assert after > before + 0.1, f"{name}: {after:.3f}, 1-NN: {before:.3f}"
+
+
+SOLVED = ("SubspaceAlignment", "GFK", "PCAMap", "TCA", "JDA", "BDA")
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_rows_keep_their_place_when_the_training_rows_are_permuted(name: str) -> None:
+    x_s, y_s, x_t, y_t = turned()
+    rng = np.random.default_rng(5)
+    i, j = rng.permutation(len(x_s)), rng.permutation(len(x_t))
+    one, other = (fit(name, d, components=2) for d in ((x_s, y_s, x_t, y_t), (x_s[i], y_s[i], x_t[j], y_t[j])))
+    z, again = embedding(one, x_t), embedding(other, x_t)
+    np.testing.assert_allclose(again * np.sign((z * again).sum(0)), z, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_predictions_do_not_depend_on_the_coordinate_system(name: str) -> None:
+    x_s, y_s, x_t, y_t = turned()
+    Q = np.linalg.qr(np.random.default_rng(6).standard_normal((D, D)))[0]
+    one, other = (fit(name, d, components=2) for d in (turned(), (x_s @ Q, y_s, x_t @ Q, y_t)))
+    np.testing.assert_allclose(one.decision_function(x_t), other.decision_function(x_t @ Q), atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "hparams"), [("JDA", {"iterations": 1}), ("BDA", {"mu": 0.0})])
+def test_without_class_means_the_solution_is_tcas(name: str, hparams: dict[str, Any]) -> None:
+    x_t = rotated()[2]
+    got, expected = fit(name, rotated(), **hparams), fit("TCA", rotated())
+    np.testing.assert_allclose(got.decision_function(x_t), expected.decision_function(x_t), atol=1e-6)
+
+
+def test_half_a_balance_is_jda() -> None:
+    x_t = rotated()[2]
+    got, expected = fit("BDA", rotated(), mu=0.5), fit("JDA", rotated())
+    np.testing.assert_allclose(got.decision_function(x_t), expected.decision_function(x_t), atol=1e-6)
+
+
+def test_class_means_help_where_the_classes_move_and_the_domains_do_not() -> None:
+    assert score("JDA", rotated(), components=2) > score("TCA", rotated(), components=2) + 0.03
+
+
+def test_a_balance_above_one_is_refused() -> None:
+    with pytest.raises(dalib.DalibError, match=r"bda.mu = 1.5 is out of range; give a number in \[0, 1\]"):
+        fit("BDA", rotated(), mu=1.5)

@@ -1,0 +1,103 @@
+"""Components against NumPy: matrices built entry by entry, eigenvectors of the n x n problem of the papers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from dalib.nn.components import kernel_features, make_landmarks, mean_contrasts, transfer_components
+
+N_S, N_T, D = 14, 11, 5
+
+
+def rows() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Both domains' rows, source labels, pseudo-labels; class 2 has no pseudo-label."""
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((N_S + N_T, D)) @ rng.standard_normal((D, D))
+    z[N_S:] += 1
+    return torch.from_numpy(z), torch.arange(N_S) % 3, torch.arange(N_T) % 2
+
+
+def mmd_matrix(marginal: float, conditional: float) -> np.ndarray:
+    """The MMD matrices of the JDA paper, entry by entry, divided by the Frobenius norm."""
+    _, y_s, y_t = rows()
+    label = [*y_s.tolist(), *y_t.tolist()]
+    n = N_S + N_T
+    M = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            a, b = (1 / N_S if k < N_S else -1 / N_T for k in (i, j))
+            M[i, j] += marginal * a * b
+            for c in (0, 1):
+                count_s = sum(v == c for v in label[:N_S])
+                count_t = sum(v == c for v in label[N_S:])
+                if label[i] == c and label[j] == c:
+                    a, b = (1 / count_s if k < N_S else -1 / count_t for k in (i, j))
+                    M[i, j] += conditional * a * b
+    return M / np.sqrt((M**2).sum())
+
+
+@pytest.mark.parametrize(("marginal", "conditional"), [(1.0, 0.0), (3.0, 1.0), (0.0, 1.0)])
+def test_contrasts_give_the_papers_matrix(marginal: float, conditional: float) -> None:
+    _, y_s, y_t = rows()
+    E = mean_contrasts(y_s, N_T, y_t, marginal, conditional)
+    np.testing.assert_allclose((E @ E.T).numpy(), mmd_matrix(marginal, conditional), atol=1e-12)
+
+
+def test_without_labels_only_the_domains_means_count() -> None:
+    z, y_s, _ = rows()
+    E = mean_contrasts(y_s, N_T, None, 7.0, 1.0)
+    difference = z[:N_S].mean(0) - z[N_S:].mean(0)
+    torch.testing.assert_close(z.T @ E[:, 0], difference / (1 / N_S + 1 / N_T) ** 0.5)
+    assert mean_contrasts(y_s, N_T, None, 0.0, 1.0).abs().max() == 0
+
+
+def full_embedding(K: np.ndarray, M: np.ndarray, reg: float, k: int) -> np.ndarray:
+    """Z = K A, A the leading eigenvectors of (K M K + reg I)^(-1) K H K, scaled so that Aᵀ (K M K + reg I) A = I."""
+    n = len(K)
+    H = np.eye(n) - np.full((n, n), 1 / n)
+    B = K @ M @ K + reg * np.eye(n)
+    values, A = np.linalg.eig(np.linalg.inv(B) @ K @ H @ K)
+    A = np.real(A[:, np.argsort(-values.real)[:k]])
+    return K @ (A / np.sqrt(np.einsum("ij,ij->j", A, B @ A)))
+
+
+def gram(kernel: str, z: np.ndarray) -> np.ndarray:
+    if kernel == "linear":
+        return z @ z.T
+    return np.array([[np.exp(-0.3 * ((a - b) ** 2).sum()) for b in z] for a in z])
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+def test_the_embedding_is_that_of_the_full_kernel_problem(kernel: str) -> None:
+    z, y_s, y_t = rows()
+    reference = full_embedding(gram(kernel, z.numpy()), mmd_matrix(3.0, 1.0), 0.7, 3)
+    landmarks = make_landmarks(kernel, z)
+    phi = kernel_features(kernel, z, landmarks, 0.3)
+    got = phi @ transfer_components(phi, mean_contrasts(y_s, N_T, y_t, 3.0, 1.0), 0.7, 3)
+    sign = np.sign((got.numpy() * reference).sum(0))
+    np.testing.assert_allclose(got.numpy() * sign, reference, atol=1e-8)
+
+
+def test_the_primal_embedding_solves_the_problem_on_the_coordinates() -> None:
+    z, y_s, y_t = rows()
+    x, M = z.numpy(), mmd_matrix(3.0, 1.0)
+    centred = x - x.mean(0)
+    B = x.T @ M @ x + 0.7 * np.eye(D)
+    values, vectors = np.linalg.eig(np.linalg.inv(B) @ centred.T @ centred)
+    W = transfer_components(z, mean_contrasts(y_s, N_T, y_t, 3.0, 1.0), 0.7, 2).numpy()
+    np.testing.assert_allclose(W.T @ B @ W, np.eye(2), atol=1e-8)
+    np.testing.assert_allclose(np.diag(W.T @ centred.T @ centred @ W), np.sort(values.real)[::-1][:2], rtol=1e-8)
+    leading = vectors[:, np.argmax(values.real)].real
+    assert abs(leading @ W[:, 0]) / np.linalg.norm(leading) / np.linalg.norm(W[:, 0]) == pytest.approx(1, abs=1e-8)
+
+
+def test_a_wide_linear_kernel_needs_no_more_landmarks_than_columns() -> None:
+    assert make_landmarks("linear", torch.randn(50, 4)).shape == (4, 4)
+    assert make_landmarks("linear", torch.randn(3, 9)).shape == (3, 9)
+
+
+def test_more_components_than_columns_are_cut() -> None:
+    z, y_s, _ = rows()
+    assert transfer_components(z, mean_contrasts(y_s, N_T), 1.0, 20).shape == (D, D)
