@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
 
 
 class _Reverse(torch.autograd.Function):
@@ -46,6 +47,24 @@ def conditional_map(z: Tensor, p: Tensor, maps: tuple[Tensor, Tensor] | None = N
     if maps is None:
         return (p[:, :, None] * z[:, None, :]).flatten(1)
     return (z @ maps[0]) * (p @ maps[1]) / maps[0].shape[1] ** 0.5
+
+
+def margin_disparity(
+    logits_s: Tensor, logits_t: Tensor, adversary_s: Tensor, adversary_t: Tensor, margin: float = 4.0
+) -> Tensor:
+    """What an adversarial head minimises to agree with the main one on the source and not on the target; a scalar >= 0.
+
+    margin * mean CE(g'_s, h_s) - mean log(1 - softmax(g'_t)_[h_t]),  h = argmax of the main head's logits, constant
+
+    logits, adversary (g') of a domain (B, K), K >= 2, in fp32 or float64; margin = e^(the paper's log gamma) > 0. Zhang
+    et al. Bridging Theory and Algorithm for Domain Adaptation. ICML 2019. arXiv:1904.05801 (eq. 29-30).
+    log(1 - softmax) is the log-sum-exp over the other classes less that over all: exact, with a gradient in [-1, 1],
+    where the authors' code clamps at 1e-6.
+    """
+    h_s, h_t = logits_s.detach().argmax(1), logits_t.detach().argmax(1)
+    others = adversary_t.masked_fill(one_hot(h_t, adversary_t.shape[1]).bool(), -torch.inf)
+    apart = adversary_t.logsumexp(1) - others.logsumexp(1)
+    return margin * cross_entropy(adversary_s, h_s) + apart.mean()
 
 
 class DomainDiscriminator(nn.Module):

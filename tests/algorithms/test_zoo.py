@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ import dalib
 from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.network import Network
 from dalib.core.types import Source, Target
-from dalib.nn.adversarial import conditional_map
+from dalib.nn.adversarial import conditional_map, margin_disparity
 from dalib.nn.joint_discrepancy import joint_mmd2
 from dalib.nn.metrics import accuracy
 
@@ -77,10 +79,14 @@ SHIFTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("JAN", translated, {}),
     ("JAN", translated, {"estimator": "biased"}),
     ("BNM", translated, {}),
+    ("MCD", translated, {"weight": 10.0}),
+    ("MDD", translated, {"hidden": 64, "reversal": 0.3}),
     ("DSAN", translated, {}),
     ("EntropyMinimisation", translated, {}),
 ]
 HARMLESS: list[tuple[str, dict[str, Any]]] = [
+    ("MCD", {}),
+    ("MDD", {"hidden": 64}),
     ("AFN", {}),
     ("AFN", {"hard": True, "radius": 12.0, "ent_weight": 0.0}),
 ]
@@ -171,3 +177,46 @@ def test_afn_asks_every_norm_for_one_more_step_or_their_mean_for_the_radius() ->
     hard = attached("AFN", weight=0.5, hard=True, radius=3.0, ent_weight=0.0).loss(source, target, 0.5)
     off = [sum(sum(v * v for v in row) ** 0.5 for row in z.tolist()) / len(z) - 3 for z in (source.z, target.z)]
     assert hard["norm"].item() == pytest.approx(0.5 * (off[0] ** 2 + off[1] ** 2), abs=1e-4)
+
+
+def test_mdd_reverses_the_disparity_for_features_by_a_tenth_and_not_for_its_head() -> None:
+    source, target = batch()
+    algorithm = attached("MDD", hidden=16)
+    term = algorithm.loss(source, target, 1.0)["disparity"]
+    (reversed_,) = torch.autograd.grad(term, target.z, retain_graph=True)
+    a_s, a_t = algorithm.adversary(source.z), algorithm.adversary(target.z)  # type: ignore[operator]
+    plain = margin_disparity(source.logits, target.logits, a_s, a_t, 4.0)
+    torch.testing.assert_close(term, plain)
+    (gradient,) = torch.autograd.grad(plain, target.z, retain_graph=True)
+    torch.testing.assert_close(reversed_, -0.1 * gradient, rtol=1e-3, atol=1e-7)
+    head = next(algorithm.adversary.parameters())  # type: ignore[union-attr]
+    torch.testing.assert_close(torch.autograd.grad(term, head), torch.autograd.grad(plain, head))
+
+
+def test_mcd_plays_three_phases_on_the_right_parts() -> None:
+    """A moves everything; B pulls the heads apart on fixed features; C moves features, four times, to agreement."""
+    algorithm = attached("MCD", weight=2.0)
+    torch.nn.init.normal_(algorithm.network.head.weight)
+    source, target = batch()
+    source, target = (replace(rows, x=rows.z.detach().clone()) for rows in (source, target))
+    calls: list[tuple[set[str], Any]] = []
+    algorithm.step(source, target, 0.5, lambda terms, only=None: calls.append(({*terms}, only)))
+    supervised = {"classification", "classification_second", "balance"}
+    assert [names for names, _ in calls] == [supervised, {*supervised, "apart"}, *[{"together"}] * 4]
+    heads, features = calls[1][1], calls[2][1]
+    assert calls[0][1] is None and heads == [algorithm.network.head, algorithm.second]
+    assert features == [algorithm.network.backbone, algorithm.network.bottleneck]
+
+
+def test_mcd_terms_are_the_papers_and_the_prediction_is_the_mean_of_the_heads() -> None:
+    source, target = batch()
+    algorithm = attached("MCD", weight=2.0, balance=0.5)
+    terms = algorithm.loss(source, target, 0.5)
+    second = algorithm.second(target.z)  # type: ignore[operator]
+    p, q = target.logits.softmax(1).tolist(), second.softmax(1).tolist()
+    gap = sum(abs(a - b) for r, s in zip(p, q, strict=True) for a, b in zip(r, s, strict=True)) / (7 * CLASSES)
+    spread = [math.log(sum(row[c] for row in x) / 7 + 1e-6) for x in (p, q) for c in range(CLASSES)]
+    assert terms["discrepancy"].item() == pytest.approx(2 * gap, abs=1e-5)
+    assert terms["balance"].item() == pytest.approx(-0.5 * sum(spread) / CLASSES, abs=1e-5)
+    z, logits = algorithm.predict(target.z)
+    torch.testing.assert_close(logits, (algorithm.network.head(z) + second) / 2)
