@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
+from dalib.core.errors import DalibError
+
 
 @dataclass(frozen=True)
 class Preprocess:
@@ -17,6 +19,7 @@ class Preprocess:
         crop: side in pixels of the crop that enters the network, <= resize
         mean, std: per channel, of values in [0, 1]
         rotate180: turn the image by 180 degrees after all augmentation
+        fixed: the network takes this crop only (a ViT's position embedding)
     """
 
     resize: int
@@ -24,10 +27,17 @@ class Preprocess:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     rotate180: bool = False
+    fixed: bool = False
 
     def at(self, crop: int = 0, resize: int = 0) -> Preprocess:
-        """The same preparation at another size; 0 leaves crop as it is, and resize at its ratio to crop."""
+        """The same preparation at another size; 0 leaves crop as it is, and resize at its ratio to crop.
+
+        Raises
+            DalibError: another crop than the network's fixed one
+        """
         crop = crop or self.crop
+        if self.fixed and crop != self.crop:
+            raise DalibError(f"crop = {crop} does not fit this backbone: it takes {self.crop} px only; leave crop out")
         return replace(self, crop=crop, resize=resize or round(crop * self.resize / self.crop))
 
 
