@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
-from dalib.algorithms._ranges import require_positive
+from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.errors import DalibError
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import DomainDiscriminator, reverse_gradient, warm_up
 
@@ -40,9 +39,7 @@ class DANN(Algorithm):
 
     def check(self) -> None:
         require_positive(self, "weight", zero=True)
-        require_positive(self, "hidden")
-        if int(self.hidden) != self.hidden:
-            raise DalibError(f"dann.hidden = {self.hidden} is out of range; give a whole number >= 1")
+        require_whole(self, "hidden")
 
     def build(self, dim: int, num_classes: int) -> None:
         self.discriminator = DomainDiscriminator(dim, int(self.hidden))

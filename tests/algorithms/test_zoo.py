@@ -19,6 +19,7 @@ from dalib.core.types import Source, Target
 from dalib.nn.adversarial import conditional_map, margin_disparity
 from dalib.nn.joint_discrepancy import joint_mmd2
 from dalib.nn.metrics import accuracy
+from dalib.nn.moments import central_moments
 
 DIM, CLASSES = 6, 3
 
@@ -81,6 +82,9 @@ SHIFTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("BNM", translated, {}),
     ("MCD", translated, {"weight": 10.0}),
     ("MDD", translated, {"hidden": 64, "reversal": 0.3}),
+    ("DDC", translated, {}),
+    ("CMD", translated, {}),
+    ("BSP", translated, {"hidden": 64}),
     ("DSAN", translated, {}),
     ("EntropyMinimisation", translated, {}),
 ]
@@ -143,6 +147,19 @@ def layers(rows: Any) -> list[Tensor]:
             {"weight": 2.0, "sigma": 0.5, "estimator": "biased"},
             "discrepancy",
             lambda s, t: 2 * joint_mmd2(layers(s), layers(t), [None, [0.25]], "biased"),
+        ),
+        ("DDC", {"weight": 2.0}, "discrepancy", lambda s, t: 2 * (s.z.mean(0) - t.z.mean(0)).square().sum()),
+        (
+            "CMD",
+            {"weight": 2.0, "moments": 3},
+            "discrepancy",
+            lambda s, t: 2 * central_moments(torch.special.expit(s.z), torch.special.expit(t.z), 3),
+        ),
+        (
+            "BSP",
+            {"beta": 0.5, "hidden": 8},
+            "spectral",
+            lambda s, t: sum(0.5 * torch.linalg.matrix_norm(rows.z, 2) ** 2 for rows in (s, t)),
         ),
         ("BNM", {"weight": 2.0}, "nuclear", lambda s, t: -2 * torch.linalg.svdvals(t.logits.softmax(1)).sum() / 7),
     ],
@@ -220,3 +237,12 @@ def test_mcd_terms_are_the_papers_and_the_prediction_is_the_mean_of_the_heads() 
     assert terms["balance"].item() == pytest.approx(-0.5 * sum(spread) / CLASSES, abs=1e-5)
     z, logits = algorithm.predict(target.z)
     torch.testing.assert_close(logits, (algorithm.network.head(z) + second) / 2)
+
+
+def test_bsp_keeps_the_largest_singular_value_below_danns() -> None:
+    data, largest = translated(), []
+    for name, hparams in (("DANN", {}), ("BSP", {"beta": 1e-3})):
+        algorithm = trained(name, data, hidden=64, **hparams)
+        with torch.no_grad():
+            largest.append(float(torch.linalg.svdvals(algorithm.predict(data[2])[0])[0]))
+    assert largest[1] < 0.5 * largest[0]
