@@ -47,7 +47,7 @@ def test_a_missing_suite_file_is_named(tmp_path):
     ("change", "complaint"),
     [
         ({"tasks": ["a->z"]}, "no task named 'a->z'"),
-        ({"algorithms": {"dan": {}}}, "no algorithm named 'dan'; did you mean 'dann'"),
+        ({"algorithms": {"sorce_only": {}}}, "no algorithm named 'sorce_only'; did you mean 'source_only'"),
         ({"algorithms": {"dann": {"weigth": 1}}}, "no hyper-parameter of dann named 'weigth'; did you mean 'weight'"),
         ({"algorithms": {"dann": {"trian": {}}}}, "did you mean 'train'"),
         ({"algorithms": {"dann": {"weight": "x"}}}, "is not a number"),
