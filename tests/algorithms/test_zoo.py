@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import ot
 import pytest
 import torch
 from test_shifts import D, Data, K, N, translated
@@ -87,6 +88,8 @@ SHIFTS: list[tuple[str, Any, dict[str, Any]]] = [
     ("BSP", translated, {"hidden": 64}),
     ("DSAN", translated, {}),
     ("EntropyMinimisation", translated, {}),
+    ("JUMBOT", translated, {}),
+    ("SlicedWasserstein", translated, {}),
 ]
 HARMLESS: list[tuple[str, dict[str, Any]]] = [
     ("MCD", {}),
@@ -246,3 +249,35 @@ def test_bsp_keeps_the_largest_singular_value_below_danns() -> None:
         with torch.no_grad():
             largest.append(float(torch.linalg.svdvals(algorithm.predict(data[2])[0])[0]))
     assert largest[1] < 0.5 * largest[0]
+
+
+def test_jumbot_term_is_the_cost_of_pots_unbalanced_plan() -> None:
+    source, target = batch()
+    cost = torch.empty(9, 7, dtype=torch.float64)
+    for i in range(9):
+        for j in range(7):
+            label = -target.logits[j].log_softmax(0)[source.y[i]]
+            cost[i, j] = (0.03 * (source.z[i] - target.z[j]).square().sum() + 0.7 * label).item()
+    plan = ot.unbalanced.sinkhorn_knopp_unbalanced(
+        ot.unif(9), ot.unif(7), cost.numpy(), 0.1, 0.5, numItermax=100_000, stopThr=1e-14
+    )
+    algorithm = attached("JUMBOT", weight=2.0, alpha=0.03, lam=0.7, reg=0.1, reg_m=0.5)
+    assert algorithm.loss(source, target, 0.5)["transport"].item() == pytest.approx(
+        2 * (plan * cost.numpy()).sum(), abs=1e-4
+    )
+
+
+def test_jumbot_is_not_misled_by_classes_that_the_target_lacks() -> None:
+    """Half of the classes are missing from the target: balanced transport sends rows to the wrong class."""
+    x_s, y_s, x_t, y_t = translated(0.7)
+    few = (x_s, y_s, x_t[y_t < 2].repeat(3, 1)[:N], y_t[y_t < 2].repeat(3)[:N])
+    same = {"alpha": 0.03, "lam": 0.5}
+    assert play("JUMBOT", few, **same) > play("DeepJDOT", few, **same) + 0.05
+
+
+def test_sliced_wasserstein_of_a_move_is_its_squared_length_on_average() -> None:
+    source, target = batch(9, 9)
+    moved = replace(target, z=source.z.detach() + 2.0)
+    torch.manual_seed(0)
+    term = attached("SlicedWasserstein", weight=0.5, directions=20_000).loss(source, moved, 0.5)["discrepancy"]
+    assert term.item() == pytest.approx(0.5 * 4 * DIM, rel=0.03)
