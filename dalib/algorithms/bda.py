@@ -23,7 +23,7 @@ class BDA(ComponentMethod):
     Reference
         Wang et al. Balanced Distribution Adaptation for Transfer Learning. ICDM 2017. arXiv:1807.00516.
         Departures: M_0 counts K times, as in the authors' release; M does not carry over from one iteration to the
-        next, as it does there; a class without pseudo-labelled rows is left out. The weighted variant for class imbalance
+        next, as it does there; a class without pseudo-labelled rows is left out. The variant for class imbalance
         (W-BDA) is not offered.
     """
 

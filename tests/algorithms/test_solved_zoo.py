@@ -61,9 +61,11 @@ def rotated(angle: float = 0.6) -> Data:
 
 
 def fit(name: str, data: Data, **hparams: Any) -> dalib.AdaptationClassifier:
-    hparams.setdefault("classifier", "nearest")
     x_s, y_s, x_t, _ = data
-    return dalib.AdaptationClassifier(getattr(dalib, name)(**hparams)).fit(x_s, y_s, x_t)
+    cls = getattr(dalib, name)
+    if "classifier" in cls.defaults():
+        hparams.setdefault("classifier", "nearest")
+    return dalib.AdaptationClassifier(cls(**hparams)).fit(x_s, y_s, x_t)
 
 
 def score(name: str, data: Data, **hparams: Any) -> float:
@@ -95,6 +97,8 @@ def embedding(model: dalib.AdaptationClassifier, x: np.ndarray) -> np.ndarray:
         ("JDA", moved, {}),
         ("JDA", rotated, {"components": 2}),
         ("BDA", rotated, {"components": 2, "mu": 0.7}),
+        ("TJM", moved, {}),
+        ("EasyTL", moved, {}),
     ],
 )
 def test_a_solved_method_beats_its_classifier_on_the_shift_it_is_built_for(
@@ -104,7 +108,7 @@ def test_a_solved_method_beats_its_classifier_on_the_shift_it_is_built_for(
     assert after > before + 0.1, f"{name}: {after:.3f}, 1-NN: {before:.3f}"
 
 
-SOLVED = ("SubspaceAlignment", "GFK", "PCAMap", "TCA", "JDA", "BDA")
+SOLVED = ("SubspaceAlignment", "GFK", "PCAMap", "TCA", "JDA", "BDA", "TJM")
 
 
 @pytest.mark.parametrize("name", SOLVED)
@@ -145,3 +149,33 @@ def test_class_means_help_where_the_classes_move_and_the_domains_do_not() -> Non
 def test_a_balance_above_one_is_refused() -> None:
     with pytest.raises(dalib.DalibError, match=r"bda.mu = 1.5 is out of range; give a number in \[0, 1\]"):
         fit("BDA", rotated(), mu=1.5)
+
+
+def test_one_solution_of_tjm_is_tca_with_a_linear_kernel() -> None:
+    x_t = moved()[2]
+    got, expected = fit("TJM", moved(), iterations=1), fit("TCA", moved(), kernel="linear")
+    np.testing.assert_allclose(got.decision_function(x_t), expected.decision_function(x_t), atol=1e-6)
+
+
+def test_easy_transfer_gives_every_class_a_target_row() -> None:
+    """Far fewer rows of class 3 than of the others, and those near class 2's mean: the mean alone would get none."""
+    x_s, y_s, x_t, y_t = rotated(0.0)
+    x_t = np.concatenate([x_t[y_t < 3], x_s[y_s == 2][:1] * 0.45 + x_s[y_s == 3][:1] * 0.55 - 0.3])
+    model = fit("EasyTL", (x_s, y_s, x_t, y_t))
+    assert set(model.predict(x_t)) == {0, 1, 2, 3}
+
+
+def test_easy_transfer_never_predicts_a_class_without_source_rows() -> None:
+    x_s, y_s, x_t, _ = moved()
+    algorithm = dalib.EasyTL()
+    algorithm.attach(dalib.Network.on_features(D, 4, bottleneck=0))
+
+    class Rows:
+        def embed(self, _: Any, domain: Any) -> torch.Tensor:
+            return torch.as_tensor(domain.x)
+
+    some, names = y_s != 1, tuple("abcd")
+    algorithm.fit(Rows(), dalib.Domain("s", x_s[some], y_s[some], names, ""), dalib.Domain("t", x_t, None, names, ""))  # type: ignore[arg-type]
+    logits = algorithm.predict(torch.as_tensor(x_t))[1]
+    assert logits.shape == (N, 4)
+    assert set(logits.argmax(1).tolist()) == {0, 2, 3}

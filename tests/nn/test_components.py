@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dalib.nn.components import kernel_features, make_landmarks, mean_contrasts, transfer_components
+from dalib.nn.components import kernel_features, make_landmarks, match_jointly, mean_contrasts, transfer_components
 
 N_S, N_T, D = 14, 11, 5
 
@@ -101,3 +101,21 @@ def test_a_wide_linear_kernel_needs_no_more_landmarks_than_columns() -> None:
 def test_more_components_than_columns_are_cut() -> None:
     z, y_s, _ = rows()
     assert transfer_components(z, mean_contrasts(y_s, N_T), 1.0, 20).shape == (D, D)
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_joint_matching_is_the_reweighted_problem_over_all_rows(iterations: int) -> None:
+    """The n x n problem, with G written out: 1 / (2 ||a_i||) for source rows, 1 for target rows."""
+    z, y_s, _ = rows()
+    K, M, n = z.numpy() @ z.numpy().T, mmd_matrix(1.0, 0.0), N_S + N_T
+    H, G = np.eye(n) - np.full((n, n), 1 / n), np.eye(n)
+    for _ in range(iterations):
+        B = K @ M @ K + 0.7 * G
+        values, A = np.linalg.eig(np.linalg.inv(B) @ K @ H @ K)
+        A = np.real(A[:, np.argsort(-values.real)[:2]])
+        A = A / np.sqrt(np.einsum("ij,ij->j", A, B @ A))
+        for i in range(N_S):
+            G[i, i] = 1 / (2 * np.linalg.norm(A[i]))
+    got = (z @ match_jointly(z, N_S, mean_contrasts(y_s, N_T), 0.7, 2, iterations)).numpy()
+    sign = np.sign((got * (K @ A)).sum(0))
+    np.testing.assert_allclose(got * sign, K @ A, atol=1e-8)
