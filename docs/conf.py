@@ -1,6 +1,15 @@
 """Sphinx configuration: Markdown pages, one theme, warnings are errors (`make docs`)."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import catalogue
+
 import dalib
+
+catalogue.write(Path(__file__).parent)
 
 project = "dalib"
 author = "the dalib developers"
@@ -11,4 +20,3 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"dalib {release}"
 exclude_patterns = ["_build"]
-suppress_warnings = ["misc.highlighting_failure"]

@@ -65,7 +65,8 @@ def read_preprocess(model: nn.Module) -> Preprocess:
 
     config = resolve_model_data_config(model)
     crop = config["input_size"][-1]
-    return Preprocess(round(crop / config["crop_pct"]), crop, tuple(config["mean"]), tuple(config["std"]))
+    fixed = bool(config.get("fixed_input_size") or model.pretrained_cfg.get("fixed_input_size"))
+    return Preprocess(round(crop / config["crop_pct"]), crop, tuple(config["mean"]), tuple(config["std"]), fixed=fixed)
 
 
 def find_groups(model: nn.Module) -> list[nn.Module]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from dalib.backbones._torchvision import create_model, finish
-from dalib.core.backbone import Backbone
+from dalib.core.backbone import Backbone, Preprocess
 
 NAMES = ("vit_b_16",)
 
@@ -16,4 +16,6 @@ def build(name: str, weights: str) -> Backbone:
     model.heads = nn.Identity()
     tokens = nn.ParameterList([model.class_token, model.encoder.pos_embedding])
     groups = [nn.ModuleList([model.conv_proj, tokens]), *model.encoder.layers, model.encoder.ln]
-    return finish(name, weights, model, dim=model.hidden_dim, groups=groups, head="heads.")
+    backbone = finish(name, weights, model, dim=model.hidden_dim, groups=groups, head="heads.")
+    backbone.preprocess = Preprocess(256, 224, fixed=True)
+    return backbone

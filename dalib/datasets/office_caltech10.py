@@ -21,7 +21,7 @@ DATASET = DatasetInfo(
     counts={"amazon": 958, "caltech": 1123, "dslr": 157, "webcam": 295},
     source="https://github.com/jindongwang/transferlearning/tree/master/data (Office+Caltech, original images)",
     licence="no licence stated; compiled from Office-31 and Caltech-256 for research",
-    paper="gong2012geodesic",
+    paper="gong2012gfk",
     class_aliases={
         "caltech10": "caltech",
         "caltech256": "caltech",

@@ -17,7 +17,7 @@ def render_markdown(table: ResultTable) -> str:
         if block.title:
             lines.append([f"*{escape(block.title)}*", *[""] * (len(header) - 1)])
         lines += [[_text(cell) for cell in row] for row in block.rows]
-    parts = [f"### {escape(table.title or table.suite)}", markdown_grid([escape(h) for h in header], lines)]
+    parts = [f"## {escape(table.title or table.suite)}", markdown_grid([escape(h) for h in header], lines)]
     parts += [escape(text) for text in (table.caption, table.published_note) if text]
     if table.failures:
         parts.append("Failed runs:\n\n" + "\n".join(f"- {escape(line)}" for line in table.failures))

@@ -37,7 +37,7 @@ def render_classes(record: Record) -> str:
     ]
     grid = markdown_grid(["Class", "n", "Recall", "Precision", "F1"], lines)
     title = escape(f"{spec.algorithm}, {spec.task}, seed {spec.seed}")
-    return f"### {title}\n\n{grid}\n\nIn % of the target's test images, at the end of training; lowest recall first.\n"
+    return f"## {title}\n\n{grid}\n\nIn % of the target's test images, at the end of training; lowest recall first.\n"
 
 
 def find_records(source: RecordSource, suite: str, label: str, task: str) -> list[Record]:
