@@ -38,7 +38,7 @@ def mmd_matrix(marginal: float, conditional: float) -> np.ndarray:
     return M / np.sqrt((M**2).sum())
 
 
-@pytest.mark.parametrize(("marginal", "conditional"), [(1.0, 0.0), (3.0, 1.0), (0.0, 1.0)])
+@pytest.mark.parametrize(("marginal", "conditional"), [(1.0, 0.0), (3.0, 1.0), (0.0, 1.0), (0.6, 0.2)])
 def test_contrasts_give_the_papers_matrix(marginal: float, conditional: float) -> None:
     _, y_s, y_t = rows()
     E = mean_contrasts(y_s, N_T, y_t, marginal, conditional)
