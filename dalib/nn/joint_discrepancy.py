@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -39,7 +40,7 @@ def joint_mmd2(
         gaussian_kernel(torch.cat([s, t]), b)
         for s, t, b in zip(layers_s, layers_t, bandwidths or [None] * len(layers_s), strict=True)
     ]
-    return compare_means(torch.stack(kernels).prod(0), len(layers_s[0]), estimator)
+    return compare_means(reduce(torch.mul, kernels), len(layers_s[0]), estimator)
 
 
 def local_mmd2(z_s: Tensor, z_t: Tensor, y_s: Tensor, p_t: Tensor, bandwidths: Bandwidths = None) -> Tensor:

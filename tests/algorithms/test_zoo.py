@@ -17,10 +17,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 import dalib
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.errors import DalibError
 from dalib.core.network import Network
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import conditional_map, margin_disparity
-from dalib.nn.joint_discrepancy import joint_mmd2
+from dalib.nn.entropy import information_maximisation
+from dalib.nn.joint_discrepancy import joint_mmd2, local_mmd2
 from dalib.nn.metrics import accuracy
 from dalib.nn.moments import central_moments
 
@@ -171,12 +173,47 @@ def layers(rows: Any) -> list[Tensor]:
             "spectral",
             lambda s, t: sum(0.5 * torch.linalg.matrix_norm(rows.z, 2) ** 2 for rows in (s, t)),
         ),
+        (
+            "DSAN",
+            {"weight": 2.0},
+            "discrepancy",
+            lambda s, t: 2 * math.tanh(2.5) * local_mmd2(s.z, t.z, s.y, t.logits.softmax(1)),
+        ),
+        (
+            "EntropyMinimisation",
+            {"weight": 2.0, "diversity": 0.5},
+            "information",
+            lambda s, t: 2 * information_maximisation(t.logits, 0.5),
+        ),
+        ("AFN", {"ent_weight": 2.0}, "entropy", lambda s, t: 2 * information_maximisation(t.logits, 0.0)),
         ("BNM", {"weight": 2.0}, "nuclear", lambda s, t: -2 * torch.linalg.svdvals(t.logits.softmax(1)).sum() / 7),
     ],
 )
 def test_the_adaptation_term_is_weight_times_the_function(name: str, hparams: Any, term: str, expected: Any) -> None:
     source, target = batch()
-    torch.testing.assert_close(attached(name, **hparams).loss(source, target, 1.0)[term], expected(source, target))
+    torch.testing.assert_close(attached(name, **hparams).loss(source, target, 0.5)[term], expected(source, target))
+
+
+@pytest.mark.parametrize(
+    ("name", "hparams", "message"),
+    [
+        ("CDAN", {"map": "randon"}, "no cdan.map named 'randon'; did you mean 'random'"),
+        ("CDAN", {"random_dim": 0}, "cdan.random_dim = 0 is out of range; give a whole number >= 1"),
+        ("JAN", {"sigma": 0.0}, "jan.sigma = 0.0 is out of range; give a number > 0"),
+        ("JAN", {"estimator": "linear"}, "no jan.estimator named 'linear'"),
+        ("AFN", {"delta": 0.0}, "afn.delta = 0.0"),
+        ("MCD", {"inner": 1.5}, "mcd.inner = 1.5 is out of range; give a whole number >= 1"),
+        ("MDD", {"reversal": -1.0}, "mdd.reversal = -1.0"),
+        ("CMD", {"moments": 0}, "cmd.moments = 0"),
+        ("BSP", {"hidden": 0}, "bsp.hidden = 0"),
+        ("JUMBOT", {"reg": 0.0}, "jumbot.reg = 0.0"),
+        ("SlicedWasserstein", {"directions": True}, "sliced_wasserstein.directions = True"),
+    ],
+)
+def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(name: str, hparams: Any, message: str) -> None:
+    with pytest.raises(DalibError) as error:
+        attached(name, **hparams)
+    assert message in str(error.value)
 
 
 def mean_norms(name: str, **hparams: Any) -> list[float]:
