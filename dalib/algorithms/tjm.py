@@ -22,8 +22,8 @@ class TJM(FeatureAlgorithm):
         reg: weight of the row norms, > 0
         iterations: reweighted solutions, >= 1; the first is TCA with a linear kernel
         classifier: `nearest`, as in the paper, or `logistic`
-        C: inverse regularisation of the logistic classifier, > 0; on rows of unit length, most of them alike, 1 fits too
-            little on small domains and 100 does well
+        C: inverse regularisation of the logistic classifier, > 0; on rows of unit length, most of them alike, 1 fits
+            too little on small domains and 100 does well
     Shapes
         z (n, d), y (n,); z' (n, components), scaled to unit length
     Reference
