@@ -59,7 +59,7 @@ def create_model(name: str, weights: str) -> Any:
     return timm.create_model(model, num_classes=0)
 
 
-def read_preprocess(model: nn.Module) -> Preprocess:
+def read_preprocess(model: Any) -> Preprocess:
     """Crop, resize, mean and std from timm's data configuration; images are warped and bilinear, as everywhere here."""
     from timm.data import resolve_model_data_config
 
