@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dalib.cli._common import Plugins, bold, choose, load_plugins, print_columns
-from dalib.core.registry import ALGORITHMS, REGISTRIES, Registry
+from dalib.core.registry import ALGORITHMS, REGISTRIES, Registry, parse_file
 
 
 def list_names(
@@ -40,7 +40,7 @@ def _rows(registry: Registry[Any]) -> list[tuple[str, ...]]:
 
 def read_family(path: Path) -> str:
     """The class variable `family` of an algorithm's file, read without importing it; `other` if there is none."""
-    classes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
+    classes = [node for node in parse_file(path).body if isinstance(node, ast.ClassDef)]
     for line in (line for cls in classes for line in cls.body):
         names = (
             line.targets if isinstance(line, ast.Assign) else [line.target] if isinstance(line, ast.AnnAssign) else []

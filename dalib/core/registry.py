@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -30,16 +31,16 @@ class Registry(Generic[T]):
         self.package = package
         self._find = find
         self._extra: dict[str, T] = {}
+        self._files: dict[str, Path] = {}
         self._folder = Path(__file__).parent.parent / package.rpartition(".")[2]
 
     def files(self) -> dict[str, Path]:
         """Built-in plug-in name -> its file, without importing it (a file may declare several in `NAMES`)."""
-        found = {}
-        for path in sorted(self._folder.glob("*.py")):
-            if not path.name.startswith("_"):
-                for name in declared_names(path) or (path.stem,):
-                    found[name] = path
-        return found
+        if not self._files:
+            for path in sorted(self._folder.glob("*.py")):
+                if not path.name.startswith("_"):
+                    self._files.update(dict.fromkeys(declared_names(path) or (path.stem,), path))
+        return self._files
 
     def _entry_points(self) -> dict[str, Any]:
         return {e.name: e for e in entry_points(group=self.package)}
@@ -61,13 +62,13 @@ class Registry(Generic[T]):
         points = self._entry_points()
         if name in points:
             return points[name].load()
-        raise unknown(self.kind, name, self.names(), f"dalib list {self.kind.replace('ity', 'itie')}s")
+        raise unknown(self.kind, name, self.names(), f"dalib list {self.kind}s")
 
     def summary(self, name: str) -> str:
         """First line of the plug-in's module docstring, read without importing built-in files."""
         files = self.files()
         if name in files and name not in self._extra:
-            doc = ast.get_docstring(ast.parse(files[name].read_text(encoding="utf-8"))) or ""
+            doc = ast.get_docstring(parse_file(files[name])) or ""
         else:
             doc = sys.modules[getattr(self.get(name), "__module__", __name__)].__doc__ or ""
         return doc.strip().splitlines()[0] if doc.strip() else ""
@@ -83,9 +84,15 @@ class Registry(Generic[T]):
         return list(found)
 
 
+@cache
+def parse_file(path: Path) -> ast.Module:
+    """The syntax tree of a plug-in's file, read once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def declared_names(path: Path) -> tuple[str, ...]:
     """The literal tuple `NAMES` of a plug-in file that offers several, read without importing it."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parse_file(path).body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "NAMES" for t in node.targets):
             return tuple(ast.literal_eval(node.value))
     return ()

@@ -133,10 +133,8 @@ def test_workers_have_their_share_of_the_cores(go, tmp_path):
 def test_a_stopped_suite_goes_on_and_runs_nothing_twice(go, spawn, starts, tmp_path, jobs, how):
     process = spawn(jobs, 0.25)
     wait_for_records(tmp_path / "store", 3)
-    begun = time.monotonic()
     process.send_signal(how)
     _, said = process.communicate(timeout=10)
-    assert time.monotonic() - begun < 3
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     assert ("the same command runs the" in said) == (how == signal.SIGINT)
     time.sleep(0.4)

@@ -114,7 +114,7 @@ def test_other_metrics_published_numbers_and_classes_can_be_asked_for(dalib: Dal
     assert "Target macro f1" in macro
     assert "No published numbers" in dalib("table", *places(finished), "--published").out
     classes = dalib("table", *places(finished), "--per-class", "dann", "--task", "left->right").out
-    assert classes.count("###") == 2
+    assert classes.count("## dann") == 2
     assert "Recall" in classes
     assert "0 of 12 runs failed" in dalib("table", *places(finished), "--failures").out
 

@@ -17,7 +17,8 @@ Dalib = Callable[..., Any]
 def test_every_plug_in_is_listed_with_a_summary(kind: str, dalib: Dalib) -> None:
     lines = dalib("list", kind).out.splitlines()
     assert [line.split()[0] for line in lines] == REGISTRIES[kind].names()
-    assert all(len(line.split()) > 3 for line in lines)
+    shipped = REGISTRIES[kind].files()
+    assert all(len(line.split()) > 3 for line in lines if line.split()[0] in shipped)
 
 
 def test_families_are_those_of_the_classes(dalib: Dalib) -> None:
