@@ -20,6 +20,7 @@ _HOME = {
     "Task": "dalib.core.types",
     "Trainer": "dalib.train.trainer",
     "TrainConfig": "dalib.train.config",
+    "Loop": "dalib.train.loop",
     "load_data": "dalib.data.catalog",
     "load_backbone": "dalib.backbones",
     "load_model": "dalib.train.model_file",

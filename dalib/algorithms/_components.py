@@ -20,7 +20,7 @@ class ComponentMethod(FeatureAlgorithm):
         components: dimensions of z', >= 1; at most the features' width
         reg: weight of ||W||² beside the distance of means (on unit rows), > 0
         gamma: `rbf` is exp(-gamma ||a - b||²) on unit rows, whose squared distances lie in [0, 4]; > 0
-        classifier: `logistic` or `nearest`; it also gives the pseudo-labels, where there are any
+        classifier: `logistic`, `svm` or `nearest`; it also gives the pseudo-labels, where there are any
         C: inverse regularisation of the logistic classifier, > 0; with kernels, rows of unit length may need 100
     """
 

@@ -13,7 +13,7 @@ class Projection(FeatureAlgorithm):
 
     Args
         components: dimensions of the subspace, >= 1; at most the features' width and the smaller domain's rows are used
-        classifier: `logistic` or `nearest`
+        classifier: `logistic`, `svm` or `nearest`
         C: inverse regularisation of the logistic classifier, > 0
     """
 

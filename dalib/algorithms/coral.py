@@ -16,7 +16,7 @@ class CORAL(FeatureAlgorithm):
 
     Args
         reg: ridge as a fraction of the mean variance, > 0 (1 on z-scored features: the paper's identity matrix)
-        classifier: `logistic` or `nearest`
+        classifier: `logistic`, `svm` or `nearest`
         C: inverse regularisation of the logistic classifier, > 0
     Shapes
         z (n, d), y (n,)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -35,8 +34,7 @@ class MCD(Algorithm):
         Defaults: the authors' VisDA script. Transfer-Learning-Library's weight on Office-31 is 10, at a learning rate
         of 0.001; at 0.02 that does harm even without a shift.
         Departures: linear heads; the first pass of phase C is that of phase B, whose features are the same, so batch
-        norm's statistics move 1 + inner times a step. Passes after the first are joint and outside autocast, whatever
-        the recipe says.
+        norm's statistics move 1 + inner times a step.
     """
 
     family = "adversarial"
@@ -63,20 +61,17 @@ class MCD(Algorithm):
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
         heads, features = [self.network.head, self.second], [self.network.backbone, self.network.bottleneck]
         minimise(self._supervise(source, target))
-        z_s, z_t = self._features(source, target)
-        fixed = self._classify(source, z_s.detach()), self._classify(target, z_t.detach())
+        source, target = minimise.forward(source, target)
+        fixed = self._classify(source, source.z.detach()), self._classify(target, target.z.detach())
         minimise({**self._supervise(*fixed), "apart": -self._discrepancy(fixed[1])}, only=heads)
         for i in range(int(self.inner)):
             if i:
-                z_s, z_t = self._features(source, target)
-            minimise({"together": self._discrepancy(self._classify(target, z_t))}, only=features)
+                source, target = minimise.forward(source, target)
+            minimise({"together": self._discrepancy(self._classify(target, target.z))}, only=features)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z, logits = self.network(x)
         return z, (logits + self.second(z)) / 2
-
-    def _features(self, source: Source, target: Target) -> tuple[Tensor, ...]:
-        return self.network(torch.cat([source.x, target.x]))[0].split([len(source), len(target)])
 
     def _classify(self, rows: Rows, z: Tensor) -> Rows:
         return replace(rows, z=z, logits=self.network.head(z))

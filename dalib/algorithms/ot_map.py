@@ -25,7 +25,7 @@ class OTMap(FeatureAlgorithm):
         method: `emd`, `sinkhorn`, `class_regularised` or `linear`
         reg: > 0; entropy as a fraction of the largest cost; for `linear` a ridge as a fraction of the mean variance
         group: > 0; class regularisation as a fraction of the largest cost, for `class_regularised`
-        classifier: `logistic` or `nearest`
+        classifier: `logistic`, `svm` or `nearest`
         C: inverse regularisation of the logistic classifier, > 0
     Shapes
         z (n, d), y (n,)

@@ -24,12 +24,12 @@ from dalib.checks.world import (
     fit,
     make_task,
     reference_fit,
-    registered_name,
     same_bits,
     seeded,
 )
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
 from dalib.core.network import Network
+from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Domain, Source, Target
 from dalib.train.model_file import load_model, save_model
 
@@ -158,7 +158,7 @@ def check_state_round_trip(cls: type[Algorithm]) -> None:
     fresh.load_state_dict(fitted.algorithm.state_dict())
     got = replace(fitted, algorithm=fresh).outputs(domain).logits
     require(same_bits(got, expected), "a fresh instance with the fitted state dict predicts otherwise; use buffers")
-    name = registered_name(cls)
+    name = ALGORITHMS.name_of(cls)
     if name:
         with tempfile.TemporaryDirectory() as folder:
             loaded = load_model(save_model(fitted, Path(folder) / "model", name), device="cpu")

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import identity
 from dalib.core.network import Network
-from dalib.core.registry import ALGORITHMS, snake_case
 from dalib.core.types import Domain, Source, Target, Task
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
@@ -115,15 +114,6 @@ def equal_states(a: Algorithm, b: Algorithm) -> str:
 
 def same_bits(a: Tensor, b: Tensor) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.nan_to_num(nan=1e30), b.nan_to_num(nan=1e30))
-
-
-def registered_name(cls: type[Algorithm]) -> str:
-    """The name under which the class is registered, or an empty string."""
-    stem = cls.__module__.rpartition(".")[2].removeprefix("dalib_plugin_")
-    for name in (stem, snake_case(cls.__name__)):
-        if name in ALGORITHMS and ALGORITHMS.get(name) is cls:
-            return name
-    return ""
 
 
 def checkpoint_file(folder: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -11,20 +11,36 @@ from torch import Tensor, nn
 
 from dalib.core.errors import DalibError, unknown
 from dalib.core.network import Network
-from dalib.core.types import Domain, Source, Target
+from dalib.core.types import Domain, Outputs, Source, Target
 from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier
 
 Terms = dict[str, Tensor]
-Minimise = Callable[..., None]
-"""`minimise(terms, only=None)`: one optimiser step on the terms' sum, for the parameters of `only` (modules) or all."""
+
+
+class Minimise(Protocol):
+    """What a step may ask for."""
+
+    def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
+        """One optimiser step on the terms' sum, for the parameters of `only` or all."""
+
+    def forward(self, source: Source, target: Target) -> tuple[Source, Target]:
+        """The same rows through the network once more, as the recipe says (precision, joint or separate)."""
 
 
 class TrainerLike(Protocol):
     """What an algorithm may ask of the trainer that runs it."""
 
-    def descend(self, algorithm: Algorithm, source: Domain, target: Domain) -> None: ...
+    def descend(self, algorithm: Algorithm, source: Domain, target: Domain, until: float = 1.0) -> None:
+        """Train from where the last descent stopped to `until` of all steps; a source without rows is withheld."""
 
-    def embed(self, algorithm: Algorithm, domain: Domain) -> Tensor: ...
+    def embed(self, algorithm: Algorithm, domain: Domain) -> Tensor:
+        """The backbone's own features (n, d), on the CPU."""
+
+    def outputs(self, algorithm: Algorithm, domain: Domain) -> Outputs:
+        """z and logits of every row, in evaluation mode, on the CPU."""
+
+    def reestimate(self, algorithm: Algorithm, domain: Domain) -> int:
+        """Give every batch norm of the network this domain's statistics; returns how many there are."""
 
 
 class Algorithm(nn.Module):
@@ -36,6 +52,9 @@ class Algorithm(nn.Module):
         version: raise it when the algorithm's numbers change; it is part of every record's key
         space: search space, name -> candidate values
         uses_target: False lets the trainer skip the target's forward pass
+        views: how many views of each target batch the loss needs; those after the first are `target.others`
+        rejects: True if there are K + 1 logits, the last of them for rows of no known class
+        combines: False keeps it out of sums (`DANN() + MCC()`); so do a step, fit or predict of its own
     """
 
     family: ClassVar[str] = "other"
@@ -43,6 +62,9 @@ class Algorithm(nn.Module):
     version: ClassVar[int] = 1
     space: ClassVar[dict[str, list[Any]]] = {}
     uses_target: ClassVar[bool] = True
+    views: ClassVar[int] = 1
+    rejects: ClassVar[bool] = False
+    combines: ClassVar[bool] = True
     network: Network
 
     @classmethod
@@ -83,6 +105,19 @@ class Algorithm(nn.Module):
     def build(self, dim: int, num_classes: int) -> None:
         """Make own modules (a discriminator, a second head) for z of width `dim` and `num_classes` classes."""
 
+    def attach_part(self, name: str, part: Algorithm) -> None:
+        """For `build`: an algorithm inside this one, as the submodule `name`; it shares this one's network."""
+        part.check()
+        object.__setattr__(part, "network", self.network)  # shared, so not a submodule of the part
+        part.build(self.network.dim, self.network.num_classes)
+        self.add_module(name, part)
+
+    def __add__(self, other: Algorithm) -> Algorithm:
+        """Both ideas at once: `DANN() + MCC()`; the classification term counts once."""
+        from dalib.core.combination import add
+
+        return add(self, other)
+
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         """(module, learning-rate factor) pairs; later ones win, 0 freezes. Default: backbone × rate, the rest × 1."""
         return [(self, 1.0), (self.network.backbone, backbone_rate)]
@@ -98,6 +133,9 @@ class Algorithm(nn.Module):
 
     def begin_epoch(self, trainer: TrainerLike, target: Domain) -> None:
         """Called before each pass over the target (pseudo-labels, prototypes)."""
+
+    def before_evaluation(self, trainer: TrainerLike, target: Domain) -> None:
+        """Called before a candidate is evaluated (statistics of the target); must not change what training does."""
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
         """One training step; override for alternating games (`minimise(terms, only=[module])`)."""
@@ -129,8 +167,8 @@ class FeatureAlgorithm(Algorithm):
     Everything is computed in float64 on the backbone's own features (no bottleneck).
 
     Args (shared by every subclass)
-        classifier: `logistic` (multinomial, L-BFGS, scikit-learn) or `nearest` (1-NN, Euclidean)
-        C: inverse regularisation of the logistic classifier, > 0
+        classifier: `logistic` (multinomial), `svm` (linear, one against the rest) or `nearest` (1-NN, Euclidean)
+        C: inverse regularisation of `logistic` and `svm`, > 0
     """
 
     classifier: str
@@ -139,6 +177,10 @@ class FeatureAlgorithm(Algorithm):
     def check(self) -> None:
         if self.classifier not in CLASSIFIERS:
             raise unknown("classifier", self.classifier, CLASSIFIERS)
+
+    def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
+        """Importance of each source row for the classifier (n_s,), >= 0; all alike unless overridden."""
+        return torch.ones(len(z_s), dtype=torch.float64)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         """z_s (n_s, d), y_s (n_s,), z_t (n_t, d) -> moved source rows (n_s, d'), float64."""
@@ -151,8 +193,9 @@ class FeatureAlgorithm(Algorithm):
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         y_s = torch.as_tensor(source.labels)
-        moved = self.align(z_s, y_s, z_t)
-        for name, value in fit_classifier(self.classifier, moved, y_s, self.C, self.network.num_classes).items():
+        weight, moved = self.weigh(z_s, y_s, z_t), self.align(z_s, y_s, z_t)
+        state = fit_classifier(self.classifier, moved, y_s, self.C, self.network.num_classes, weight)
+        for name, value in state.items():
             self.register_buffer(f"classifier_{name}", value)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -73,6 +73,13 @@ class Registry(Generic[T]):
             doc = sys.modules[getattr(self.get(name), "__module__", __name__)].__doc__ or ""
         return doc.strip().splitlines()[0] if doc.strip() else ""
 
+    def name_of(self, plugin: Any) -> str:
+        """The name under which a class is registered, or an empty string; imports nothing."""
+        extra = next((name for name, other in self._extra.items() if other is plugin), "")
+        stem = plugin.__module__.rpartition(".")[2]
+        here = plugin.__module__ == f"{self.package}.{stem}" and stem in self.files()
+        return extra or (stem if here and self.get(stem) is plugin else "")
+
     def add(self, name: str, plugin: T) -> None:
         """Register by hand (tests, notebooks)."""
         self._extra[name] = plugin
@@ -136,7 +143,25 @@ def snake_case(name: str) -> str:
     return out
 
 
-ALGORITHMS: Registry[Any] = Registry("algorithm", "dalib.algorithms", subclass_finder("dalib.core.algorithm:Algorithm"))
+class AlgorithmRegistry(Registry[Any]):
+    """Algorithms; `dann+mcc` is the combination of two."""
+
+    def get(self, name: str) -> Any:
+        if "+" not in name or name in self._extra:
+            return super().get(name)
+        from dalib.core.combination import combine
+
+        return combine(*((part.strip(), super(AlgorithmRegistry, self).get(part.strip())) for part in name.split("+")))
+
+    def summary(self, name: str) -> str:
+        return f"{name.replace('+', ' and ')} at once." if "+" in name else super().summary(name)
+
+    def canonical(self, name: str) -> str:
+        """The one spelling of a name: the parts of a combination in alphabetical order."""
+        return "+".join(sorted(part.strip() for part in name.split("+")))
+
+
+ALGORITHMS = AlgorithmRegistry("algorithm", "dalib.algorithms", subclass_finder("dalib.core.algorithm:Algorithm"))
 VALIDATORS: Registry[Any] = Registry("validator", "dalib.validators", subclass_finder("dalib.core.validator:Validator"))
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,28 +32,39 @@ class LabelledRows(Rows):
 
 @dataclass(frozen=True)
 class Source(LabelledRows):
-    """A labelled batch after the network: z (B, d), logits (B, K)."""
+    """A labelled batch after the network: z (B, d), logits (B, K), origin (B,) int64 = which source domain."""
 
     z: Tensor
     logits: Tensor
+    origin: Tensor
 
     @classmethod
-    def of(cls, z: Tensor, logits: Tensor, y: Tensor) -> Source:
-        """From a loop of your own: features (B, d), logits (B, K) and labels (B,)."""
-        return cls(x=z.detach(), index=torch.arange(len(z), device=z.device), y=y, z=z, logits=logits)
+    def of(cls, z: Tensor, logits: Tensor, y: Tensor, origin: Tensor | None = None) -> Source:
+        """From a loop of your own: features (B, d), logits (B, K) and labels (B,); origin: zeros unless given."""
+        index = torch.arange(len(z), device=z.device)
+        return cls(z.detach(), index, y, z, logits, torch.zeros_like(index) if origin is None else origin)
 
 
 @dataclass(frozen=True)
 class Target(Rows):
-    """An unlabelled batch after the network: z (B, d), logits (B, K). It has no y: labels cannot be read by mistake."""
+    """An unlabelled batch after the network: z (B, d), logits (B, K). It has no y: labels cannot be read by mistake.
+
+    others: the same rows in further, more strongly distorted views, for algorithms that ask for `views` > 1
+    """
 
     z: Tensor
     logits: Tensor
+    others: tuple[Target, ...] = ()
 
     @classmethod
-    def of(cls, z: Tensor, logits: Tensor) -> Target:
+    def of(cls, z: Tensor, logits: Tensor, *others: Target) -> Target:
         """From a loop of your own: features (B, d) and logits (B, K)."""
-        return cls(x=z.detach(), index=torch.arange(len(z), device=z.device), z=z, logits=logits)
+        return cls(z.detach(), torch.arange(len(z), device=z.device), z, logits, others)
+
+    @property
+    def strong(self) -> Target:
+        """The second view; the batch itself where there is none."""
+        return self.others[0] if self.others else self
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,7 @@ class Domain:
         classes: class names; the position is the label, the same for every domain of a data set
         fingerprint: sha256 of the content
         files: one name per row (path inside the root), or empty
+        origin: (n,) int64, which of the domains that were joined into this one a row is from; zeros for a plain domain
     """
 
     name: str
@@ -89,6 +101,11 @@ class Domain:
     classes: tuple[str, ...]
     fingerprint: str
     files: tuple[str, ...] = ()
+    origin: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __post_init__(self) -> None:
+        if not len(self.origin):
+            object.__setattr__(self, "origin", np.zeros(len(self.x), np.int64))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -114,6 +131,7 @@ class Domain:
             x=np.asarray(self.x[index]),
             y=None if self.y is None else self.y[index],
             files=tuple(self.files[i] for i in index) if self.files else (),
+            origin=self.origin[index],
             fingerprint=f"{self.fingerprint}:{note}",
         )
 
@@ -127,11 +145,11 @@ class Task:
     """What one run may see.
 
     Args
-        name: `amazon->webcam`
-        labelled: rows whose labels the protocol grants
+        name: `amazon->webcam`; `dslr+webcam->amazon` for several sources
+        labelled: rows whose labels the protocol grants; their classes are the known ones
         target: unlabelled rows of the target
         validation: labelled rows kept out of training, from the labelled domain; empty when validation = 0
-        test: labelled rows of the target that metrics are computed on
+        test: labelled rows of the target that metrics are computed on; in an open-set task y = K stands for `unknown`
         protocol: `uda`, `semi_supervised` or `supervised`
     """
 
@@ -144,7 +162,13 @@ class Task:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The K known classes."""
         return self.labelled.classes
+
+    @property
+    def is_open(self) -> bool:
+        """The target holds rows of no known class."""
+        return len(self.test.classes) > len(self.classes)
 
 
 def pick_domain(domains: dict[str, Any], name: str, dataset: str) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dalib.core.errors import unknown
 
-MODES = ("none", "flip", "standard")
+MODES = ("none", "flip", "standard", "strong")
 RATIO = (3 / 4, 4 / 3)
 TRIES = 10
 
@@ -31,7 +31,7 @@ def draw_views(
 
     `none`: the centre crop. `flip`: a crop of crop x crop pixels anywhere, flipped with probability .5.
     `standard`: torchvision's RandomResizedCrop (area in (scale_min, 1), ratio log-uniform in (3/4, 4/3), the whole
-    image after ten boxes that do not fit) and flip.
+    image after ten boxes that do not fit) and flip. `strong`: the same; `distort` adds the rest.
     """
     if mode == "none":
         margin = round((side - crop) / 2.0)
@@ -41,7 +41,7 @@ def draw_views(
     if mode not in MODES:
         raise unknown("augmentation", mode, MODES)
     size = torch.full((count, 2), crop)
-    if mode == "standard":
+    if mode in ("standard", "strong"):
         u = torch.rand(2, TRIES, count, generator=generator, dtype=torch.float64)
         area = side * side * (scale_min + (1 - scale_min) * u[0])
         ratio = torch.exp(math.log(RATIO[0]) + (math.log(RATIO[1]) - math.log(RATIO[0])) * u[1])
@@ -104,6 +104,34 @@ def resize_matrix(start: Tensor, size: Tensor, reverse: Tensor, side: int, crop:
     weight = (1 - ((pixel + 0.5 - centre) / scale.clamp(min=1)).abs()).clamp(min=0)
     weight = weight * ((pixel >= 0) & (pixel < size[:, None, None]))
     return weight / weight.sum(2, keepdim=True)
+
+
+def distort(pixels: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Colours and a hole, for the strong view of FixMatch: (B, 3, H, W) with values 0..255 -> the same, float32.
+
+    Brightness, contrast and saturation each by a factor in (0.6, 1.4), grey with probability 0.2 (torchvision's
+    formulas), then a square of half the side set to the image's mean, its centre anywhere (Cutout, arXiv:1708.04552).
+    """
+    x, side = pixels.float(), pixels.shape[2]
+    u = torch.rand(len(x), 6, generator=generator).to(x.device)
+    bright, contrast, colour = (0.6 + 0.8 * u[:, :3]).T[:, :, None, None, None]
+    x = (x * bright).clamp(0, 255)
+    x = (contrast * x + (1 - contrast) * _grey(x).mean((2, 3), keepdim=True)).clamp(0, 255)
+    colour = torch.where(u[:, 3, None, None, None] < 0.2, 0.0, colour)
+    x = (colour * x + (1 - colour) * _grey(x)).clamp(0, 255)
+    at = torch.arange(side, device=x.device)
+    row, column = ((at - (u[:, i, None] * side)).abs() < side / 4 for i in (4, 5))
+    return torch.where((row[:, :, None] & column[:, None, :])[:, None], x.mean((1, 2, 3), keepdim=True), x)
+
+
+def _grey(x: Tensor) -> Tensor:
+    return (x * torch.tensor([0.2989, 0.587, 0.114], device=x.device).view(3, 1, 1)).sum(1, keepdim=True)
+
+
+def drop_features(x: Tensor, generator: torch.Generator | None, rate: float = 0.5) -> Tensor:
+    """Dropout, the strong view of feature rows (B, d): each number is 0 with probability `rate`, else / (1 - rate)."""
+    keep = torch.rand(x.shape, generator=generator) >= rate
+    return x * keep.to(x.device) / (1 - rate)
 
 
 def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

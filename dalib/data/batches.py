@@ -12,7 +12,7 @@ from torch import Tensor
 from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain
-from dalib.data.augment import cut_views, draw_views, normalise
+from dalib.data.augment import cut_views, distort, draw_views, drop_features, normalise
 
 
 class DomainStore:
@@ -49,15 +49,17 @@ class DomainStore:
         """Rows of `index` (B,) as the network's input: float32 (B, 3, crop, crop) normalised, or (B, d).
 
         Args
-            augment: as in `draw_views`; features ignore it
+            augment: as in `draw_views`; features are changed by `strong` only (see `augment.drop_features`)
             scale_min: smallest part of the area that `standard` keeps, in (0, 1]
             generator: of the CPU, the only source of chance, so that every device sees the same views
         """
         p = self.preprocess
         if p is None:
-            return self.x[index.to(self.device)]
+            x = self.x[index.to(self.device)]
+            return drop_features(x, generator) if augment == "strong" else x
         views = draw_views(augment, len(index), self.x.shape[2], p.crop, scale_min, generator)
-        return normalise(cut_views(self.x, index, views, p.crop, p.rotate180), p.mean, p.std)
+        pixels = cut_views(self.x, index, views, p.crop, p.rotate180)
+        return normalise(distort(pixels, generator) if augment == "strong" else pixels, p.mean, p.std)
 
 
 def _check(domain: Domain, preprocess: Preprocess | None) -> None:
@@ -102,7 +104,7 @@ class _Shuffle:
             self.position += len(part)
             count -= len(part)
             parts.append(part)
-        return torch.cat(parts)
+        return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
 
 
 class IndexStream:

@@ -1,4 +1,4 @@
-"""Batch norms of a pretrained backbone: give folded or foreign ones statistics of the data at hand."""
+"""Batch norms: statistics of the data at hand, with the function kept (folded or foreign ones) or changed (AdaBN)."""
 
 from __future__ import annotations
 
@@ -51,3 +51,28 @@ def reestimate(module: nn.Module, batches: Iterable[Tensor]) -> int:
             norm.running_mean.copy_(mean)
             norm.running_var.copy_(var)
     return len(sums)
+
+
+@torch.no_grad()
+def measure_statistics(module: nn.Module, batches: Iterable[Tensor]) -> int:
+    """Running statistics := mean over all rows of what each batch norm sees when every one normalises by its batch.
+
+    Batches count by their rows; one of a single row, which has no variance, is left out. Returns the number of norms.
+    """
+    norms = [m for m in module.modules() if isinstance(m, BATCH_NORMS) and m.track_running_stats]
+    was_training, momenta = module.training, [norm.momentum for norm in norms]
+    module.eval()
+    seen = 0
+    try:
+        for x in batches if norms else ():
+            if len(x) < 2:
+                continue
+            seen += len(x)
+            for norm in norms:
+                norm.training, norm.momentum = True, len(x) / seen
+            module(x)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        module.train(was_training)
+    return len(norms)

@@ -43,6 +43,12 @@ class Fitted:
     candidates: list[dict[str, Any]] = field(default_factory=list)
     curve: dict[str, list[float]] = field(default_factory=dict)
 
+    def extend_curve(self, later: dict[str, list[float]]) -> None:
+        """Append another descent's curve; where one lacks a term it counts as 0."""
+        before, after = len(self.curve.get("step", [])), len(later["step"])
+        for name in dict.fromkeys([*self.curve, *later]):
+            self.curve[name] = self.curve.get(name, [0.0] * before) + later.get(name, [0.0] * after)
+
     def represent(self, domain: Domain) -> Domain:
         """The domain as the network takes it: embedded once when the backbone is frozen."""
         return embed_domain(self.backbone, domain, self.device) if self.backbone.frozen and domain.is_images else domain

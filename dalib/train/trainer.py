@@ -10,21 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
+from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
-from dalib.core.types import Domain, LabelledRows, Rows, Source, Target, Task
-from dalib.data.batches import DomainStore, IndexStream
-from dalib.train.batch_norm import BATCH_NORMS, reestimate
-from dalib.train.checkpoint import load_checkpoint, save_checkpoint
+from dalib.core.types import Domain, Outputs, Task
+from dalib.train.batch_norm import measure_statistics
 from dalib.train.config import TrainConfig
-from dalib.train.device import arrange, autocast, pick_device, rng_state, set_rng_state
+from dalib.train.descent import Descent
+from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
-from dalib.train.monitor import LossMonitor
-from dalib.train.optimiser import freeze_and_group, make_optimiser, set_rate
 
 Evaluate = Callable[[Fitted, int], dict[str, Any]]
 
@@ -67,7 +64,7 @@ class Trainer:
         self.evaluate = evaluate
         self.report = report
         self._fitted: Fitted
-        self._phase = 0
+        self._phase = self._done = 0
 
     def fit(self, algorithm: Algorithm, task: Task, backbone: Backbone) -> Fitted:
         """Train `algorithm` on what the task grants; the algorithm and the backbone's module are trained in place.
@@ -83,7 +80,7 @@ class Trainer:
             raise DalibError(
                 f"task {task.name} has {len(task.labelled)} labelled and {len(task.target)} target rows; both need some"
             )
-        self._phase = 0
+        self._phase = self._done = 0
         with self._seeded():
             solved = isinstance(algorithm, FeatureAlgorithm)
             inner = identity(backbone.dim) if backbone.frozen else backbone
@@ -96,8 +93,7 @@ class Trainer:
             source, target = fitted.represent(task.labelled), fitted.represent(task.target.unlabelled())
             algorithm.fit(self, source, target)
             algorithm.to(self.device)
-            if not fitted.candidates:
-                self._evaluate(fitted, 0)
+            self._evaluate(fitted, self._done, target)
         algorithm.eval()
         if self.checkpoint is not None:
             self.checkpoint.unlink(missing_ok=True)
@@ -107,129 +103,48 @@ class Trainer:
         """Backbone features (n, d) float32 on the CPU; evaluation mode, no augmentation."""
         return self._fitted.map_rows(domain, algorithm.network.embed).float().cpu()
 
-    def descend(self, algorithm: Algorithm, source: Domain, target: Domain) -> None:
-        """`config.steps` optimiser steps on `algorithm.step`, resuming from the checkpoint if there is one.
+    def outputs(self, algorithm: Algorithm, domain: Domain) -> Outputs:
+        """z (n, d) and logits (n, K) of the algorithm's prediction, on the CPU; evaluation mode, no augmentation."""
+        return self._fitted.outputs(domain)
 
-        A `fit` that descends several times resumes in the descent it was in: those before it are passed over.
+    def reestimate(self, algorithm: Algorithm, domain: Domain) -> int:
+        """Running statistics of every batch norm of the network from all rows of `domain`, its function changing."""
+        store = self._fitted.store(domain)
+        return measure_statistics(algorithm.network, self._fitted.batches(store))
+
+    def descend(self, algorithm: Algorithm, source: Domain, target: Domain, until: float = 1.0) -> None:
+        """Steps on `algorithm.step`, from where the last descent stopped to `until` of `config.steps`.
+
+        The learning rate's schedule and `progress` run from 0 to 1 in each descent. A resumed `fit` passes over the
+        descents that were complete. A source without rows is withheld: the algorithm sees an empty batch of it.
         """
         self._phase += 1
-        config, fitted, device = self.config, self._fitted, self.device
-        stores = fitted.store(source), fitted.store(target)
-        if config.batch_norm == "reestimate" and source.is_images:
-            reestimate(algorithm.network.backbone, fitted.batches(stores[0]))
-        groups, frozen = freeze_and_group(algorithm, config)
-        optimiser = make_optimiser(groups, config)
-        if config.batch_norm == "eval":
-            frozen += [m for m in algorithm.network.backbone.modules() if isinstance(m, BATCH_NORMS)]
-        labels = torch.as_tensor(source.labels)
-        balanced = labels if config.sampler == "class_balanced" else None
-        streams = (
-            IndexStream(len(source), config.batch_size, seed=3 * self.seed, labels=balanced),
-            IndexStream(len(target), config.batch_size, seed=3 * self.seed + 1),
-        )
-        draws = torch.Generator().manual_seed(3 * self.seed + 2)
-        monitor = LossMonitor()
-        parts = {
-            "algorithm": algorithm,
-            "optimiser": optimiser,
-            "source": streams[0],
-            "target": streams[1],
-            "monitor": monitor,
-        }
-        first, passes = self._resume(parts, draws)
-        forward = torch.compile(algorithm.network) if config.compile else algorithm.network
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        stops = {round(config.steps * (i + 1) / config.evaluations) for i in range(config.evaluations)}
-        progress = torch.zeros((), device=device)
+        last = round(until * self.config.steps)
+        if last < self._done or not 0 < until <= 1:
+            raise DalibError(
+                f"descend(until={until}) after {self._done} of {self.config.steps} steps; give more, up to 1"
+            )
+        first, self._done = self._done, last
+        descent = Descent(self._fitted, source, target, seed=self.seed, first=first, last=last)
+        if self.checkpoint:
+            descent.resume(self.checkpoint, self.checkpoint_key, self._phase)
+        stops = {round(self.config.steps * (i + 1) / self.config.evaluations) for i in range(self.config.evaluations)}
         saved = time.monotonic()
-        step = first
-
-        def minimise(terms: Terms, only: list[nn.Module] | None = None) -> None:
-            monitor.add(step, terms)
-            optimiser.zero_grad(set_to_none=True)
-            torch.stack([t.float() for t in terms.values()]).sum().backward()
-            if only is not None:
-                kept = {p for module in only for p in module.parameters()}
-                for p in parameters:
-                    p.grad = p.grad if p in kept else None
-            if config.clip:
-                nn.utils.clip_grad_norm_(parameters, config.clip)
-            optimiser.step()
-
-        set_training(algorithm, frozen)
-        for step in range(first, config.steps):
-            if streams[1].passes > passes or step == 0:
-                passes = streams[1].passes
-                algorithm.begin_epoch(self, target)
-                set_training(algorithm, frozen)
-            set_rate(optimiser, config, step / config.steps)
-            rows = self._rows(stores[0], streams[0].next(), draws)
-            seen = self._rows(stores[1], streams[1].next(), draws) if algorithm.uses_target else rows
-            both = self._forward(forward, algorithm, rows, seen)
-            algorithm.step(*both, progress.fill_(step / config.steps), minimise)
-            if step + 1 in stops:
-                monitor.flush()
-                self._evaluate(fitted, step + 1)
-                set_training(algorithm, frozen)
-            if self.report and (step + 1) % 10 == 0:
-                self.report(step + 1, config.steps)
-            if self.checkpoint and time.monotonic() - saved > self.checkpoint_seconds and step + 1 < config.steps:
-                self._save(self.checkpoint, step + 1, passes, parts, draws)
+        for step in descent.run(self):
+            if step in stops and step < self.config.steps:
+                descent.monitor.flush()
+                self._evaluate(self._fitted, step, target)
+            if self.report and step % 10 == 0:
+                self.report(step, self.config.steps)
+            if self.checkpoint and time.monotonic() - saved > self.checkpoint_seconds and step < last:
+                descent.save(self.checkpoint, self.checkpoint_key, self._phase)
                 saved = time.monotonic()
-        monitor.flush()
-        fitted.curve = monitor.thinned()
+        self._fitted.extend_curve(descent.monitor.thinned())
 
-    def _rows(self, store: DomainStore, index: Tensor, draws: torch.Generator) -> Rows:
-        config = self.config
-        x = arrange(
-            store.batch(index, augment=config.augment, scale_min=config.scale_min, generator=draws),
-            config.channels_last,
-        )
-        index = index.to(self.device)
-        return Rows(x, index) if store.y is None else LabelledRows(x, index, store.y[index])
-
-    def _forward(self, forward: Any, algorithm: Algorithm, source: Rows, target: Rows) -> tuple[Source, Target]:
-        """Both domains through the network, in one pass or two; z and logits come back in fp32."""
-        assert isinstance(source, LabelledRows)
-        n = len(source)
-        with autocast(self.device, self.config.precision):
-            if not algorithm.uses_target:
-                z, logits = forward(source.x)
-                target = Rows(target.x[:0], target.index[:0])
-            elif self.config.forward == "joint":
-                z, logits = forward(torch.cat([source.x, target.x]))
-            else:
-                z, logits = (torch.cat(pair) for pair in zip(forward(source.x), forward(target.x), strict=True))
-        z, logits = z.float(), logits.float()
-        return (
-            Source(source.x, source.index, source.y, z[:n], logits[:n]),
-            Target(target.x, target.index, z[n:], logits[n:]),
-        )
-
-    def _evaluate(self, fitted: Fitted, step: int) -> None:
+    def _evaluate(self, fitted: Fitted, step: int, target: Domain) -> None:
+        fitted.algorithm.before_evaluation(self, target)
         result = self.evaluate(fitted, step) if self.evaluate else {}
         fitted.candidates.append({"step": step, **result})
-
-    def _save(self, path: Path, step: int, passes: int, parts: dict[str, Any], draws: torch.Generator) -> None:
-        state = {name: part.state_dict() for name, part in parts.items()}
-        state |= {"draws": draws.get_state(), "rng": rng_state(self.device), "candidates": self._fitted.candidates}
-        save_checkpoint(
-            path, state | {"step": step, "passes": passes, "phase": self._phase, "key": self.checkpoint_key}
-        )
-
-    def _resume(self, parts: dict[str, Any], draws: torch.Generator) -> tuple[int, int]:
-        """(first step, passes over the target so far); every step is over when a later descent was saved."""
-        state = load_checkpoint(self.checkpoint, self.checkpoint_key) if self.checkpoint else None
-        if state is None or state["phase"] < self._phase:
-            return 0, 0
-        if state["phase"] > self._phase:
-            return self.config.steps, 0
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        draws.set_state(state["draws"])
-        set_rng_state(state["rng"], self.device)
-        self._fitted.candidates[:] = state["candidates"]
-        return state["step"], state["passes"]
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
@@ -238,10 +153,3 @@ class Trainer:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.seed)
             yield
-
-
-def set_training(algorithm: Algorithm, frozen: list[nn.Module]) -> None:
-    """Training mode, except for frozen modules: their batch norms and dropout stay as in evaluation."""
-    algorithm.train()
-    for module in frozen:
-        module.training = False

@@ -12,7 +12,7 @@ import ot
 import pytest
 import torch
 from test_shifts import D, Data, K, N, translated
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import dalib
@@ -25,6 +25,7 @@ from dalib.nn.entropy import information_maximisation
 from dalib.nn.joint_discrepancy import joint_mmd2, local_mmd2
 from dalib.nn.metrics import accuracy
 from dalib.nn.moments import central_moments
+from dalib.train.loop import Loop
 
 DIM, CLASSES = 6, 3
 
@@ -53,20 +54,11 @@ def trained(name: str, data: Data, steps: int = 200, **hparams: Any) -> Algorith
     algorithm.attach(Network.on_features(D, K, bottleneck=32))
     optimiser = torch.optim.SGD(algorithm.parameters(), lr=0.05, momentum=0.9)
 
-    def minimise(terms: Terms, only: list[nn.Module] | None = None) -> None:
-        optimiser.zero_grad()
-        torch.stack(list(terms.values())).sum().backward()
-        kept = None if only is None else {p for module in only for p in module.parameters()}
-        for p in algorithm.parameters():
-            p.grad = p.grad if kept is None or p in kept else None
-        optimiser.step()
-
+    loop = Loop(algorithm, optimiser)
     x_s, y_s, x_t, _ = data
     for step in range(steps):
         i, j = torch.randint(N, (2, 36))
-        z, logits = algorithm.network(torch.cat([x_s[i], x_t[j]]))
-        source, target = Source(x_s[i], i, y_s[i], z[:36], logits[:36]), Target(x_t[j], j, z[36:], logits[36:])
-        algorithm.step(source, target, step / steps, minimise)
+        loop.step(x_s[i], y_s[i], x_t[j], step / steps, index=j)
     return algorithm.eval()
 
 
@@ -264,7 +256,12 @@ def test_mcd_plays_three_phases_on_the_right_parts() -> None:
     source, target = batch()
     source, target = (replace(rows, x=rows.z.detach().clone()) for rows in (source, target))
     calls: list[tuple[set[str], Any]] = []
-    algorithm.step(source, target, 0.5, lambda terms, only=None: calls.append(({*terms}, only)))
+
+    class Recorder(Loop):
+        def __call__(self, terms: Terms, only: Any = None) -> None:
+            calls.append(({*terms}, only))
+
+    algorithm.step(source, target, 0.5, Recorder(algorithm, torch.optim.SGD(algorithm.parameters(), lr=0.1)))
     supervised = {"classification", "classification_second", "balance"}
     assert [names for names, _ in calls] == [supervised, {*supervised, "apart"}, *[{"together"}] * 4]
     heads, features = calls[1][1], calls[2][1]

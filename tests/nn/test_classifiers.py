@@ -87,10 +87,42 @@ def test_no_rows_in_gives_no_logits_out(kind: str) -> None:
 
 def test_unknown_kind_and_empty_input_are_refused() -> None:
     z, y = rows(9)
-    with pytest.raises(ValueError, match="known: logistic, nearest"):
-        fit_classifier("svm", z, y, 1.0, 3)
+    with pytest.raises(ValueError, match="known: logistic, svm, nearest"):
+        fit_classifier("forest", z, y, 1.0, 3)
     with pytest.raises(ValueError, match="at least one row"):
         fit_classifier("nearest", z[:0], y[:0], 1.0, 3)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "svm"])
+def test_a_row_of_weight_two_counts_like_two_rows(kind: str) -> None:
+    z, y = rows(30)
+    weight = torch.ones(30, dtype=torch.float64)
+    weight[:10], weight[20:] = 2.0, 0.0
+    twice = torch.cat([z[:10], z[:10], z[10:20]]), torch.cat([y[:10], y[:10], y[10:20]])
+    expected = fit_classifier(kind, *twice, 1.0 * weight[:20].mean().item() ** -1, 3)
+    got = fit_classifier(kind, z, y, 1.0, 3, weight)
+    for name, value in expected.items():
+        torch.testing.assert_close(got[name], value, rtol=1e-3, atol=1e-3)
+
+
+def test_equal_weights_change_nothing_and_neighbours_refuse_others() -> None:
+    z, y = rows(12)
+    plain, equal = (
+        fit_classifier("logistic", z, y, 1.0, 3),
+        fit_classifier("logistic", z, y, 1.0, 3, torch.full((12,), 7.0)),
+    )
+    assert all(torch.equal(plain[k], equal[k]) for k in plain)
+    with pytest.raises(ValueError, match="no weights"):
+        fit_classifier("nearest", z, y, 1.0, 3, torch.arange(12.0))
+
+
+def test_the_machine_is_scikit_learns() -> None:
+    from sklearn.svm import LinearSVC
+
+    z, y = rows(40)
+    reference = LinearSVC(C=0.7, random_state=0, max_iter=20000, tol=1e-8).fit(z - z.mean(0), y)
+    logits = score_classifier("svm", z, fit_classifier("svm", z, y, 0.7, 3), 3)
+    assert np.abs(logits.numpy() - reference.decision_function(z - z.mean(0))).max() < 2e-2
 
 
 def test_accuracy_counts_right_rows() -> None:

@@ -34,24 +34,16 @@ class MaximumDiscrepancy(Algorithm):
     def _gap(self, target: Target) -> Tensor:
         return (target.logits.softmax(1) - self.second(target.z).softmax(1)).abs().mean()
 
-    def _again(self, source: Source, target: Target) -> tuple[Source, Target]:
-        z, logits = self.network(torch.cat([source.x, target.x]))
-        n = len(source)
-        return (
-            Source(source.x, source.index, source.y, z[:n], logits[:n]),
-            Target(target.x, target.index, z[n:], logits[n:]),
-        )
-
     def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         return {**self._classify(source), "gap": self._gap(target)}
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
         heads, features = [self.network.head, self.second], [self.network.backbone, self.network.bottleneck]
         minimise(self._classify(source))
-        source, target = self._again(source, target)
+        source, target = minimise.forward(source, target)
         minimise({**self._classify(source), "apart": -self._gap(target)}, only=heads)
         for _ in range(2):
-            source, target = self._again(source, target)
+            source, target = minimise.forward(source, target)
             minimise({"together": self._gap(target)}, only=features)
 
 
@@ -174,7 +166,7 @@ class TwoPhases(MaximumDiscrepancy):
     """A fit of its own: training in two descents."""
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
-        trainer.descend(self, source, target)
+        trainer.descend(self, source, target, until=0.5)
         trainer.descend(self, source, target)
 
 
@@ -187,12 +179,13 @@ def test_two_descents_in_one_fit_resume_exactly(kill_at: int, tmp_path: Path) ->
         if len(calls) == kill_at:
             raise KeyboardInterrupt
 
-    path, whole = tmp_path / "checkpoint.pt", fit(TwoPhases)
+    path, whole = tmp_path / "checkpoint.pt", fit(TwoPhases, steps=40)
     with pytest.raises(KeyboardInterrupt):
-        fit(TwoPhases, checkpoint=path, checkpoint_seconds=-1.0, report=kill)
-    resumed = fit(TwoPhases, checkpoint=path, checkpoint_seconds=-1.0)
+        fit(TwoPhases, steps=40, checkpoint=path, checkpoint_seconds=-1.0, report=kill)
+    resumed = fit(TwoPhases, steps=40, checkpoint=path, checkpoint_seconds=-1.0)
     assert equal_states(whole.algorithm, resumed.algorithm) == ""
-    assert [c["step"] for c in resumed.candidates] == [10, 20, 10, 20]
+    assert [c["step"] for c in resumed.candidates] == [20, 40]
+    assert whole.curve == resumed.curve
     assert whole.candidates == resumed.candidates
 
 

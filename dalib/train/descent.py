@@ -1,0 +1,160 @@
+"""One descent on an algorithm's loss: batches, forward passes, optimiser steps, resumable at any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
+from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
+from dalib.data.batches import DomainStore, IndexStream
+from dalib.train.batch_norm import BATCH_NORMS, reestimate
+from dalib.train.checkpoint import load_checkpoint, save_checkpoint
+from dalib.train.device import arrange, autocast, rng_state, set_rng_state
+from dalib.train.fitted import Fitted
+from dalib.train.monitor import LossMonitor
+from dalib.train.optimiser import freeze_and_group, make_optimiser, set_rate
+
+
+class Descent(Minimise):
+    """Steps `first` to `last` of a run; it is the `minimise` that an algorithm's `step` is given.
+
+    Args
+        source: labelled rows as the network takes them; without rows it is withheld and batches of it are empty
+        target: unlabelled rows
+        seed: decides batches and augmentation
+    """
+
+    def __init__(self, fitted: Fitted, source: Domain, target: Domain, *, seed: int, first: int, last: int) -> None:
+        algorithm, config = fitted.algorithm, fitted.config
+        self.fitted = fitted
+        self.algorithm = algorithm
+        self.config = config
+        self.target = target
+        self.first, self.last = first, last
+        self.step = first
+        self.passes = -1
+        self.stores = fitted.store(source), fitted.store(target)
+        if config.batch_norm == "reestimate" and source.is_images and len(source):
+            reestimate(algorithm.network.backbone, fitted.batches(self.stores[0]))
+        groups, self.frozen = freeze_and_group(algorithm, config)
+        self.optimiser = make_optimiser(groups, config)
+        if config.batch_norm == "eval":
+            self.frozen += [m for m in algorithm.network.backbone.modules() if isinstance(m, BATCH_NORMS)]
+        self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        labels = torch.as_tensor(source.labels)
+        balanced = labels if config.sampler == "class_balanced" and len(source) else None
+        self.streams = (
+            IndexStream(len(source) or 1, config.batch_size if len(source) else 0, seed=3 * seed, labels=balanced),
+            IndexStream(len(target), config.batch_size, seed=3 * seed + 1),
+        )
+        self.origin = torch.as_tensor(source.origin).to(fitted.device)
+        self.draws = torch.Generator().manual_seed(3 * seed + 2)
+        self.monitor = LossMonitor()
+        self.network = torch.compile(algorithm.network) if config.compile else algorithm.network
+
+    def run(self, trainer: TrainerLike) -> Iterator[int]:
+        """Do the steps; yields how many of the run's are done after each."""
+        algorithm, (labelled, unlabelled) = self.algorithm, self.stores
+        progress = torch.zeros((), device=self.fitted.device)
+        set_training(algorithm, self.frozen)
+        while self.step < self.last:
+            if self.streams[1].passes > self.passes:
+                self.passes = self.streams[1].passes
+                algorithm.begin_epoch(trainer, self.target)
+            if not algorithm.training:
+                set_training(algorithm, self.frozen)
+            part = (self.step - self.first) / (self.last - self.first)
+            set_rate(self.optimiser, self.config, part)
+            rows = self._rows(labelled, self.streams[0].next())
+            assert isinstance(rows, LabelledRows)
+            index = self.streams[1].next()
+            views = [
+                self._rows(unlabelled, index, "strong" if i else self.config.augment)
+                for i in range(algorithm.views if algorithm.uses_target else 0)
+            ]
+            algorithm.step(*self._both(rows, views), progress.fill_(part), self)
+            self.step += 1
+            yield self.step
+        self.monitor.flush()
+
+    def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
+        self.monitor.add(self.step, terms)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.stack([t.float() for t in terms.values()]).sum().backward()
+        if only is not None:
+            kept = {p for module in only for p in module.parameters()}
+            for p in self.parameters:
+                p.grad = p.grad if p in kept else None
+        if self.config.clip:
+            nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        self.optimiser.step()
+
+    def forward(self, source: Source, target: Target) -> tuple[Source, Target]:
+        return self._both(source, [target, *target.others] if len(target) else [])
+
+    def save(self, path: Path, key: str, phase: int) -> None:
+        """Everything that decides the steps still to come, those of later phases included."""
+        state = {name: part.state_dict() for name, part in self._state().items()}
+        state |= {"draws": self.draws.get_state(), "rng": rng_state(self.fitted.device)}
+        state |= {"candidates": self.fitted.candidates, "curve": self.fitted.curve}
+        save_checkpoint(path, state | {"step": self.step, "passes": self.passes, "phase": phase, "key": key})
+
+    def resume(self, path: Path, key: str, phase: int) -> None:
+        """Continue where `save` was called; nothing is left to do when that was in a later phase."""
+        state = load_checkpoint(path, key)
+        if state is None or state["phase"] < phase:
+            return
+        if state["phase"] > phase:
+            self.step = self.last
+            return
+        for name, part in self._state().items():
+            part.load_state_dict(state[name])
+        self.draws.set_state(state["draws"])
+        set_rng_state(state["rng"], self.fitted.device)
+        self.fitted.candidates[:] = state["candidates"]
+        self.fitted.curve = state["curve"]
+        self.step, self.passes = state["step"], state["passes"]
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "algorithm": self.algorithm,
+            "optimiser": self.optimiser,
+            "source": self.streams[0],
+            "target": self.streams[1],
+            "monitor": self.monitor,
+        }
+
+    def _rows(self, store: DomainStore, index: Tensor, augment: str = "") -> Rows:
+        config = self.config
+        x = store.batch(index, augment=augment or config.augment, scale_min=config.scale_min, generator=self.draws)
+        x = arrange(x, config.channels_last)
+        index = index.to(self.fitted.device)
+        return Rows(x, index) if store.y is None else LabelledRows(x, index, store.y[index])
+
+    def _both(self, source: LabelledRows, views: Sequence[Rows]) -> tuple[Source, Target]:
+        """All rows through the network, in one pass or one per batch; z and logits come back in fp32."""
+        rows = [r for r in (source, *views) if len(r)]
+        with autocast(self.fitted.device, self.config.precision):
+            if self.config.forward == "joint" or len(rows) == 1:
+                z, logits = self.network(torch.cat([r.x for r in rows]) if len(rows) > 1 else rows[0].x)
+            else:
+                z, logits = (torch.cat(p) for p in zip(*(self.network(r.x) for r in rows), strict=True))
+        sizes = [len(source), *map(len, views), 0]
+        zs, logits_ = z.float().split(sizes), logits.float().split(sizes)
+        made = [Target(r.x, r.index, z, g) for r, z, g in zip(views, zs[1:], logits_[1:], strict=False)]
+        none = Target(source.x[:0], source.index[:0], zs[-1], logits_[-1])
+        target = replace(made[0], others=tuple(made[1:])) if made else none
+        return Source(source.x, source.index, source.y, zs[0], logits_[0], self.origin[source.index]), target
+
+
+def set_training(algorithm: Algorithm, frozen: list[nn.Module]) -> None:
+    """Training mode, except for frozen modules: their batch norms and dropout stay as in evaluation."""
+    algorithm.train()
+    for module in frozen:
+        module.training = False
