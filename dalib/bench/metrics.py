@@ -11,34 +11,75 @@ from dalib.core.types import Outputs
 from dalib.core.validator import Validator
 
 
-def domain_metrics(outputs: Outputs, prefix: str) -> dict[str, float]:
+def decide(logits: np.ndarray, known: int, reject: float = 1.0) -> np.ndarray:
+    """Labels (n,): the largest logit. With `known` logits, rows of entropy above reject * log(known) get label `known`.
+
+    Shapes: logits (n, known), or (n, known + 1) with unknown classes last, to which `reject` does not apply
+    """
+    guess = logits.argmax(1)
+    if reject < 1 and logits.shape[1] == known:
+        from scipy.special import entr, softmax
+
+        doubtful = entr(softmax(logits.astype(float), axis=1)).sum(1) > reject * np.log(known)
+        guess = np.where(doubtful, known, guess)
+    return guess
+
+
+def domain_metrics(outputs: Outputs, prefix: str, known: int, reject: float = 1.0) -> dict[str, float]:
     """`<prefix>_accuracy` and, over the classes that occur in y, `_macro_precision`, `_macro_recall`, `_macro_f1`.
 
     All in [0, 1]; a class that is never predicted has precision 0. Empty for a domain without rows or labels.
+    If y holds unknown classes (label `known`) also `_known_accuracy` (mean recall of the known classes, OS*),
+    `_unknown_accuracy`, `_h_score` (their harmonic mean, Fu et al. 2020, doi:10.1007/978-3-030-58555-6_34) and
+    `_unknown_auroc` (area under the ROC curve of unknown against known, by the probability of unknown or 1 - max p).
     """
     if outputs.y is None or not len(outputs.y):
         return {}
     from sklearn.metrics import precision_recall_fscore_support
 
-    y, guess = outputs.y.numpy(), outputs.logits.argmax(1).numpy()
+    y, logits = outputs.y.numpy(), outputs.logits.numpy()
+    guess = decide(logits, known, reject)
     precision, recall, f1, _ = precision_recall_fscore_support(
         y, guess, labels=np.unique(y), average="macro", zero_division=0
     )
-    return {
+    found = {
         f"{prefix}_accuracy": float((y == guess).mean()),
         f"{prefix}_macro_precision": float(precision),
         f"{prefix}_macro_recall": float(recall),
         f"{prefix}_macro_f1": float(f1),
     }
+    return found | ({f"{prefix}_{k}": v for k, v in _open_metrics(y, guess, logits, known).items()})
 
 
-def class_metrics(outputs: Outputs, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+def _open_metrics(y: np.ndarray, guess: np.ndarray, logits: np.ndarray, known: int) -> dict[str, float]:
+    foreign = y == known
+    if not foreign.any() or foreign.all():
+        return {}
+    from scipy.special import softmax
+    from sklearn.metrics import roc_auc_score
+
+    p = softmax(logits.astype(float), axis=1)
+    doubt = p[:, known] if logits.shape[1] > known else 1 - p.max(1)
+    inside = float(np.mean([(guess[y == c] == c).mean() for c in np.unique(y[~foreign])]))
+    outside = float((guess[foreign] == known).mean())
+    both = inside + outside
+    return {
+        "known_accuracy": inside,
+        "unknown_accuracy": outside,
+        "h_score": 2 * inside * outside / both if both else 0.0,
+        "unknown_auroc": float(roc_auc_score(foreign, doubt)),
+    }
+
+
+def class_metrics(
+    outputs: Outputs, classes: tuple[str, ...], known: int, reject: float = 1.0
+) -> dict[str, dict[str, float]]:
     """class -> {`target_precision`, `target_recall`, `target_f1`, `n`} for the classes that occur in y."""
     if outputs.y is None or not len(outputs.y):
         return {}
     from sklearn.metrics import precision_recall_fscore_support
 
-    y, guess = outputs.y.numpy(), outputs.logits.argmax(1).numpy()
+    y, guess = outputs.y.numpy(), decide(outputs.logits.numpy(), known, reject)
     present = np.unique(y)
     columns = precision_recall_fscore_support(y, guess, labels=present, zero_division=0)
     names = ("target_precision", "target_recall", "target_f1", "n")

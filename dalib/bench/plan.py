@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dalib.bench.manifest import Cell, Manifest
 from dalib.bench.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.bench.suite import SECTIONS, Suite
 from dalib.core.errors import DalibError, unknown
+
+if TYPE_CHECKING:
+    from dalib.data.catalog import LoadedData
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,7 @@ def plan(suite: Suite, root: str | Path | None = None) -> Plan:
     find_baseline(suite)
     where = str(root) if root else suite.root
     data = load_data(suite.dataset, where, partial=suite.partial, normalise=suite.normalise)
-    known = data.tasks()
-    tasks = known if suite.tasks == "all" else suite.tasks
-    for task in tasks:
-        if task not in known:
-            raise unknown("task", task, known, f"suite {suite.name}, data set {data.name}")
+    tasks = _tasks(suite, data)
     if not tasks:
         raise DalibError(f"suite {suite.name}: data set {data.name} has one domain; adaptation needs two")
     content = DataSpec(
@@ -84,12 +83,31 @@ def plan(suite: Suite, root: str | Path | None = None) -> Plan:
     hashes: dict[tuple[str, str], str] = {}
     rows = {label: _resolve_row(suite, label, data.kind, hashes) for label in suite.algorithms}
     specs = [
-        (label, RunSpec(data=content, source=task.split("->")[0], target=task.split("->")[1], seed=seed, **rows[label]))
+        (label, RunSpec(data=content, source=source, target=target, seed=seed, **rows[label]))
         for seed in suite.seeds
-        for task in tasks
+        for source, target in tasks
         for label in rows
     ]
     return Plan(suite, [PlannedRun(label, spec, spec.key) for label, spec in specs], data.note, dict(data.counts))
+
+
+def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
+    """(source, target) of every task, the sources of one in the data set's order."""
+    from dalib.data.settings import pick_classes, split_task
+
+    for label in suite.algorithms:
+        protocol = suite.section(label, "protocol")
+        for items in (protocol.source_classes, protocol.target_classes):
+            pick_classes(data.classes, items)
+    if isinstance(suite.tasks, str):
+        named = data.tasks() if suite.tasks == "all" else data.multi_source_tasks()
+        return [(task.partition("->")[0], task.partition("->")[2]) for task in named] if len(data.domains) > 1 else []
+    if len(data.domains) > 1:
+        for task in suite.tasks:
+            if "+" not in task and task not in data.tasks():
+                raise unknown("task", task, data.tasks(), f"suite {suite.name}, data set {data.name}")
+    split = [split_task(task, data.domains) for task in suite.tasks]
+    return [("+".join(sources), target) for sources, target in split]
 
 
 def _resolve_row(suite: Suite, label: str, kind: str, hashes: dict[tuple[str, str], str]) -> dict[str, Any]:
@@ -97,15 +115,16 @@ def _resolve_row(suite: Suite, label: str, kind: str, hashes: dict[tuple[str, st
     from dalib.core.registry import ALGORITHMS
 
     row = suite.algorithms[label]
-    cls = ALGORITHMS.get(row.algorithm)
+    name = ALGORITHMS.canonical(row.algorithm)
+    cls = ALGORITHMS.get(name)
     for key in row.hparams:
         if key not in cls.defaults():
             remedy = f"suite {suite.name}, [algorithms.{label}]"
-            raise unknown(f"hyper-parameter of {row.algorithm}", key, [*cls.defaults(), *SECTIONS, "algorithm"], remedy)
-    algorithm = cls.create(row.algorithm, dict(row.hparams))
+            raise unknown(f"hyper-parameter of {name}", key, [*cls.defaults(), *SECTIONS, "algorithm"], remedy)
+    algorithm = cls.create(name, dict(row.hparams))
     algorithm.check()
     return {
-        "algorithm": row.algorithm,
+        "algorithm": name,
         "algorithm_version": cls.version,
         "hparams": algorithm.hparams,
         "protocol": suite.section(label, "protocol"),

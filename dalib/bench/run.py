@@ -63,22 +63,24 @@ def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) ->
     for plugin in context.plugins:
         load_plugin(plugin)
     data = _open(spec.data, context.root)
-    backbone = _backbone(spec.backbone, _width(data, spec.source))
+    backbone = _backbone(spec.backbone, _width(data, spec.target))
     preprocess = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
     if backbone.frozen and data.kind == "images":
         data = embed_data(replace(backbone, preprocess=preprocess), data, pick_device(context.device))
     task = make_task(
         data, spec.source, spec.target, seed=spec.seed, resize=preprocess.resize if preprocess else None,
-        **spec.protocol.model_dump(exclude={"name"}), protocol=spec.protocol.name,
+        **spec.protocol.model_dump(exclude={"name", "reject"}), protocol=spec.protocol.name,
     )  # fmt: skip
     clock.lap("data")
     last: dict[str, Outputs] = {}
+    known = len(task.classes)
 
     def evaluate(fitted: Fitted, step: int) -> dict[str, Any]:
         begun = time.monotonic()
         target, held_out = fitted.outputs(task.test), fitted.outputs(task.validation)
         last["target"] = target
-        metrics = domain_metrics(target, "target") | domain_metrics(held_out, "source")
+        metrics = domain_metrics(target, "target", known, spec.protocol.reject)
+        metrics |= domain_metrics(held_out, "source", known)
         clock.add("evaluate", time.monotonic() - begun)
         return {
             "metrics": {k: round(v, 6) for k, v in metrics.items()},
@@ -104,9 +106,9 @@ def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) ->
             arrays[f"step_{found['step']}_{name}"] = logits.numpy()
         record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
     record.curve = fitted.curve
-    record.per_class = class_metrics(last["target"], task.classes)
+    record.per_class = class_metrics(last["target"], task.test.classes, known, spec.protocol.reject)
     train = fitted.outputs(task.labelled)
-    record.candidates[-1].metrics["train_accuracy"] = round(domain_metrics(train, "train")["train_accuracy"], 6)
+    record.candidates[-1].metrics["train_accuracy"] = round(domain_metrics(train, "train", known)["train_accuracy"], 6)
     record.counts = {
         "labelled": len(task.labelled), "target": len(task.target), "validation": len(task.validation),
         "test": len(task.test), "trainable": _trained_numbers(algorithm),

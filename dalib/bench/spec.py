@@ -47,16 +47,31 @@ class ProtocolSpec(Frozen):
         Office-31), `semi_supervised` (uda + `shots` labelled target images per class, tested on the rest),
         `supervised` (a part `fraction` of the target labelled, tested on the rest: an upper bound)
     validation: part of the labelled images kept out of training for selection, stratified; 0 = none
+    source_classes, target_classes: names or ranges of positions (`0:10`); empty = all. Target classes that the source
+        lacks are `unknown` (open-set)
+    reject: in an open-set task, rows whose entropy exceeds this part of log K are predicted unknown by algorithms that
+        have no output for it; 1 = none
     """
 
     name: Literal["uda", "semi_supervised", "supervised"] = "uda"
     validation: float = Field(0.1, ge=0, lt=1)
     shots: int = Field(3, ge=1)
     fraction: float = Field(0.5, gt=0, lt=1)
+    source_classes: tuple[str, ...] = ()
+    target_classes: tuple[str, ...] = ()
+    reject: float = Field(1.0, gt=0, le=1)
+
+
+ADDED: tuple[tuple[str, str, Any], ...] = (
+    ("protocol", "source_classes", []),
+    ("protocol", "target_classes", []),
+    ("protocol", "reject", 1.0),
+)
+"""Settings that came after the first records: at these values, under which nothing changed, they are not in the key."""
 
 
 class RunSpec(Frozen):
-    """One run. `source` and `target` are domain names; `hparams` hold every hyper-parameter, defaults included."""
+    """One run. `source` and `target` are domain names, `dslr+webcam` for several sources; `hparams` hold every hyper-parameter, defaults included."""
 
     data: DataSpec
     source: str
@@ -77,6 +92,9 @@ class RunSpec(Frozen):
     def key(self) -> str:
         """sha256 (64 hex digits) of the canonical JSON of everything that may change a number."""
         content = self.model_dump(mode="json")
+        for section, field, default in ADDED:
+            if content[section][field] == default:
+                del content[section][field]
         if content["data"]["fingerprint"]:
             content["data"]["dataset"] = content["data"]["dataset"].partition(":")[0]
         if content["backbone"]["hash"]:

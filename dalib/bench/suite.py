@@ -41,7 +41,18 @@ class Row(BaseModel):
             return given
         own = {k: v for k, v in given.items() if k in cls.model_fields and k != "hparams"}
         free = {k: v for k, v in given.items() if k not in own and k != "hparams"}
-        return own | {"hparams": {**given.get("hparams", {}), **free}}
+        named = own.get("algorithm")
+        if isinstance(named, (list, tuple)):
+            own["algorithm"] = "+".join(map(str, named))
+        return own | {"hparams": _flatten({**given.get("hparams", {}), **free})}
+
+
+def _flatten(hparams: dict[str, Any]) -> dict[str, Any]:
+    """`{"dann": {"weight": 0.3}}`, TOML's `dann.weight = 0.3`, as `{"dann.weight": 0.3}`: a combination's own names."""
+    out: dict[str, Any] = {}
+    for name, value in hparams.items():
+        out |= {f"{name}.{k}": v for k, v in value.items()} if value and isinstance(value, dict) else {name: value}
+    return out
 
 
 class Suite(BaseModel):
@@ -55,7 +66,7 @@ class Suite(BaseModel):
     root: str | None = None
     partial: StrictBool = False
     normalise: tuple[Literal["row_sum", "l2", "zscore"], ...] = ()
-    tasks: Literal["all"] | list[str] = "all"
+    tasks: Literal["all", "multi_source"] | list[str] = "all"
     seeds: list[Annotated[StrictInt, Field(ge=0)]] = [0]
     baseline: str = ""
     protocol: ProtocolSpec = ProtocolSpec()

@@ -175,7 +175,8 @@ def check_outputs(cls: type[Algorithm]) -> None:
         require(value.dtype in (torch.float32, torch.float64), f"predict returns {name} in {value.dtype}; use float32")
         require(value.ndim == 2 and len(value) == n, f"predict returns {name} {tuple(value.shape)} for {n} rows")
         require(value.isfinite().all(), f"predict returns {name} that are not finite")
-    require(logits.shape[1] == K, f"predict returns {logits.shape[1]} logits for {K} classes")
+    expected = K + cls.rejects
+    require(logits.shape[1] == expected, f"predict returns {logits.shape[1]} logits for {expected} classes")
     some = fitted.outputs(domain.take(np.arange(5), "five")).logits
     require(
         torch.allclose(some, logits[:5].float(), rtol=1e-4, atol=1e-5),

@@ -9,14 +9,16 @@ from pathlib import Path
 import torch
 
 from dalib.backbones import load_backbone
+from dalib.bench.metrics import domain_metrics
 from dalib.bench.spec import RunSpec
 from dalib.cli._common import bold, print_columns, progress_bar
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS
-from dalib.core.types import Domain, Task, pick_domain
+from dalib.core.types import Domain, Task
 from dalib.data.catalog import LoadedData, load_data
 from dalib.data.protocols import make_task
+from dalib.data.settings import split_task
 from dalib.nn.metrics import accuracy
 from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
@@ -24,14 +26,22 @@ from dalib.train.model_file import save_model
 from dalib.train.trainer import Trainer
 
 
+OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
+
+
 @dataclass
 class TrainedRun:
-    """A fitted model with what it was trained on; `note` says what a partial data set lacks."""
+    """A fitted model with what it was trained on.
+
+    opened: in an open-set task, `known_accuracy`, `unknown_accuracy`, `h_score`, `unknown_auroc`
+    note: what a partial data set lacks
+    """
 
     spec: RunSpec
     task: Task
     fitted: Fitted
     accuracies: dict[str, float]
+    opened: dict[str, float]
     seconds: float
     note: str
 
@@ -49,13 +59,12 @@ def fit_run(spec: RunSpec, root: Path | None, device: str) -> TrainedRun:
     name = spec.data.dataset
     with progress_bar(f"making {name}") as progress:
         data = load_data(name, root, partial=spec.data.partial, normalise=spec.data.normalise, progress=progress)
-    for domain in (spec.source, spec.target):
-        pick_domain(dict.fromkeys(data.domains), domain, name)
+    split_task(spec.task, data.domains)
     backbone = _load_backbone(spec, data)
     prepare = (
         backbone.preprocess.at(spec.train.crop) if backbone.preprocess and spec.train.crop else backbone.preprocess
     )
-    protocol = spec.protocol.model_dump(exclude={"name"})
+    protocol = spec.protocol.model_dump(exclude={"name", "reject"})
     resize = prepare.resize if prepare else None
     task = make_task(
         data, spec.source, spec.target, protocol=spec.protocol.name, seed=spec.seed, resize=resize, **protocol
@@ -71,9 +80,12 @@ def fit_run(spec: RunSpec, root: Path | None, device: str) -> TrainedRun:
             "labelled, held-out rows": task.validation,
             "target, test": task.test,
         }
-    return TrainedRun(
-        spec, task, fitted, {k: _accuracy(fitted, d) for k, d in rows.items() if len(d)}, seconds, data.note
-    )
+    found = {k: _accuracy(fitted, d) for k, d in rows.items() if len(d)}
+    opened: dict[str, float] = {}
+    if task.is_open:
+        metrics = domain_metrics(fitted.outputs(task.test), "", len(task.classes), spec.protocol.reject)
+        opened = {k.lstrip("_"): v for k, v in metrics.items() if k.partition("_")[2] in OPEN}
+    return TrainedRun(spec, task, fitted, found, opened, seconds, data.note)
 
 
 def _load_backbone(spec: RunSpec, data: LoadedData) -> Backbone:
@@ -81,7 +93,7 @@ def _load_backbone(spec: RunSpec, data: LoadedData) -> Backbone:
     if features != (wanted.name == "identity"):
         takes, remedy = ("images", "identity") if features else ("features", "tiny or resnet50")
         raise DalibError(f"{data.name} holds {data.kind}; backbone '{wanted.name}' takes {takes}: use {remedy}")
-    dim = int(data.domain(spec.source).x.shape[1]) if features else 0
+    dim = int(data.domain(spec.target).x.shape[1]) if features else 0
     return load_backbone(wanted.name, wanted.weights, frozen=wanted.frozen, dim=dim)
 
 
@@ -107,6 +119,7 @@ def print_accuracies(run: TrainedRun) -> None:
             (f"accuracy on {k}", f"{v:7.2%}", f"n = {n}")
             for (k, v), n in zip(run.accuracies.items(), counts, strict=True)
         ]
+        + [(f"target, {k.replace('_', ' ')}", f"{v:7.2%}", "") for k, v in run.opened.items()]
     )
 
 

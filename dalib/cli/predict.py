@@ -165,4 +165,4 @@ def _rank(fitted: Fitted, names: Sequence[str], x: Any, top: int) -> Iterator[tu
     best = fitted.outputs(rows).p.topk(top, dim=1)
     for name, values, labels in zip(names, best.values.tolist(), best.indices.tolist(), strict=True):
         for p, k in zip(values, labels, strict=True):
-            yield name, fitted.classes[k], f"{p:.6f}"
+            yield name, fitted.names[k], f"{p:.6f}"

@@ -19,9 +19,11 @@ OWN_WEIGHTS = {"identity": "none", "tiny": "pretrained"}
 
 def train_model(
     dataset: Annotated[str, typer.Option(metavar="D", help="A name (dalib list datasets) or features:PATH.npz.")],
-    source: Annotated[str, typer.Option(metavar="S", help="The labelled domain.")],
+    source: Annotated[str, typer.Option(metavar="S", help="The labelled domain, or several as S1+S2.")],
     target: Annotated[str, typer.Option(metavar="T", help="The domain to adapt to.")],
-    algorithm: Annotated[str, typer.Option(metavar="A", help="A name from dalib list algorithms.")],
+    algorithm: Annotated[
+        str, typer.Option(metavar="A", help="A name from dalib list algorithms, or a combination as dann+mcc.")
+    ],
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter; may be repeated.")
     ] = None,
@@ -46,6 +48,12 @@ def train_model(
     ] = None,
     protocol: Annotated[str, typer.Option(help="uda, semi_supervised or supervised.")] = "uda",
     validation: Annotated[float, typer.Option(help="Part of the labelled rows held out.")] = 0.1,
+    source_classes: Annotated[
+        list[str] | None, typer.Option(metavar="C", help="Names or positions as 0:10; all unless given.")
+    ] = None,
+    target_classes: Annotated[
+        list[str] | None, typer.Option(metavar="C", help="The same; classes that the source lacks are unknown.")
+    ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Accept a data set that lacks something.")] = False,
     normalise: Annotated[
         list[str] | None, typer.Option(help="For features: row_sum, l2 or zscore; repeat for several, in order.")
@@ -69,6 +77,7 @@ def train_model(
     name = backbone or ("identity" if kind == "features" else "tiny" if dataset == "mini_office" else "resnet50")
     frozen = name == "tiny" and not backbone if frozen is None else frozen
     BACKBONES.get(name.partition(":")[0])
+    algorithm = ALGORITHMS.canonical(algorithm)
     cls = ALGORITHMS.get(algorithm)
     spec = validate(
         RunSpec,
@@ -76,7 +85,12 @@ def train_model(
             "data": {"dataset": dataset, "normalise": split_names(normalise), "partial": partial},
             "source": source,
             "target": target,
-            "protocol": {"name": protocol, "validation": validation},
+            "protocol": {
+                "name": protocol,
+                "validation": validation,
+                "source_classes": split_names(source_classes),
+                "target_classes": split_names(target_classes),
+            },
             "algorithm": algorithm,
             "algorithm_version": cls.version,
             "hparams": cls.create(algorithm, parse_settings("--set", set_)).hparams,

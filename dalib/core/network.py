@@ -14,17 +14,19 @@ class Network(nn.Module):
     Args
         backbone: the feature extractor
         num_classes: K
+        origins: how many source domains there are
         bottleneck: width of Linear + BatchNorm + ReLU after the backbone (Transfer-Learning-Library's recipe); 0 = none
 
     Shapes
         x (B, *S) -> z (B, dim), logits (B, K); dim = bottleneck or backbone.dim
     """
 
-    def __init__(self, backbone: Backbone, num_classes: int, bottleneck: int = 256) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int, bottleneck: int = 256, origins: int = 1) -> None:
         super().__init__()
         self.backbone = backbone.module
         self.groups = list(backbone.groups)
         self.num_classes = num_classes
+        self.origins = origins
         self.dim = bottleneck or backbone.dim
         self.bottleneck: nn.Module = nn.Identity()
         if bottleneck:

@@ -153,6 +153,9 @@ class AlgorithmRegistry(Registry[Any]):
 
         return combine(*((part.strip(), super(AlgorithmRegistry, self).get(part.strip())) for part in name.split("+")))
 
+    def __contains__(self, name: str) -> bool:
+        return all(super(AlgorithmRegistry, self).__contains__(part.strip()) for part in name.split("+"))
+
     def summary(self, name: str) -> str:
         return f"{name.replace('+', ' and ')} at once." if "+" in name else super().summary(name)
 

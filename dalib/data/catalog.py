@@ -68,6 +68,10 @@ class LoadedData:
         """All ordered pairs of domains, `amazon->webcam`, in declared order."""
         return [f"{s}->{t}" for s, t in permutations(self.domains, 2)]
 
+    def multi_source_tasks(self) -> list[str]:
+        """All other domains together -> each domain, `dslr+webcam->amazon`."""
+        return [f"{'+'.join(s for s in self.domains if s != t)}->{t}" for t in self.domains]
+
 
 def load_data(
     dataset: str,

@@ -9,6 +9,7 @@ import numpy as np
 from dalib.core.errors import DalibError, unknown
 from dalib.core.types import Domain, Task
 from dalib.data.catalog import LoadedData
+from dalib.data.settings import keep_classes, pick_classes, split_task
 
 PROTOCOLS = ("uda", "semi_supervised", "supervised")
 
@@ -22,29 +23,36 @@ def make_task(
     validation: float = 0.1,
     shots: int = 3,
     fraction: float = 0.5,
+    source_classes: Sequence[str] = (),
+    target_classes: Sequence[str] = (),
     seed: int = 0,
     resize: int | None = None,
 ) -> Task:
-    """Split two domains; stratified by class, decided by `seed` alone.
+    """Split the domains of a task; stratified by class, decided by `seed` alone.
 
     `uda`: labelled = source, target = test = all target rows (transductive).
     `semi_supervised`: labelled = source + `shots` target rows per class; target = test = the other target rows.
     `supervised`: labelled = `fraction` of the target, target = the same rows without labels, test = the other target
         rows; the source is not used and there is nothing to adapt to: an upper bound.
 
+    Partial: `target_classes` are some of the source's. Open-set: the target has classes that the source lacks; they are
+    `unknown`, label K in `test`. Open-partial: both.
+
     Args
+        source: a domain, or several as `dslr+webcam`: their rows together, told apart by `origin`
         validation: part of the labelled rows kept out of training: of the source (of the labelled target rows in
             `supervised`); at least one row of every class that has three or more, none of smaller classes; 0 = none
         shots: >= 1
         fraction: in (0, 1)
+        source_classes, target_classes: class names or ranges of positions (`0:10`); empty = all
         resize: side in pixels; required for images
     Raises
-        DalibError: source equals target, unknown domain or protocol, a value out of range, a target class too small
+        DalibError: source equals target, unknown domain or protocol, a value out of range, a target class too small,
+            labels asked for in an open-set target
     """
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
-    if source == target:
-        raise DalibError(f"source and target are both '{source}'; choose two of: {', '.join(data.domains)}")
+    sources, target = split_task(f"{source}->{target}", data.domains)
     for name, value, fits in (
         ("validation", validation, 0 <= validation < 1),
         ("fraction", fraction, 0 < fraction < 1),
@@ -52,7 +60,13 @@ def make_task(
     ):
         if not fits:
             raise DalibError(f"{name} = {value} is out of range; {'>= 1' if name == 'shots' else 'between 0 and 1'}")
-    given, wanted = data.domain(source, resize), data.domain(target, resize)
+    parts = [data.domain(name, resize) for name in sources]
+    given, wanted = concatenate(parts) if len(parts) > 1 else parts[0], data.domain(target, resize)
+    if source_classes or target_classes:
+        known, kept = (pick_classes(data.classes, items) for items in (source_classes, target_classes))
+        given, wanted = keep_classes(given, known, known), keep_classes(wanted, known, kept)
+        if given.classes != wanted.classes and protocol != "uda":
+            raise DalibError(f"protocol {protocol} needs labels of target classes that the source lacks; use uda")
     rng = np.random.default_rng(seed)
     note = f"{protocol}:seed={seed}"
     labelled, test = given, wanted
@@ -67,7 +81,7 @@ def make_task(
     if protocol == "semi_supervised":
         train = concatenate([train, few])
     seen = train if protocol == "supervised" else test
-    return Task(f"{source}->{target}", train, seen.unlabelled(), held, test, protocol)
+    return Task(f"{'+'.join(sources)}->{target}", train, seen.unlabelled(), held, test, protocol)
 
 
 def split_validation(domain: Domain, validation: float, rng: np.random.Generator, note: str) -> tuple[Domain, Domain]:
@@ -96,7 +110,7 @@ def pick_per_class(
 
 
 def concatenate(domains: Sequence[Domain]) -> Domain:
-    """Rows of several domains as one, named `a+b`; labels and file names are kept when every part has them.
+    """Rows of several domains as one, named `a+b`, their `origin` counting on; labels and file names when all have them.
 
     Raises
         DalibError: different classes or row shapes
@@ -110,6 +124,7 @@ def concatenate(domains: Sequence[Domain]) -> Domain:
             )
     labelled = all(d.y is not None for d in domains)
     named = all(d.files for d in domains)
+    starts = np.cumsum([0, *(d.origin.max(initial=0) + 1 for d in domains[:-1])])
     return Domain(
         "+".join(d.name for d in domains),
         np.concatenate([d.x for d in domains]),
@@ -117,6 +132,7 @@ def concatenate(domains: Sequence[Domain]) -> Domain:
         first.classes,
         "+".join(d.fingerprint for d in domains),
         tuple(f for d in domains for f in d.files) if named else (),
+        np.concatenate([d.origin + start for d, start in zip(domains, starts, strict=True)]),
     )
 
 

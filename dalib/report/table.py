@@ -183,11 +183,13 @@ def build_table(
 
 def short_columns(tasks: Sequence[str]) -> tuple[Column, ...]:
     """`amazon->webcam` becomes `A→W`, unless two domains begin alike: then every name stays long."""
-    domains = {domain for task in tasks for domain in task.split("->")}
+    domains = {domain for task in tasks for side in task.split("->") for domain in side.split("+")}
     clear = len({domain[:1].upper() for domain in domains}) == len(domains)
-    return tuple(
-        Column(task, "→".join(domain[:1].upper() if clear else domain for domain in task.split("->"))) for task in tasks
-    )
+
+    def shorten(side: str) -> str:
+        return "+".join(domain[:1].upper() for domain in side.split("+")) if clear else side
+
+    return tuple(Column(task, "→".join(map(shorten, task.split("->")))) for task in tasks)
 
 
 def _check(records: dict[str, Record], rule: str, metric: str) -> None:

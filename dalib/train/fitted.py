@@ -43,6 +43,11 @@ class Fitted:
     candidates: list[dict[str, Any]] = field(default_factory=list)
     curve: dict[str, list[float]] = field(default_factory=dict)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A class name per logit."""
+        return (*self.classes, "unknown") if self.algorithm.rejects else self.classes
+
     def extend_curve(self, later: dict[str, list[float]]) -> None:
         """Append another descent's curve; where one lacks a term it counts as 0."""
         before, after = len(self.curve.get("step", [])), len(later["step"])
@@ -96,6 +101,6 @@ class Fitted:
         """Features and logits of a whole domain, float32, on the CPU."""
         y = None if domain.y is None else torch.as_tensor(domain.y)
         if not len(domain):
-            return Outputs(torch.zeros(0, self.algorithm.network.dim), torch.zeros(0, len(self.classes)), y)
+            return Outputs(torch.zeros(0, self.algorithm.network.dim), torch.zeros(0, len(self.names)), y)
         z, logits = self.map_rows(domain, self.algorithm.predict)
         return Outputs(z.float().cpu(), logits.float().cpu(), y)

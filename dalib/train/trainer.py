@@ -84,7 +84,8 @@ class Trainer:
         with self._seeded():
             solved = isinstance(algorithm, FeatureAlgorithm)
             inner = identity(backbone.dim) if backbone.frozen else backbone
-            network = Network(inner, len(task.classes), 0 if solved else config.bottleneck)
+            origins = int(task.labelled.origin.max()) + 1
+            network = Network(inner, len(task.classes), 0 if solved else config.bottleneck, origins)
             algorithm.attach(network)
             algorithm.to(self.device)
             if config.channels_last:
