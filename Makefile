@@ -5,7 +5,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint docs tables clean
+.PHONY: help demo test test-all lint docs tables costs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -31,6 +31,9 @@ docs: $(VENV)/.ready-docs  ## build docs/_build/html; a warning is an error
 
 tables: $(VENV)/.ready  ## write results/tables again from the committed records
 	@for f in results/records/*.jsonl; do $(BIN)/dalib table $$(basename $$f .jsonl) --records $$f --write results/tables || exit 1; done
+
+costs: $(VENV)/.ready  ## measure what each algorithm costs beside source-only, for the catalogue (keep the machine quiet)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/step_cost.py --write dalib/algorithms/costs.json
 
 clean:  ## remove the environment and what was built, not the results
 	rm -rf $(VENV) docs/_build build dist *.egg-info

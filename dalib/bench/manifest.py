@@ -21,6 +21,7 @@ class Manifest(BaseModel):
 
     note: how the data differ from the declaration (a partial copy), for captions
     counts: domain -> rows; created: ISO time; sha256: of the suite's TOML text
+    metric: what a table shows unless asked otherwise
     runs: rows and tasks in the suite's own order
     """
 
@@ -29,6 +30,7 @@ class Manifest(BaseModel):
     name: str
     title: str = ""
     baseline: str = ""
+    metric: str = "target_accuracy"
     note: str = ""
     partial: bool = False
     dataset: str = ""

@@ -43,6 +43,7 @@ class Plan:
             name=self.suite.name,
             title=self.suite.title,
             baseline=find_baseline(self.suite),
+            metric=self.suite.metric,
             note=self.note,
             partial=bool(self.note),
             dataset=self.suite.dataset.partition(":")[0],

@@ -25,7 +25,6 @@ from dalib.train.fitted import Fitted
 from dalib.train.model_file import save_model
 from dalib.train.trainer import Trainer
 
-
 OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
 
 

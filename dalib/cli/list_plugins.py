@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,11 @@ import typer
 
 from dalib.cli._common import Plugins, bold, choose, load_plugins, print_columns
 from dalib.core.registry import ALGORITHMS, REGISTRIES, Registry, parse_file
+
+COSTS = Path(__file__).parent.parent / "algorithms" / "costs.json"
+"""Measured by benchmarks/speed/step_cost.py: a training step ÷ source_only's, a solution ÷ linear_probe's."""
+HEADER = ("name", "family", "setting", "cost", "what it does")
+DEFAULT = {"family": "other", "setting": "closed-set"}
 
 
 def list_names(
@@ -25,26 +31,30 @@ def list_names(
     for number, name in enumerate([kind] if kind else REGISTRIES):
         if kind is None:
             print(("\n" if number else "") + bold(name))
-        print_columns(_rows(REGISTRIES[name]))
+        print_columns(_rows(REGISTRIES[name]), HEADER if name == "algorithms" else ())
 
 
 def _rows(registry: Registry[Any]) -> list[tuple[str, ...]]:
     files = registry.files()
     if registry is not ALGORITHMS:
         return [(name, registry.summary(name)) for name in registry.names()]
-    return [
-        (name, read_family(files[name]) if name in files else registry.get(name).family, registry.summary(name))
-        for name in registry.names()
-    ]
+    costs = json.loads(COSTS.read_text(encoding="utf-8"))
+    rows = []
+    for name in registry.names():
+        family, setting = (
+            read_variable(files[name], v) if name in files else getattr(registry.get(name), v) for v in DEFAULT
+        )
+        rows.append((name, family, setting, f"{costs[name]:.1f}" if name in costs else "", registry.summary(name)))
+    return rows
 
 
-def read_family(path: Path) -> str:
-    """The class variable `family` of an algorithm's file, read without importing it; `other` if there is none."""
+def read_variable(path: Path, variable: str) -> str:
+    """A class variable of an algorithm's file, `family` or `setting`, read without importing it."""
     classes = [node for node in parse_file(path).body if isinstance(node, ast.ClassDef)]
     for line in (line for cls in classes for line in cls.body):
         names = (
             line.targets if isinstance(line, ast.Assign) else [line.target] if isinstance(line, ast.AnnAssign) else []
         )
-        if any(isinstance(n, ast.Name) and n.id == "family" for n in names):
+        if any(isinstance(n, ast.Name) and n.id == variable for n in names):
             return str(ast.literal_eval(line.value))  # type: ignore[attr-defined]
-    return "other"
+    return DEFAULT[variable]

@@ -22,8 +22,8 @@ def print_table(
     format: Annotated[str, typer.Option("--format", help="terminal, md, latex, csv or html.")] = "terminal",
     select: Annotated[str, typer.Option(help="Which epoch counts: last, oracle or a validator's name.")] = "last",
     metric: Annotated[
-        str, typer.Option(help="target_accuracy, target_macro_f1, source_accuracy …")
-    ] = "target_accuracy",
+        str, typer.Option(help="target_accuracy, target_macro_f1, target_h_score …; default: the suite's.")
+    ] = "",
     published: Annotated[bool, typer.Option("--published", help="Published numbers below ours.")] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Show this row; may be repeated.")] = None,
     store: StoreRoot = Path("results/runs"),

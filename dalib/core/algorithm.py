@@ -48,6 +48,7 @@ class Algorithm(nn.Module):
 
     Class variables
         family: heading in the catalogue (`adversarial`, `discrepancy`, `optimal transport` …)
+        setting: what it is for: `closed-set`, `partial`, `open-set`, `multi-source`, `source-free` or `test-time`
         paper: BibTeX key in docs/references.bib, or an empty string
         version: raise it when the algorithm's numbers change; it is part of every record's key
         space: search space, name -> candidate values
@@ -58,6 +59,7 @@ class Algorithm(nn.Module):
     """
 
     family: ClassVar[str] = "other"
+    setting: ClassVar[str] = "closed-set"
     paper: ClassVar[str] = ""
     version: ClassVar[int] = 1
     space: ClassVar[dict[str, list[Any]]] = {}

@@ -38,7 +38,7 @@ def write_tables(
     suite: str,
     folder: Path,
     select: str = "last",
-    metric: str = "target_accuracy",
+    metric: str = "",
     algorithms: Sequence[str] = (),
     published: bool = False,
 ) -> list[Path]:

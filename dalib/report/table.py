@@ -136,19 +136,20 @@ def build_table(
     source: RecordSource,
     suite: str,
     select: str = "last",
-    metric: str = "target_accuracy",
+    metric: str = "",
     algorithms: Sequence[str] = (),
 ) -> ResultTable:
     """The suite's table.
 
     Args
         select: `last`, `oracle` or a validator's name
-        metric: a key of `Candidate.metrics`
+        metric: a key of `Candidate.metrics`; the suite's own unless given
         algorithms: labels or algorithm names to keep, in suite order; all by default. The difference to the baseline
             is shown whether or not the baseline is kept; ranks are among the rows shown
     Raises DalibError for a rule, metric, label or suite that the source does not hold.
     """
     manifest = source.manifest(suite)
+    metric = metric or manifest.metric
     records = {run.key: source.get(run.key) for run in manifest.runs if run.key in source}
     _check(records, select, metric)
     columns = short_columns(list(dict.fromkeys(run.task for run in manifest.runs)))

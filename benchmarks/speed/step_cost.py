@@ -1,0 +1,85 @@
+"""What each algorithm costs beside source-only (a training step) or a linear probe (a fit): the catalogue's column.
+
+    python benchmarks/speed/step_cost.py [--write dalib/algorithms/costs.json]
+
+Deep: forward, loss, backward and optimiser step on feature rows, 36 + 36 rows, d = 256, 31 classes, one thread; the
+two are timed in turn and the median of the ratios is kept. Solved: fit on 500 + 500 rows, d = 256, 31 classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.backbone import identity
+from dalib.core.registry import ALGORITHMS
+from dalib.core.types import Domain, Task
+from dalib.train.config import TrainConfig
+from dalib.train.trainer import Trainer
+
+D, K, N = 256, 31, 500
+STEPS = 20
+
+
+def make_task() -> Task:
+    """Blobs of 31 classes in 256 dimensions; the target is shifted."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((K, D))
+    classes = tuple(f"c{k}" for k in range(K))
+
+    def domain(name: str, shift: float) -> Domain:
+        y = np.arange(N) % K
+        x = centres[y] + rng.standard_normal((N, D)) + shift
+        return Domain(name, x.astype(np.float32), y, classes, name)
+
+    source, target = domain("source", 0.0), domain("target", 0.5)
+    return Task("source->target", source, target.unlabelled(), source.take(np.arange(0), "none"), target)
+
+
+def timer(cls: type[Algorithm], task: Task) -> Callable[[], float]:
+    """A function that times one fit in seconds: STEPS steps, or a solution."""
+    config = TrainConfig(steps=STEPS, batch_size=36, bottleneck=0, evaluations=1)
+    needs = {"tent", "adabn"}
+
+    def run() -> float:
+        recipe = config.model_copy(update={"bottleneck": D}) if cls.__module__.rpartition(".")[2] in needs else config
+        trainer = Trainer(recipe, device="cpu")
+        begun = time.perf_counter()
+        trainer.fit(cls(), task, identity(D))
+        return time.perf_counter() - begun
+
+    return run
+
+
+def measure(name: str, task: Task, repeats: int = 5) -> float:
+    """Median ratio to source_only or linear_probe, timed in turn."""
+    cls = ALGORITHMS.get(name)
+    plain = ALGORITHMS.get("linear_probe" if issubclass(cls, FeatureAlgorithm) else "source_only")
+    ours, base = timer(cls, task), timer(plain, task)
+    ours(), base()
+    return statistics.median(ours() / base() for _ in range(repeats))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    task = make_task()
+    costs = {name: round(measure(name, task), 2) for name in ALGORITHMS.names()}
+    for name, cost in costs.items():
+        print(f"{name:24} {cost:8.2f}")
+    if given.write:
+        given.write.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
