@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.linear_model import RidgeClassifier
 
 from dalib.core.registry import VALIDATORS
 from dalib.core.types import Outputs
@@ -183,11 +183,16 @@ def test_snd_is_best_for_a_collapsed_model() -> None:
 # --- the way back
 
 
-def test_circular_is_scikit_learns_nearest_neighbour_from_target_to_source() -> None:
-    back = KNeighborsClassifier(1).fit(TARGET.z.numpy(), TARGET.logits.argmax(1).numpy())
-    expected = back.score(SOURCE.z.numpy(), SOURCE.y.numpy())
+@pytest.mark.parametrize("units", [1.0, 1e3])
+@pytest.mark.parametrize("rows", [90, 5])
+def test_circular_is_scikit_learns_ridge_classifier_from_target_to_source(units: float, rows: int) -> None:
+    z = units * TARGET.z[:rows]
+    variance = z.double().var(0, correction=0).sum().item()
+    back = RidgeClassifier(alpha=variance).fit(z.double().numpy(), TARGET.logits[:rows].argmax(1).numpy())
+    expected = back.score(units * SOURCE.z.double().numpy(), SOURCE.y.numpy())
+    source = Outputs(units * SOURCE.z, SOURCE.logits, SOURCE.y)
     assert 0.2 < expected < 0.9
-    assert make("circular").score(SOURCE, TARGET) == pytest.approx(expected, abs=1e-12)
+    assert make("circular").score(source, Outputs(z, TARGET.logits[:rows], None)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_circular_sees_target_clusters_with_exchanged_labels() -> None:
