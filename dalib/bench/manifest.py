@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Cell(BaseModel):
-    """One run of the suite: the row's label, the task, the seed and the record's key."""
+    """One run of the suite: the row's label, the task, the seed and the record's key.
+
+    draw: 0 for the row as it stands; search adds others
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -14,6 +17,7 @@ class Cell(BaseModel):
     task: str
     seed: int
     key: str
+    draw: int = 0
 
 
 class Manifest(BaseModel):

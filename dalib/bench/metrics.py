@@ -28,6 +28,7 @@ def decide(logits: np.ndarray, known: int, reject: float = 1.0) -> np.ndarray:
 def domain_metrics(outputs: Outputs, prefix: str, known: int, reject: float = 1.0) -> dict[str, float]:
     """`<prefix>_accuracy` and, over the classes that occur in y, `_macro_precision`, `_macro_recall`, `_macro_f1`.
 
+    `_predicted_classes` is the part of the classes that is predicted at all: it needs no labels.
     All in [0, 1]; a class that is never predicted has precision 0. Empty for a domain without rows or labels.
     If y holds unknown classes (label `known`) also `_known_accuracy` (mean recall of the known classes, OS*),
     `_unknown_accuracy`, `_h_score` (their harmonic mean, Fu et al. 2020, doi:10.1007/978-3-030-58555-6_34) and
@@ -44,6 +45,7 @@ def domain_metrics(outputs: Outputs, prefix: str, known: int, reject: float = 1.
     )
     found = {
         f"{prefix}_accuracy": float((y == guess).mean()),
+        f"{prefix}_predicted_classes": len(np.unique(guess)) / outputs.logits.shape[1],
         f"{prefix}_macro_precision": float(precision),
         f"{prefix}_macro_recall": float(recall),
         f"{prefix}_macro_f1": float(f1),

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dalib.bench.manifest import Cell, Manifest
+from dalib.bench.search import Draw, Values, check_space, draw_random, row_space
 from dalib.bench.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.bench.suite import SECTIONS, Suite
 from dalib.core.errors import DalibError, unknown
+from dalib.train.config import TrainConfig
 
 if TYPE_CHECKING:
     from dalib.data.catalog import LoadedData
@@ -23,6 +25,7 @@ class PlannedRun:
     label: str
     spec: RunSpec
     key: str
+    draw: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Plan:
             counts=self.counts,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             sha256=self.suite.sha256,
-            runs=[Cell(label=r.label, task=r.spec.task, seed=r.spec.seed, key=r.key) for r in ordered],
+            runs=[Cell(label=r.label, task=r.spec.task, seed=r.spec.seed, key=r.key, draw=r.draw) for r in ordered],
         )
 
 
@@ -62,11 +65,12 @@ def find_baseline(suite: Suite) -> str:
     return suite.baseline or next(first, "")
 
 
-def plan(suite: Suite, root: str | Path | None = None) -> Plan:
+def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Draw]] | None = None) -> Plan:
     """Open the data and list the runs.
 
     Args
         root: folder of the data; wins over the suite's own
+        draws: label -> settings to run; the suite's own search decides unless given
     Raises
         DalibError: unknown names, bad hyper-parameters, data that are missing or not as declared
     """
@@ -82,14 +86,40 @@ def plan(suite: Suite, root: str | Path | None = None) -> Plan:
         dataset=suite.dataset, normalise=suite.normalise, partial=data.partial, fingerprint=data.fingerprint
     )
     hashes: dict[tuple[str, str], str] = {}
-    rows = {label: _resolve_row(suite, label, data.kind, hashes) for label in suite.algorithms}
-    specs = [
-        (label, RunSpec(data=content, source=source, target=target, seed=seed, **rows[label]))
-        for seed in suite.seeds
-        for source, target in tasks
-        for label in rows
+    given = draws or random_draws(suite)
+    rows = [
+        (label, number, _resolve_row(suite, label, draw, data.kind, hashes))
+        for label in suite.algorithms
+        for number, draw in enumerate(given[label])
     ]
-    return Plan(suite, [PlannedRun(label, spec, spec.key) for label, spec in specs], data.note, dict(data.counts))
+    runs = []
+    for seed in suite.seeds:
+        for source, target in tasks:
+            for label, number, row in rows:
+                spec = RunSpec(data=content, source=source, target=target, seed=seed, **row)
+                runs.append(PlannedRun(label, spec, spec.key, number))
+    return Plan(suite, runs, data.note, dict(data.counts))
+
+
+def random_draws(suite: Suite) -> dict[str, list[Draw]]:
+    """label -> its draws by random search; one, the row as it stands, without a search."""
+    return {label: draw_random(suite.search, label, *searched(suite, label)) for label in suite.algorithms}
+
+
+def searched(suite: Suite, label: str) -> tuple[dict[str, Values], dict[str, Any]]:
+    """(what is searched for a row, the row's own values of it); nothing at a budget of one."""
+    from dalib.core.registry import ALGORITHMS
+
+    search = suite.search
+    if search.budget == 1:
+        return {}, {}
+    names = {row: list(ALGORITHMS.get(r.algorithm).defaults()) for row, r in suite.algorithms.items()}
+    check_space(search, list(suite.algorithms), names, list(TrainConfig.model_fields))
+    cls = ALGORITHMS.get(suite.algorithms[label].algorithm)
+    space = row_space(search, label, cls.space)
+    recipe = suite.section(label, "train").model_dump()
+    own = {**cls.defaults(), **suite.algorithms[label].hparams, **{f"train.{k}": v for k, v in recipe.items()}}
+    return space, {name: own[name] for name in space}
 
 
 def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
@@ -111,8 +141,8 @@ def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
     return [("+".join(sources), target) for sources, target in split]
 
 
-def _resolve_row(suite: Suite, label: str, kind: str, hashes: dict[tuple[str, str], str]) -> dict[str, Any]:
-    """The part of a RunSpec that a row decides, defaults filled in."""
+def _resolve_row(suite: Suite, label: str, draw: Draw, kind: str, hashes: dict[tuple[str, str], str]) -> dict[str, Any]:
+    """The part of a RunSpec that a row and a draw decide, defaults filled in."""
     from dalib.core.registry import ALGORITHMS
 
     row = suite.algorithms[label]
@@ -122,14 +152,14 @@ def _resolve_row(suite: Suite, label: str, kind: str, hashes: dict[tuple[str, st
         if key not in cls.defaults():
             remedy = f"suite {suite.name}, [algorithms.{label}]"
             raise unknown(f"hyper-parameter of {name}", key, [*cls.defaults(), *SECTIONS, "algorithm"], remedy)
-    algorithm = cls.create(name, dict(row.hparams))
+    algorithm = cls.create(name, {**row.hparams, **draw.hparams})
     algorithm.check()
     return {
         "algorithm": name,
         "algorithm_version": cls.version,
         "hparams": algorithm.hparams,
         "protocol": suite.section(label, "protocol"),
-        "train": suite.section(label, "train"),
+        "train": suite.section(label, "train", draw.train),
         "backbone": _identify(suite, suite.section(label, "backbone"), kind, hashes),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,9 @@ from typing import Literal
 from dalib.bench.context import RunContext
 from dalib.bench.executors import count_cores, load_executor
 from dalib.bench.locks import is_held
-from dalib.bench.plan import Plan, PlannedRun, plan
+from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
+from dalib.bench.search import Draw, propose
 from dalib.bench.store import Store
 from dalib.bench.suite import Suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, do_job, record_death, summarise
@@ -70,8 +72,45 @@ def run_suite(
         load_plugin(plugin)
     found = suite if isinstance(suite, Suite) else load_suite(suite)
     labels = pick_labels(found, tuple(only))
-    planned = plan(found, root)
     kept = Store(Path(store).resolve())
+    total = Summary(0, 0, 0, 0.0)
+    for planned in rounds(found, root, kept):
+        done = _run_plan(planned, kept, labels, root, jobs, redo, device, dry_run, plugins, progress, run)
+        total = Summary(
+            total.done + done.done, done.skipped - total.done, total.failed + done.failed, total.seconds + done.seconds
+        )
+    return total
+
+
+def rounds(suite: Suite, root: str | Path | None, store: Store) -> Iterator[Plan]:
+    """The suite's plan; with the sampler `tpe` one per draw, each with all draws so far, when those before have run."""
+    search = suite.search
+    if search.sampler == "random" or search.budget == 1:
+        yield plan(suite, root)
+        return
+    draws: dict[str, list[Draw]] = {label: [Draw()] for label in suite.algorithms}
+    for _ in range(search.budget):
+        planned = plan(suite, root, draws)
+        yield planned
+        for label, given in draws.items():
+            scores = [_score(planned, store, label, number, search.validator) for number in range(len(given))]
+            found = propose(search, label, *searched(suite, label), list(zip(given, scores, strict=True)))
+            given.extend([found] if found and len(given) < search.budget else [])
+
+
+def _score(planned: Plan, store: Store, label: str, draw: int, validator: str) -> float:
+    """Mean over tasks and seeds of the best score along a run; nan when a run failed or is missing."""
+    keys = [r.key for r in planned.runs if r.label == label and r.draw == draw]
+    records = [store.get(key) for key in keys if key in store]
+    best = [max((c.scores.get(validator, math.nan) for c in r.candidates), default=math.nan) for r in records]
+    return sum(best) / len(best) if len(best) == len(keys) else math.nan
+
+
+def _run_plan(
+    planned: Plan, kept: Store, labels: list[str], root: str | Path | None, jobs: int, redo: Redo, device: str,
+    dry_run: bool, plugins: Sequence[str | Path], progress: Progress | None, run: str,
+) -> Summary:  # fmt: skip
+    found = planned.suite
     chosen = {r.key: r for r in planned.runs if r.label in labels}
     known = {key: summarise(kept.get(key)) for key in chosen if key in kept}
     skip = {"never": {"ok", "failed"}, "failed": {"ok"}, "all": set()}[redo]

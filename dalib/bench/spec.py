@@ -71,7 +71,10 @@ ADDED: tuple[tuple[str, str, Any], ...] = (
 
 
 class RunSpec(Frozen):
-    """One run. `source` and `target` are domain names, `dslr+webcam` for several sources; `hparams` hold every hyper-parameter, defaults included."""
+    """One run. `source` and `target` are domain names, `dslr+webcam` for several sources.
+
+    hparams: every hyper-parameter, defaults included
+    """
 
     data: DataSpec
     source: str

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, StrictInt, ValidationError, model_validator
 from pydantic import field_validator as check_field
 
+from dalib.bench.search import SearchSpec
 from dalib.bench.spec import BackboneSpec, ProtocolSpec
 from dalib.core.errors import DalibError, suggest, unknown
 from dalib.train.config import TrainConfig
@@ -73,6 +74,7 @@ class Suite(BaseModel):
     protocol: ProtocolSpec = ProtocolSpec()
     backbone: BackboneSpec = BackboneSpec()
     train: TrainConfig = TrainConfig()
+    search: SearchSpec = SearchSpec()
     algorithms: dict[str, Row]
     _sha256: str = PrivateAttr("")
 
@@ -106,10 +108,10 @@ class Suite(BaseModel):
         """Of the TOML text; of the content for a suite made in Python."""
         return self._sha256 or hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
-    def section(self, label: str, name: str) -> Any:
-        """The `train`, `backbone` or `protocol` of a row: the suite's with the row's own settings over it."""
+    def section(self, label: str, name: str, more: dict[str, Any] | None = None) -> Any:
+        """The `train`, `backbone` or `protocol` of a row: the suite's, the row's own settings over it, then `more`."""
         base = getattr(self, name).model_dump(exclude_unset=True)
-        override = getattr(self.algorithms[label], name)
+        override = getattr(self.algorithms[label], name) | (more or {})
         return validate(SECTIONS[name], base | override, f"suite {self.name}", f"algorithms.{label}.{name}")
 
 

@@ -39,7 +39,7 @@ def _rows(registry: Registry[Any]) -> list[tuple[str, ...]]:
     if registry is not ALGORITHMS:
         return [(name, registry.summary(name)) for name in registry.names()]
     costs = json.loads(COSTS.read_text(encoding="utf-8"))
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in registry.names():
         family, setting = (
             read_variable(files[name], v) if name in files else getattr(registry.get(name), v) for v in DEFAULT

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from dalib.bench.record import Candidate, Record
 from dalib.core.errors import DalibError, suggest
 
 _WORDS = {
     "last": "last: the model at the end of training, no selection",
-    "oracle": "oracle: best epoch by TARGET TEST LABELS, an upper bound, not attainable in practice",
-    "source_accuracy": "source_accuracy: epoch with the best accuracy on held-out source images, no target labels",
+    "oracle": "oracle: best point by TARGET TEST LABELS, an upper bound, not attainable in practice",
+    "source_accuracy": "source_accuracy: point with the best accuracy on held-out source images, no target labels",
 }
 
 
@@ -31,25 +31,33 @@ def check_rule(rule: str, known: Collection[str]) -> None:
 
 def describe_rule(rule: str) -> str:
     """The rule in words, for a caption."""
-    return _WORDS.get(rule, f"{rule}: epoch with the highest score of the validator {rule}, no target labels")
+    return _WORDS.get(rule, f"{rule}: point with the highest score of the validator {rule}, no target labels")
 
 
-def select(record: Record, rule: str, known: Collection[str] | None = None) -> Candidate | None:
-    """The candidate that the rule picks; None for a failed run and where every score is absent or nan.
+def select(draws: Sequence[Record], rule: str, known: Collection[str] | None = None) -> Candidate | None:
+    """The candidate that the rule picks among the points along all draws of one row, task and seed.
+
+    None when no run succeeded and where every score is absent or nan. Collapsed candidates, which predict fewer than
+    half of the classes, come last whatever their score, except by the oracle (the diversity guard).
 
     Args
+        draws: successful or not; the first is the row as it stands, and `last` is its end
         rule: `last`, `oracle` (highest target accuracy: reads target labels) or a validator's name; ties go to the
-            later step
-        known: rules that are legal; default those of this record. Anything else raises DalibError
+            earlier draw and the later step
+        known: rules that are legal; default those of these records. Anything else raises DalibError
     """
-    if record.status != "ok" or not record.candidates:
-        return None
-    check_rule(rule, rules([record]) if known is None else known)
+    check_rule(rule, rules(draws) if known is None else known)
+    found = [(n, c) for n, record in enumerate(draws) if record.status == "ok" for c in record.candidates]
     if rule == "last":
-        return max(record.candidates, key=lambda candidate: candidate.step)
-    scored = [(_score(candidate, rule), candidate.step, candidate) for candidate in record.candidates]
-    scored = [entry for entry in scored if not math.isnan(entry[0])]
-    return max(scored, key=lambda entry: entry[:2])[2] if scored else None
+        return max((c for n, c in found if n == 0), key=lambda candidate: candidate.step, default=None)
+    scored = [((rule == "oracle" or not is_collapsed(c), _score(c, rule), -n, c.step), c) for n, c in found]
+    scored = [entry for entry in scored if not math.isnan(entry[0][1])]
+    return max(scored, key=lambda entry: entry[0])[1] if scored else None
+
+
+def is_collapsed(candidate: Candidate) -> bool:
+    """It predicts fewer than half of the classes; records of before this was measured count as diverse."""
+    return candidate.metrics.get("target_predicted_classes", 1.0) < 0.5
 
 
 def _score(candidate: Candidate, rule: str) -> float:

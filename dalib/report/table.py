@@ -209,28 +209,35 @@ def _rows(
     manifest: Manifest, records: dict[str, Record], columns: Sequence[Column], rule: str, metric: str
 ) -> list[Row]:
     known = rules(records.values())
-    grouped: dict[str, dict[str, list[tuple[int, Record | None]]]] = {}
-    for run in manifest.runs:
-        tasks = grouped.setdefault(run.label, {column.name: [] for column in columns})
-        tasks[run.task].append((run.seed, records.get(run.key)))
+    grouped: dict[str, dict[str, Runs]] = {}
+    for run in sorted(manifest.runs, key=lambda run: run.draw):
+        tasks = grouped.setdefault(run.label, {column.name: {} for column in columns})
+        tasks[run.task].setdefault(run.seed, []).append(records.get(run.key))
+    grouped = {label: grouped[label] for label in manifest.labels}
     rows = []
     for label, tasks in grouped.items():
-        spec = next((r.spec for runs in tasks.values() for _, r in runs if r), None)
+        spec = next((r.spec for runs in tasks.values() for draws in runs.values() for r in draws if r), None)
         cells = {task: _cell(runs, rule, metric, known) for task, runs in tasks.items()}
         rows.append(Row(label, spec.algorithm if spec else label, spec.protocol.name if spec else "uda", cells))
     return rows
 
 
-def _cell(runs: Sequence[tuple[int, Record | None]], rule: str, metric: str, known: tuple[str, ...]) -> Cell:
+Runs = dict[int, list[Record | None]]
+"""seed -> a record per draw of the search, None where it is missing."""
+
+
+def _cell(runs: Runs, rule: str, metric: str, known: tuple[str, ...]) -> Cell:
     values: dict[int, float] = {}
     failed = missing = unavailable = 0
-    for seed, record in runs:
-        if record is None:
+    for seed, draws in runs.items():
+        wanted = draws[:1] if rule == "last" else draws
+        there = [record for record in wanted if record]
+        if len(there) < len(wanted):
             missing += 1
-        elif record.status != "ok":
+        elif all(record.status != "ok" for record in there):
             failed += 1
         else:
-            candidate = select(record, rule, known)
+            candidate = select(there, rule, known)
             value = candidate.metrics.get(metric, math.nan) if candidate else math.nan
             if math.isnan(value):
                 unavailable += 1

@@ -23,30 +23,30 @@ def step(found: Candidate | None) -> int | None:
 
 def test_each_rule_picks_its_own_step() -> None:
     run = record((0.2, 0.0), (0.9, -1.0), (0.5, -2.0))
-    assert [step(select(run, rule)) for rule in ("last", "oracle", "entropy")] == [2, 1, 0]
+    assert [step(select([run], rule)) for rule in ("last", "oracle", "entropy")] == [2, 1, 0]
 
 
 def test_a_tie_goes_to_the_later_step() -> None:
     run = record((0.5, 1.0), (0.5, 1.0), (0.4, 0.0))
-    assert [step(select(run, rule)) for rule in ("oracle", "entropy")] == [1, 1]
+    assert [step(select([run], rule)) for rule in ("oracle", "entropy")] == [1, 1]
 
 
 def test_nan_never_wins_and_only_nan_selects_nothing() -> None:
-    assert step(select(record((0.1, math.nan), (0.2, -5.0), (0.3, math.nan)), "entropy")) == 1
-    assert select(record((0.1, math.nan), (0.2, math.nan)), "entropy") is None
+    assert step(select([record((0.1, math.nan), (0.2, -5.0), (0.3, math.nan))], "entropy")) == 1
+    assert select([record((0.1, math.nan), (0.2, math.nan))], "entropy") is None
 
 
 def test_a_score_that_others_hold_but_this_run_lacks_selects_nothing() -> None:
-    assert select(record((0.1, 0.0)), "source_accuracy", known=("last", "source_accuracy")) is None
+    assert select([record((0.1, 0.0))], "source_accuracy", known=("last", "source_accuracy")) is None
 
 
 def test_a_failed_run_selects_nothing() -> None:
-    assert select(record((0.1, 0.0), status="failed"), "last") is None
+    assert select([record((0.1, 0.0), status="failed")], "last") is None
 
 
 def test_an_unknown_rule_lists_what_the_records_hold() -> None:
     with pytest.raises(DalibError, match=r"'entropi'; did you mean 'entropy'\?; the records hold: entropy, last, orac"):
-        select(record((0.1, 0.0)), "entropi")
+        select([record((0.1, 0.0))], "entropi")
 
 
 def test_rules_are_gathered_over_records_and_described() -> None:

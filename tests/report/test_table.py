@@ -135,7 +135,7 @@ def test_the_caption_says_what_was_done(shelf: Shelf) -> None:
 def test_the_caption_marks_the_oracle_partial_copies_and_holes(shelf: Shelf) -> None:
     shelf.put("mcc", "amazon->webcam", [FAILED, MISSING], data=DataSpec(dataset="office31", partial=True))
     table = build_table(shelf, "toy", "oracle")
-    assert "best epoch by TARGET TEST LABELS, an upper bound, not attainable in practice" in table.caption
+    assert "best point by TARGET TEST LABELS, an upper bound, not attainable in practice" in table.caption
     assert "PARTIAL COPY" in table.caption
     assert "Of 18 runs 1 failed and 1 are missing" in table.caption
     assert table.failures == ("mcc, amazon->webcam, seed 0: Diverged: loss term 'mmd' became nan at step 7",)
