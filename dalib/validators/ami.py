@@ -17,8 +17,8 @@ class AMI(Validator):
         Vinh, Epps & Bailey. Information Theoretic Measures for Clusterings Comparison. JMLR 2010. As a validator:
         Musgrave, Belongie & Lim. Three New Validators and a Large-Scale Benchmark Ranking for Unsupervised Domain
         Adaptation. 2022. arXiv:2208.07360 (ClassAMI, target features). Departure: one start of k-means++ with a
-        fixed seed. Their clusters start at the means of the predicted classes, which can be a fixed point of k-means
-        for any prediction when rows are few and features wide.
+        fixed seed. Their clusters start at the means of the predicted classes, and with few rows per class many stay
+        there, so that a model agrees with itself.
     """
 
     paper = "musgrave2022validators"
