@@ -1,0 +1,41 @@
+"""Train on the source, then give every batch norm the target's statistics."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from dalib.algorithms._statistics import TargetStatistics
+from dalib.core.algorithm import Terms, TrainerLike
+from dalib.core.errors import DalibError
+from dalib.core.types import Domain, Source, Target
+
+
+class AdaBN(TargetStatistics):
+    """Adaptive batch normalisation: each unit is normalised by the domain that it is applied to.
+
+    loss = CE(logits_s, y_s);  prediction: y = gamma (x - mean_t) / sqrt(var_t + eps) + beta in every batch norm
+
+    Args
+        none
+    Shapes
+        logits (B, K), y (B,)
+    Raises
+        DalibError: the network has no batch norm
+    Reference
+        Li et al. Revisiting Batch Normalization For Practical Domain Adaptation. ICLR workshop 2017. arXiv:1603.04779.
+        Departure: mean_t and var_t are averages over batches of the whole unlabelled target, each normalised by itself
+        in the layers below, not a running estimate.
+    """
+
+    family = "normalisation"
+    paper = "li2017adabn"
+    uses_target = False
+
+    def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
+        if not self.norms():
+            raise DalibError("adabn needs batch norms, and the network has none; set bottleneck > 0")
+        super().fit(trainer, source, target)
+
+    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        return {"classification": cross_entropy(source.logits, source.y)}

@@ -1,0 +1,62 @@
+"""Adapt a trained model to the target by its batch norms alone, without the source."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from dalib.algorithms._phases import SourceFirst
+from dalib.algorithms._ranges import require_positive
+from dalib.algorithms._statistics import TargetStatistics
+from dalib.core.algorithm import Terms
+from dalib.core.errors import DalibError
+from dalib.core.types import Source, Target
+from dalib.nn.entropy import prediction_entropy
+
+
+class TENT(SourceFirst, TargetStatistics):
+    """Test-time entropy minimisation: phase one on the source, phase two on the unlabelled target only.
+
+    1  loss = CE(logits_s, y_s)
+    2  loss = mean_i H(p_i), p = softmax(logits_t), over gamma and beta of the batch norms; all else is frozen
+
+    Statistics are those of the target's batch in training and of the whole target in prediction.
+
+    Args
+        pretrain: part of the steps spent on phase one, in (0, 1)
+        rate: factor on the learning rates in phase two, > 0
+    Shapes
+        logits (B, K), y (B,)
+    Raises
+        DalibError: the network has no batch norm that may learn
+    Reference
+        Wang et al. Tent: Fully Test-Time Adaptation by Entropy Minimization. ICLR 2021. arXiv:2006.10726.
+        Departures: many passes over an unlabelled target and then prediction, not one pass that predicts as it goes;
+        the recipe's optimiser, whose rate for the backbone times 0.1 is 1e-4 by default (the paper's on ImageNet:
+        2.5e-4), with its weight decay; dropout is off in phase two. Under batch_norm = `eval` the backbone's batches
+        are normalised by the source's statistics; a backbone_rate of 0 freezes its batch norms too.
+    """
+
+    family = "source-free"
+    paper = "wang2021tent"
+    space = {"rate": [0.03, 0.1, 0.3, 1.0]}
+
+    def __init__(self, pretrain: float = 0.5, rate: float = 0.1) -> None:
+        super().__init__()
+        self.pretrain = pretrain
+        self.rate = rate
+
+    def check(self) -> None:
+        super().check()
+        require_positive(self, "rate")
+
+    def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
+        inner = {*self.network.backbone.modules()}
+        norms = [(m, self.rate * (backbone_rate if m in inner else 1.0)) for m in self.norms()]
+        if not any(factor for _, factor in norms):
+            raise DalibError(
+                "tent trains batch norms only, and here none may learn; set bottleneck or backbone_rate > 0"
+            )
+        return [(self, 0.0), *norms] if self.adapting else super().rates(backbone_rate)
+
+    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        return {"entropy": prediction_entropy(target.logits).mean()}
