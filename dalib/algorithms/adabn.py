@@ -16,8 +16,6 @@ class AdaBN(TargetStatistics):
 
     loss = CE(logits_s, y_s);  prediction: y = gamma (x - mean_t) / sqrt(var_t + eps) + beta in every batch norm
 
-    Args
-        none
     Shapes
         logits (B, K), y (B,)
     Raises

@@ -32,8 +32,8 @@ class ADDA(SourceFirst, TargetStatistics):
         x (B, *S), z (B, d), logits (B, K), y (B,)
     Reference
         Tzeng et al. Adversarial Discriminative Domain Adaptation. CVPR 2017. arXiv:1702.05464.
-        Widths and rate: the authors' SVHN to MNIST. Departures: the recipe's optimiser; D moves before M_t in a step, not
-        with it; M_s is applied in evaluation mode, M_t in a pass of its own over target rows, and it predicts with
+        Widths and rate: the authors' SVHN to MNIST. Departures: the recipe's optimiser; D moves before M_t in a step,
+        not with it; M_s is applied in evaluation mode, M_t in a pass of its own over target rows, and it predicts with
         batch-norm statistics of the whole target.
     """
 

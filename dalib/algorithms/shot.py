@@ -30,8 +30,8 @@ class SHOT(SourceFirst):
     Reference
         Liang et al. Do We Really Need to Access the Source Data? Source Hypothesis Transfer for Unsupervised Domain
         Adaptation. ICML 2020. arXiv:2002.08546. Departures: the head is a plain linear layer (weight norm there is the
-        same model, trained differently) behind a bottleneck with ReLU (none there); the source gets a part of the steps,
-        not epochs of its own, and its last state is taken, not its best.
+        same model, trained differently) behind a bottleneck with ReLU (none there); the source gets a part of the
+        steps, not epochs of its own, and its last state is taken, not its best.
     """
 
     family = "source-free"
