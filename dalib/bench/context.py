@@ -11,6 +11,7 @@ class RunContext:
     root: folder or zip of the data; None = `DALIB_DATA`
     device: `auto`, `cpu`, `cuda`, `cuda:N`
     threads: of the run's process, >= 1
+    keep_features: store z beside the logits, so that validators of features can be added later
     checkpoint: file that makes the run resumable, or None
     plugins: files to load before the run
     """
@@ -20,3 +21,4 @@ class RunContext:
     threads: int = 1
     checkpoint: str | None = None
     plugins: tuple[str, ...] = ()
+    keep_features: bool = False

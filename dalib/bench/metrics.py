@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 
 import numpy as np
@@ -96,11 +97,19 @@ def _validators() -> dict[str, Validator]:
     return {name: VALIDATORS.get(name)() for name in VALIDATORS.names()}
 
 
-def scores(validation: Outputs, target: Outputs) -> dict[str, float]:
-    """Every validator on one candidate; only the oracle is shown target labels. Not-applicable scores are left out."""
+def scores(
+    validation: Outputs, target: Outputs, without: Collection[str] = (), features: bool = True
+) -> dict[str, float]:
+    """Every validator on one candidate; only the oracle is shown target labels. Not-applicable scores are left out.
+
+    Args
+        without: names to skip
+        features: z is there; otherwise validators that read it are skipped
+    """
     blind = Outputs(target.z, target.logits, None)
     found = {
         name: validator.score(validation, target if validator.uses_target_labels else blind)
         for name, validator in _validators().items()
+        if name not in without and (features or not validator.uses_features)
     }
-    return {name: round(value, 6) for name, value in found.items() if np.isfinite(value)}
+    return {name: float(f"{value:.6g}") for name, value in found.items() if np.isfinite(value)}

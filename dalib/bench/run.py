@@ -21,7 +21,7 @@ from dalib.core.errors import Diverged
 
 
 def run_one(spec: RunSpec, context: RunContext) -> tuple[Record, dict[str, np.ndarray]]:
-    """Train and evaluate; returns the record and float16 logits: `step_<n>_target`, `step_<n>_source`, labels as int16.
+    """Train and evaluate; returns the record and its arrays (see `dalib.bench.rescore`), labels as int16.
 
     Only KeyboardInterrupt and SystemExit pass through.
     """
@@ -50,6 +50,7 @@ def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) ->
     import torch
 
     from dalib.bench.metrics import class_metrics, domain_metrics, scores
+    from dalib.bench.rescore import outputs_to_arrays
     from dalib.core.registry import ALGORITHMS, load_plugin
     from dalib.core.types import Outputs
     from dalib.data.embed import embed_data
@@ -85,7 +86,7 @@ def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) ->
         return {
             "metrics": {k: round(v, 6) for k, v in metrics.items()},
             "scores": scores(held_out, target),
-            "logits": {"target": target.logits.half(), "source": held_out.logits.half()},
+            "arrays": outputs_to_arrays(target, held_out, context.keep_features),
         }
 
     trainer = Trainer(
@@ -102,8 +103,8 @@ def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) ->
     clock.lap("fit")
     record.seconds["fit"] = round(record.seconds["fit"] - record.seconds.get("evaluate", 0.0), 3)
     for found in fitted.candidates:
-        for name, logits in found["logits"].items():
-            arrays[f"step_{found['step']}_{name}"] = logits.numpy()
+        for name, array in found["arrays"].items():
+            arrays[f"step_{found['step']}_{name}"] = array.numpy()
         record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
     record.curve = fitted.curve
     record.per_class = class_metrics(last["target"], task.test.classes, known, spec.protocol.reject)

@@ -124,7 +124,7 @@ def _run_plan(
     threads, loaded = max(1, count_cores() // jobs), tuple(str(Path(p).resolve()) for p in plugins)
     work = []
     for r in todo:
-        where = RunContext(place, device, threads, str(kept.checkpoint(r.key)), loaded)
+        where = RunContext(place, device, threads, str(kept.checkpoint(r.key)), loaded, found.keep_features)
         work.append(Job(r.key, r.label, r.spec, where, kept.root, run, kept.stamp(r.key)))
     accuracy: dict[str, list[float]] = {label: [] for label in labels}
     done_before = set(chosen) - {r.key for r in todo}

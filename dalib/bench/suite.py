@@ -75,6 +75,7 @@ class Suite(BaseModel):
     backbone: BackboneSpec = BackboneSpec()
     train: TrainConfig = TrainConfig()
     search: SearchSpec = SearchSpec()
+    keep_features: StrictBool = False
     algorithms: dict[str, Row]
     _sha256: str = PrivateAttr("")
 

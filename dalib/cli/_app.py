@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dalib.cli import check, data, export, list_plugins, new, predict, run, show, table, train
+from dalib.cli import check, data, export, list_plugins, new, predict, rescore, run, show, table, train
 from dalib.core.errors import unknown
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "run": run.run_benchmark,
     "table": table.print_table,
     "export": export.export_records,
+    "rescore": rescore.rescore_records,
     "train": train.train_model,
     "predict": predict.predict_classes,
     "list": list_plugins.list_names,
@@ -28,7 +29,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "check": check.check_file,
     "new": new.write_plugin,
 }
-PANELS = {"run": "Benchmarks", "table": "Benchmarks", "export": "Benchmarks", "train": "Models", "predict": "Models"}
+PANELS = {
+    **dict.fromkeys(("run", "table", "export", "rescore"), "Benchmarks"),
+    **dict.fromkeys(("train", "predict"), "Models"),
+}
 for name, function in COMMANDS.items():
     app.command(name, rich_help_panel=PANELS.get(name, "Plug-ins"))(function)
 DATA_COMMANDS: dict[str, Callable[..., Any]] = {

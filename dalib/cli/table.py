@@ -12,6 +12,7 @@ from dalib.cli._common import StoreRoot, SuiteName, bold, choose, find_suite_nam
 from dalib.core.errors import DalibError
 
 if TYPE_CHECKING:
+    from dalib.report.summary import Summary
     from dalib.report.table import ResultTable
 
 FORMATS = ("terminal", "md", "latex", "csv", "html")
@@ -20,7 +21,12 @@ FORMATS = ("terminal", "md", "latex", "csv", "html")
 def print_table(
     suite: SuiteName,
     format: Annotated[str, typer.Option("--format", help="terminal, md, latex, csv or html.")] = "terminal",
-    select: Annotated[str, typer.Option(help="Which epoch counts: last, oracle or a validator's name.")] = "last",
+    select: Annotated[
+        str, typer.Option(help="Which point counts: last, oracle or a validator's name; default: last.")
+    ] = "",
+    summary: Annotated[
+        bool, typer.Option("--summary", help="A line per method: last, selected, oracle, regret, intervals, tests.")
+    ] = False,
     metric: Annotated[
         str, typer.Option(help="target_accuracy, target_macro_f1, target_h_score …; default: the suite's.")
     ] = "",
@@ -51,23 +57,31 @@ def print_table(
         choose("task", task, _tasks(source, name))
         _deliver("\n".join(render_classes(r) for r in find_records(source, name, per_class, task)), out)
         return
-    if write is not None:
-        from dalib.cli._common import open_folder
-        from dalib.report.render import write_tables
-
-        for path in write_tables(source, name, open_folder(write, "--write"), select, metric, only or (), published):
-            print(path)
-        return
     from dalib.report.published import add_published
-    from dalib.report.render import render
+    from dalib.report.render import render, write_report
     from dalib.report.table import build_table
 
-    table = build_table(source, name, select, metric, only or ())
-    table = add_published(table) if published else table
-    if format == "terminal" and out is None:
-        show_table(table)
+    if summary:
+        from dalib.report.summary import RULE, build_summary
+
+        if only or published:
+            raise DalibError("--summary compares all rows of the suite; leave out --only and --published")
+        report: Any = build_summary(source, name, select or RULE, metric)
+        stem = f"{name}.summary"
     else:
-        _deliver(render(table, format), out)
+        rule = select or "last"
+        report = build_table(source, name, rule, metric, only or ())
+        report = add_published(report) if published else report
+        stem = name if rule == "last" else f"{name}.{rule}"
+    if write is not None:
+        from dalib.cli._common import open_folder
+
+        for path in write_report(report, open_folder(write, "--write"), stem):
+            print(path)
+    elif format == "terminal" and out is None:
+        show_table(report)
+    else:
+        _deliver(render(report, format), out)
 
 
 def open_source(suite: str, store: Path, records: Path | None) -> tuple[Any, str]:
@@ -82,19 +96,19 @@ def open_source(suite: str, store: Path, records: Path | None) -> tuple[Any, str
     return Store(store), name
 
 
-def show_table(table: ResultTable) -> None:
+def show_table(report: ResultTable | Summary) -> None:
     """On a terminal in colour and in its width, else as plain text."""
+    from dalib.report.render import as_sheet, render
+
     if sys.stdout.isatty():
         from rich.console import Console
 
         from dalib.report.terminal import rich_table
 
         console = Console()
-        console.print(rich_table(table, console.width))
+        console.print(rich_table(as_sheet(report), console.width))
     else:
-        from dalib.report.terminal import render_terminal
-
-        print(render_terminal(table), end="")
+        print(render(report, "terminal"), end="")
 
 
 def print_failures(source: Any, name: str) -> None:

@@ -6,22 +6,19 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from dalib.report.layout import lay_out
-from dalib.report.table import ResultTable
+from dalib.report.layout import Sheet
 
 
-def render_html(table: ResultTable) -> str:
+def render_html(sheet: Sheet) -> str:
     """Sticky header, bold best, dim incomplete cells, n and seeds as tooltips; light or dark as the reader's system."""
-    header, blocks = lay_out(table)
-    names = {column.short: column.name.replace("->", " → ") for column in table.columns}
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined,
     )  # fmt: skip
     return environment.get_template("table.html.j2").render(
-        title=table.title or table.suite,
-        header=[(text, names.get(text, "")) for text in header],
-        blocks=blocks,
-        notes=[text for text in (table.caption, table.published_note) if text],
-        failures=table.failures,
+        title=sheet.title,
+        header=[(text, sheet.tips.get(text, "")) for text in sheet.header],
+        blocks=sheet.blocks,
+        notes=sheet.notes,
+        failures=sheet.failures,
     )

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from dalib.report.layout import Shown, lay_out
-from dalib.report.table import ResultTable
+from dalib.report.layout import Sheet, Shown
 
 _MARKS = {
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
@@ -25,24 +24,22 @@ _MARKS = {
 }
 
 
-def render_latex(table: ResultTable) -> str:
-    """A whole `table` environment with caption and label `tab:<suite>`; failed runs stand in the caption's count."""
-    header, blocks = lay_out(table)
+def render_latex(sheet: Sheet) -> str:
+    """A whole `table` environment with caption and label `tab:<name>`; failed runs stand in the caption's count."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         variable_start_string="<<", variable_end_string=">>", block_start_string="<%", block_end_string="%>",
         comment_start_string="<#", comment_end_string="#>",
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined,
     )  # fmt: skip
-    caption = " ".join(part for part in (table.caption, table.published_note) if part)
     return environment.get_template("table.tex.j2").render(
-        caption=escape_latex(caption),
-        label=re.sub(r"[^A-Za-z0-9:-]+", "-", table.suite),
-        width=len(header),
-        header=[escape_latex(text) for text in header],
+        caption=escape_latex(" ".join(sheet.notes)),
+        label=re.sub(r"[^A-Za-z0-9:-]+", "-", sheet.name),
+        width=len(sheet.header),
+        header=[escape_latex(text) for text in sheet.header],
         blocks=[
             {"title": escape_latex(block.title), "rows": [[_text(cell) for cell in row] for row in block.rows]}
-            for block in blocks
+            for block in sheet.blocks
         ],
     )
 

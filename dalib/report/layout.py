@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dalib.report.table import Cell, ResultTable, Row
 
@@ -25,6 +25,39 @@ class Block:
 
     title: str
     rows: tuple[tuple[Shown, ...], ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What every format renders.
+
+    name: for file names and labels; tips: header text -> tooltip; notes: sentences below; label_width: of the first
+    column, where longer names are wrapped
+    """
+
+    name: str
+    title: str
+    header: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    notes: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    tips: Mapping[str, str] = field(default_factory=dict)
+    label_width: int = 0
+
+
+def make_sheet(table: ResultTable) -> Sheet:
+    """A suite's table as a sheet."""
+    header, blocks = lay_out(table)
+    return Sheet(
+        table.suite,
+        table.title or table.suite,
+        tuple(header),
+        tuple(blocks),
+        tuple(text for text in (table.caption, table.published_note) if text),
+        table.failures,
+        {column.short: column.name.replace("->", " → ") for column in table.columns},
+        max([len(row.label) for row in (*table.rows, *table.references)], default=0),
+    )
 
 
 def lay_out(table: ResultTable) -> tuple[list[str], list[Block]]:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dalib.report.layout import Shown, lay_out
-from dalib.report.table import ResultTable
+from dalib.report.layout import Sheet, Shown
 
 
-def render_markdown(table: ResultTable) -> str:
+def render_markdown(sheet: Sheet) -> str:
     """A section: heading, table, caption, failures. Blocks are set apart by a row that holds their title in italics."""
-    header, blocks = lay_out(table)
+    header = sheet.header
     lines: list[list[str]] = []
-    for block in blocks:
+    for block in sheet.blocks:
         if block.title:
             lines.append([f"*{escape(block.title)}*", *[""] * (len(header) - 1)])
         lines += [[_text(cell) for cell in row] for row in block.rows]
-    parts = [f"## {escape(table.title or table.suite)}", markdown_grid([escape(h) for h in header], lines)]
-    parts += [escape(text) for text in (table.caption, table.published_note) if text]
-    if table.failures:
-        parts.append("Failed runs:\n\n" + "\n".join(f"- {escape(line)}" for line in table.failures))
+    parts = [f"## {escape(sheet.title)}", markdown_grid([escape(h) for h in header], lines)]
+    parts += [escape(text) for text in sheet.notes]
+    if sheet.failures:
+        parts.append("Failed runs:\n\n" + "\n".join(f"- {escape(line)}" for line in sheet.failures))
     return "\n\n".join(parts) + "\n"
 
 

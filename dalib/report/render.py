@@ -9,28 +9,36 @@ from pathlib import Path
 from dalib.core.errors import unknown
 from dalib.report.html import render_html
 from dalib.report.latex import render_latex
+from dalib.report.layout import Sheet, make_sheet
 from dalib.report.markdown import render_markdown
 from dalib.report.published import add_published
 from dalib.report.source import RecordSource
+from dalib.report.summary import Summary
 from dalib.report.table import ResultTable, build_table
 from dalib.report.terminal import render_terminal
 from dalib.report.tidy import render_csv
 
-FORMATS: dict[str, Callable[[ResultTable], str]] = {
+FORMATS: dict[str, Callable[[Sheet], str]] = {
     "md": render_markdown,
     "latex": render_latex,
-    "csv": render_csv,
     "html": render_html,
     "terminal": render_terminal,
 }
 _ENDINGS = {"md": "md", "csv": "csv", "latex": "tex", "html": "html"}
 
 
-def render(table: ResultTable, format: str) -> str:
-    """The table as `md`, `latex`, `csv`, `html` or `terminal` text; values in percent."""
+def render(report: ResultTable | Summary, format: str) -> str:
+    """A table or a summary as `md`, `latex`, `csv`, `html` or `terminal` text; values in percent."""
+    if format == "csv":
+        return render_csv(report) if isinstance(report, ResultTable) else report.frame().to_csv(index=False)
     if format not in FORMATS:
-        raise unknown("format", format, FORMATS)
-    return FORMATS[format](table)
+        raise unknown("format", format, [*FORMATS, "csv"])
+    return FORMATS[format](as_sheet(report))
+
+
+def as_sheet(report: ResultTable | Summary) -> Sheet:
+    """What every format but CSV renders."""
+    return make_sheet(report) if isinstance(report, ResultTable) else report.sheet()
 
 
 def write_tables(
@@ -42,20 +50,24 @@ def write_tables(
     algorithms: Sequence[str] = (),
     published: bool = False,
 ) -> list[Path]:
-    """Writes `<suite>.md|csv|tex|html` (`<suite>.<select>.md|…` for a rule other than `last`); returns the paths.
+    """Writes `<suite>.md|csv|tex|html` (`<suite>.<select>.md|…` for a rule other than `last`); returns the paths."""
+    table = build_table(source, suite, select, metric, algorithms)
+    return write_report(
+        add_published(table) if published else table, folder, suite if select == "last" else f"{suite}.{select}"
+    )
+
+
+def write_report(report: ResultTable | Summary, folder: Path, stem: str) -> list[Path]:
+    """Every format of a table or summary as `<stem>.md|csv|tex|html`; returns the paths.
 
     Each file is written aside and renamed, so that a reader never sees half of one.
     """
-    table = build_table(source, suite, select, metric, algorithms)
-    if published:
-        table = add_published(table)
     folder.mkdir(parents=True, exist_ok=True)
-    stem = suite if select == "last" else f"{suite}.{select}"
     paths = []
     for format, ending in _ENDINGS.items():
         path = folder / f"{stem}.{ending}"
         aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_text(render(table, format), encoding="utf-8")
+        aside.write_text(render(report, format), encoding="utf-8")
         aside.replace(path)
         paths.append(path)
     return paths

@@ -5,10 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 
+import numpy as np
+from scipy.stats import rankdata
+
 from dalib.bench.record import Candidate, Record
 from dalib.core.errors import DalibError, suggest
 
+ENSEMBLE = ("source_accuracy", "ami", "information_maximisation")
+"""One validator of each kind: held-out source, structure of the features, certainty and variety of the predictions."""
 _WORDS = {
+    "ensemble": f"ensemble: point with the best mean rank by {', '.join(ENSEMBLE)}, no target labels",
     "last": "last: the model at the end of training, no selection",
     "oracle": "oracle: best point by TARGET TEST LABELS, an upper bound, not attainable in practice",
     "source_accuracy": "source_accuracy: point with the best accuracy on held-out source images, no target labels",
@@ -18,7 +24,8 @@ _WORDS = {
 def rules(records: Iterable[Record]) -> tuple[str, ...]:
     """Every selection rule that at least one of the records can answer."""
     found = {name for record in records for candidate in record.candidates for name in candidate.scores}
-    return ("last", "oracle", *sorted(found - {"last", "oracle"}))
+    ensemble = ("ensemble",) if found.issuperset(ENSEMBLE) else ()
+    return ("last", "oracle", *ensemble, *sorted(found - {"last", "oracle"}))
 
 
 def check_rule(rule: str, known: Collection[str]) -> None:
@@ -42,15 +49,19 @@ def select(draws: Sequence[Record], rule: str, known: Collection[str] | None = N
 
     Args
         draws: successful or not; the first is the row as it stands, and `last` is its end
-        rule: `last`, `oracle` (highest target accuracy: reads target labels) or a validator's name; ties go to the
-            earlier draw and the later step
+        rule: `last`, `oracle` (highest target accuracy: reads target labels), `ensemble` or a validator's name; ties
+            go to the earlier draw and the later step
         known: rules that are legal; default those of these records. Anything else raises DalibError
     """
     check_rule(rule, rules(draws) if known is None else known)
     found = [(n, c) for n, record in enumerate(draws) if record.status == "ok" for c in record.candidates]
     if rule == "last":
         return max((c for n, c in found if n == 0), key=lambda candidate: candidate.step, default=None)
-    scored = [((rule == "oracle" or not is_collapsed(c), _score(c, rule), -n, c.step), c) for n, c in found]
+    values = _ensemble([c for _, c in found]) if rule == "ensemble" else [_score(c, rule) for _, c in found]
+    scored = [
+        ((rule == "oracle" or not is_collapsed(c), value, -n, c.step), c)
+        for (n, c), value in zip(found, values, strict=True)
+    ]
     scored = [entry for entry in scored if not math.isnan(entry[0][1])]
     return max(scored, key=lambda entry: entry[0])[1] if scored else None
 
@@ -58,6 +69,15 @@ def select(draws: Sequence[Record], rule: str, known: Collection[str] | None = N
 def is_collapsed(candidate: Candidate) -> bool:
     """It predicts fewer than half of the classes; records of before this was measured count as diverse."""
     return candidate.metrics.get("target_predicted_classes", 1.0) < 0.5
+
+
+def _ensemble(candidates: Sequence[Candidate]) -> list[float]:
+    """Minus the mean rank of each candidate over the validators of `ENSEMBLE`; nan where one of them has no score."""
+    total = np.zeros(len(candidates))
+    for name in ENSEMBLE:
+        values = np.array([c.scores.get(name, math.nan) for c in candidates])
+        total += np.where(np.isnan(values), math.nan, rankdata(-values, method="average", nan_policy="omit"))
+    return (-total / len(ENSEMBLE)).tolist()
 
 
 def _score(candidate: Candidate, rule: str) -> float:

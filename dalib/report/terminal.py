@@ -10,27 +10,25 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from dalib.report.layout import Block, lay_out
-from dalib.report.table import ResultTable
+from dalib.report.layout import Block, Sheet
 
 LONGEST_NAME = 28
 """Characters of the first column; longer names of published rows are wrapped."""
 
 
-def rich_table(table: ResultTable, width: int = 160) -> Group:
-    """For `console.print`: the table, its caption, and every failed run in red.
+def rich_table(sheet: Sheet, width: int = 160) -> Group:
+    """For `console.print`: the table, its notes, and every failed run in red.
 
     Where `width` characters do not hold all columns, several tables with the same rows follow each other.
     """
-    header, blocks = lay_out(table)
-    lines = [header, *([cell.text for cell in row] for block in blocks for row in block.rows)]
+    header, blocks = sheet.header, sheet.blocks
+    lines = [list(header), *([cell.text for cell in row] for block in blocks for row in block.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    labels = max([len(row.label) for row in (*table.rows, *table.references)], default=0)
-    widths[0] = min(widths[0], max(labels, LONGEST_NAME))
+    widths[0] = min(widths[0], max(sheet.label_width, LONGEST_NAME))
     grids = [_grid(header, blocks, widths, part) for part in split_columns(widths, width)]
-    grids[0].title = Text(table.title or table.suite, style="bold")
-    notes = [Padding(Text(text, style="dim"), (0, 1)) for text in (table.caption, table.published_note) if text]
-    failed = [Padding(Text(f"failed: {line}", style="red"), (0, 1)) for line in table.failures]
+    grids[0].title = Text(sheet.title, style="bold")
+    notes = [Padding(Text(text, style="dim"), (0, 1)) for text in sheet.notes]
+    failed = [Padding(Text(f"failed: {line}", style="red"), (0, 1)) for line in sheet.failures]
     return Group(*grids, *notes, *failed)
 
 
@@ -58,9 +56,9 @@ def _grid(header: Sequence[str], blocks: Sequence[Block], widths: Sequence[int],
     return grid
 
 
-def render_terminal(table: ResultTable, width: int = 160) -> str:
+def render_terminal(sheet: Sheet, width: int = 160) -> str:
     """The same as plain text, `width` characters wide."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
     with console.capture() as capture:
-        console.print(rich_table(table, width))
+        console.print(rich_table(sheet, width))
     return capture.get()

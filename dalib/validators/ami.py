@@ -21,6 +21,7 @@ class AMI(Validator):
         there, so that a model agrees with itself.
     """
 
+    uses_features = True
     paper = "musgrave2022validators"
 
     def score(self, source: Outputs, target: Outputs) -> float:

@@ -25,6 +25,7 @@ class CalinskiHarabasz(Validator):
         scores high and finite.
     """
 
+    uses_features = True
     paper = "ericsson2023better"
 
     def score(self, source: Outputs, target: Outputs) -> float:

@@ -29,6 +29,7 @@ class Circular(Validator):
         Zhong et al.
     """
 
+    uses_features = True
     paper = "bruzzone2010circular"
 
     def score(self, source: Outputs, target: Outputs) -> float:

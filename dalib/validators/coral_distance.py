@@ -22,6 +22,7 @@ class CORALDistance(Validator):
         paper's distance, in the same order, so that small ones do not vanish in a table's six decimals.
     """
 
+    uses_features = True
     paper = "sun2016deepcoral"
 
     def score(self, source: Outputs, target: Outputs) -> float:

@@ -27,6 +27,7 @@ class DaviesBouldin(Validator):
         the predictions do not enter, and do not turn the sign; the index ends at 1e6.
     """
 
+    uses_features = True
     paper = "ericsson2023better"
 
     def score(self, source: Outputs, target: Outputs) -> float:

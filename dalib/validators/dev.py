@@ -24,6 +24,7 @@ class DEV(Validator):
         the held-out source rows (each left out of its own weight) for the training rows, which validators do not see.
     """
 
+    uses_features = True
     paper = "you2019dev"
 
     def score(self, source: Outputs, target: Outputs) -> float:

@@ -19,6 +19,7 @@ class FMI(Validator):
         their code keeps the best of ten without one.
     """
 
+    uses_features = True
     paper = "ericsson2023better"
 
     def score(self, source: Outputs, target: Outputs) -> float:

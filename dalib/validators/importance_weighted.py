@@ -21,6 +21,7 @@ class ImportanceWeighted(Validator):
         weight is near 0, which is when the domains lie apart.
     """
 
+    uses_features = True
     paper = "sugiyama2007iwcv"
 
     def score(self, source: Outputs, target: Outputs) -> float:

@@ -27,6 +27,7 @@ class MMDDistance(Validator):
         this is, a block of rows at a time.
     """
 
+    uses_features = True
     paper = "long2015dan"
 
     def score(self, source: Outputs, target: Outputs) -> float:

@@ -20,6 +20,7 @@ class Silhouette(Validator):
         arXiv:2309.03879. Departure: they score k-means clusters, which the predictions do not enter.
     """
 
+    uses_features = True
     paper = "ericsson2023better"
 
     def score(self, source: Outputs, target: Outputs) -> float:

@@ -1,0 +1,86 @@
+"""New validators and metrics on old records: scores from the outputs that lie beside them, without a run.
+
+Arrays of a record: for every candidate `step_<n>_target` and `step_<n>_source` (held-out rows), logits (n, K) float16,
+and, where the suite keeps features, `step_<n>_target_z`, `step_<n>_source_z`; `target_y`, `source_y` int16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dalib.bench.manifest import Manifest
+from dalib.bench.metrics import domain_metrics, scores
+from dalib.bench.record import Candidate, Record
+from dalib.bench.store import Store
+from dalib.core.registry import VALIDATORS
+from dalib.core.types import Outputs
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """records: changed; complete: had everything; bare: without stored outputs; failed: of failed runs."""
+
+    records: int = 0
+    complete: int = 0
+    bare: int = 0
+    failed: int = 0
+
+
+def outputs_to_arrays(target: Outputs, held_out: Outputs, features: bool) -> dict[str, Tensor]:
+    """What is kept of one candidate, float16."""
+    kept = {"target": target.logits.half(), "source": held_out.logits.half()}
+    return kept | ({"target_z": target.z.half(), "source_z": held_out.z.half()} if features else {})
+
+
+def rescore(store: Store, manifest: Manifest) -> Rescored:
+    """Add every score and metric that is missing; those that are there stay.
+
+    Scores come from float16 outputs: most differ from those of a run in the fourth digit, agreements with k-means may
+    differ by more, since another rounding may end in another clustering.
+    """
+    counts = dict.fromkeys(("records", "complete", "bare", "failed"), 0)
+    for record in store.records(manifest.keys):
+        kind = "failed" if record.status != "ok" else "complete" if not _lacks(record) else ""
+        if not kind:
+            try:
+                arrays = store.predictions(record.key)
+            except KeyError:
+                kind = "bare"
+            else:
+                changed = [_complete(candidate, record, arrays) for candidate in record.candidates]
+                kind = "records" if any(changed) else "complete"
+                if any(changed):
+                    store.put(record, arrays)
+        counts[kind] += 1
+    return Rescored(**counts)
+
+
+def _lacks(record: Record) -> bool:
+    known = set(VALIDATORS.names())
+    return any(known - set(c.scores) or "target_predicted_classes" not in c.metrics for c in record.candidates)
+
+
+def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray]) -> bool:
+    """Fill in what is missing; whether anything was."""
+    start = f"step_{candidate.step}"
+    features = f"{start}_target_z" in arrays
+    target, source = (
+        _outputs(arrays, f"{start}_{side}", arrays[f"{side}_y"], features) for side in ("target", "source")
+    )
+    before = len(candidate.scores), len(candidate.metrics)
+    candidate.scores = scores(source, target, without=candidate.scores, features=features) | candidate.scores
+    known, reject = target.logits.shape[1], record.spec.protocol.reject
+    if target.y is not None and target.y.max() < known:
+        found = domain_metrics(target, "target", known, reject) | domain_metrics(source, "source", known)
+        candidate.metrics = {k: round(v, 6) for k, v in found.items()} | candidate.metrics
+    return before != (len(candidate.scores), len(candidate.metrics))
+
+
+def _outputs(arrays: dict[str, np.ndarray], name: str, y: np.ndarray, features: bool) -> Outputs:
+    logits = torch.from_numpy(arrays[name].astype(np.float32))
+    z = torch.from_numpy(arrays[f"{name}_z"].astype(np.float32)) if features else logits[:, :0]
+    return Outputs(z, logits, torch.from_numpy(y.astype(np.int64)))

@@ -1,0 +1,200 @@
+"""What a suite says about each method: last, selected and oracle accuracy, regret, intervals, ranks, tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dalib.report.layout import Block, Sheet, Shown, percent
+from dalib.report.select import describe_rule
+from dalib.report.source import RecordSource
+from dalib.report.statistics import Comparison, compare, smallest_p
+from dalib.report.statistics.scores import Floats
+from dalib.report.table import ResultTable, Row, build_table
+
+RULE = "source_accuracy"
+"""The rule unless asked otherwise: every deep run has it, and it reads no target at all."""
+COLUMNS = (
+    "suite",
+    "label",
+    "algorithm",
+    "kind",
+    "metric",
+    "rule",
+    "last",
+    "selected",
+    "oracle",
+    "regret",
+    "low",
+    "high",
+    "iqm",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "improvement",
+    "rank",
+    "p",
+    "p_holm",
+    "smallest_p",
+    "negative_transfer",
+    "better",
+    "n_seeds",
+    "n_tasks",
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One line per complete row of a suite.
+
+    rows: `COLUMNS`; accuracies, regret and differences in [0, 1]; nan where there is no value
+    """
+
+    suite: str
+    title: str
+    rule: str
+    metric: str
+    baseline: str
+    rows: tuple[dict[str, object], ...]
+    notes: tuple[str, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """The lines as `COLUMNS`, fractions as they are.
+
+        last, selected, oracle: mean over tasks and seeds of the metric at the end, at the point chosen by `rule`, and
+            at the best point by target test labels; regret = oracle - selected
+        low, high, iqm: 95 % interval and interquartile mean of `selected`
+        difference…, improvement, p, p_holm, better, negative_transfer: `selected` against the baseline's
+        """
+        return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
+
+    def sheet(self) -> Sheet:
+        header = ("Algorithm", "Last", "Selected", "95 %", "Oracle", "Regret", "Rank", f"vs {self.baseline}", "95 %",
+                  "P(better)", "p (Holm)", "n")  # fmt: skip
+        tips = {"Selected": f"chosen by {self.rule}", "Regret": "oracle minus selected",
+                "P(better)": "how often a run beats a run of the baseline on the same task",
+                "n": "seeds × tasks"}  # fmt: skip
+        best = max((_number(r["selected"]) for r in self.rows if r["kind"] == "run"), default=math.nan)
+        kinds = {"run": "", "reference": "Uses target labels (reference)"}
+        blocks = [
+            Block(title, tuple(_line(r, best) for r in self.rows if r["kind"] == kind)) for kind, title in kinds.items()
+        ]
+        width = max((len(str(r["label"])) for r in self.rows), default=0)
+        return Sheet(
+            f"{self.suite}.summary", f"{self.title}: summary", header, tuple(b for b in blocks if b.rows), self.notes,
+            tips=tips, label_width=width,
+        )  # fmt: skip
+
+
+def build_summary(source: RecordSource, suite: str, rule: str, metric: str = "") -> Summary:
+    """Every complete row against the baseline, at the points that `rule` chooses.
+
+    Raises
+        DalibError: an unknown suite, rule or metric
+    """
+    tables = {name: build_table(source, suite, name, metric) for name in dict.fromkeys(("last", rule, "oracle"))}
+    chosen = tables[rule]
+    rows = [row for row in (*chosen.rows, *chosen.references) if row.complete]
+    scores = {row.label: array for row in rows if (array := _scores(row)) is not None}
+    baseline = chosen.baseline if chosen.baseline in scores else ""
+    ranked = {row.label for row in rows if not row.reference}
+    found = compare({k: v for k, v in scores.items() if k in ranked}, baseline) if baseline in ranked else {}
+    lines = tuple(_describe(row, tables, rule, scores.get(row.label), found.get(row.label)) for row in rows)
+    return Summary(
+        chosen.suite,
+        chosen.title or chosen.suite,
+        rule,
+        chosen.metric,
+        baseline,
+        lines,
+        _notes(chosen, rule, rows, found),
+    )
+
+
+def _scores(row: Row) -> Floats | None:
+    """(seeds, tasks); None unless every task has the same seeds."""
+    cells = list(row.cells.values())
+    seeds = sorted(cells[0].values)
+    if any(sorted(cell.values) != seeds for cell in cells):
+        return None
+    return np.array([[cell.values[seed] for cell in cells] for seed in seeds])
+
+
+def _describe(
+    row: Row, tables: dict[str, ResultTable], rule: str, scores: Floats | None, found: Comparison | None
+) -> dict[str, object]:
+    means = {}
+    for name, table in tables.items():
+        same = next(r for r in (*table.rows, *table.references) if r.label == row.label)
+        means[name] = same.average.mean if same.complete else math.nan
+    line: dict[str, object] = dict.fromkeys(COLUMNS, math.nan)
+    line |= {
+        "suite": tables[rule].suite, "label": row.label, "algorithm": row.algorithm, "metric": tables[rule].metric,
+        "kind": "reference" if row.reference else "run", "rule": rule, "last": means["last"], "selected": means[rule],
+        "oracle": means["oracle"], "regret": means["oracle"] - means[rule],
+        "n_seeds": 0 if scores is None else scores.shape[0], "n_tasks": len(row.cells),
+        "negative_transfer": False, "better": False,
+    }  # fmt: skip
+    if found:
+        line |= {
+            "low": found.interval.low, "high": found.interval.high, "iqm": found.iqm, "rank": found.rank,
+            "difference": found.difference, "difference_low": found.difference_interval.low,
+            "difference_high": found.difference_interval.high, "improvement": found.improvement.probability,
+            "p": found.p, "p_holm": found.p_holm, "smallest_p": found.smallest_p,
+            "negative_transfer": found.negative_transfer, "better": found.better,
+        }  # fmt: skip
+    return line
+
+
+def _notes(table: ResultTable, rule: str, rows: Sequence[Row], found: dict[str, Comparison]) -> tuple[str, ...]:
+    tasks = len(table.columns)
+    text = (
+        f"Selected: {describe_rule(rule)}. Oracle: by target test labels, an upper bound; regret = oracle − selected. "
+        f"95 %: intervals over seeds with the tasks fixed; ▲ / ▼: the interval of the difference lies above / below 0 "
+        f"(▼: negative transfer). P(better): how often a run beats a run of {table.baseline} on the same task. "
+        f"p (Holm): exact Wilcoxon test over {tasks} tasks, adjusted for {max(len(found) - 1, 0)} comparisons; {tasks} "
+        f"blocks allow no p below {smallest_p(tasks):.2g} before adjustment. n: seeds × tasks."
+    )
+    left = len(table.rows) + len(table.references) - len(rows)
+    return (table.caption, text, *([f"{left} incomplete rows are left out."] if left else []))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def _line(row: dict[str, object], best: float) -> tuple[Shown, ...]:
+    def number(name: str, form: str = "percent") -> Shown:
+        value = _number(row[name])
+        if math.isnan(value):
+            return Shown("–", dim=True)
+        if form == "signed":
+            return Shown(f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−"))
+        return Shown(percent(value) if form == "percent" else form.format(value))
+
+    def interval(low: str, high: str, form: str) -> Shown:
+        ends = [number(name, form).text for name in (low, high)]
+        return Shown("–", dim=True) if "–" in ends else Shown(f"{ends[0]} … {ends[1]}")
+
+    selected = number("selected")
+    selected = Shown(selected.text, bold=row["kind"] == "run" and selected.text == percent(best))
+    mark = " ▼" if row["negative_transfer"] else " ▲" if row["better"] else ""
+    difference = number("difference", "signed")
+    return (
+        Shown(str(row["label"]), hint=str(row["algorithm"])),
+        number("last"),
+        selected,
+        interval("low", "high", "percent"),
+        number("oracle"),
+        number("regret"),
+        number("rank", "{:.1f}"),
+        Shown(difference.text + mark, dim=difference.dim),
+        interval("difference_low", "difference_high", "signed"),
+        number("improvement", "{:.2f}"),
+        number("p_holm", "{:.2g}"),
+        Shown(f"{row['n_seeds']} × {row['n_tasks']}"),
+    )
