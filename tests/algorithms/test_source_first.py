@@ -165,6 +165,19 @@ def test_addas_source_encoder_is_the_network_of_phase_one_and_stays() -> None:
     assert all(torch.equal(a, b) for a, b in zip(copies.values(), expected, strict=True))
 
 
+def test_addas_target_encoder_normalises_target_rows_among_themselves() -> None:
+    """Although the recipe's forward pass is joint, and the source batch is there."""
+    same: list[bool] = []
+
+    class Watching(dalib.ADDA):  # type: ignore[misc, name-defined]
+        def _tell(self, source: Source, target: Target) -> Tensor:
+            same.append(torch.allclose(target.z, self.network(target.x)[0], atol=1e-5))
+            return super()._tell(source, target)
+
+    train(Watching(8), make_task(translated()), norm_first(), steps=8)
+    assert same == [True] * 4
+
+
 @pytest.mark.parametrize("name", [*PHASED, "AdaBN"])
 def test_a_run_killed_twice_in_each_phase_ends_as_an_uninterrupted_one(name: str, tmp_path: Path) -> None:
     cls, path, changes = getattr(dalib, name), tmp_path / "checkpoint.pt", {"steps": 40, "evaluations": 4}

@@ -24,9 +24,9 @@ def loop_labels(z: np.ndarray, p: np.ndarray, rounds: int) -> tuple[np.ndarray, 
     return np.array(y), counts[0] - len({*y})
 
 
-def sample(seed: int, n: int = 12, d: int = 2, K: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+def sample(seed: int, n: int = 8, d: int = 2, K: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
     g = torch.Generator().manual_seed(seed)
-    z = torch.randn(n, d, generator=g, dtype=torch.float64)
+    z = 9 * torch.randn(n, d, generator=g, dtype=torch.float64)
     return z, (2 * torch.randn(n, K, generator=g, dtype=torch.float64)).softmax(1)
 
 
