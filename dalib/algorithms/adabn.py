@@ -27,6 +27,7 @@ class AdaBN(TargetStatistics):
     """
 
     family = "normalisation"
+    setting = "test-time"
     paper = "li2017adabn"
     uses_target = False
 

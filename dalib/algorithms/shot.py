@@ -35,6 +35,7 @@ class SHOT(SourceFirst):
     """
 
     family = "source-free"
+    setting = "source-free"
     paper = "liang2020shot"
     space = {"weight": [0.0, 0.1, 0.3, 1.0]}
 

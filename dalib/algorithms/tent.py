@@ -37,6 +37,7 @@ class TENT(SourceFirst, TargetStatistics):
     """
 
     family = "source-free"
+    setting = "test-time"
     paper = "wang2021tent"
     space = {"rate": [0.03, 0.1, 0.3, 1.0]}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -130,6 +133,35 @@ def check_loss_is_pure(cls: type[Algorithm]) -> None:
     require(all(torch.equal(a, b) for a, b in zip(inputs, now, strict=True)), "loss writes into its inputs; clone them")
 
 
+def check_row_order_is_irrelevant(cls: type[Algorithm]) -> None:
+    """Both batches in another order: the same terms, up to rounding; dropout is off, and noise per row counts as none.
+
+    A loss that draws a number per row is tried five times each way, and the means must agree within their spread.
+    """
+    algorithm = attached(cls).eval()
+    source, target = batches(algorithm)
+    chance = torch.Generator().manual_seed(7)
+    order_s, order_t = (torch.randperm(len(rows), generator=chance) for rows in (source, target))
+    shuffled = (
+        replace(Source.of(source.z[order_s], source.logits[order_s], source.y[order_s]), index=source.index[order_s]),
+        replace(Target.of(target.z[order_t], target.logits[order_t]), index=target.index[order_t]),
+    )
+    state = {k: v.clone() for k, v in algorithm.state_dict().items()}
+
+    def values(batch: tuple[Source, Target], seed: int) -> dict[str, float]:
+        algorithm.load_state_dict(state)
+        with seeded(seed):
+            return {k: float(v.detach()) for k, v in algorithm.loss(*batch, 0.5).items()}
+
+    plain = [values((source, target), seed) for seed in range(5)]
+    other = [values(shuffled, seed) for seed in range(5)]
+    for name in plain[0]:
+        before, after = (np.array([run[name] for run in runs]) for runs in (plain, other))
+        allowed = 1e-3 * abs(before.mean()) + 1e-6 + 3 * before.std()
+        gap = abs(before.mean() - after.mean())
+        require(gap <= allowed, f"loss term '{name}' changes by {gap:.3g} when rows come in another order")
+
+
 def check_loss_tolerates_bf16_inputs(cls: type[Algorithm]) -> None:
     """z and logits rounded to bfloat16 (8 bits) move every term by at most 5 % (or 0.05)."""
     algorithm = attached(cls)
@@ -153,5 +185,6 @@ LOSS_CHECKS = (
     check_collapsed_features_stay_finite,
     check_gradient_reaches_features,
     check_loss_is_pure,
+    check_row_order_is_irrelevant,
     check_loss_tolerates_bf16_inputs,
 )

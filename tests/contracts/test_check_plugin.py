@@ -29,6 +29,7 @@ NAMED = {
         "constructor_only_stores": "the constructor changes 'scales'",
     },
     "target_ignored": {"gradient_reaches_features": "no loss term sends a gradient to the target"},
+    "row_pairs": {"row_order_is_irrelevant": "loss term 'pairs' changes by"},
     "shape_and_sign": {"score_is_a_number": "returned Tensor", "higher_is_better": "flip the sign"},
     "wrong_width": {
         "output_has_the_declared_width": "declared are (2, 16)",
