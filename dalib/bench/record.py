@@ -39,6 +39,7 @@ class Record(BaseModel):
     per_class: class name -> {`target_recall`, `target_precision`, `target_f1`, `n`} at the end
     curve: `step` and one list per loss term, window means
     seconds: `data`, `fit`, `evaluate`, `total`; wall clock
+    warnings: what may have gone wrong all the same (a dead adversary, collapsed predictions), a sentence each
     provenance: versions, device, host, peak memory, time; nothing here changes a number
     predictions: file name beside the record: float16 logits of every candidate, target and held-out source
     """
@@ -53,6 +54,7 @@ class Record(BaseModel):
     curve: dict[str, list[float]] = Field(default_factory=dict)
     seconds: dict[str, float] = Field(default_factory=dict)
     counts: dict[str, int] = Field(default_factory=dict)
+    warnings: list[str] = Field(default_factory=list)
     error: Failure | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
     predictions: str | None = None

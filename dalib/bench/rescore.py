@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dalib.bench.diagnose import warn
 from dalib.bench.manifest import Manifest
 from dalib.bench.metrics import domain_metrics, scores
 from dalib.bench.record import Candidate, Record
@@ -52,6 +53,7 @@ def rescore(store: Store, manifest: Manifest) -> Rescored:
                 kind = "bare"
             else:
                 changed = [_complete(candidate, record, arrays) for candidate in record.candidates]
+                record.warnings = warn(record.candidates)
                 kind = "records" if any(changed) else "complete"
                 if any(changed):
                     store.put(record, arrays)

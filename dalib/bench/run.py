@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 import traceback
@@ -49,6 +50,7 @@ def run_one(spec: RunSpec, context: RunContext) -> tuple[Record, dict[str, np.nd
 def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) -> None:
     import torch
 
+    from dalib.bench.diagnose import domain_accuracy, warn
     from dalib.bench.metrics import class_metrics, domain_metrics, scores
     from dalib.bench.rescore import outputs_to_arrays
     from dalib.core.registry import ALGORITHMS, load_plugin
@@ -82,6 +84,8 @@ def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) ->
         last["target"] = target
         metrics = domain_metrics(target, "target", known, spec.protocol.reject)
         metrics |= domain_metrics(held_out, "source", known)
+        told = domain_accuracy(fitted, task)
+        metrics |= {} if math.isnan(told) else {"domain_accuracy": told}
         clock.add("evaluate", time.monotonic() - begun)
         return {
             "metrics": {k: round(v, 6) for k, v in metrics.items()},
@@ -106,6 +110,7 @@ def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) ->
         for name, array in found["arrays"].items():
             arrays[f"step_{found['step']}_{name}"] = array.numpy()
         record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
+    record.warnings = warn(record.candidates)
     record.curve = fitted.curve
     record.per_class = class_metrics(last["target"], task.test.classes, known, spec.protocol.reject)
     train = fitted.outputs(task.labelled)

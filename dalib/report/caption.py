@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -10,6 +11,7 @@ from dalib.bench.record import Record
 from dalib.bench.spec import BackboneSpec, RunSpec
 from dalib.report.select import describe_rule
 
+KINDS = ("dead adversary", "beaten features", "collapsed predictions", "source accuracy falls")
 _PROTOCOLS = {
     "uda": "labelled source, unlabelled target, transductive: adapted and tested on the same target images",
     "semi_supervised": "semi-supervised: a few target images per class are labelled, tested on the rest",
@@ -34,6 +36,7 @@ def write_caption(
         _spread(manifest),
         _marks(specs, baseline),
         _completeness(records, expected),
+        _warnings(records),
     ]
     return " ".join(part for part in parts if part)
 
@@ -87,3 +90,18 @@ def _completeness(records: Sequence[Record], expected: int) -> str:
         f"Of {expected} runs {failed} failed and {missing} are missing; an incomplete row is marked *, "
         "its average is over what there is, and it is neither ranked nor bold."
     )
+
+
+def _warnings(records: Sequence[Record]) -> str:
+    """`Warnings: dead adversary in 3 runs (dann 2, cdan 1).`: what the runs themselves found suspicious."""
+    found: dict[str, Counter[str]] = {}
+    for record in records:
+        for sentence in record.warnings:
+            kind = next((words for words in KINDS if sentence.startswith(words)), sentence)
+            found.setdefault(kind, Counter())[record.spec.algorithm] += 1
+    parts = [
+        f"{kind} in {sum(counts.values())} runs ({', '.join(f'{name} {n}' for name, n in counts.most_common(6))}"
+        f"{', …' if len(counts) > 6 else ''})"
+        for kind, counts in sorted(found.items())
+    ]
+    return f"Warnings: {'; '.join(parts)}." if parts else ""

@@ -1,0 +1,85 @@
+"""What may have gone wrong in a run that ended well; every finding is one sentence in the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dalib.bench.record import Candidate
+from dalib.core.algorithm import Algorithm
+from dalib.core.types import Domain, Source, Target, Task
+from dalib.nn.adversarial import DomainDiscriminator
+from dalib.train.fitted import Fitted
+
+ROWS = 128
+"""Rows of each domain that the domain accuracy is measured on."""
+CHANCE, SURE = 0.02, 0.995
+FALL = 0.05
+
+
+def domain_accuracy(fitted: Fitted, task: Task) -> float:
+    """How often the algorithm's discriminators tell the domains apart, in [0, 1]; nan without a `DomainDiscriminator`.
+
+    Measured on up to 128 rows per domain spread over both, in evaluation mode, without drawing from the run's random
+    numbers. Each domain counts half; several discriminators are averaged.
+    """
+    algorithm = fitted.algorithm
+    judges = [m for m in algorithm.modules() if isinstance(m, DomainDiscriminator)]
+    if not judges or algorithm.loss.__func__ is Algorithm.loss:  # type: ignore[attr-defined]
+        return float("nan")
+    said: list[Tensor] = []
+
+    def listen(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        said.append(output.detach())
+
+    algorithm.eval()
+    hooks = [judge.register_forward_hook(listen) for judge in judges]
+    kept = {k: v.clone() for k, v in algorithm.named_buffers()}
+    devices = [fitted.device] if fitted.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            source, target = _batch(fitted, task)
+            algorithm.loss(source, target, 1.0)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for name, buffer in algorithm.named_buffers():
+            buffer.copy_(kept[name])
+    n = len(source)
+    told = [d for d in said if len(d) == n + len(target)]
+    halves = [((d[:n] > 0).float().mean() + (d[n:] < 0).float().mean()) / 2 for d in told]
+    return float(torch.stack(halves).mean()) if halves else float("nan")
+
+
+def _batch(fitted: Fitted, task: Task) -> tuple[Source, Target]:
+    def rows(domain: Domain) -> Target:
+        index = torch.from_numpy(np.linspace(0, len(domain) - 1, min(ROWS, len(domain))).round().astype(np.int64))
+        x = fitted.store(fitted.represent(domain)).batch(index)
+        with torch.no_grad():
+            z, logits = fitted.algorithm.network(x)
+        return Target(x, index.to(x.device), z.float().requires_grad_(), logits.float())
+
+    s, target = rows(task.labelled), rows(task.target)
+    y, origin = (torch.as_tensor(v).to(s.index.device)[s.index] for v in (task.labelled.labels, task.labelled.origin))
+    return Source(s.x, s.index, y, s.z, s.logits, origin), target
+
+
+def warn(candidates: Sequence[Candidate]) -> list[str]:
+    """Sentences about a run's candidates, in order of step; empty when nothing is suspicious."""
+    found = []
+    told = [c.metrics["domain_accuracy"] for c in candidates if "domain_accuracy" in c.metrics]
+    if len(told) > 1 and max(abs(v - 0.5) for v in told) <= CHANCE:
+        found.append(f"dead adversary: domain accuracy stays at chance ({told[-1]:.2f})")
+    if len(told) > 1 and min(told) >= SURE:
+        found.append(f"beaten features: the adversary tells the domains apart throughout ({told[-1]:.2f})")
+    end = candidates[-1].metrics
+    share = end.get("target_predicted_classes", 1.0)
+    if share < 0.5:
+        found.append(f"collapsed predictions: {share:.0%} of the classes are predicted")
+    held = [c.metrics["source_accuracy"] for c in candidates if "source_accuracy" in c.metrics]
+    if held and max(held) - held[-1] > FALL:
+        found.append(f"source accuracy falls from {max(held):.1%} to {held[-1]:.1%} while adaptation runs")
+    return found
