@@ -12,8 +12,7 @@ from dalib.cli._common import StoreRoot, SuiteName, bold, choose, find_suite_nam
 from dalib.core.errors import DalibError
 
 if TYPE_CHECKING:
-    from dalib.report.summary import Summary
-    from dalib.report.table import ResultTable
+    from dalib.report.render import Report
 
 FORMATS = ("terminal", "md", "latex", "csv", "html")
 
@@ -30,6 +29,12 @@ def print_table(
     metric: Annotated[
         str, typer.Option(help="target_accuracy, target_macro_f1, target_h_score …; default: the suite's.")
     ] = "",
+    validators: Annotated[
+        bool, typer.Option("--validators", help="A line per validator: how good is what it selects?")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --summary or --validators: draw it (png, pdf, svg).")
+    ] = None,
     published: Annotated[bool, typer.Option("--published", help="Published numbers below ours.")] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Show this row; may be repeated.")] = None,
     store: StoreRoot = Path("results/runs"),
@@ -61,19 +66,30 @@ def print_table(
     from dalib.report.render import render, write_report
     from dalib.report.table import build_table
 
+    if (summary or validators) and (only or published):
+        raise DalibError("--summary and --validators look at all rows of the suite; leave out --only and --published")
+    if plot and not (summary or validators):
+        raise DalibError("--plot draws a summary or a study of validators; add --summary or --validators")
+    report: Any
+    draw: Any = None
     if summary:
-        from dalib.report.summary import RULE, build_summary
+        from dalib.report.summary import RULE, build_summary, draw_summary
 
-        if only or published:
-            raise DalibError("--summary compares all rows of the suite; leave out --only and --published")
-        report: Any = build_summary(source, name, select or RULE, metric)
-        stem = f"{name}.summary"
+        report = build_summary(source, name, select or RULE, metric)
+        stem, draw = f"{name}.summary", draw_summary
+    elif validators:
+        from dalib.report.validators import build_study, draw_study
+
+        report = build_study(source, name, metric)
+        stem, draw = f"{name}.validators", draw_study
     else:
         rule = select or "last"
         report = build_table(source, name, rule, metric, only or ())
         report = add_published(report) if published else report
         stem = name if rule == "last" else f"{name}.{rule}"
-    if write is not None:
+    if plot is not None:
+        print(draw(report, plot))
+    elif write is not None:
         from dalib.cli._common import open_folder
 
         for path in write_report(report, open_folder(write, "--write"), stem):
@@ -96,7 +112,7 @@ def open_source(suite: str, store: Path, records: Path | None) -> tuple[Any, str
     return Store(store), name
 
 
-def show_table(report: ResultTable | Summary) -> None:
+def show_table(report: Report) -> None:
     """On a terminal in colour and in its width, else as plain text."""
     from dalib.report.render import as_sheet, render
 

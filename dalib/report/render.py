@@ -17,7 +17,9 @@ from dalib.report.summary import Summary
 from dalib.report.table import ResultTable, build_table
 from dalib.report.terminal import render_terminal
 from dalib.report.tidy import render_csv
+from dalib.report.validators import ValidatorStudy
 
+Report = ResultTable | Summary | ValidatorStudy
 FORMATS: dict[str, Callable[[Sheet], str]] = {
     "md": render_markdown,
     "latex": render_latex,
@@ -27,8 +29,8 @@ FORMATS: dict[str, Callable[[Sheet], str]] = {
 _ENDINGS = {"md": "md", "csv": "csv", "latex": "tex", "html": "html"}
 
 
-def render(report: ResultTable | Summary, format: str) -> str:
-    """A table or a summary as `md`, `latex`, `csv`, `html` or `terminal` text; values in percent."""
+def render(report: Report, format: str) -> str:
+    """Any report as `md`, `latex`, `csv`, `html` or `terminal` text; in percent, except in the CSV of studies."""
     if format == "csv":
         return render_csv(report) if isinstance(report, ResultTable) else report.frame().to_csv(index=False)
     if format not in FORMATS:
@@ -36,7 +38,7 @@ def render(report: ResultTable | Summary, format: str) -> str:
     return FORMATS[format](as_sheet(report))
 
 
-def as_sheet(report: ResultTable | Summary) -> Sheet:
+def as_sheet(report: Report) -> Sheet:
     """What every format but CSV renders."""
     return make_sheet(report) if isinstance(report, ResultTable) else report.sheet()
 
@@ -57,8 +59,8 @@ def write_tables(
     )
 
 
-def write_report(report: ResultTable | Summary, folder: Path, stem: str) -> list[Path]:
-    """Every format of a table or summary as `<stem>.md|csv|tex|html`; returns the paths.
+def write_report(report: Report, folder: Path, stem: str) -> list[Path]:
+    """Every format of a report as `<stem>.md|csv|tex|html`; returns the paths.
 
     Each file is written aside and renamed, so that a reader never sees half of one.
     """

@@ -57,13 +57,29 @@ def select(draws: Sequence[Record], rule: str, known: Collection[str] | None = N
     found = [(n, c) for n, record in enumerate(draws) if record.status == "ok" for c in record.candidates]
     if rule == "last":
         return max((c for n, c in found if n == 0), key=lambda candidate: candidate.step, default=None)
-    values = _ensemble([c for _, c in found]) if rule == "ensemble" else [_score(c, rule) for _, c in found]
+    return pick(found, rule)
+
+
+def pick(points: Sequence[tuple[int, Candidate]], rule: str, guard: bool = True) -> Candidate | None:
+    """The best of (number of the draw, candidate) by a rule other than `last`; None where no score is a number.
+
+    Args
+        guard: collapsed candidates come last, except by the oracle
+    """
+    values = score(points, rule)
+    free = not guard or rule == "oracle"
     scored = [
-        ((rule == "oracle" or not is_collapsed(c), value, -n, c.step), c)
-        for (n, c), value in zip(found, values, strict=True)
+        ((free or not is_collapsed(c), value, -n, c.step), c)
+        for (n, c), value in zip(points, values, strict=True)
+        if not math.isnan(value)
     ]
-    scored = [entry for entry in scored if not math.isnan(entry[0][1])]
     return max(scored, key=lambda entry: entry[0])[1] if scored else None
+
+
+def score(points: Sequence[tuple[int, Candidate]], rule: str) -> list[float]:
+    """What the rule thinks of each candidate, higher is better; nan where it has no answer."""
+    found = [c for _, c in points]
+    return _ensemble(found) if rule == "ensemble" else [_score(c, rule) for c in found]
 
 
 def is_collapsed(candidate: Candidate) -> bool:

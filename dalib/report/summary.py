@@ -5,14 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from dalib.core.errors import DalibError
 from dalib.report.layout import Block, Sheet, Shown, percent
 from dalib.report.select import describe_rule
 from dalib.report.source import RecordSource
-from dalib.report.statistics import Comparison, compare, smallest_p
+from dalib.report.statistics import (
+    Comparison,
+    compare,
+    draw_critical_difference,
+    nemenyi_critical_difference,
+    smallest_p,
+)
 from dalib.report.statistics.scores import Floats
 from dalib.report.table import ResultTable, Row, build_table
 
@@ -113,6 +121,19 @@ def build_summary(source: RecordSource, suite: str, rule: str, metric: str = "")
         lines,
         _notes(chosen, rule, rows, found),
     )
+
+
+def draw_summary(summary: Summary, path: str | Path) -> Path:
+    """The critical-difference diagram of the ranked rows (Nemenyi, 5 %); .png, .pdf or .svg.
+
+    Raises
+        DalibError: fewer than two ranked rows, or another suffix
+    """
+    ranks = {str(r["label"]): _number(r["rank"]) for r in summary.rows if not math.isnan(_number(r["rank"]))}
+    if len(ranks) < 2:
+        raise DalibError(f"suite {summary.suite} has {len(ranks)} ranked rows; a diagram needs two")
+    tasks = max(int(_number(r["n_tasks"])) for r in summary.rows)
+    return draw_critical_difference(ranks, nemenyi_critical_difference(len(ranks), tasks), path)
 
 
 def _scores(row: Row) -> Floats | None:

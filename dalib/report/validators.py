@@ -1,0 +1,239 @@
+"""Which validator selects well: accuracy of what it selects, regret and rank correlation, on the records of a suite."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from dalib.bench.record import Candidate
+from dalib.core.errors import DalibError
+from dalib.report.layout import Block, Sheet, Shown, percent
+from dalib.report.select import ENSEMBLE, is_collapsed, pick, score
+from dalib.report.source import RecordSource
+from dalib.report.statistics import Interval, mean_interval
+
+Points = list[tuple[int, Candidate]]
+COLUMNS = (
+    "suite",
+    "rule",
+    "accuracy",
+    "low",
+    "high",
+    "regret",
+    "correlation",
+    "across_accuracy",
+    "across_regret",
+    "across_correlation",
+    "unguarded_accuracy",
+    "collapsed",
+)
+
+
+@dataclass(frozen=True)
+class ValidatorStudy:
+    """One line per selection rule, best first, between `last` and the oracle.
+
+    rows: `COLUMNS`; accuracies, regrets and shares in [0, 1], correlations in [-1, 1]
+    """
+
+    suite: str
+    title: str
+    rows: tuple[dict[str, float | str], ...]
+    notes: tuple[str, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """accuracy, low, high, regret, correlation: choosing hyper-parameters and point for a given method
+
+        (mean over methods, tasks and seeds; 95 % interval over seeds; regret to the oracle; Spearman's rho between
+        score and target accuracy). across_…: choosing the method as well. unguarded_accuracy, collapsed: `accuracy`
+        without the diversity guard, and the share of collapsed models among its choices.
+        """
+        return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
+
+    def sheet(self) -> Sheet:
+        header = (
+            "Selected by",
+            "Accuracy",
+            "95 %",
+            "Regret",
+            "ρ",
+            "Method too",
+            "Regret ",
+            "ρ ",
+            "No guard",
+            "Collapsed",
+        )
+        tips = {
+            "Accuracy": "hyper-parameters and point chosen, method given",
+            "Method too": "hyper-parameters, point and method chosen",
+            "ρ": "Spearman between score and target accuracy",
+            "No guard": "Accuracy without the diversity guard",
+            "Collapsed": "collapsed models among the choices without the guard",
+        }
+        rows = tuple(_line(row) for row in self.rows)
+        return Sheet(
+            f"{self.suite}.validators", f"{self.title}: validators", header, (Block("", rows),), self.notes, tips=tips
+        )
+
+
+def build_study(source: RecordSource, suite: str, metric: str = "") -> ValidatorStudy:
+    """Every rule on every candidate of the suite's runs without target labels.
+
+    Raises
+        DalibError: an unknown suite, or no successful run
+    """
+    manifest = source.manifest(suite)
+    metric = metric or manifest.metric
+    within: dict[tuple[int, str, str], Points] = {}
+    for run in sorted(manifest.runs, key=lambda run: run.draw):
+        record = source.get(run.key) if run.key in source else None
+        if record and record.status == "ok" and record.spec.protocol.name == "uda" and len(record.candidates) > 1:
+            points = within.setdefault((run.seed, run.task, run.label), [])
+            points += [(run.draw, c) for c in record.candidates if metric in c.metrics]
+    if not within:
+        raise DalibError(f"suite {suite} has no successful run with several candidates; dalib run makes them")
+    seeds = sorted({seed for seed, _, _ in within})
+    blocks = [(t, label) for s, t, label in within if s == seeds[0] and all((x, t, label) in within for x in seeds)]
+    across: dict[tuple[int, str, str], Points] = {}
+    for (seed, task, label), points in within.items():
+        if (task, label) in blocks:
+            across.setdefault((seed, task, ""), []).extend(points)
+    found = rules_of(within)
+    lines = [_describe(manifest.name, rule, seeds, blocks, within, across, metric) for rule in found]
+    ordered = sorted(lines, key=lambda r: (r["rule"] != "oracle", r["rule"] == "last", -float(r["accuracy"])))
+    tasks, methods = len({t for t, _ in blocks}), len({m for _, m in blocks})
+    some = next(iter(within.values()))
+    note = (
+        f"{len(seeds)} seeds, {tasks} tasks, {methods} methods, {len(some)} candidates each "
+        f"({len({n for n, _ in some})} settings). Accuracy: mean over methods, tasks and seeds of what the rule "
+        "selects; 95 %: over seeds, tasks and methods fixed; regret: to the best candidate by target test labels; ρ: "
+        "Spearman's rank correlation between score and target accuracy. Only the oracle reads target labels."
+    )
+    return ValidatorStudy(manifest.name, manifest.title or manifest.name, tuple(ordered), (note,))
+
+
+def rules_of(within: dict[tuple[int, str, str], Points]) -> list[str]:
+    """The rules that every candidate can answer, and `last`."""
+    known = [set(c.scores) for points in within.values() for _, c in points]
+    shared = set.intersection(*known) - {"oracle"}
+    return ["last", "oracle", *sorted(shared | ({"ensemble"} if shared.issuperset(ENSEMBLE) else set()))]
+
+
+def draw_study(study: ValidatorStudy, path: str | Path) -> Path:
+    """Accuracy of what each rule selects with its interval, `last` and the oracle as lines; .png, .pdf or .svg."""
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    ends = {str(r["rule"]): 100 * float(r["accuracy"]) for r in study.rows if r["rule"] in ("last", "oracle")}
+    rows = [r for r in study.rows if r["rule"] not in ends]
+    figure = Figure(figsize=(6.4, 0.6 + 0.24 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    for y, row in enumerate(reversed(rows)):
+        low, high, at = (100 * float(row[k]) for k in ("low", "high", "accuracy"))
+        axes.plot((low, high), (y, y), color="#4c6a92", linewidth=1.4)
+        axes.plot(at, y, "o", color="#1f3a5f", markersize=4.5)
+        free = 100 * float(row["unguarded_accuracy"])
+        if abs(free - at) > 0.005:
+            axes.plot(free, y, "x", color="#b3261e", markersize=4.5)
+    for name, at in ends.items():
+        axes.axvline(at, color="#888888", linewidth=0.9, linestyle="--" if name == "last" else ":")
+        axes.text(at, len(rows) - 0.3, f" {name}", fontsize=8, color="#555555", ha="left", va="bottom")
+    axes.set_yticks(range(len(rows)), [str(r["rule"]) for r in reversed(rows)], fontsize=8)
+    axes.set_ylim(-0.7, len(rows) + 0.3)
+    axes.set_xlabel("target accuracy of the selected model in % (×: without the diversity guard)", fontsize=8)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=200)
+    return path
+
+
+def _describe(
+    suite: str, rule: str, seeds: list[int], blocks: list[tuple[str, str]],
+    within: dict[tuple[int, str, str], Points], across: dict[tuple[int, str, str], Points], metric: str,
+) -> dict[str, float | str]:  # fmt: skip
+    chosen = _choose(rule, seeds, blocks, within, metric)
+    best = _choose("oracle", seeds, blocks, within, metric)
+    tasks = [(task, "") for task in dict.fromkeys(task for task, _ in blocks)]
+    wide, top = (_choose(name, seeds, tasks, across, metric) for name in (rule, "oracle"))
+    free = _choose(rule, seeds, blocks, within, metric, guard=False)
+    interval = mean_interval(chosen.accuracy) if len(seeds) > 1 else Interval(math.nan, math.nan)
+    last = rule == "last"
+    return {
+        "suite": suite,
+        "rule": rule,
+        "accuracy": float(chosen.accuracy.mean()),
+        "low": interval.low,
+        "high": interval.high,
+        "regret": float((best.accuracy - chosen.accuracy).mean()),
+        "correlation": math.nan if last else float(np.nanmean(chosen.correlation)),
+        "across_accuracy": math.nan if last else float(wide.accuracy.mean()),
+        "across_regret": math.nan if last else float((top.accuracy - wide.accuracy).mean()),
+        "across_correlation": math.nan if last else float(np.nanmean(wide.correlation)),
+        "unguarded_accuracy": float(free.accuracy.mean()),
+        "collapsed": float(free.collapsed.mean()),
+    }
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Arrays (seeds, blocks)."""
+
+    accuracy: np.ndarray
+    correlation: np.ndarray
+    collapsed: np.ndarray
+
+
+def _choose(
+    rule: str, seeds: list[int], blocks: list[tuple[str, str]], groups: dict[tuple[int, str, str], Points],
+    metric: str, guard: bool = True,
+) -> _Choice:  # fmt: skip
+    shape = (len(seeds), len(blocks))
+    found = _Choice(np.full(shape, math.nan), np.full(shape, math.nan), np.zeros(shape))
+    for i, seed in enumerate(seeds):
+        for j, (task, label) in enumerate(blocks):
+            points = groups[seed, task, label]
+            if rule == "last":
+                candidate = max((c for n, c in points if n == 0), key=lambda c: c.step)
+            else:
+                candidate = pick(points, rule, guard) or points[-1][1]
+                found.correlation[i, j] = _correlate(score(points, rule), [c.metrics[metric] for _, c in points])
+            found.accuracy[i, j] = candidate.metrics[metric]
+            found.collapsed[i, j] = is_collapsed(candidate)
+    return found
+
+
+def _correlate(scores: list[float], accuracies: list[float]) -> float:
+    """Spearman's rho; nan where either is constant."""
+    x, y = np.array(scores), np.array(accuracies)
+    known = ~np.isnan(x)
+    if known.sum() < 3 or np.ptp(x[known]) == 0 or np.ptp(y[known]) == 0:
+        return math.nan
+    return float(spearmanr(x[known], y[known]).statistic)
+
+
+def _line(row: dict[str, float | str]) -> tuple[Shown, ...]:
+    def number(name: str, form: str = "") -> Shown:
+        value = float(row[name])
+        if math.isnan(value):
+            return Shown("–", dim=True)
+        return Shown(f"{value:.2f}".replace("-", "−") if form else percent(value))
+
+    interval = f"{number('low').text} … {number('high').text}"
+    return (
+        Shown(str(row["rule"])),
+        number("accuracy"),
+        Shown("–" if math.isnan(float(row["low"])) else interval),
+        number("regret"),
+        number("correlation", "plain"),
+        number("across_accuracy"),
+        number("across_regret"),
+        number("across_correlation", "plain"),
+        number("unguarded_accuracy"),
+        number("collapsed"),
+    )
