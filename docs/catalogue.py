@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
+import pkgutil
 import re
 from pathlib import Path
 
+import dalib.nn
 from dalib.cli.list_plugins import COSTS
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, VALIDATORS
 
@@ -56,6 +59,22 @@ def others() -> str:
     return "\n".join(lines)
 
 
+def functions() -> str:
+    """Every public function and layer of dalib.nn: signature and docstring."""
+    lines = ["# Functions", "", "What the algorithms are made of; pure functions of tensors and a few small layers."]
+    for info in sorted(pkgutil.iter_modules(dalib.nn.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"dalib.nn.{info.name}")
+        lines += ["", f"## dalib.nn.{info.name}", "", (inspect.getdoc(module) or "").splitlines()[0]]
+        for name, thing in vars(module).items():
+            if name.startswith("_") or getattr(thing, "__module__", "") != module.__name__:
+                continue
+            if inspect.isfunction(thing) or inspect.isclass(thing):
+                text = f"{name}{inspect.signature(thing)}"
+                lines += ["", f"### {name}", "", "```text", text, "", inspect.getdoc(thing) or "", "```"]
+    return "\n".join(lines) + "\n"
+
+
 def write(folder: Path) -> None:
+    (folder / "functions.md").write_text(functions(), encoding="utf-8")
     (folder / "algorithms.md").write_text(algorithms(), encoding="utf-8")
     (folder / "plugins.md").write_text(others(), encoding="utf-8")
