@@ -24,12 +24,25 @@ class ComponentMethod(FeatureAlgorithm):
         C: inverse regularisation of the logistic classifier, > 0; with kernels, rows of unit length may need 100
     """
 
-    kernel: str
-    components: int
-    reg: float
-    gamma: float
     landmarks: Tensor
     directions: Tensor
+
+    def __init__(
+        self,
+        kernel: str = "primal",
+        components: int = 20,
+        reg: float = 1.0,
+        gamma: float = 1.0,
+        classifier: str = "logistic",
+        C: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.components = components
+        self.reg = reg
+        self.gamma = gamma
+        self.classifier = classifier
+        self.C = C
 
     def check(self) -> None:
         super().check()

@@ -42,15 +42,9 @@ class BDA(ComponentMethod):
         classifier: str = "logistic",
         C: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.mu = mu
-        self.kernel = kernel
-        self.components = components
-        self.reg = reg
-        self.gamma = gamma
+        super().__init__(kernel, components, reg, gamma, classifier, C)
         self.iterations = iterations
-        self.classifier = classifier
-        self.C = C
+        self.mu = mu
 
     def check(self) -> None:
         super().check()

@@ -38,14 +38,8 @@ class JDA(ComponentMethod):
         classifier: str = "logistic",
         C: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.kernel = kernel
-        self.components = components
-        self.reg = reg
-        self.gamma = gamma
+        super().__init__(kernel, components, reg, gamma, classifier, C)
         self.iterations = iterations
-        self.classifier = classifier
-        self.C = C
 
     def check(self) -> None:
         super().check()

@@ -25,22 +25,5 @@ class TCA(ComponentMethod):
     paper = "pan2011tca"
     space = {"reg": [0.1, 1.0, 10.0], "components": [10, 20, 40, 80], "kernel": ["primal", "linear", "rbf"]}
 
-    def __init__(
-        self,
-        kernel: str = "primal",
-        components: int = 20,
-        reg: float = 1.0,
-        gamma: float = 1.0,
-        classifier: str = "logistic",
-        C: float = 1.0,
-    ) -> None:
-        super().__init__()
-        self.kernel = kernel
-        self.components = components
-        self.reg = reg
-        self.gamma = gamma
-        self.classifier = classifier
-        self.C = C
-
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return self.solve(z_s, y_s, z_t, iterations=1, marginal=1.0, conditional=0.0)
