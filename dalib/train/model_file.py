@@ -40,6 +40,7 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str, extra: dict[str
         "algorithm": algorithm,
         "hparams": fitted.algorithm.hparams,
         "classes": fitted.classes,
+        "origins": fitted.algorithm.network.origins,
         "config": fitted.config.model_dump(),
         "backbone": {
             "name": backbone.name,
@@ -74,7 +75,8 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
     algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
     solved = isinstance(algorithm, FeatureAlgorithm)
     inner = identity(backbone.dim) if backbone.frozen else backbone
-    algorithm.attach(Network(inner, len(facts["classes"]), 0 if solved else config.bottleneck))
+    width = 0 if solved else config.bottleneck
+    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1)))
     algorithm.load_state_dict({k.removeprefix("algorithm."): v for k, v in state.items() if k.startswith("algorithm.")})
     if backbone.frozen:
         backbone.module.load_state_dict(

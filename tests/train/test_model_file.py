@@ -14,7 +14,10 @@ from dalib.checks.world import DIM, make_task
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
+from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS, BACKBONES
+from dalib.train.config import TrainConfig
+from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model, read_facts, save_model
 from dalib.train.trainer import Trainer
 
@@ -82,3 +85,24 @@ def test_wrong_files_are_one_clear_line(tmp_path: Path) -> None:
         with pytest.raises(DalibError, match=words) as caught:
             load_model(path)
         assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_several_sources_comes_back_with_all_its_parts(tmp_path: Path) -> None:
+    class PerSource(Algorithm):
+        def build(self, dim: int, num_classes: int) -> None:
+            self.heads = torch.nn.ModuleList(torch.nn.Linear(dim, 2) for _ in range(self.network.origins))
+
+        def loss(self, source, target, progress):
+            return {"classification": torch.nn.functional.cross_entropy(source.logits, source.y)}
+
+    ALGORITHMS.add("per_source", PerSource)
+    try:
+        network = Network.on_features(4, 3, bottleneck=0)
+        network.origins = 3
+        algorithm = PerSource()
+        algorithm.attach(network)
+        fitted = Fitted(algorithm, identity(4), ("a", "b", "c"), TrainConfig(bottleneck=0), torch.device("cpu"))
+        loaded = load_model(save_model(fitted, tmp_path / "m", "per_source"), device="cpu")
+        assert len(loaded.algorithm.heads) == 3
+    finally:
+        ALGORITHMS._extra.pop("per_source")
