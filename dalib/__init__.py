@@ -12,6 +12,7 @@ _HOME = {
     "Network": "dalib.core.network",
     "Backbone": "dalib.core.backbone",
     "Validator": "dalib.core.validator",
+    "Measure": "dalib.core.measure",
     "DalibError": "dalib.core.errors",
     "Source": "dalib.core.types",
     "Target": "dalib.core.types",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dalib.nn
 from dalib.cli.list_plugins import COSTS
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, VALIDATORS
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, MEASURES, VALIDATORS
 
 INTRODUCTION = """\
 Made from the code when the documentation is built. **cost**: time of a training step divided by that of source-only
@@ -51,9 +51,15 @@ def bibliography() -> dict[str, str]:
 
 
 def others() -> str:
-    """Data sets, backbones and validators with their one-line summaries."""
-    lines = ["# Data sets, backbones, validators", "", "Made from the code when the documentation is built.", ""]
-    for title, registry in (("Data sets", DATASETS), ("Backbones", BACKBONES), ("Validators", VALIDATORS)):
+    """Data sets, backbones, validators and measures with their one-line summaries."""
+    lines = [
+        "# Data sets, backbones, validators, measures",
+        "",
+        "Made from the code when the documentation is built.",
+        "",
+    ]
+    kinds = {"Data sets": DATASETS, "Backbones": BACKBONES, "Validators": VALIDATORS, "Measures": MEASURES}
+    for title, registry in kinds.items():
         lines += [f"## {title}", "", "| name | what it is |", "|---|---|"]
         lines += [f"| `{name}` | {registry.summary(name)} |" for name in registry.names()] + [""]
     return "\n".join(lines)

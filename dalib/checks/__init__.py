@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from dalib.checks.result import CheckFailure, CheckResult
-from dalib.checks.runner import check_algorithm, check_backbone, check_dataset, check_plugin, check_validator
+from dalib.checks.runner import (
+    check_algorithm,
+    check_backbone,
+    check_dataset,
+    check_measure,
+    check_plugin,
+    check_validator,
+)
 from dalib.checks.scaffold import new_plugin
 
 __all__ = [
@@ -12,6 +19,7 @@ __all__ = [
     "check_algorithm",
     "check_backbone",
     "check_dataset",
+    "check_measure",
     "check_plugin",
     "check_validator",
     "new_plugin",

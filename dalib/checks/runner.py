@@ -35,6 +35,8 @@ def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
     subject = REGISTRIES[kind].get(name)
     if kind == "datasets":
         return check_dataset(subject, name, slow)
+    if kind == "measures":
+        return check_measure(subject, name)
     return check_algorithm(subject, name) if kind == "algorithms" else check_validator(subject, name)
 
 
@@ -49,6 +51,12 @@ def check_validator(cls: type, name: str = "") -> list[CheckResult]:
     from dalib.checks.validator import VALIDATOR_CHECKS
 
     return run_checks(VALIDATOR_CHECKS, cls, f"validator {name or snake_case(cls.__name__)}")
+
+
+def check_measure(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.measure import MEASURE_CHECKS
+
+    return run_checks(MEASURE_CHECKS, cls, f"measure {name or snake_case(cls.__name__)}")
 
 
 def check_dataset(info: DatasetInfo, name: str = "", slow: bool = False) -> list[CheckResult]:

@@ -15,7 +15,7 @@ KINDS = tuple(kind.removesuffix("s") for kind in REGISTRIES)
 
 
 def new_plugin(kind: str, name: str, folder: str | Path = ".") -> Path:
-    """Write `folder/name.py` from the template of `kind` (algorithm, validator, dataset, backbone); returns its path.
+    """Write `folder/name.py` from the template of `kind` (algorithm, validator, measure …); returns its path.
 
     Raises
         DalibError: unknown kind, a name that is not snake_case or is taken, a file that is already there

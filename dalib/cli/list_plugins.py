@@ -20,11 +20,11 @@ DEFAULT = {"family": "other", "setting": "closed-set"}
 
 def list_names(
     kind: Annotated[
-        str | None, typer.Argument(help="algorithms, datasets, backbones or validators; default: all four.")
+        str | None, typer.Argument(help="algorithms, validators, measures, datasets or backbones; default: all five.")
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """List algorithms, datasets, backbones and validators."""
+    """List algorithms, validators, measures, datasets and backbones."""
     if kind is not None:
         choose("kind of plug-in", kind, REGISTRIES)
     load_plugins(plugin)

@@ -17,16 +17,16 @@ from dalib.core.registry import REGISTRIES
 
 
 def show_plugin(
-    name: Annotated[str, typer.Argument(help="An algorithm, data set, backbone or validator (dalib list).")],
+    name: Annotated[str, typer.Argument(help="An algorithm, validator, measure, data set or backbone (dalib list).")],
     plugin: Plugins = None,
 ) -> None:
-    """Say what an algorithm, data set, backbone or validator does."""
+    """Say what an algorithm, validator, measure, data set or backbone does."""
     load_plugins(plugin)
     lookup = "timm" if name.startswith("timm:") else name
     kinds = [kind for kind, registry in REGISTRIES.items() if lookup in registry]
     if not kinds:
         known = {n for registry in REGISTRIES.values() for n in registry.names()}
-        raise unknown("algorithm, dataset, backbone or validator", name, known, "dalib list")
+        raise unknown("algorithm, validator, measure, dataset or backbone", name, known, "dalib list")
     for number, kind in enumerate(kinds):
         if number:
             print()
@@ -64,6 +64,13 @@ def _value(value: object) -> str:
 def _show_validator(name: str, cls: Any, summary: str) -> None:
     labels = "uses target labels" if cls.uses_target_labels else "label-free on the target"
     print(bold(name) + f"  validator, {labels}; higher is better")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+
+
+def _show_measure(name: str, cls: Any, summary: str) -> None:
+    reads = "reads the pretrained classifier" if cls.needs_classifier else "reads features only"
+    print(bold(name) + f"  transferability measure, {reads}; higher is better")
     print(summary)
     _print_text(cls.__doc__ or "")
 
@@ -106,4 +113,5 @@ SHOW = {
     "datasets": _show_dataset,
     "backbones": _show_backbone,
     "validators": _show_validator,
+    "measures": _show_measure,
 }

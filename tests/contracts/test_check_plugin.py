@@ -31,6 +31,11 @@ NAMED = {
     "target_ignored": {"gradient_reaches_features": "no loss term sends a gradient to the target"},
     "row_pairs": {"row_order_is_irrelevant": "loss term 'pairs' changes by"},
     "shape_and_sign": {"score_is_a_number": "returned Tensor", "higher_is_better": "flip the sign"},
+    "label_numbers": {
+        "score_is_a_number": "returned Tensor",
+        "class_numbers_are_irrelevant": "other numbers for the classes",
+        "row_order_is_irrelevant": "other order of the rows",
+    },
     "wrong_width": {
         "output_has_the_declared_width": "declared are (2, 16)",
         "groups_are_blocks_of_the_module": "2 parameters are in no group",
@@ -59,7 +64,7 @@ def test_a_seeded_defect_is_caught_and_named(defect: str) -> None:
     assert all("\n" not in message for message in failed.values())
 
 
-@pytest.mark.parametrize("kind", ["algorithm", "validator", "dataset", "backbone"])
+@pytest.mark.parametrize("kind", ["algorithm", "validator", "measure", "dataset", "backbone"])
 def test_a_new_plugin_passes_as_it_is(kind: str, tmp_path: Path) -> None:
     path = new_plugin(kind, f"fresh_{kind}", tmp_path)
     results = check_plugin(path)
