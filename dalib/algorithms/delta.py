@@ -1,0 +1,77 @@
+"""Fine-tune while the feature maps of every block stay near the pretrained network's."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from dalib.algorithms._ranges import require_positive
+from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.types import Source, Target
+from dalib.nn.feature_maps import feature_map_distance, find_outlets, record_outputs
+
+Self = TypeVar("Self", bound="DELTA")
+
+
+class DELTA(Algorithm):
+    """Deep learning transfer using feature maps, all channels alike.
+
+    loss = CE(logits_s, y_s) + weight * sum_j 1/2 mean_i ||FM_j(x_i) - FM*_j(x_i)||²
+    FM_j = output of the j-th block of the backbone, FM*_j = the pretrained one's, in evaluation mode, constant;
+    || ||² sums over channels and averages over positions
+
+    Args
+        weight: trade-off of the distance, >= 0; the term grows with the square of the feature maps
+    Shapes
+        x (B, *S), logits (B, K), y (B,); features have no blocks: only CE is left
+    Reference
+        Li et al. DELTA: Deep Learning Transfer using Feature Map with Attention for Convolutional Networks. ICLR 2019.
+        arXiv:1901.09229. weight: the authors' 0.01 with the distance summed over 64 rows.
+        Departures: no channel attention (their weights for equal attention; it costs a pass per channel beforehand);
+        outputs of whole blocks, stem included (there: of four convolutions before their batch norms); the recipe's
+        weight decay on all weights (there: .01 on the head alone). FM comes from a second pass over the rows, which
+        batch norms see twice.
+    """
+
+    family = "fine-tuning"
+    paper = "li2019delta"
+    space = {"weight": [0.01, 0.1, 0.64, 3.0]}
+    uses_target = False
+
+    def __init__(self, weight: float = 0.64) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def check(self) -> None:
+        require_positive(self, "weight", zero=True)
+
+    def build(self, dim: int, num_classes: int) -> None:
+        self.pretrained = copy.deepcopy(self.network.backbone).requires_grad_(False)
+        self.outlets = tuple(find_outlets(self.network.backbone, self.network.groups))
+
+    def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
+        return [*super().rates(backbone_rate), (self.pretrained, 0.0)]
+
+    def train(self: Self, mode: bool = True) -> Self:
+        super().train(mode)
+        if hasattr(self, "pretrained"):
+            self.pretrained.eval()
+        return self
+
+    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        terms = {"classification": cross_entropy(source.logits, source.y)}
+        if self.outlets:
+            with torch.no_grad():
+                kept = self._maps(self.pretrained, source.x)
+            pairs = zip(self._maps(self.network.backbone, source.x), kept, strict=True)
+            terms["feature_maps"] = self.weight * torch.stack([feature_map_distance(*pair) for pair in pairs]).sum()
+        return terms
+
+    def _maps(self, backbone: nn.Module, x: Tensor) -> list[Tensor]:
+        with record_outputs(backbone.get_submodule(name) for name in self.outlets) as maps:
+            backbone(x)
+        return maps
