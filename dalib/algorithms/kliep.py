@@ -18,14 +18,15 @@ class KLIEP(RowWeighting):
 
     Args
         centres: kernels, at target rows, >= 1
-        folds: parts of the target that choose the kernel's width by the likelihood of rows left out, >= 2
+        folds: parts of both domains, left out in turn to choose the kernel's width, >= 2
     Shapes
         z (n, d), y (n,)
     Reference
         Sugiyama et al. Direct Importance Estimation for Covariate Shift Adaptation. AISM 2008.
-        Departures: centres and folds are evenly spaced in the rows' sorted order, not drawn, so that the order of rows
-        does not matter; widths are multiples of the root mean squared distance; Newton steps, not gradient ascent.
-        Source rows are not left out when the width is chosen, so that it leans to the narrow side where they are few.
+        Departures: the width is chosen by mean log w - mean w at rows of both domains left out; the paper leaves out
+        target rows only and then takes kernels too narrow. Centres and folds are evenly spaced in the rows' sorted
+        order, not drawn, so that the order of rows does not matter; widths are multiples of the root mean squared
+        distance; Newton steps, not gradient ascent.
     """
 
     family = "importance weighting"

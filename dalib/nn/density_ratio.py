@@ -79,32 +79,34 @@ def kliep(z_s: Tensor, z_t: Tensor, centres: int = 100, sigmas: tuple[float, ...
     """argmax_a mean_j log w(z_t_j),  a >= 0,  mean_i w(z_s_i) = 1,  w(z) = sum_l a_l k(z, c_l); the weights w(z_s_i).
 
     The centres c_l are target rows, k is the kernel of `kernel_mean_matching`, and sigma is the one of `sigmas` with
-    the largest mean log w at held-out target rows (`folds` parts). theta_l = a_l mean_i k(z_s_i, c_l) are proportions
-    of a mixture: `fit_proportions` finds them from logarithms, so no kernel is too narrow. Source rows are not left
-    out, so the choice leans to narrow kernels where source rows are few.
+    the largest mean_j log w(z_t_j) - mean_i w(z_s_i) at rows left out, of `folds` parts of both domains.
+    theta_l = a_l mean_i k(z_s_i, c_l) are proportions of a mixture: `fit_proportions` finds them from logarithms, so
+    no kernel is too narrow.
     z_s (n_s, d), z_t (n_t, d) -> (n_s,) float64 >= 0 of mean 1, constant; nan as in `ulsif`.
     Sugiyama et al. Direct Importance Estimation for Covariate Shift Adaptation. Annals of the Institute of Statistical
-    Mathematics 2008. Departure: centres and folds are evenly spaced in the rows' sorted order, not drawn.
+    Mathematics 2008. Departures: centres and folds are evenly spaced in the rows' sorted order, not drawn; the paper
+    leaves out target rows only, whose likelihood is then too large at narrow kernels, which overfit the source.
     """
     if not _usable(z_s, z_t):
         return z_s.new_full((len(z_s),), torch.nan, dtype=torch.float64)
-    x_s, x_t = _unit_rows(z_s, _sorted_rows(z_t))
+    x_s, x_t = _unit_rows(z_s, z_t[_order(z_t)])
     c = x_t[_spread(len(x_t), centres)]
-    part = torch.arange(len(x_t), device=x_t.device) % min(folds, len(x_t))
+    folds = min(folds, len(x_s), len(x_t))
+    part_s, part_t = _order(z_s).argsort() % folds, torch.arange(len(x_t), device=x_t.device) % folds
 
-    def ratios(sigma: float) -> tuple[Tensor, Tensor]:
-        """log of k(·, c_l) / mean_i k(z_s_i, c_l) at source and target rows."""
+    def held_out(sigma: float) -> float:
         log_s, log_t = _log_kernel(x_s, c, sigma), _log_kernel(x_t, c, sigma)
-        log_mean = log_s.logsumexp(0) - math.log(len(x_s))
-        return log_s - log_mean, log_t - log_mean
+        scores = []
+        for k in range(folds):
+            log_mean = _log_mean(log_s[part_s != k])
+            log_theta = fit_proportions(log_t[part_t != k] - log_mean, tolerance=1e-4).log() - log_mean
+            w_s = (log_s[part_s == k] + log_theta).logsumexp(1).exp()
+            scores.append((log_t[part_t == k] + log_theta).logsumexp(1).mean() - w_s.mean())
+        return float(torch.stack(scores).mean())
 
-    def held_out(log_t: Tensor) -> float:
-        fits = [(log_t[part == k], fit_proportions(log_t[part != k], tolerance=1e-4)) for k in part.unique()]
-        return float(torch.stack([(log_p + theta.log()).logsumexp(1).mean() for log_p, theta in fits]).mean())
-
-    sigma = max(sigmas, key=lambda s: held_out(ratios(s)[1]))
-    log_s, log_t = ratios(sigma)
-    return log_s.exp() @ fit_proportions(log_t)
+    sigma = max(sigmas, key=held_out)
+    log_s, log_t = _log_kernel(x_s, c, sigma), _log_kernel(x_t, c, sigma)
+    return (log_s - _log_mean(log_s)).exp() @ fit_proportions(log_t - _log_mean(log_s))
 
 
 def ulsif(
@@ -125,7 +127,7 @@ def ulsif(
     """
     if not _usable(z_s, z_t):
         return z_s.new_full((len(z_s),), torch.nan, dtype=torch.float64)
-    x_s, x_t = _unit_rows(z_s, _sorted_rows(z_t))
+    x_s, x_t = _unit_rows(z_s, z_t[_order(z_t)])
     c = x_t[_spread(len(x_t), centres)]
     n = min(len(x_s), len(x_t))
     rows = _order(z_s)[_spread(len(x_s), n)], _spread(len(x_t), n)
@@ -186,8 +188,9 @@ def _order(z: Tensor) -> Tensor:
     return torch.from_numpy(np.lexsort(z.detach().cpu().numpy().T[::-1])).to(z.device)
 
 
-def _sorted_rows(z: Tensor) -> Tensor:
-    return z[_order(z)]
+def _log_mean(log_k: Tensor) -> Tensor:
+    """log of the mean of exp over rows: (n, b) -> (b,)."""
+    return log_k.logsumexp(0) - math.log(len(log_k))
 
 
 def _spread(n: int, m: int) -> Tensor:

@@ -76,20 +76,22 @@ def fit_by_em(A: np.ndarray, iterations: int = 3000) -> np.ndarray:
 
 def test_kliep_chooses_its_width_by_rows_left_out_and_maximises_their_likelihood() -> None:
     z_s, z_t = gaussians(30, 24)
-    rows = in_order(z_t)
-    centres = rows[[0, 4, 9, 14, 19]]
+    sources, targets = in_order(z_s), in_order(z_t)
+    centres = targets[[0, 4, 9, 14, 19]]
     scores, weights = [], []
     for sigma in SIGMAS:
         k = kernel(z_s, z_t, sigma)
-        S, T = k(z_s.numpy(), centres), k(rows, centres)
-        A, part = T / S.mean(0), np.arange(24) % 4
-        held = [np.log(A[part == f] @ fit_by_em(A[part != f])).mean() for f in range(4)]
-        scores.append(np.mean(held))
-        weights.append(S / S.mean(0) @ fit_by_em(A))
+        S, T, score = k(sources, centres), k(targets, centres), 0.0
+        for f in range(4):
+            out_s, out_t = np.arange(30) % 4 == f, np.arange(24) % 4 == f
+            mean = S[~out_s].mean(0)
+            alpha = fit_by_em(T[~out_t] / mean) / mean
+            score += (np.log(T[out_t] @ alpha).mean() - (S[out_s] @ alpha).mean()) / 4
+        scores.append(score)
+        weights.append(k(z_s.numpy(), centres) / S.mean(0) @ fit_by_em(T / S.mean(0)))
     got = kliep(z_s, z_t, centres=5, sigmas=SIGMAS, folds=4)
-    best = int(np.argmax(scores))
-    assert np.ptp(scores) > 0.01
-    np.testing.assert_allclose(got, weights[best], atol=1e-4)
+    assert np.diff(np.sort(scores))[-1] > 0.01
+    np.testing.assert_allclose(got, weights[int(np.argmax(scores))], atol=1e-4)
     assert float(got.mean()) == pytest.approx(1, abs=1e-12)
 
 
@@ -134,21 +136,19 @@ def test_ulsif_fits_with_the_width_and_ridge_of_the_least_left_out_error() -> No
     np.testing.assert_allclose(got, best[1], rtol=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("estimate", "limit"),
-    [(ulsif, 0.2), (lambda z_s, z_t: kliep(z_s, z_t, sigmas=(0.3,)), 0.1)],
-    ids=["ulsif", "kliep"],
-)
-def test_a_known_bounded_ratio_is_found(estimate: Estimate, limit: float) -> None:
-    """N(0, I) and N(e_1 / 2, 0.6² I): the error as a part of the ratio's own variance under the source.
+@pytest.mark.parametrize("estimate", [kliep, ulsif])
+def test_a_known_bounded_ratio_is_found(estimate: Estimate) -> None:
+    """N(0, I) and N(e_1 / 2, 0.6² I): the error as a part of the ratio's own variance, about 1 for equal weights.
 
-    At a fixed width for KLIEP, whose choice is too narrow here; kernel mean matching is no pointwise estimate.
+    Over ten draws it is 0.06 for either on average, and 0.3 for uLSIF in one, which is among these three. Kernel mean
+    matching is not tested here: its weights match means and are no pointwise estimate.
     """
-    z_s, z_t = gaussians(400, 400, shift=0.0)
-    z_t = 0.6 * z_t + torch.tensor([0.5, 0.0])
-    centre = torch.tensor([0.5, 0.0], dtype=torch.float64)
-    true = (z_s.square().sum(1) / 2 - (z_s - centre).square().sum(1) / 0.72).exp() / 0.36
-    assert float((estimate(z_s, z_t) - true).square().mean() / true.var()) < limit
+    centre, errors = torch.tensor([0.5, 0.0], dtype=torch.float64), []
+    for seed in range(3):
+        z_s, z_t = gaussians(800, 800, shift=0.0, seed=seed)
+        true = (z_s.square().sum(1) / 2 - (z_s - centre).square().sum(1) / 0.72).exp() / 0.36
+        errors.append(float((estimate(z_s, 0.6 * z_t + centre) - true).square().mean() / true.var()))
+    assert np.mean(errors) < 0.2
 
 
 def test_matched_means_are_the_targets() -> None:
