@@ -47,6 +47,8 @@ class ProtocolSpec(Frozen):
         Office-31), `semi_supervised` (uda + `shots` labelled target images per class, tested on the rest),
         `supervised` (a part `fraction` of the target labelled, tested on the rest: an upper bound)
     validation: part of the labelled images kept out of training for selection, stratified; 0 = none
+    holdout: `uda` only: part of the target rows, drawn without looking at labels, that are kept out of adaptation;
+        models are scored and tested on those (inductive); 0 = adapted and tested on all of them
     source_classes, target_classes: names or ranges of positions (`0:10`); empty = all. Target classes that the source
         lacks are `unknown` (open-set)
     reject: in an open-set task, rows whose entropy exceeds this part of log K are predicted unknown by algorithms that
@@ -57,12 +59,14 @@ class ProtocolSpec(Frozen):
     validation: float = Field(0.1, ge=0, lt=1)
     shots: int = Field(3, ge=1)
     fraction: float = Field(0.5, gt=0, lt=1)
+    holdout: float = Field(0.0, ge=0, lt=1)
     source_classes: tuple[str, ...] = ()
     target_classes: tuple[str, ...] = ()
     reject: float = Field(1.0, gt=0, le=1)
 
 
 ADDED: tuple[tuple[str, str, Any], ...] = (
+    ("protocol", "holdout", 0.0),
     ("protocol", "source_classes", []),
     ("protocol", "target_classes", []),
     ("protocol", "reject", 1.0),

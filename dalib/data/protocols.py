@@ -23,6 +23,7 @@ def make_task(
     validation: float = 0.1,
     shots: int = 3,
     fraction: float = 0.5,
+    holdout: float = 0.0,
     source_classes: Sequence[str] = (),
     target_classes: Sequence[str] = (),
     seed: int = 0,
@@ -30,7 +31,8 @@ def make_task(
 ) -> Task:
     """Split the domains of a task; stratified by class, decided by `seed` alone.
 
-    `uda`: labelled = source, target = test = all target rows (transductive).
+    `uda`: labelled = source, target = test = all target rows (transductive); with `holdout`, test = that part of the
+        target rows and target = the others (inductive).
     `semi_supervised`: labelled = source + `shots` target rows per class; target = test = the other target rows.
     `supervised`: labelled = `fraction` of the target, target = the same rows without labels, test = the other target
         rows; the source is not used and there is nothing to adapt to: an upper bound.
@@ -44,6 +46,7 @@ def make_task(
             `supervised`); at least one row of every class that has three or more, none of smaller classes; 0 = none
         shots: >= 1
         fraction: in (0, 1)
+        holdout: in [0, 1), for `uda`; drawn without looking at target labels; at least one row on either side
         source_classes, target_classes: class names or ranges of positions (`0:10`); empty = all
         resize: side in pixels; required for images
     Raises
@@ -56,6 +59,7 @@ def make_task(
     for name, value, fits in (
         ("validation", validation, 0 <= validation < 1),
         ("fraction", fraction, 0 < fraction < 1),
+        ("holdout", holdout, 0 <= holdout < 1),
         ("shots", shots, shots >= 1),
     ):
         if not fits:
@@ -77,10 +81,17 @@ def make_task(
         part, rest = pick_per_class(wanted, lambda n: min(max(1, round(fraction * n)), n - 1), rng)
         note = f"{note}:fraction={fraction}"
         labelled, test = wanted.take(part, note), wanted.take(rest, f"{note}:rest")
+    if holdout and protocol != "uda":
+        raise DalibError(f"holdout = {holdout} is for protocol uda; {protocol} tests on unlabelled rows already")
     train, held = split_validation(labelled, validation, rng, note)
     if protocol == "semi_supervised":
         train = concatenate([train, few])
     seen = train if protocol == "supervised" else test
+    if holdout:
+        order = rng.permutation(len(test))
+        cut = min(max(1, round(holdout * len(test))), len(test) - 1)
+        seen = test.take(np.sort(order[cut:]), f"{note}:holdout={holdout}:seen")
+        test = test.take(np.sort(order[:cut]), f"{note}:holdout={holdout}")
     return Task(f"{'+'.join(sources)}->{target}", train, seen.unlabelled(), held, test, protocol)
 
 
@@ -110,7 +121,7 @@ def pick_per_class(
 
 
 def concatenate(domains: Sequence[Domain]) -> Domain:
-    """Rows of several domains as one, named `a+b`, their `origin` counting on; labels and file names when all have them.
+    """Rows of several domains as one, named `a+b`, told apart by `origin`; labels and file names when all have them.
 
     Raises
         DalibError: different classes or row shapes

@@ -55,7 +55,17 @@ def _setting(specs: Sequence[RunSpec]) -> str:
     protocols = dict.fromkeys(spec.protocol.name for spec in specs if spec.protocol.name == "uda")
     backbones = dict.fromkeys(describe_backbone(spec.backbone) for spec in specs)
     crops = sorted({spec.train.crop for spec in specs if spec.backbone.name != "identity"} - {0})
-    found = [*(f"Protocol {_PROTOCOLS[name]}" for name in protocols), f"backbone {' / '.join(backbones)}"]
+    inductive = sorted({spec.protocol.holdout for spec in specs} - {0.0})
+    words = (
+        _PROTOCOLS
+        | {
+            "uda": "labelled source, unlabelled target, inductive: tested on "
+            f"{' / '.join(f'{part:.0%}' for part in inductive)} of the target, which is kept out of adaptation"
+        }
+        if inductive
+        else _PROTOCOLS
+    )
+    found = [*(f"Protocol {words[name]}" for name in protocols), f"backbone {' / '.join(backbones)}"]
     if crops:
         found.append(f"input {' / '.join(str(crop) for crop in crops)} px")
     text = "; ".join(found)

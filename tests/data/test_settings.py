@@ -64,6 +64,15 @@ def test_an_open_target_counts_foreign_classes_as_unknown() -> None:
     assert task.target.y is None
 
 
+def test_a_holdout_is_tested_on_and_not_adapted_to() -> None:
+    task = make_task(Data(), "webcam", "amazon", holdout=0.25)
+    assert (len(task.test), len(task.target)) == (6, 18)
+    assert not set(task.test.files) & set(task.target.files)
+    assert task.target.y is None and task.test.y is not None
+    with pytest.raises(DalibError, match=r"holdout = 0\.25 is for protocol uda"):
+        make_task(Data(), "webcam", "amazon", holdout=0.25, protocol="supervised")
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -124,5 +133,8 @@ def test_new_settings_leave_old_keys_alone_and_make_new_ones() -> None:
             protocol=ProtocolSpec(**protocol),
         ).key  # fmt: skip
 
-    assert key() == key(source_classes=(), reject=1.0)
-    assert len({key(), key(source_classes=("0:10",)), key(target_classes=("0:10",)), key(reject=0.5)}) == 4
+    assert key() == key(source_classes=(), reject=1.0, holdout=0.0)
+    assert (
+        len({key(), key(source_classes=("0:10",)), key(target_classes=("0:10",)), key(reject=0.5), key(holdout=0.2)})
+        == 5
+    )
