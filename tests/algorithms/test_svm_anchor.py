@@ -1,0 +1,87 @@
+"""CORAL with a linear SVM on SURF features: the published accuracies, and those of our own classifier.
+
+Published averages over the twelve tasks, on rows divided by their sum and z-scored per domain, C by cross-validation on
+the source:
+    46.7  Sun et al. (AAAI 2016): twenty draws of 20 source rows per class
+    48.8  later tables (MEDA, EasyTL): all source rows, once
+Both come from the authors' program. Its classifier is no linear SVM on moved rows A x: it is LIBSVM, one class against
+one, fitted with the kernel x_iᵀ A x_j between source rows, which is not symmetric, and used with x_iᵀ A x_t. With our
+`recolour` for A and scikit-learn's SVC (the same LIBSVM), the twelve figures behind 48.8 come out within 0.15: at C = 1,
+but for caltech -> webcam and caltech -> dslr, which take C = 0.001.
+
+`coral` with classifier = "svm" is what it says, a linear SVM (squared hinge, one class against the rest) on moved rows.
+All source rows, average over the twelve tasks:
+    C        0.00001  0.0001  0.001  0.01   0.1    1 (default)
+    average  46.5     48.0    45.9   42.2   41.3   41.3
+45.5 with C from five-fold cross-validation on the moved source rows (0.00001 to 0.01). C is small since rows of 800
+z-scored features have a squared length near 800.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.svm import SVC
+
+import dalib
+from dalib.data.normalise import normalise_features
+from dalib.nn.linalg import recolour
+
+Domain = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def surf(shared_data: Path) -> dict[str, Domain]:
+    with np.load(shared_data / "office_caltech10_surf.npz") as file:
+        return {
+            name: (normalise_features(file[f"{name}_x"], ["row_sum", "zscore"]), file[f"{name}_y"].astype(int))
+            for name in ("amazon", "caltech", "dslr", "webcam")
+        }
+
+
+def percent(predicted: np.ndarray, y: np.ndarray) -> float:
+    return 100 * float((predicted == y).mean())
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "C", "published"),
+    [
+        ("amazon", "webcam", 1.0, 44.4),
+        ("amazon", "dslr", 1.0, 39.5),
+        ("caltech", "webcam", 0.001, 46.4),
+        ("caltech", "dslr", 0.001, 45.9),
+        ("webcam", "dslr", 1.0, 86.6),
+        ("dslr", "webcam", 1.0, 84.7),
+        ("webcam", "caltech", 1.0, 33.7),
+        ("dslr", "amazon", 1.0, 37.7),
+    ],
+)
+def test_the_published_accuracy_comes_out_with_the_authors_kernel(
+    surf: dict[str, Domain], source: str, target: str, C: float, published: float
+) -> None:
+    (x_s, y_s), (x_t, y_t) = surf[source], surf[target]
+    moved = recolour(torch.as_tensor(x_s).double(), torch.as_tensor(x_t).double(), 1.0).numpy()
+    svm = SVC(C=C, kernel="precomputed").fit(moved @ x_s.T, y_s)
+    assert percent(svm.predict(x_t @ moved.T), y_t) == pytest.approx(published, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "C", "measured"),
+    [
+        ("webcam", "dslr", 1.0, 77.1),
+        ("webcam", "amazon", 1.0, 34.6),
+        ("webcam", "caltech", 1.0, 30.5),
+        ("webcam", "dslr", 0.0001, 78.3),
+        ("dslr", "webcam", 0.0001, 80.0),
+        ("amazon", "webcam", 0.0001, 38.3),
+    ],
+)
+def test_a_linear_svm_on_moved_rows_reaches_what_was_measured(
+    surf: dict[str, Domain], source: str, target: str, C: float, measured: float
+) -> None:
+    (x_s, y_s), (x_t, y_t) = surf[source], surf[target]
+    model = dalib.AdaptationClassifier(dalib.CORAL(classifier="svm", C=C)).fit(x_s, y_s, x_t)
+    assert percent(model.predict(x_t), y_t) == pytest.approx(measured, abs=1.0)  # a few rows among 157 to 1123
