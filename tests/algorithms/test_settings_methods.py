@@ -101,20 +101,14 @@ def test_two_sources_are_used_better_than_by_training_on_both(name: str, hparams
     assert after > mixed + 0.03, f"{name}: {after:.3f}, weight 0: {mixed:.3f}"
 
 
-def test_pada_forgets_the_classes_that_a_partial_target_lacks_and_dann_does_not() -> None:
-    source, target = blobs(0), blobs(2, (1.0, 0.4, 0, 1.0), classes=(0, 3))
-    dann, pada = (measure(name, source, target, hidden=64) for name in ("DANN", "PADA"))
-    assert pada > dann + 0.05, f"PADA: {pada:.3f}, DANN: {dann:.3f}"
-
-
-def test_pada_is_not_worse_than_source_only_where_dann_is() -> None:
+def test_absent_classes_make_dann_worse_than_source_only_and_not_pada() -> None:
     source, target = blobs(0), blobs(2, (0.5, 0.2, 0, 0.5), classes=(0,))
     plain, dann, pada = (
         measure(name, source, target, **h)  # type: ignore[arg-type]
         for name, h in (("SourceOnly", {}), ("DANN", HIDDEN), ("PADA", HIDDEN))
     )
     assert dann < plain - 0.03, f"DANN: {dann:.3f}, source only: {plain:.3f}"
-    assert pada > plain, f"PADA: {pada:.3f}, source only: {plain:.3f}"
+    assert pada > max(plain, dann + 0.05), f"PADA: {pada:.3f}, DANN: {dann:.3f}, source only: {plain:.3f}"
 
 
 def test_osbp_separates_a_foreign_class_better_than_rejection_by_entropy() -> None:
