@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dalib.cli import check, data, export, list_plugins, new, predict, rescore, run, show, table, train
+from dalib.cli import advise, check, data, export, list_plugins, new, predict, rank, rescore, run, show, table, train
 from dalib.core.errors import unknown
 
 app = typer.Typer(
@@ -18,12 +18,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 COMMANDS: dict[str, Callable[..., Any]] = {
+    "advise": advise.advise_user,
     "run": run.run_benchmark,
     "table": table.print_table,
     "export": export.export_records,
     "rescore": rescore.rescore_records,
     "train": train.train_model,
     "predict": predict.predict_classes,
+    "rank": rank.rank_backbones,
     "list": list_plugins.list_names,
     "show": show.show_plugin,
     "check": check.check_file,
@@ -31,11 +33,13 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 PANELS = {
     **dict.fromkeys(("run", "table", "export", "rescore"), "Benchmarks"),
-    **dict.fromkeys(("train", "predict"), "Models"),
+    **dict.fromkeys(("train", "predict", "rank"), "Models"),
+    "advise": "Data",
 }
 for name, function in COMMANDS.items():
     app.command(name, rich_help_panel=PANELS.get(name, "Plug-ins"))(function)
 DATA_COMMANDS: dict[str, Callable[..., Any]] = {
+    "advise": advise.advise_user,
     "verify": data.verify_data,
     "info": data.describe_data,
     "make": data.make_data,

@@ -1,0 +1,103 @@
+"""The advice as a suite file that `dalib run` takes as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dalib.advise.facts import Facts, TaskFacts
+from dalib.advise.rules import Advice
+from dalib.bench.suite import Suite, tomllib, validate
+from dalib.core.errors import DalibError
+
+FROZEN: dict[str, Any] = {"steps": 500, "lr": 0.1, "augment": "none"}
+"""Recipe of benchmarks/image_folder.toml; `tiny` has that of benchmarks/demo.toml."""
+RECIPES: dict[str, dict[str, Any]] = {
+    "tiny": {"steps": 1000, "batch_size": 64, "lr": 0.1, "augment": "none"},
+    "identity": {"steps": 500},
+}
+
+
+def write_suite(facts: Facts, advice: Advice, out: Path) -> str:
+    """The text of the suite; paths in it are relative to `out` where the data lie below its folder.
+
+    Raises
+        DalibError: the runner cannot take these data, or a target has no labels to test on
+    """
+    material = facts.material
+    if advice.setting == "unlabelled" or material.refusal:
+        bare = ", ".join(f"'{t.target}'" for t in advice.tasks if t.setting == "unlabelled")
+        reason = material.refusal or f"{bare} has no labels to test on: sort some rows into class folders first"
+        raise DalibError(f"no suite for --out {out}: {reason}")
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", out.stem) or "suite"
+    lines = [f"# Written by `dalib advise`: {advice.setting}, to be edited freely (docs/suites.md)."]
+    lines += [line for f in advice.findings for line in (f"# - {f.text}", f"#     why: {f.reason}")]
+    lines += [_pair("name", name), _pair("title", _title(facts, advice))]
+    lines += [_pair("dataset", _locate_dataset(material.dataset, out))]
+    lines += [_pair("root", _locate(material.root, out))] if material.root else []
+    lines += [_pair("partial", True)] if material.partial else []
+    lines += [_pair("normalise", list(material.normalise))] if material.normalise else []
+    lines += [_pair("tasks", [t.name for t in advice.tasks]), _pair("seeds", [0, 1, 2])]
+    lines += [_pair("metric", "target_h_score")] if "open" in advice.setting else []
+    protocol = _choose_classes(facts, advice.tasks[0])
+    if protocol:
+        lines += ["", "[protocol]", *(_pair(k, v) for k, v in protocol.items())]
+    backbone, weights = material.backbone
+    if material.kind == "images":
+        kept = {"name": backbone, "weights": _locate_weights(weights, out), "frozen": True}
+        lines += ["", "[backbone]", *(_pair(k, v) for k, v in kept.items())]
+    lines += ["", "[train]", *(_pair(k, v) for k, v in RECIPES.get(backbone, FROZEN).items())]
+    lines += ["", "[algorithms]"]
+    for row in advice.rows:
+        lines += [f"# {row.reason}", f"{row.label} = {_value(row.settings)}"]
+    if material.kind == "images" and any(f.rule in ("small distance", "fine-tune") for f in advice.findings):
+        settings = {"backbone": {"frozen": False}, "train": {"lr": 0.01, "augment": "standard"}}
+        lines += ["# the network trained end to end, which is much slower", f"# fine_tune = {_value(settings)}"]
+    text = "\n".join(lines) + "\n"
+    validate(Suite, tomllib.loads(text), f"suite {out.name}")
+    return text
+
+
+def _title(facts: Facts, advice: Advice) -> str:
+    name = Path(facts.material.root or facts.material.dataset.partition(":")[2] or facts.material.dataset).stem
+    return f"{name}, {', '.join(t.name for t in advice.tasks)}"
+
+
+def _choose_classes(facts: Facts, t: TaskFacts) -> dict[str, Any]:
+    """source_classes and target_classes where the two differ or other domains have more."""
+    order = list(facts.material.classes)
+    source, target = (sorted((*t.shared, *extra), key=order.index) for extra in (t.source_extra, t.target_extra))
+    if source == order and target == order:
+        return {}
+    return {"source_classes": source, "target_classes": target}
+
+
+def _locate(path: Path | str, out: Path) -> str:
+    here, there = out.parent.resolve(), Path(path).expanduser().resolve()
+    return there.relative_to(here).as_posix() if there.is_relative_to(here) and there != here else str(there)
+
+
+def _locate_dataset(dataset: str, out: Path) -> str:
+    kind, colon, path = dataset.partition(":")
+    return f"{kind}:{_locate(path, out)}" if colon else dataset
+
+
+def _locate_weights(weights: str, out: Path) -> str:
+    return _locate(weights, out) if Path(weights).suffix and Path(weights).is_file() else weights
+
+
+def _pair(key: str, value: Any) -> str:
+    return f"{key} = {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    """A TOML value on one line."""
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{k} = {_value(v)}" for k, v in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_value, value))}]"
+    return json.dumps(value, ensure_ascii=False)

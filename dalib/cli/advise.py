@@ -1,0 +1,209 @@
+"""`dalib advise`: what the data look like, what to try first and why, and a suite that does it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dalib.cli._common import (
+    DataRoot,
+    Device,
+    Plugins,
+    bold,
+    choose,
+    load_plugins,
+    open_folder,
+    print_columns,
+    progress_bar,
+    write_text,
+)
+from dalib.core.errors import DalibError
+
+if TYPE_CHECKING:
+    from dalib.advise.facts import Facts, TaskFacts
+    from dalib.advise.rules import Advice
+
+
+def advise_user(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A folder or zip of images, a feature file, or a data set's name.")
+    ],
+    source: Annotated[str, typer.Option(metavar="S", help="The labelled domain, or several as S1+S2.")] = "",
+    target: Annotated[str, typer.Option(metavar="T", help="The domain to adapt to.")] = "",
+    out: Annotated[Path | None, typer.Option(metavar="SUITE.toml", help="Write a suite with the advice.")] = None,
+    backbone: Annotated[
+        str, typer.Option(metavar="B", help="Measure with it; default: tiny for drawn data, else resnet50 or resnet18.")
+    ] = "",
+    weights: Annotated[str, typer.Option(metavar="W", help="imagenet, pretrained, none or a file.")] = "",
+    normalise: Annotated[
+        list[str] | None, typer.Option(help="For features: row_sum, l2 or zscore; repeat for several, in order.")
+    ] = None,
+    rows: Annotated[int, typer.Option(metavar="N", help="Most rows of a domain that are measured.")] = 1000,
+    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    device: Device = "auto",
+    data_root: DataRoot = None,
+    plugin: Plugins = None,
+) -> None:
+    """Look at data, say which protocol, backbone and algorithms to try first and why, and write a suite for it."""
+    choose("format", format, ("text", "json"))
+    if rows < 10:
+        raise DalibError(f"--rows {rows} is below 10; give a larger number")
+    if out is not None and out.suffix != ".toml":
+        raise DalibError(f"--out {out} does not end in .toml; name the suite's file, for example suite.toml")
+    if out is not None:
+        open_folder(out.parent, "--out in")
+    load_plugins(plugin)
+    from dalib.advise.facts import choose_tasks, measure
+    from dalib.advise.material import Options, open_material
+    from dalib.advise.rules import decide
+    from dalib.advise.suite import write_suite
+    from dalib.cli.train import split_names
+    from dalib.train.device import pick_device
+
+    gpu = pick_device(device).type == "cuda"
+    with progress_bar(f"reading {path}") as report:
+        options = Options(data_root, split_names(normalise), backbone, weights, rows, device, report)
+        material = open_material(path, options)
+    tasks = choose_tasks(material, source, target)
+    with progress_bar("measuring") as report:
+        facts = measure(material, tasks, report)
+    advice = decide(facts, gpu=gpu)
+    if out is not None:
+        write_text(out, write_suite(facts, advice, out))
+    if format == "json":
+        print_json(facts, advice)
+    else:
+        print_facts(facts)
+        print_advice(advice)
+        print_next(path, facts, advice, out, data_root)
+
+
+def print_facts(facts: Facts) -> None:
+    """Domains, classes, distances and accuracies as tables."""
+    material, images = facts.material, facts.material.kind == "images"
+    name, weights = material.backbone
+    what = f"features of a frozen {name} ({weights})" if images else "features as they are"
+    if material.normalise:
+        what = f"features, normalised by {', '.join(material.normalise)}"
+    print(f"{bold(str(material.root or material.dataset))}  {material.kind}, {len(material.classes)} classes; {what}")
+    for remark in material.remarks:
+        print(f"note: {remark}")
+    print(f"\n{bold('Domains')}")
+    domains = []
+    for d in facts.domains:
+        low, middle, high = d.rows_per_class
+        per_class = f"{low} to {high}, median {middle:g}" if d.labelled else "unlabelled"
+        balance = f"{d.balance:.1f}" if d.labelled else "–"
+        row = [d.name, d.rows, d.classes or "–", per_class, balance]
+        domains.append((*row, f"{d.side[0]} x {d.side[1]} px") if images else tuple(row))
+    header = ("domain", "rows", "classes", "rows per class", "largest / smallest")
+    print_columns(domains, (*header, "median size") if images else header)
+    print(f"\n{bold('Classes')}  label shift: total variation of class proportions")
+    columns = ("task", "setting", "shared", "source only", "target only", "label shift", "by chance")
+    print_columns([_class_row(t) for t in facts.tasks], columns)
+    print(
+        f"\n{bold('Distance')}  0 = cannot be told apart; A-distance is at most 2; within: random halves of one domain"
+    )
+    print_columns([_distance_row(t) for t in facts.tasks], ("task", "A-distance", "within", "MMD² x 1000", "within"))
+    print(f"\n{bold('Accuracy')}  of a linear probe in %; the last column bounds what adaptation can gain")
+    tested = ("source, held-out", "target, source-only", "target, with target labels", "to gain")
+    print_columns([_accuracy_row(t) for t in facts.tasks], ("task", *tested))
+
+
+def _number(value: float, digits: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def _class_row(t: TaskFacts) -> tuple[str, ...]:
+    if t.setting == "unlabelled":
+        return (t.name, t.setting, "?", f"{len(t.shared)} in all", "?", "–", "–")
+    counts = (len(t.shared), len(t.source_extra), len(t.target_extra))
+    return (t.name, t.setting, *map(str, counts), _number(t.shift, 2), _number(t.shift_chance, 2))
+
+
+def _distance_row(t: TaskFacts) -> tuple[str, ...]:
+    kernel = (_number(1000 * t.mmd2, 2), _number(1000 * t.mmd2_within, 2))
+    return (t.name, _number(t.a_distance, 2), _number(t.a_within, 2), *kernel)
+
+
+def _accuracy_row(t: TaskFacts) -> tuple[str, ...]:
+    return (t.name, *(_number(100 * v, 1) for v in (t.source_held_out, t.source_only, t.ceiling, t.gain)))
+
+
+def print_advice(advice: Advice) -> None:
+    """Findings with their reasons, rows in the order of trying, what to leave out."""
+    from dalib.advise.evidence import BASELINES, describe
+
+    print(f"\n{bold('Advice')}" + (f"  for {', '.join(t.name for t in advice.tasks)}" if advice.others else ""))
+    for finding in advice.findings:
+        print(f"- {finding.text}\n    why: {finding.reason}")
+    print(f"\n{bold('Try first')}  measured: points over {BASELINES[0]} (else {BASELINES[1]}) in the committed tables")
+    for number, row in enumerate(advice.rows, 1):
+        print(f"{number:2}. {row.label}: {row.reason}")
+        if row.label not in (BASELINES[0], "few_labels", "target_labels"):
+            print(f"    measured: {describe(row.label, advice.gains)}")
+    if advice.avoid:
+        print(f"\n{bold('Leave out for now')}")
+        for names, reason in advice.avoid:
+            print(f"- {names}: {reason}")
+    if advice.others:
+        print(f"\nnot in the suite, for their classes differ: {', '.join(t.name for t in advice.others)};")
+        print("ask for them with --source and --target")
+
+
+def print_next(path: str, facts: Facts, advice: Advice, out: Path | None, data_root: Path | None) -> None:
+    """The commands to type next."""
+    print(f"\n{bold('Next')}")
+    root = f" --data-root {data_root}" if data_root else ""
+    if facts.material.kind == "images" and Path(path).exists():
+        print(f"dalib data verify {path}")
+    if out is not None:
+        print(f"dalib run {out} --dry-run\ndalib run {out}\ndalib table {out} --summary")
+    elif facts.material.refusal:
+        print(f"no suite yet: {facts.material.refusal}; until then, in Python:")
+        print("dalib.AdaptationClassifier(dalib.MCC()).fit(X_source, y_source, X_target).predict(X_target)")
+    elif advice.setting == "unlabelled":
+        print("no suite yet: the target has no labels to test on; sort some images into class folders and ask again")
+    else:
+        chosen = " ".join(f"--{k} {v}" for k, v in _chosen(facts, advice) if v)
+        print(f"dalib advise {path} {chosen}{root} --out suite.toml   # writes what is advised as a suite")
+
+
+def _chosen(facts: Facts, advice: Advice) -> list[tuple[str, str]]:
+    """`source` and `target` where one task was asked for."""
+    if len(facts.tasks) > 1:
+        return []
+    t = advice.tasks[0]
+    return [("source", "+".join(t.sources)), ("target", t.target)]
+
+
+def print_json(facts: Facts, advice: Advice) -> None:
+    """Facts and advice for a program; numbers that cannot be measured are null."""
+    import json
+    from dataclasses import asdict
+
+    from dalib.advise.evidence import describe
+
+    content = {
+        "domains": [asdict(d) for d in facts.domains],
+        "tasks": [asdict(t) | {"name": t.name, "gain": t.gain} for t in facts.tasks],
+        "backbone": facts.material.backbone,
+        "remarks": facts.material.remarks,
+        "setting": advice.setting,
+        "findings": [asdict(f) for f in advice.findings],
+        "rows": [asdict(r) | {"measured": describe(r.label, advice.gains)} for r in advice.rows],
+        "avoid": [{"algorithms": names, "reason": reason} for names, reason in advice.avoid],
+        "covered": [t.name for t in advice.tasks],
+    }
+    print(json.dumps(_without_nan(content), indent=2, ensure_ascii=False))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
