@@ -1,0 +1,61 @@
+"""Fine-tune one block of the backbone and leave the others as they are."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.errors import DalibError
+from dalib.core.types import Source, Target
+
+
+class Surgical(Algorithm):
+    """Surgical fine-tuning: the first block for shifts of the input, a middle one for features, the last for labels.
+
+    loss = CE(logits_s, y_s);  rate of the block = lr * backbone_rate, of every other block = 0
+
+    The new layers are trained at lr; frozen blocks keep their batch-norm statistics. `first` and `last` train no block
+    where there is none (feature data).
+
+    Args
+        block: `first`, `last` or k >= 1: the k-th from the input
+    Shapes
+        logits (B, K), y (B,)
+    Raises
+        DalibError: the backbone has fewer than k blocks
+    Reference
+        Lee et al. Surgical Fine-Tuning Improves Adaptation to Distribution Shifts. ICLR 2023. arXiv:2210.11466.
+        The paper has no default: the kind of shift decides. Departure: there the network, head included, was trained
+        on the source before one block is tuned on a few target rows; here the backbone is pretrained on other data,
+        so that the new layers have to be trained too, on whatever rows the protocol labels.
+    """
+
+    family = "fine-tuning"
+    paper = "lee2023surgical"
+    space = {"block": ["first", "last", 2, 3]}
+    uses_target = False
+
+    def __init__(self, block: int | str = "first") -> None:
+        super().__init__()
+        self.block = block
+
+    def check(self) -> None:
+        count = isinstance(self.block, int) and not isinstance(self.block, bool) and self.block >= 1
+        if not count and self.block not in ("first", "last"):
+            raise DalibError(f"surgical.block = {self.block!r}; give 'first', 'last' or a whole number >= 1")
+
+    def build(self, dim: int, num_classes: int) -> None:
+        have = len(self.network.groups)
+        if isinstance(self.block, int) and self.block > have:
+            remedy = f"give at most {have}" if have else "use an image backbone"
+            raise DalibError(f"surgical.block = {self.block}, but the backbone has {have} blocks; {remedy}")
+
+    def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
+        groups = self.network.groups
+        position = {"first": 1, "last": len(groups)}.get(str(self.block), self.block)
+        chosen = groups[int(position) - 1 : int(position)] if groups else []
+        return [(self, 1.0), (self.network.backbone, 0.0), *((block, backbone_rate) for block in chosen)]
+
+    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        return {"classification": cross_entropy(source.logits, source.y)}
