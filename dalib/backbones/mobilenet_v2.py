@@ -1,8 +1,10 @@
-"""MobileNetV2 1.0 (Sandler et al. 2018), torchvision's weights or int8 ones; 1280 features."""
+"""MobileNetV2 1.0 (Sandler et al. 2018), torchvision's weights or int8 ones; 1280 features, or those of block @N."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -14,15 +16,36 @@ from dalib.backbones._weights import find_file, hash_state
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError
 
+STARTS = (0, 2, 4, 7, 11, 14, 18)
+"""First layers of the groups: stem and first block, then one per resolution or width, then the last convolution."""
+NAMES = ("mobilenet_v2", "mobilenet_v2@3", "mobilenet_v2@6", "mobilenet_v2@10", "mobilenet_v2@13", "mobilenet_v2@17")
+
 
 def build(name: str, weights: str) -> Backbone:
-    """Groups: stem and first block, then one per resolution or width, then the last convolution.
+    """The whole network, or cut behind block N for `mobilenet_v2@N`; weights are always those of the whole one.
 
     Weights may also be an int8 .npz (`load_int8`): its network takes (x - .5) / .5 and the image turned by 180 degrees.
     """
+    base, _, depth = name.partition("@")
+    return cut(build_whole(base, weights), name, int(depth) + 1) if depth else build_whole(base, weights)
+
+
+def cut(backbone: Backbone, name: str, depth: int) -> Backbone:
+    """The first `depth` layers and the mean over positions."""
+    features: Any = backbone.module.features
+    layers = features[:depth]
+    module = nn.Sequential(layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    groups = backbone.groups[: sum(start < depth for start in STARTS)]
+    width = next(m.num_features for m in reversed(list(layers.modules())) if isinstance(m, nn.BatchNorm2d))
+    hashed = backbone.weights_hash if backbone.weights == "none" else hash_state(module)
+    return replace(backbone, name=name, module=module, dim=width, groups=groups, weights_hash=hashed)
+
+
+def build_whole(name: str, weights: str) -> Backbone:
+    """All blocks, the last convolution and the mean over positions."""
     model = create_model(name)
     model.classifier = nn.Identity()
-    groups = split_sequence(model.features, (0, 2, 4, 7, 11, 14, 18))
+    groups = split_sequence(model.features, STARTS)
     if not weights.endswith(".npz"):
         return finish(name, weights, model, dim=1280, groups=groups, head="classifier.")
     path = find_file(weights, suffixes=(".npz",))

@@ -10,13 +10,14 @@ import typer
 NEXT = {
     "algorithm": "dalib run demo --plugin {path} --only {name}",
     "validator": "dalib run SUITE --plugin {path}",
+    "measure": "dalib rank --plugin {path} --measures {name} …",
     "dataset": "dalib train --plugin {path} --dataset {name} …",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
 }
 
 
 def write_plugin(
-    kind: Annotated[str, typer.Argument(help="algorithm, dataset, backbone or validator.")],
+    kind: Annotated[str, typer.Argument(help="algorithm, validator, measure, dataset or backbone.")],
     name: Annotated[str, typer.Argument(help="Lower-case words joined by _; the file is NAME.py.")],
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the file.")] = Path(),
 ) -> None:

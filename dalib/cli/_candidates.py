@@ -1,0 +1,131 @@
+"""The pretrained models that `dalib rank` compares: names, feature files, and their features of labelled rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dalib.backbones import load_backbone
+from dalib.backbones._classifier import load_classifier
+from dalib.core.errors import DalibError
+from dalib.core.registry import BACKBONES
+from dalib.core.types import Domain, Outputs
+from dalib.data.catalog import LoadedData
+from dalib.data.embed import embed_domain
+from dalib.data.features import load_features, read_arrays
+from dalib.data.protocols import pick_per_class
+from dalib.data.roots import find_feature_file
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """label: as shown; name: of a backbone, or the path of a feature file, whose weights are empty."""
+
+    label: str
+    name: str
+    weights: str = ""
+
+
+def parse_candidates(text: str, weights: str, own: dict[str, str]) -> list[Candidate]:
+    """`tiny,tiny:none,resnet50:weights.pth,features.npz` -> candidates.
+
+    Args
+        weights: of backbones without `:WEIGHTS`; empty = `own`'s or imagenet
+    Raises
+        DalibError: nothing given, an unknown backbone, one twice
+    """
+    found = []
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, _, given = item.partition(":")
+        if name == "timm":
+            model, _, given = given.partition(":")
+            name = f"timm:{model}"
+        if item.endswith(".npz") and not given:
+            found.append(Candidate(Path(item).name, item))
+            continue
+        BACKBONES.get(name.partition(":")[0])
+        label = f"{name}:{Path(given).name}" if given else name
+        found.append(Candidate(label, name, given or weights or own.get(name, "imagenet")))
+    labels = [c.label for c in found]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice or not found:
+        what = f"names {', '.join(twice)} twice" if twice else "is empty"
+        raise DalibError(f"--backbones {text or repr(text)} {what}; give names such as tiny,resnet50:imagenet")
+    return found
+
+
+def pick_rows(y: np.ndarray, classes: Sequence[str], fraction: float, seed: int) -> np.ndarray:
+    """Row numbers of `fraction` of each class, at least two of it where it has them."""
+    if not 0 < fraction <= 1:
+        raise DalibError(f"--fraction {fraction} is out of range; above 0 and at most 1")
+    domain = Domain("", np.zeros((len(y), 1), np.float32), y, tuple(classes), "")
+    return pick_per_class(domain, lambda n: min(n, max(2, round(fraction * n))), np.random.default_rng(seed))[0]
+
+
+def check_kind(candidate: Candidate, data: LoadedData) -> None:
+    """Images need a network and features need none."""
+    if candidate.weights and (candidate.name == "identity") != (data.kind == "features"):
+        fits = "identity or an .npz" if data.kind == "features" else "a network such as tiny, or an .npz"
+        raise DalibError(f"{data.name} holds {data.kind}; --backbones {candidate.label} does not fit: use {fits}")
+
+
+def embed_candidate(
+    candidate: Candidate,
+    data: LoadedData,
+    target: str,
+    device: torch.device,
+    *,
+    fraction: float,
+    seed: int,
+    crop: int | None = None,
+) -> Outputs:
+    """Features of the labelled rows, and the pretrained classifier's logits where it has one.
+
+    Raises
+        DalibError: weights that are not there, a crop that does not fit, a feature file of other rows
+    """
+    if not candidate.weights:
+        return _read_file(candidate, data, target, fraction, seed)
+    width = int(data.domain(target).x.shape[1]) if data.kind == "features" else 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        backbone = load_backbone(candidate.name, candidate.weights, frozen=True, dim=width)
+    if backbone.preprocess and crop:
+        backbone = replace(backbone, preprocess=backbone.preprocess.at(crop))
+    domain = data.domain(target, backbone.preprocess.resize if backbone.preprocess else None)
+    if fraction < 1:
+        rows = pick_rows(domain.labels, data.classes, fraction, seed)
+        domain = domain.take(rows, f"rank:fraction={fraction}:seed={seed}")
+    embedded = embed_domain(backbone, domain, device) if backbone.preprocess else domain
+    z = torch.from_numpy(np.array(embedded.x, dtype=np.float32))
+    classifier = load_classifier(backbone, candidate.weights)
+    with torch.inference_mode():
+        logits = torch.zeros(len(z), 0) if classifier is None else classifier(z)
+    return Outputs(z, logits.clone(), torch.as_tensor(domain.labels))
+
+
+def _read_file(candidate: Candidate, data: LoadedData, target: str, fraction: float, seed: int) -> Outputs:
+    """`<target>_x` and, where the file has them, `<target>_logits`, in the order of the data set's rows."""
+    path = find_feature_file(candidate.name, None)
+    found = load_features(path)
+    y = data.domain(target, 1 if data.kind == "images" else None).labels
+    if target not in found.x:
+        raise DalibError(f"--backbones {path} has no {target}_x; its domains: {', '.join(found.x)}")
+    given = found.y[target]
+    pairs = set(zip(given.tolist(), y.tolist(), strict=False))
+    if len(given) != len(y) or not len(pairs) == len(set(given.tolist())) == len(set(y.tolist())):
+        raise DalibError(
+            f"--backbones {path}: the labels {target}_y ({len(given)} rows) are not those of {data.name}'s {target} "
+            f"({len(y)} rows); give features of the same rows in the same order"
+        )
+    logits = read_arrays(path).get(f"{target}_logits", np.zeros((len(y), 0)))
+    if logits.ndim != 2 or len(logits) != len(y):
+        raise DalibError(f"{path}: {target}_logits has shape {logits.shape}; expected ({len(y)}, classes)")
+    rows = pick_rows(y, data.classes, fraction, seed)
+    parts = (found.x[target], logits)
+    z, scores = (torch.from_numpy(np.asarray(part)[rows].astype(np.float32)) for part in parts)
+    return Outputs(z, scores, torch.as_tensor(y[rows]))
