@@ -58,8 +58,9 @@ class Ranking:
         return np.array([[_tau(a, b) for b in self.scores.T] for a in self.scores.T])
 
     def sheets(self) -> list[Sheet]:
-        """The table of models, best mean rank first, and the table of agreements."""
-        return [self._models(), self._agreement()]
+        """The table of models, best mean rank first, and, of two or more measures and models, that of agreements."""
+        comparable = min(len(self.models), len(self.measures)) > 1
+        return [self._models(), self._agreement()] if comparable else [self._models()]
 
     def _models(self) -> Sheet:
         mean = self.mean_rank

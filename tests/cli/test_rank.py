@@ -92,6 +92,7 @@ def test_measures_and_rows_can_be_chosen(dalib: Dalib, files: Path, tmp_path: Pa
     )
     text = (tmp_path / "t.md").read_text()
     assert answer.out.strip() == str(tmp_path / "t.md")
+    assert "Agreement" not in text
     assert "15 labelled rows" in text and "log_me" in text and "gbc" not in text
 
 
