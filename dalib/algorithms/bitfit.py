@@ -23,9 +23,9 @@ class Bitfit(Algorithm):
         logits (B, K), y (B,)
     Reference
         Ben Zaken et al. BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked Language-models.
-        ACL 2022. arXiv:2106.10199. rate: the paper's candidates for the biases are some ten times those for whole
-        networks. Departures: convolutional networks too, whose biases are often those of batch norms alone; the new
-        layers have a rate of their own; the recipe's weight decay acts on biases.
+        ACL 2022. arXiv:2106.10199. As there, biases take larger steps than whole networks would; ten is ours.
+        Departures: convolutional networks too, whose biases are often those of batch norms alone; the new layers have
+        a rate of their own; the recipe's weight decay acts on biases.
     """
 
     family = "fine-tuning"
