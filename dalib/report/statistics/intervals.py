@@ -90,7 +90,7 @@ def stratified_bootstrap(
     """Bootstrap interval of `statistic`, seeds resampled within each task, widened for few seeds.
 
     theta + c (q - theta),  q the 2.5 % and 97.5 % percentiles,  c = sqrt(n / (n - 1)) t(df) / z
-    with df as in `mean_interval`. The plain percentile interval (c = 1) covers 79-87 % for the mean of 3
+    with df as in `mean_interval`. The plain percentile interval (c = 1) covers 81-87 % for the mean of 3
     seeds: it takes the variance with ddof 0 and the normal quantile for the t. May end outside the statistic's range.
 
     Args
