@@ -80,7 +80,7 @@ def _spread(manifest: Manifest) -> str:
 
 
 def _marks(specs: Sequence[RunSpec], baseline: str) -> str:
-    found = [f"▼: average below {baseline} (negative transfer)."] if baseline else []
+    found = [f"▼: average below {baseline}."] if baseline else []
     used = [
         _PROTOCOLS[name]
         for name in ("semi_supervised", "supervised")
