@@ -89,7 +89,7 @@ class TaskFacts:
 
     @property
     def gain(self) -> float:
-        """What adaptation can gain at most, in accuracy; nan without labels."""
+        """About the most that adaptation can gain, in accuracy; nan without labels."""
         return self.ceiling - self.source_only
 
 
@@ -184,13 +184,12 @@ def measure_task(sources: Sequence[Part], target: Part, classes: Sequence[str]) 
             "give the same classes the same folder names"
         )
     keep = [list(classes).index(c) for c in shared]
-    z_s, y_s = np.concatenate([s.z for s in sources]), np.concatenate([s.y for s in sources])
-    z_t, y_t = target.z, target.y
-    source_rows = np.isin(y_s, keep)
-    z_s, y_s = z_s[source_rows], y_s[source_rows]
-    if target.labelled:
-        target_rows = np.isin(y_t, keep)
-        z_t, y_t = z_t[target_rows], y_t[target_rows]
+    y_s, y_t = np.concatenate([s.y for s in sources]), target.y
+    rows_s = np.isin(y_s, keep)
+    rows_t = np.isin(y_t, keep) if target.labelled else np.ones(len(target.z), bool)
+    z_s, z_t = np.concatenate([s.z for s in sources])[rows_s], target.z[rows_t]
+    seen_s, seen_t = np.concatenate([s.seen for s in sources])[rows_s], target.seen[rows_t]
+    y_s, y_t = y_s[rows_s], y_t[rows_t] if target.labelled else y_t
     shift, chance = label_shift(counts, target.counts)
     per_class = [median(counts[c] for c in shared)]
     per_class += [median(target.counts[c] for c in shared)] if target.labelled else [target.rows / len(shared)]
@@ -210,10 +209,10 @@ def measure_task(sources: Sequence[Part], target: Part, classes: Sequence[str]) 
         target_measured=len(z_t),
         shift=shift,
         shift_chance=chance,
-        a_distance=proxy_a_distance(z_s, z_t),
-        a_within=within(proxy_a_distance, z_s, z_t),
-        mmd2=median_mmd2(z_s, z_t),
-        mmd2_within=within(median_mmd2, z_s, z_t),
+        a_distance=proxy_a_distance(seen_s, seen_t),
+        a_within=within(proxy_a_distance, seen_s, seen_t),
+        mmd2=median_mmd2(seen_s, seen_t),
+        mmd2_within=within(median_mmd2, seen_s, seen_t),
         source_only=probe(z_s, y_s, z_t, y_t) if target.labelled else math.nan,
         source_held_out=cross_validated_probe(z_s, y_s),
         ceiling=float(np.nanmax([alone, both])) if not math.isnan(alone + both) else math.nan,

@@ -61,6 +61,7 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
             remarks.append(f"'{folder}' has images but no class folders: taken as unlabelled")
     remarks += _alike(match.classes)
     kept = Material(info.name, root, "images", match.classes, parts, bool(everything.differences), remarks=remarks)
+    kept.lone = nameless
     network = _choose_backbone(kept, where, info, options)
     kept.backbone = (network.name, options.weights if options.backbone and options.weights else network.weights)
     for done, domain in enumerate(parts):

@@ -21,6 +21,7 @@ class Part:
     rows: of the whole domain
     unlabelled: rows beside the labelled ones that have no label
     z (n, d), y (n,): the sample that is measured; y is empty for an unlabelled domain
+    raw (n, d): its rows before `zscore`, which hides what tells domains apart; empty where they are z
     side: median width and height of the images in pixels, (0, 0) for features
     """
 
@@ -30,7 +31,13 @@ class Part:
     unlabelled: int = 0
     z: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     y: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    raw: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     side: tuple[int, int] = (0, 0)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """The rows whose distance is measured."""
+        return self.raw if len(self.raw) else self.z
 
     @property
     def labelled(self) -> bool:
@@ -43,6 +50,7 @@ class Material:
 
     dataset, root, partial, normalise: as a suite names them
     backbone: name and weights of what made the features
+    lone: unlabelled domain -> the one folder that its images lie in
     refusal: why `dalib run` cannot take the data as they are; empty where it can
     """
 
@@ -54,6 +62,7 @@ class Material:
     partial: bool = False
     normalise: tuple[str, ...] = ()
     backbone: tuple[str, str] = ("identity", "none")
+    lone: dict[str, str] = field(default_factory=dict)
     refusal: str = ""
     remarks: list[str] = field(default_factory=list)
 
@@ -111,7 +120,9 @@ def _open_features(path: str, options: Options) -> Material:
     known = [d for d in domains if f"{d}_y" in arrays]
     if not known:
         raise DalibError(f"{file} has no labelled domain; expected {FILE}, labels for one domain at least")
-    x = {d: normalise_features(check_rows(file, f"{d}_x", arrays), options.normalise) for d in domains}
+    stored = {d: check_rows(file, f"{d}_x", arrays) for d in domains}
+    x = {d: normalise_features(stored[d], options.normalise) for d in domains}
+    per_row = [step for step in options.normalise if step != "zscore"]
     widths = ", ".join(f"{d} {a.shape[1]}" for d, a in x.items())
     if len({a.shape[1] for a in x.values()}) > 1:
         raise DalibError(f"{file}: domains have different widths ({widths}); give every domain the same features")
@@ -124,7 +135,8 @@ def _open_features(path: str, options: Options) -> Material:
         picked = pick_rows(len(x[d]), options.rows)
         labels = y[d][picked] if d in y else np.zeros(0, np.int64)
         counts = {classes[k]: found[k] for k in sorted(found)}
-        parts[d] = Part(d, counts, len(x[d]), z=np.asarray(x[d][picked], np.float64), y=labels)
+        raw = normalise_features(stored[d], per_row)[picked] if "zscore" in options.normalise else np.zeros((0, 0))
+        parts[d] = Part(d, counts, len(x[d]), z=np.asarray(x[d][picked], np.float64), y=labels, raw=raw)
     partial = any(len(p.counts) < len(classes) for p in parts.values() if p.labelled)
     lacking = ", ".join(f"{d}_y" for d in domains if d not in known)
     refusal = f"the file lacks {lacking}, and runs are tested on labels" if lacking else ""

@@ -12,6 +12,8 @@ from dalib.advise.facts import SETTINGS, Facts, TaskFacts
 
 SMALL_DISTANCE = 0.5
 """A-distance at which the domains count as alike: the domain classifier is right on at most 62.5 % of held-out rows."""
+CENTRED = -0.3
+"""… below which it says nothing: rows left out are told apart wrongly, as when each domain was centred by itself."""
 LARGE_DISTANCE = 1.2
 """… as far apart: right on 80 % or more. mini_office: amazon and webcam 1.4, dslr and webcam 0.8; random halves 0.1."""
 SMALL_GAIN = 0.02
@@ -105,15 +107,19 @@ def decide(facts: Facts, gains: Gains | None = None, gpu: bool = False) -> Advic
     tasks = tuple(groups[min(groups, key=lambda key: (-len(groups[key]), ORDER.index(key[0])))])
     first, others = tasks[0], tuple(t for t in facts.tasks if t not in tasks)
     findings = [_setting(first), *_protocol(tasks), *_distance(tasks), *_proportions(tasks), *_rows(facts, tasks, gpu)]
-    pool, avoid = _pool(tasks, gains)
+    pool, avoid = _pool(tasks, facts.material.kind == "images", gains)
     pool = _baselines(first.setting) + pool + (_several() if len(first.sources) > 1 else []) + _references(tasks)
     findings += [_sources(first)] if len(first.sources) > 1 else []
     return Advice(tasks, tuple(findings), tuple(pool), tuple(avoid), others, gains)
 
 
+def is_alike(t: TaskFacts) -> bool:
+    return CENTRED <= t.a_distance <= SMALL_DISTANCE
+
+
 def is_small(tasks: tuple[TaskFacts, ...]) -> bool:
-    """Every task has a small distance, or next to nothing to gain where labels tell."""
-    return all(t.a_distance <= SMALL_DISTANCE or t.gain <= SMALL_GAIN for t in tasks)
+    """Every task has next to nothing to gain where labels tell, or domains alike and not much to gain."""
+    return all(t.gain <= SMALL_GAIN or (is_alike(t) and not t.gain >= LARGE_GAIN) for t in tasks)
 
 
 def has_label_shift(t: TaskFacts) -> bool:
@@ -124,7 +130,7 @@ def is_few(tasks: tuple[TaskFacts, ...]) -> bool:
     return min(t.rows_per_class for t in tasks) < FEW_ROWS
 
 
-def _pool(tasks: tuple[TaskFacts, ...], gains: Gains) -> tuple[list[Row], list[tuple[str, str]]]:
+def _pool(tasks: tuple[TaskFacts, ...], images: bool, gains: Gains) -> tuple[list[Row], list[tuple[str, str]]]:
     """(what to try after the baselines, what to leave out and why)."""
     setting = tasks[0].setting
     if "open" in setting:
@@ -141,10 +147,18 @@ def _pool(tasks: tuple[TaskFacts, ...], gains: Gains) -> tuple[list[Row], list[t
             ("ot_map, deep_jdot", "a balanced plan moves rows into other classes when proportions differ"),
             ("dann, mmd, coral", "equal marginals force unequal classes on top of each other"),
         ]
-        return [MCC, JUMBOT, *([JDA] if few else [])], avoid
-    rows = [MCC, OT_CLASS, OT_SINKHORN, *([JDA, EASY_TL] if few else [DANN, MMD])]
+        return [MCC, JUMBOT, *([] if images else [JDA] if few else [])], avoid
+    rows, avoid = [MCC, OT_CLASS], []
+    if all(is_alike(t) for t in tasks):
+        avoid = [("dann, mmd, coral", "there is nothing for them to align")]
+    elif few:
+        rows += [OT_SINKHORN]
+        avoid = [("dann, cdan, mcd", f"fewer than {FEW_ROWS} rows per class are little for an adversary")]
+    else:
+        rows += [OT_SINKHORN, DANN, MMD]
+    rows += [EASY_TL] if few or not images else []
+    rows += [JDA] if few and not images else []
     order = rank([r.label for r in rows], gains)
-    avoid = [("dann, cdan, mcd", f"fewer than {FEW_ROWS} rows per class are little for an adversary")] if few else []
     return sorted(rows, key=lambda r: order.index(r.label)), avoid
 
 
@@ -205,7 +219,7 @@ def _setting(t: TaskFacts) -> Finding:
 def _protocol(tasks: tuple[TaskFacts, ...]) -> list[Finding]:
     found = []
     if tasks[0].setting == "unlabelled":
-        text = "sort about 10 images per class into class folders to test on; a model can be trained before that"
+        text = "sort about 10 rows per class into classes to test on; a model can be trained before that"
         return [Finding("test", text, "nothing can be scored without target labels")]
     smallest, middle = min(t.target_smallest for t in tasks), min(t.target_median for t in tasks)
     if "open" not in tasks[0].setting and middle < FEW_TARGET_LABELS:
@@ -237,19 +251,25 @@ def _distance(tasks: tuple[TaskFacts, ...]) -> list[Finding]:
     right = 100 * (0.5 + far.a_distance / 4)
     told = f"{right:.0f} % of rows told apart"
     reason = f"{far.name}: A-distance {far.a_distance:.2f} ({told}), within a domain {far.a_within:.2f}"
+    reason = reason.replace(" -", " −")
     if is_small(tasks):
-        known = [t for t in tasks if t.a_distance > SMALL_DISTANCE]
+        known = [t for t in tasks if not is_alike(t)]
         if known:
             worst = max(known, key=lambda t: t.gain)
             reason = f"{worst.name}: {_accuracies(worst)}"
         text = "little to adapt: source-only, a linear probe and fine-tuning on the source first"
         found = [Finding("small distance", text, reason)]
+    elif all(is_alike(t) for t in tasks):
+        found = [Finding("alike", "the domains look alike: there is little for an alignment to remove", reason)]
+    elif far.a_distance < CENTRED:
+        text = "the domain classifier is wrong on rows left out, so distances say nothing; judge by the accuracies"
+        found = [Finding("centred", f"{text} (were the domains centred one by one?)", reason)]
     else:
         size = "far apart" if far.a_distance >= LARGE_DISTANCE else "apart"
         found = [Finding("large distance", f"the domains look {size}: adaptation is worth trying", reason)]
-    alike = [t for t in tasks if t.a_distance <= SMALL_DISTANCE and t.gain >= LARGE_GAIN]
+    alike = [t for t in tasks if is_alike(t) and t.gain >= LARGE_GAIN]
     if alike:
-        text = "the domains look alike and yet the source's classifier fails: check labels and class folders"
+        text = "the domains look alike and yet the source's classifier fails: check labels, or label target rows"
         found.append(Finding("labels differ", text, f"{alike[0].name}: {_accuracies(alike[0])}"))
     return found
 
@@ -263,7 +283,8 @@ def _proportions(tasks: tuple[TaskFacts, ...]) -> list[Finding]:
     if any(has_label_shift(t) for t in known):
         text = "label shift: methods that do not match the marginals (mcc, jumbot), not balanced transport or alignment"
         return [Finding("label shift", text, reason)]
-    return [Finding("balanced", "class proportions agree: transport and alignment are safe", reason)]
+    safe = ": transport and alignment are safe" if tasks[0].setting == "closed-set" else " among the shared classes"
+    return [Finding("balanced", f"class proportions agree{safe}", reason)]
 
 
 def _rows(facts: Facts, tasks: tuple[TaskFacts, ...], gpu: bool) -> list[Finding]:
@@ -273,7 +294,8 @@ def _rows(facts: Facts, tasks: tuple[TaskFacts, ...], gpu: bool) -> list[Finding
     images = facts.material.kind == "images"
     if is_few(tasks):
         what = f"keep {name} ({weights}) frozen" if images else "take the features as they are"
-        return [Finding("few rows", f"{what} and prefer methods in closed form", f"{reason} (< {FEW_ROWS})")]
+        what += " and prefer methods in closed form" if tasks[0].setting in ("closed-set", "unlabelled") else ""
+        return [Finding("few rows", what, f"{reason} (< {FEW_ROWS})")]
     if not images:
         return [Finding("features", "trained on the features as they are", reason)]
     if least.rows_per_class < MANY_ROWS or not gpu:

@@ -78,7 +78,8 @@ def advise_user(
     else:
         print_facts(facts)
         print_advice(advice)
-        print_next(path, facts, advice, out, data_root)
+        given = {"--backbone": backbone, "--weights": weights, "--normalise": ",".join(split_names(normalise))}
+        print_next(path, facts, advice, out, {**given, "--data-root": str(data_root or "")})
 
 
 def print_facts(facts: Facts) -> None:
@@ -104,11 +105,10 @@ def print_facts(facts: Facts) -> None:
     print(f"\n{bold('Classes')}  label shift: total variation of class proportions")
     columns = ("task", "setting", "shared", "source only", "target only", "label shift", "by chance")
     print_columns([_class_row(t) for t in facts.tasks], columns)
-    print(
-        f"\n{bold('Distance')}  0 = cannot be told apart; A-distance is at most 2; within: random halves of one domain"
-    )
+    before = "; before zscore" if "zscore" in material.normalise else ""
+    print(f"\n{bold('Distance')}  0 = the same, A-distance at most 2; within: random halves of one domain{before}")
     print_columns([_distance_row(t) for t in facts.tasks], ("task", "A-distance", "within", "MMD² x 1000", "within"))
-    print(f"\n{bold('Accuracy')}  of a linear probe in %; the last column bounds what adaptation can gain")
+    print(f"\n{bold('Accuracy')}  of a linear probe in %; the last column: about the most that adapting can gain")
     tested = ("source, held-out", "target, source-only", "target, with target labels", "to gain")
     print_columns([_accuracy_row(t) for t in facts.tasks], ("task", *tested))
 
@@ -140,7 +140,8 @@ def print_advice(advice: Advice) -> None:
     print(f"\n{bold('Advice')}" + (f"  for {', '.join(t.name for t in advice.tasks)}" if advice.others else ""))
     for finding in advice.findings:
         print(f"- {finding.text}\n    why: {finding.reason}")
-    print(f"\n{bold('Try first')}  measured: points over {BASELINES[0]} (else {BASELINES[1]}) in the committed tables")
+    kind = "committed tables" if advice.setting == "closed-set" else "committed tables, which are closed-set"
+    print(f"\n{bold('Try first')}  measured: points over {BASELINES[0]} (else {BASELINES[1]}) in the {kind}")
     for number, row in enumerate(advice.rows, 1):
         print(f"{number:2}. {row.label}: {row.reason}")
         if row.label not in (BASELINES[0], "few_labels", "target_labels"):
@@ -154,30 +155,57 @@ def print_advice(advice: Advice) -> None:
         print("ask for them with --source and --target")
 
 
-def print_next(path: str, facts: Facts, advice: Advice, out: Path | None, data_root: Path | None) -> None:
-    """The commands to type next."""
+def print_next(path: str, facts: Facts, advice: Advice, out: Path | None, given: dict[str, str]) -> None:
+    """The commands to type next; given: options that the call had."""
+    from shlex import quote
+
     print(f"\n{bold('Next')}")
-    root = f" --data-root {data_root}" if data_root else ""
-    if facts.material.kind == "images" and Path(path).exists():
+    exists, path = Path(path).exists(), quote(path)
+    suite = quote(str(out))
+    if facts.material.kind == "images" and exists:
         print(f"dalib data verify {path}")
     if out is not None:
-        print(f"dalib run {out} --dry-run\ndalib run {out}\ndalib table {out} --summary")
+        print(f"dalib run {suite} --dry-run\ndalib run {suite}\ndalib table {suite} --summary")
     elif facts.material.refusal:
         print(f"no suite yet: {facts.material.refusal}; until then, in Python:")
         print("dalib.AdaptationClassifier(dalib.MCC()).fit(X_source, y_source, X_target).predict(X_target)")
     elif advice.setting == "unlabelled":
-        print("no suite yet: the target has no labels to test on; sort some images into class folders and ask again")
+        print_training(path, facts, advice.tasks[0])
     else:
-        chosen = " ".join(f"--{k} {v}" for k, v in _chosen(facts, advice) if v)
-        print(f"dalib advise {path} {chosen}{root} --out suite.toml   # writes what is advised as a suite")
+        options = {**_chosen(facts, advice), **given, "--out": "suite.toml"}
+        words = " ".join(f"{k} {quote(v)}" for k, v in options.items() if v)
+        print(f"dalib advise {path} {words}   # writes what is advised as a suite")
 
 
-def _chosen(facts: Facts, advice: Advice) -> list[tuple[str, str]]:
-    """`source` and `target` where one task was asked for."""
-    if len(facts.tasks) > 1:
-        return []
+def print_training(path: str, facts: Facts, t: TaskFacts) -> None:
+    """A model for an unlabelled folder of images, which the loader takes as one class that the source lacks."""
+    print("no suite yet: the target has no labels to test on; sort some images into class folders and ask again.")
+    lone = facts.material.lone.get(t.target, "")
+    if not lone:
+        lone = "unsorted"
+        print(f"To train before that, move the images of {t.target}/ into {t.target}/{lone}/ and type")
+    else:
+        print("To train before that, type")
+    order = sorted({*facts.material.classes, *facts.material.lone.values(), lone})
+    ranges = name_ranges([order.index(c) for c in t.shared])
+    backbone, weights = facts.material.backbone
+    print(f"dalib train --dataset image_folder --data-root {path} --partial --source {'+'.join(t.sources)} \\")
+    print(f"  --target {t.target} --source-classes {','.join(ranges)} --target-classes {lone} --algorithm mcc \\")
+    print(f"  --backbone {backbone} --weights {weights} --frozen --train augment=none --lr 0.1 --out model")
+    print(f"dalib predict model.safetensors {path}/{t.target}   # ignore the accuracy on the target that train prints")
+
+
+def name_ranges(labels: list[int]) -> list[str]:
+    """[0, 1, 2, 5] -> ["0:3", "5:6"], positions as `--source-classes` takes them."""
+    starts = [k for k in labels if k - 1 not in labels]
+    ends = [k + 1 for k in labels if k + 1 not in labels]
+    return [f"{a}:{b}" for a, b in zip(sorted(starts), sorted(ends), strict=True)]
+
+
+def _chosen(facts: Facts, advice: Advice) -> dict[str, str]:
+    """Source and target where one task was measured."""
     t = advice.tasks[0]
-    return [("source", "+".join(t.sources)), ("target", t.target)]
+    return {"--source": "+".join(t.sources), "--target": t.target} if len(facts.tasks) == 1 else {}
 
 
 def print_json(facts: Facts, advice: Advice) -> None:

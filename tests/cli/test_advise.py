@@ -135,6 +135,11 @@ LIMITS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], set[str]]] = {
     "label shift beyond chance": (
         {"shift": 0.3, "shift_chance": 0.15}, {"shift": 0.3, "shift_chance": 0.16}, {"jumbot"}, {"dann"},
     ),
+    "small distance with something to gain": (
+        {"a_distance": 0.5, "ceiling": 0.89}, {"a_distance": 0.5, "ceiling": 0.91}, set(), {"mcc", "ot_map_class"},
+    ),
+    "alike": ({"a_distance": 0.5, "ceiling": 0.95}, {"a_distance": 0.51, "ceiling": 0.95}, {"mcc"}, {"dann", "mmd"}),
+    "centred": ({"a_distance": -0.31}, {"a_distance": -0.3}, {"mcc", "dann"}, set()),
     "few rows": ({"rows_per_class": 19.0}, {"rows_per_class": 20.0}, {"jda", "easy_tl"}, {"dann"}),
     "few labels": ({"target_median": 9.0}, {"target_median": 10.0}, {"few_labels"}, set()),
     "test noise": ({"target_measured": 99}, {"target_measured": 100}, set(), set()),
@@ -159,7 +164,7 @@ def advise(gpu: bool = False, **facts: Any) -> rules.Advice:
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_rule_fires_at_its_threshold_and_not_before(name: str) -> None:
     fires, spares, joined, gone = LIMITS[name]
-    rule = re.sub(r" (by|beyond) .*", "", name)
+    rule = re.sub(r" (by|beyond|with) .*", "", name)
     fired, spared = advise(**fires), advise(**spares)
     assert rule in [f.rule for f in fired.findings]
     assert rule not in [f.rule for f in spared.findings]
@@ -186,6 +191,9 @@ def test_fine_tuning_is_for_many_images_and_a_gpu() -> None:
     assert "fine-tune" in fired(True)
     assert "frozen" in fired(True, rows_per_class=99.0)
     assert "frozen" in fired(False)
+    few = rules.decide(Facts(images, (), (replace(PLAIN, rows_per_class=9.0),)), {})
+    assert {"easy_tl", "ot_map_class"} <= {r.label for r in few.rows}
+    assert "jda" not in {r.label for r in few.rows}, "measured on hand-made features only"
 
 
 def test_rows_stand_in_the_order_of_the_tables() -> None:
@@ -317,6 +325,25 @@ def test_tasks_of_other_classes_are_left_to_a_suite_of_their_own(dalib: Dalib, t
     assert "not in the suite, for their classes differ: t->s" in answer.out
 
 
+def test_domains_that_are_standardised_one_by_one_are_still_told_apart(dalib: Dalib, tmp_path: Path) -> None:
+    """zscore takes the difference of means away, and held-out rows then look like the other domain."""
+    file = write_domains(tmp_path / "x.npz", {"s": EVEN, "t": EVEN}, {"t": 3.0})
+    arrays = dict(np.load(file))
+
+    def facts(*options: str) -> dict[str, Any]:
+        return json.loads(dalib("advise", file, "--target", "t", "--format", "json", *options).out)
+
+    as_stored, normalised = facts()["tasks"][0], facts("--normalise", "zscore")["tasks"][0]
+    assert normalised["a_distance"] == as_stored["a_distance"] == 2.0
+    assert normalised["mmd2"] == as_stored["mmd2"]
+    for d in "st":
+        arrays[f"{d}_x"] = (arrays[f"{d}_x"] - arrays[f"{d}_x"].mean(0)) / arrays[f"{d}_x"].std(0)
+    np.savez(file, **arrays)
+    found = facts()
+    assert found["tasks"][0]["a_distance"] < rules.CENTRED
+    assert "alike" not in [f["rule"] for f in found["findings"]]
+
+
 def test_features_without_labels_are_measured_and_no_suite_is_written(dalib: Dalib, tmp_path: Path) -> None:
     file = write_domains(tmp_path / "x.npz", {"s": EVEN, "t": EVEN}, {"t": 3.0})
     np.savez(file, **{k: v for k, v in np.load(file).items() if k != "t_y"})
@@ -367,6 +394,17 @@ def test_a_domain_without_class_folders_is_an_unlabelled_target(folder: str, dal
     refused = dalib("advise", root, *TINY, "--out", tmp_path / "x.toml")
     assert (refused.status, len(refused.err)) == (2, 1)
     assert "class folders" in refused.err[0]
+    printed = dalib("advise", root, "--backbone", "tiny").out
+    (root / "dim" / "unsorted").mkdir(exist_ok=True)
+    for file in (root / "dim").glob("*.jpg"):
+        file.rename(root / "dim" / "unsorted" / file.name)
+    command = re.search(r"^dalib (train .*--out model)$", printed, re.M | re.S)
+    assert command
+    words = command[1].replace("\\\n", " ").replace("--out model", f"--out {tmp_path}/model --steps 5").split()
+    assert dalib(*words).status == 0
+    predicted = dalib("predict", tmp_path / "model.safetensors", root / "dim")
+    assert len(predicted.out.splitlines()) == 9
+    assert "unsorted," not in predicted.out.replace("unsorted/", "")
     suite = ("--source", "bright", "--target", "dark", "--out", tmp_path / "y.toml")
     assert dalib("advise", root, *TINY, *suite).status == 0
     planned = dalib("run", tmp_path / "y.toml", "--dry-run", "--store", tmp_path / "runs")
