@@ -74,7 +74,7 @@ class BiTuning(Algorithm):
 
     def build(self, dim: int, num_classes: int) -> None:
         self.projector = nn.Linear(dim, int(self.projection))
-        self.encoder = nn.Sequential(*map(copy.deepcopy, self._encoding())).requires_grad_(False)
+        self.encoder = nn.Sequential(*map(copy.deepcopy, self._encoding())).requires_grad_(False).eval()
         self.register_buffer("keys", torch.zeros(num_classes, int(self.queue), dim + 1 + int(self.projection)))
         self.register_buffer("moves", torch.zeros(()))
 

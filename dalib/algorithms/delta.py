@@ -30,7 +30,7 @@ class DELTA(Algorithm):
         x (B, *S), logits (B, K), y (B,); features have no blocks: only CE is left
     Reference
         Li et al. DELTA: Deep Learning Transfer using Feature Map with Attention for Convolutional Networks. ICLR 2019.
-        arXiv:1901.09229. weight: the authors' 0.01 with the distance summed over 64 rows.
+        arXiv:1901.09229. weight: the authors', here for a mean over rows (there: for a sum over 64, which is 0.64).
         Departures: no channel attention (their weights for equal attention; it costs a pass per channel beforehand);
         outputs of whole blocks, stem included (there: of four convolutions before their batch norms); the recipe's
         weight decay on all weights (there: .01 on the head alone). FM comes from a second pass over the rows, which
@@ -42,7 +42,7 @@ class DELTA(Algorithm):
     space = {"weight": [0.01, 0.1, 0.64, 3.0]}
     uses_target = False
 
-    def __init__(self, weight: float = 0.64) -> None:
+    def __init__(self, weight: float = 0.01) -> None:
         super().__init__()
         self.weight = weight
 
@@ -50,7 +50,7 @@ class DELTA(Algorithm):
         require_positive(self, "weight", zero=True)
 
     def build(self, dim: int, num_classes: int) -> None:
-        self.pretrained = copy.deepcopy(self.network.backbone).requires_grad_(False)
+        self.pretrained = copy.deepcopy(self.network.backbone).requires_grad_(False).eval()
         self.outlets = tuple(find_outlets(self.network.backbone, self.network.groups))
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:

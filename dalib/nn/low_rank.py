@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,24 +38,21 @@ def add_low_rank_updates(module: nn.Module, rank: int, scale: float) -> list[Low
     """Give every Linear, every Conv2d without groups and every attention's input projection in `module` an update.
 
     The weight `w` of a layer becomes `parametrizations.w.original` in the state dict, and `layer.w` is the updated one.
-    Updates that are there already are merged into their weights first.
+    An update that is there already becomes part of the weight, and a new one takes its place.
     """
-    merge_low_rank_updates(module)
     made = []
     for layer in list(module.modules()):
         dense = isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
         name = "weight" if dense else "in_proj_weight"
         weight = getattr(layer, name, None)
-        if isinstance(weight, nn.Parameter) and weight.ndim > 1:
-            update = LowRank(weight.shape, rank, scale).to(weight)
+        if weight is None or weight.ndim < 2:
+            continue
+        update = LowRank(weight.shape, rank, scale).to(weight)
+        made.append(update)
+        parts: Any = getattr(getattr(layer, "parametrizations", None), name, None)
+        if parts is not None and isinstance(parts[0], LowRank):
+            parts.original.data = weight.detach().clone()
+            parts[0] = update
+        else:
             parametrize.register_parametrization(layer, name, update)
-            made.append(update)
     return made
-
-
-def merge_low_rank_updates(module: nn.Module) -> None:
-    """Make every update part of its weight: plain layers again, the same function."""
-    for layer in list(module.modules()):
-        for name, parts in list(getattr(layer, "parametrizations", {}).items()):
-            if any(isinstance(part, LowRank) for part in parts):
-                parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
