@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import gzip
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +21,16 @@ HOST_SPECIFIC = ("host", "python", "cwd", "peak_memory_bytes", "warnings")
 
 
 def export(store: Store, manifest: Manifest, path: str | Path) -> int:
-    """Write the manifest and its records (sorted by key), without what tells about the host; returns their number."""
+    """Write the manifest and its records (sorted by key), without what tells about the host; returns their number.
+
+    A path that ends in .gz is compressed, the same content always to the same bytes.
+    """
     lines = [manifest.model_dump_json()]
     for record in store.records(sorted(manifest.keys)):
         lines.append(_anonymise(record).model_dump_json())
-    _write(Path(path), lambda file: file.write(("\n".join(lines) + "\n").encode()))
+    content = ("\n".join(lines) + "\n").encode()
+    packed = gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content
+    _write(Path(path), lambda file: file.write(packed))
     return len(lines) - 1
 
 
@@ -55,12 +60,14 @@ class Archive:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            first, *rest = self.path.read_text(encoding="utf-8").splitlines()
+            content = self.path.read_bytes()
+            content = gzip.decompress(content) if self.path.suffix == ".gz" else content
+            first, *rest = content.decode().splitlines()
             self._manifest = Manifest.model_validate_json(first)
             self._records = {r.key: r for r in (Record.model_validate_json(line) for line in rest)}
         except FileNotFoundError:
             raise DalibError(f"no archive {path}; dalib export writes one") from None
-        except (ValidationError, ValueError, json.JSONDecodeError):
+        except (ValidationError, ValueError, OSError, EOFError):
             raise DalibError(f"archive {path} is damaged; dalib export writes it again") from None
 
     def __contains__(self, key: str) -> bool:

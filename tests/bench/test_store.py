@@ -122,3 +122,23 @@ def test_a_lock_of_a_dead_process_is_taken_over_and_a_live_one_is_not(tmp_path):
     assert not is_held(lock)
     assert acquire(lock)
     assert str(os.getpid()) in lock.read_text()
+
+
+def test_a_compressed_archive_is_the_same_archive_and_the_same_bytes(suite, tmp_path):
+    import io
+
+    from dalib.bench.archive import Archive, export
+    from dalib.bench.progress import LineProgress
+    from dalib.bench.runner import run_suite
+
+    run_suite(suite, store=tmp_path / "store", run="fake_runs:finish", progress=LineProgress(io.StringIO()))
+    store = Store(tmp_path / "store")
+    manifest = store.manifest(suite.name)
+    paths = [tmp_path / name for name in ("a.jsonl", "a.jsonl.gz", "b.jsonl.gz")]
+    assert {export(store, manifest, path) for path in paths} == {12}
+    plain, packed = Archive(paths[0]), Archive(paths[1])
+    assert [r.key for r in plain.records()] == [r.key for r in packed.records()]
+    assert paths[1].read_bytes() == paths[2].read_bytes()
+    paths[1].write_bytes(paths[1].read_bytes()[:40])
+    with pytest.raises(DalibError, match="damaged"):
+        Archive(paths[1])
