@@ -73,9 +73,9 @@ def print_table(
     report: Any
     draw: Any = None
     if summary:
-        from dalib.report.summary import RULE, build_summary, draw_summary
+        from dalib.report.summary import build_summary, draw_summary
 
-        report = build_summary(source, name, select or RULE, metric)
+        report = build_summary(source, name, select, metric)
         stem, draw = f"{name}.summary", draw_summary
     elif validators:
         from dalib.report.validators import build_study, draw_study

@@ -12,7 +12,7 @@ import pandas as pd
 
 from dalib.core.errors import DalibError
 from dalib.report.layout import Block, Sheet, Shown, percent
-from dalib.report.select import describe_rule
+from dalib.report.select import describe_rule, rules
 from dalib.report.source import RecordSource
 from dalib.report.statistics import (
     Comparison,
@@ -25,7 +25,7 @@ from dalib.report.statistics.scores import Floats
 from dalib.report.table import ResultTable, Row, build_table
 
 RULE = "source_accuracy"
-"""The rule unless asked otherwise: every deep run has it, and it reads no target at all."""
+"""The rule unless asked otherwise, as it reads no target at all; `last` where no source rows were held out."""
 COLUMNS = (
     "suite",
     "label",
@@ -98,12 +98,16 @@ class Summary:
         )  # fmt: skip
 
 
-def build_summary(source: RecordSource, suite: str, rule: str, metric: str = "") -> Summary:
-    """Every complete row against the baseline, at the points that `rule` chooses.
+def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str = "") -> Summary:
+    """Every complete row against the baseline, at the points that `rule` chooses (default: `RULE`, else `last`).
 
     Raises
         DalibError: an unknown suite, rule or metric
     """
+    if not rule:
+        manifest = source.manifest(suite)
+        known = rules(source.get(key) for key in manifest.keys if key in source)
+        rule = RULE if RULE in known else "last"
     tables = {name: build_table(source, suite, name, metric) for name in dict.fromkeys(("last", rule, "oracle"))}
     chosen = tables[rule]
     rows = [row for row in (*chosen.rows, *chosen.references) if row.complete]
