@@ -195,7 +195,9 @@ def test_a_class_without_source_rows_is_never_predicted(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["JDOT", "OTLabelPropagation"])
 @pytest.mark.parametrize(
-    "change", [lambda x: 0 * x, lambda x: 0 * x + 1e6, lambda x: 1e12 * x, lambda x: 1e-12 * x], ids=str
+    "change",
+    [lambda x: 0 * x, lambda x: 0 * x + 1e6, lambda x: 1e12 * x, lambda x: 1e-12 * x],
+    ids=["zero", "constant", "huge", "tiny"],
 )
 def test_collapsed_and_huge_features_give_finite_logits(name: str, change: Any) -> None:
     x_s, y_s, x_t, y_t = moved(30, 22)
