@@ -53,8 +53,12 @@ def read_table(path: Path) -> dict[str, float]:
 
 
 def rank(labels: Iterable[str], gains: Gains) -> list[str]:
-    """Labels by their mean gain over the suites that have them, best first; unmeasured ones last, in their order."""
-    found = {label: [g[label] for g in gains.values() if label in g] for label in labels}
+    """Labels by their gain as a share of a suite's largest, mean over the suites that have them, best first.
+
+    Unmeasured ones come last, in their order.
+    """
+    most = {suite: max((*g.values(), 0.1)) for suite, g in gains.items()}
+    found = {label: [g[label] / most[suite] for suite, g in gains.items() if label in g] for label in labels}
     return sorted(found, key=lambda label: -fmean(found[label]) if found[label] else float("inf"))
 
 

@@ -50,7 +50,8 @@ class DomainFacts:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """One task; nan where labels are missing or rows too few. Distances and accuracies are those of the shared classes.
+    """One task; nan where labels are missing or rows too few. Distances and accuracies are those of the shared classes'
+    rows; the probe behind `source_only` knows all of the source's classes, since nobody says which the target lacks.
 
     setting: `closed-set`, `partial`, `open-set`, `open-partial`, or `unlabelled` for a target without labels
     rows_per_class: median over classes, of the domain that has fewer
@@ -187,7 +188,8 @@ def measure_task(sources: Sequence[Part], target: Part, classes: Sequence[str]) 
     y_s, y_t = np.concatenate([s.y for s in sources]), target.y
     rows_s = np.isin(y_s, keep)
     rows_t = np.isin(y_t, keep) if target.labelled else np.ones(len(target.z), bool)
-    z_s, z_t = np.concatenate([s.z for s in sources])[rows_s], target.z[rows_t]
+    all_s, y_all = np.concatenate([s.z for s in sources]), y_s
+    z_s, z_t = all_s[rows_s], target.z[rows_t]
     seen_s, seen_t = np.concatenate([s.seen for s in sources])[rows_s], target.seen[rows_t]
     y_s, y_t = y_s[rows_s], y_t[rows_t] if target.labelled else y_t
     shift, chance = label_shift(counts, target.counts)
@@ -213,7 +215,7 @@ def measure_task(sources: Sequence[Part], target: Part, classes: Sequence[str]) 
         a_within=within(proxy_a_distance, seen_s, seen_t),
         mmd2=median_mmd2(seen_s, seen_t),
         mmd2_within=within(median_mmd2, seen_s, seen_t),
-        source_only=probe(z_s, y_s, z_t, y_t) if target.labelled else math.nan,
+        source_only=probe(all_s, y_all, z_t, y_t) if target.labelled else math.nan,
         source_held_out=cross_validated_probe(z_s, y_s),
         ceiling=float(np.nanmax([alone, both])) if not math.isnan(alone + both) else math.nan,
     )

@@ -84,7 +84,12 @@ OT_SINKHORN = Row(
     "ot_map_sinkhorn", {"algorithm": "ot_map", "method": "sinkhorn"}, "closed form: the same without source labels"
 )
 DANN = Row("dann", {"hidden": 256}, "adversarial alignment; both domains have the same classes in similar proportions")
-MMD = Row("mmd", {}, "alignment under kernels: steadier than an adversary")
+DANN_MCC = Row(
+    "dann_mcc",
+    {"algorithm": ["dann", "mcc"], "dann": {"hidden": 256}},
+    "both at once: alignment and decided predictions",
+)
+MEDA = Row("meda", {}, "closed form: a kernel classifier, smooth over neighbours, whose class means agree")
 JDA = Row("jda", {}, "closed form: aligns class by class in a subspace")
 EASY_TL = Row("easy_tl", {}, "closed form, nothing to tune")
 PADA = Row("pada", {"hidden": 256}, "weights down the source classes that the target does not show")
@@ -107,7 +112,7 @@ def decide(facts: Facts, gains: Gains | None = None, gpu: bool = False) -> Advic
     tasks = tuple(groups[min(groups, key=lambda key: (-len(groups[key]), ORDER.index(key[0])))])
     first, others = tasks[0], tuple(t for t in facts.tasks if t not in tasks)
     findings = [_setting(first), *_protocol(tasks), *_distance(tasks), *_proportions(tasks), *_rows(facts, tasks, gpu)]
-    pool, avoid = _pool(tasks, facts.material.kind == "images", gains)
+    pool, avoid = _pool(tasks, gains)
     pool = _baselines(first.setting) + pool + (_several() if len(first.sources) > 1 else []) + _references(tasks)
     findings += [_sources(first)] if len(first.sources) > 1 else []
     return Advice(tasks, tuple(findings), tuple(pool), tuple(avoid), others, gains)
@@ -130,7 +135,7 @@ def is_few(tasks: tuple[TaskFacts, ...]) -> bool:
     return min(t.rows_per_class for t in tasks) < FEW_ROWS
 
 
-def _pool(tasks: tuple[TaskFacts, ...], images: bool, gains: Gains) -> tuple[list[Row], list[tuple[str, str]]]:
+def _pool(tasks: tuple[TaskFacts, ...], gains: Gains) -> tuple[list[Row], list[tuple[str, str]]]:
     """(what to try after the baselines, what to leave out and why)."""
     setting = tasks[0].setting
     if "open" in setting:
@@ -138,7 +143,7 @@ def _pool(tasks: tuple[TaskFacts, ...], images: bool, gains: Gains) -> tuple[lis
         return [OSBP], [("dann, mmd, mcc, ot_map", why)]
     if setting == "partial":
         why = "they spread the source's surplus classes over the target"
-        return [PADA, MCC, JUMBOT], [("dann, mmd, coral, ot_map, deep_jdot", why)]
+        return [PADA, MCC], [("dann, mmd, coral, ot_map, deep_jdot, jumbot", why)]
     if is_small(tasks):
         return [], [("adaptation", "nothing to remove: it can only cost accuracy here")]
     few = is_few(tasks)
@@ -147,17 +152,15 @@ def _pool(tasks: tuple[TaskFacts, ...], images: bool, gains: Gains) -> tuple[lis
             ("ot_map, deep_jdot", "a balanced plan moves rows into other classes when proportions differ"),
             ("dann, mmd, coral", "equal marginals force unequal classes on top of each other"),
         ]
-        return [MCC, JUMBOT, *([] if images else [JDA] if few else [])], avoid
+        return [MCC, JUMBOT], avoid
     rows, avoid = [MCC, OT_CLASS], []
     if all(is_alike(t) for t in tasks):
         avoid = [("dann, mmd, coral", "there is nothing for them to align")]
     elif few:
-        rows += [OT_SINKHORN]
+        rows += [OT_SINKHORN, MEDA, EASY_TL, JDA]
         avoid = [("dann, cdan, mcd", f"fewer than {FEW_ROWS} rows per class are little for an adversary")]
     else:
-        rows += [OT_SINKHORN, DANN, MMD]
-    rows += [EASY_TL] if few or not images else []
-    rows += [JDA] if few and not images else []
+        rows += [OT_SINKHORN, DANN, DANN_MCC]
     order = rank([r.label for r in rows], gains)
     return sorted(rows, key=lambda r: order.index(r.label)), avoid
 
@@ -294,7 +297,8 @@ def _rows(facts: Facts, tasks: tuple[TaskFacts, ...], gpu: bool) -> list[Finding
     images = facts.material.kind == "images"
     if is_few(tasks):
         what = f"keep {name} ({weights}) frozen" if images else "take the features as they are"
-        what += " and prefer methods in closed form" if tasks[0].setting in ("closed-set", "unlabelled") else ""
+        even = tasks[0].setting in ("closed-set", "unlabelled") and not any(has_label_shift(t) for t in tasks)
+        what += " and prefer methods in closed form" if even else ""
         return [Finding("few rows", what, f"{reason} (< {FEW_ROWS})")]
     if not images:
         return [Finding("features", "trained on the features as they are", reason)]
