@@ -22,6 +22,7 @@ class LpFt(ProbeFirst):
         batch_norm = "eval" keeps pretrained statistics in phase two as well.
     """
 
+    family = "fine-tuning"
     paper = "kumar2022lpft"
     space = {"probe": [0.2, 0.5, 0.8]}
 

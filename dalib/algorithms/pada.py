@@ -29,6 +29,7 @@ class PADA(DANN):
         then); both means are over the batch as in the paper (their code divides the CE by the batch's sum of weights).
     """
 
+    family = "adversarial"
     setting = "partial"
     paper = "cao2018pada"
     combines = False

@@ -34,6 +34,7 @@ class WiseFt(ProbeFirst):
         Departure: θ_0 is a probe (there: CLIP with a head made of text), since the backbones here have no head.
     """
 
+    family = "fine-tuning"
     paper = "wortsman2022wiseft"
     space = {"alpha": [0.3, 0.5, 0.7], "probe": [0.2, 0.5]}
 

@@ -123,7 +123,7 @@ def test_constant_features_and_predictions_have_finite_gradients(name: str, valu
         ("MCC", {"temperature": 0.0}, "mcc.temperature = 0.0 is out of range; give a number > 0"),
         ("LinearProbe", {"C": 0.0}, "linear_probe.C = 0.0"),
         ("CORAL", {"reg": 0.0}, "coral.reg = 0.0"),
-        ("CORAL", {"classifier": "svm"}, "no classifier named 'svm'"),
+        ("CORAL", {"classifier": "forest"}, "no classifier named 'forest'"),
         ("OTMap", {"method": "sinkhron"}, "no ot_map.method named 'sinkhron'; did you mean 'sinkhorn'"),
         ("OTMap", {"group": -1.0}, "ot_map.group = -1.0"),
         ("FineTune", {"decay": 0.5}, "fine_tune.decay = 0.5"),

@@ -107,10 +107,11 @@ def test_images_are_embedded_by_every_backbone(dalib: Dalib, world: Path) -> Non
 
 
 def test_a_plug_in_measure_joins(dalib: Dalib, files: Path, tmp_path: Path) -> None:
-    dalib("new", "measure", "my_measure", "--folder", tmp_path)
-    plugin = ("--plugin", tmp_path / "my_measure.py", "--measures", "my_measure", "--format", "csv")
-    found = read(rank(dalib, files, "identity,noise.npz", *plugin).out)
-    assert found["rank", "identity", "my_measure"] == 1
+    dalib("new", "measure", "joining_measure", "--folder", tmp_path)
+    plugin = ("--plugin", tmp_path / "joining_measure.py", "--measures", "joining_measure", "--format", "csv")
+    answer = rank(dalib, files, "identity,noise.npz", *plugin)
+    assert answer.status == 0, answer.err
+    assert read(answer.out)["rank", "identity", "joining_measure"] == 1
 
 
 MISTAKES: dict[str, tuple[str, tuple[str, ...], str]] = {
