@@ -15,9 +15,9 @@ from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, MEASURES, VALID
 
 INTRODUCTION = """\
 Made from the code when the documentation is built. **cost**: time of a training step divided by that of source-only
-(36 + 36 feature rows, d = 256, 31 classes, one CPU thread); of a solution divided by that of a linear probe (500 + 500
-rows); measured by `make costs`. With an image network in front, a loss costs little beside the network. **lines**: of
-the file.
+(36 + 36 feature rows behind a bottleneck, d = 256, 31 classes, one CPU thread); of a solution divided by that of a
+linear probe (500 + 500 rows); measured by `make costs`. With an image network in front, a loss costs little beside the
+network. **lines**: of the file.
 """
 
 

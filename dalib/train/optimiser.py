@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from dalib.core.algorithm import Algorithm
+from dalib.core.errors import DalibError
 from dalib.train.config import TrainConfig
 
 
@@ -40,7 +41,15 @@ def freeze_and_group(algorithm: Algorithm, config: TrainConfig) -> tuple[list[di
 
 
 def make_optimiser(groups: list[dict[str, object]], config: TrainConfig) -> torch.optim.Optimizer:
-    """The recipe's optimiser in its fused form: one pass over the parameters' memory per step."""
+    """The recipe's optimiser in its fused form: one pass over the parameters' memory per step.
+
+    Raises
+        DalibError: every parameter is frozen
+    """
+    if not groups:
+        raise DalibError(
+            "nothing is left to train: the algorithm freezes all there is; set bottleneck or backbone_rate > 0"
+        )
     if config.optimiser == "adamw":
         return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
     return torch.optim.SGD(

@@ -410,3 +410,8 @@ def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(name: str, hp
     with pytest.raises(DalibError) as error:
         attached(name, **hparams)
     assert message in str(error.value)
+
+
+def test_nothing_left_to_train_is_one_clear_line() -> None:
+    with pytest.raises(DalibError, match="nothing is left to train"):
+        fit(dalib.SHOT, bottleneck=0)
