@@ -46,6 +46,7 @@ def spawn(suite_file, tmp_path):
             env=os.environ | {"FAKE_SECONDS": str(seconds)},
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell has it ignored
         )
 
     return start
