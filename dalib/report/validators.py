@@ -108,11 +108,12 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
     ordered = sorted(lines, key=lambda r: (r["rule"] != "oracle", r["rule"] == "last", -float(r["accuracy"])))
     tasks, methods = len({t for t, _ in blocks}), len({m for _, m in blocks})
     some = next(iter(within.values()))
+    settings = len({n for n, _ in some})
     note = (
-        f"{len(seeds)} seeds, {tasks} tasks, {methods} methods, {len(some)} candidates each "
-        f"({len({n for n, _ in some})} settings). Accuracy: mean over methods, tasks and seeds of what the rule "
-        "selects; 95 %: over seeds, tasks and methods fixed; regret: to the best candidate by target test labels; ρ: "
-        "Spearman's rank correlation between score and target accuracy. Only the oracle reads target labels."
+        f"{len(seeds)} seeds, {tasks} tasks, {methods} methods, {len(some)} candidates each (points × settings: "
+        f"{len(some) // settings} × {settings}). Accuracy: mean over methods, tasks and seeds of what the rule selects; "
+        "95 %: over seeds, tasks and methods fixed; regret: to the best candidate by target test labels; ρ: Spearman's "
+        "rank correlation between score and target accuracy. Only the oracle reads target labels."
     )
     return ValidatorStudy(manifest.name, manifest.title or manifest.name, tuple(ordered), (note,))
 
