@@ -15,7 +15,7 @@ from dalib.nn.adversarial import reverse_gradient, warm_up
 class PADA(DANN):
     """Partial adversarial domain adaptation.
 
-    loss = mean gamma_y * CE(logits_s, y_s) + weight * (mean gamma_y * BCE_s + mean BCE_t) / 2
+    loss = sum gamma_y CE(logits_s, y_s) / sum gamma_y + weight * (mean gamma_y BCE_s + mean BCE_t) / 2
     BCE of D(R(z)) as in DANN; gamma = mean softmax(logits) over the target, divided by its largest entry
 
     Args
@@ -25,13 +25,15 @@ class PADA(DANN):
         z (B, d), logits (B, K), y (B,); gamma (K,), computed before each pass over the target
     Reference
         Cao et al. Partial Adversarial Domain Adaptation. ECCV 2018. arXiv:1808.04205.
-        Departures: gamma is computed before each pass over the target (the authors' code: every 500 steps, ones until
-        then); both means are over the batch as in the paper (their code divides the CE by the batch's sum of weights).
+        The CE is divided by the batch's sum of weights as in the authors' code (the paper: by its size: it fades
+        beside the adversarial term as classes lose weight). Departure: gamma is computed before each pass over the
+        target (their code: every 500 steps, ones until then); a present class that it starves is hard to win back.
     """
 
     family = "adversarial"
     setting = "partial"
     paper = "cao2018pada"
+    version = 2
     combines = False
     gamma: Tensor
 
@@ -47,6 +49,6 @@ class PADA(DANN):
         z = reverse_gradient(torch.cat([source.z, target.z]), warm_up(progress))
         d_s, d_t = self.discriminator(z).split([len(source), len(target)])
         w = self.gamma[source.y]
-        ce = (w * cross_entropy(source.logits, source.y, reduction="none")).mean()
+        ce = (w * cross_entropy(source.logits, source.y, reduction="none")).sum() / w.sum().clamp(min=1e-30)
         bce = ((w * softplus(-d_s)).mean() + softplus(d_t).mean()) / 2
         return {"classification": ce, "adversarial": self.weight * bce}

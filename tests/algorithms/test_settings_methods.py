@@ -200,12 +200,22 @@ def test_pada_weighs_both_source_terms_by_the_class() -> None:
     source, target = batch()
     gamma = [[1.0, 0.25, 0.0][k] for k in source.y.tolist()]
     d_s, d_t = (array(algorithm.discriminator(z)) for z in (source.z, target.z))
-    ce = np.mean([w * v for w, v in zip(gamma, cross_entropies(source), strict=True)])
+    ce = sum(w * v for w, v in zip(gamma, cross_entropies(source), strict=True)) / sum(gamma)
     bce_s = np.mean([w * log_loss(v, 1) for w, v in zip(gamma, d_s, strict=True)])
     bce_t = np.mean([log_loss(v, 0) for v in d_t])
     terms = algorithm.loss(source, target, 1.0)
     assert terms["classification"].item() == pytest.approx(ce, abs=1e-5)
     assert terms["adversarial"].item() == pytest.approx(0.5 * (bce_s + bce_t) / 2, abs=1e-5)
+
+
+def test_pada_stays_finite_when_no_class_of_a_batch_counts() -> None:
+    algorithm = attached("PADA", hidden=8)
+    algorithm.gamma.copy_(torch.tensor([0.0, 0.0, 1.0]))
+    source, target = batch()
+    terms = algorithm.loss(source, target, 1.0)
+    gradients = torch.autograd.grad(sum(terms.values()), [source.z, source.logits, target.z])
+    assert terms["classification"].item() == 0
+    assert all(g.isfinite().all() for g in gradients)
 
 
 def test_pada_asks_for_the_mean_prediction_of_the_target_before_each_pass() -> None:
