@@ -14,6 +14,7 @@ class RunContext:
     keep_features: store z beside the logits, so that validators of features can be added later
     checkpoint: file that makes the run resumable, or None
     plugins: files to load before the run
+    validators: names of those that score every candidate beside the oracle; None = all
     """
 
     root: str | None = None
@@ -22,3 +23,4 @@ class RunContext:
     checkpoint: str | None = None
     plugins: tuple[str, ...] = ()
     keep_features: bool = False
+    validators: tuple[str, ...] | None = None

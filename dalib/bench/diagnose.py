@@ -82,4 +82,22 @@ def warn(candidates: Sequence[Candidate]) -> list[str]:
     held = [c.metrics["source_accuracy"] for c in candidates if "source_accuracy" in c.metrics]
     if held and max(held) - held[-1] > FALL:
         found.append(f"source accuracy falls from {max(held):.1%} to {held[-1]:.1%} while adaptation runs")
+    found += [f"lone validator: {name} orders the points against every other validator" for name in lone(candidates)]
     return found
+
+
+def lone(candidates: Sequence[Candidate]) -> list[str]:
+    """Validators whose order of the points has a negative rank correlation with that of each of the others.
+
+    Needs four points and four validators that tell them apart; the oracle is not asked.
+    """
+    from scipy.stats import rankdata
+
+    shared = set.intersection(*(set(c.scores) for c in candidates)) - {"oracle"}
+    series = {name: np.array([c.scores[name] for c in candidates]) for name in sorted(shared)}
+    ranks = {name: rankdata(values) for name, values in series.items() if np.ptp(values) > 0}
+    if len(candidates) < 4 or len(ranks) < 4:
+        return []
+    agreement = np.corrcoef(list(ranks.values()))
+    np.fill_diagonal(agreement, -1)
+    return [name for name, best in zip(ranks, agreement.max(1), strict=True) if best < 0]

@@ -98,11 +98,16 @@ def _validators() -> dict[str, Validator]:
 
 
 def scores(
-    validation: Outputs, target: Outputs, without: Collection[str] = (), features: bool = True
+    validation: Outputs,
+    target: Outputs,
+    only: Collection[str] | None = None,
+    without: Collection[str] = (),
+    features: bool = True,
 ) -> dict[str, float]:
     """Every validator on one candidate; only the oracle is shown target labels. Not-applicable scores are left out.
 
     Args
+        only: names to compute beside the oracle; None = all
         without: names to skip
         features: z is there; otherwise validators that read it are skipped
     """
@@ -110,6 +115,8 @@ def scores(
     found = {
         name: validator.score(validation, target if validator.uses_target_labels else blind)
         for name, validator in _validators().items()
-        if name not in without and (features or not validator.uses_features)
+        if name not in without
+        and (only is None or name in only or name == "oracle")
+        and (features or not validator.uses_features)
     }
     return {name: float(f"{value:.6g}") for name, value in found.items() if np.isfinite(value)}

@@ -89,7 +89,7 @@ def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) ->
         clock.add("evaluate", time.monotonic() - begun)
         return {
             "metrics": {k: round(v, 6) for k, v in metrics.items()},
-            "scores": scores(held_out, target),
+            "scores": scores(held_out, target, only=context.validators),
             "arrays": outputs_to_arrays(target, held_out, context.keep_features),
         }
 

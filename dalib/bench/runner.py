@@ -19,7 +19,8 @@ from dalib.bench.search import Draw, propose
 from dalib.bench.store import Store
 from dalib.bench.suite import Suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, do_job, record_death, summarise
-from dalib.core.errors import DalibError
+from dalib.core.errors import DalibError, unknown
+from dalib.core.registry import VALIDATORS
 
 Redo = Literal["never", "failed", "all"]
 
@@ -118,13 +119,14 @@ def _run_plan(
     if dry_run:
         _print_plan(planned, labels, known, {r.key for r in todo})
         return Summary(0, len(chosen) - len(todo), 0, 0.0)
+    judges = _judges(found)
     kept.sweep()
     kept.write_manifest(planned.manifest())
     place = str(Path(root or found.root or "").resolve()) if root or found.root else None
     threads, loaded = max(1, count_cores() // jobs), tuple(str(Path(p).resolve()) for p in plugins)
     work = []
     for r in todo:
-        where = RunContext(place, device, threads, str(kept.checkpoint(r.key)), loaded, found.keep_features)
+        where = RunContext(place, device, threads, str(kept.checkpoint(r.key)), loaded, found.keep_features, judges)
         work.append(Job(r.key, r.label, r.spec, where, kept.root, run, kept.stamp(r.key)))
     accuracy: dict[str, list[float]] = {label: [] for label in labels}
     done_before = set(chosen) - {r.key for r in todo}
@@ -133,6 +135,16 @@ def _run_plan(
             accuracy[chosen[key].label].append(value)
     tally = Tally(len(chosen), len(done_before), labels, accuracy)
     return _run_all(work, jobs, kept, tally, progress or choose_progress())
+
+
+def _judges(suite: Suite) -> tuple[str, ...] | None:
+    """Names of the validators that score; None = all. Raises DalibError for a name that is not registered."""
+    if isinstance(suite.validators, str):
+        return None
+    for name in suite.validators:
+        if name not in VALIDATORS.names():
+            raise unknown("validator", name, VALIDATORS.names(), f"suite {suite.name}")
+    return tuple(suite.validators)
 
 
 def _run_all(work: list[Job], jobs: int, store: Store, tally: Tally, progress: Progress) -> Summary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,9 +46,12 @@ class ProtocolSpec(Frozen):
     name: `uda` (labelled source, unlabelled whole target, tested on the same target images: transductive, the habit of
         Office-31), `semi_supervised` (uda + `shots` labelled target images per class, tested on the rest),
         `supervised` (a part `fraction` of the target labelled, tested on the rest: an upper bound)
+    split: `shots`: every protocol sets the same `shots` target images per class apart, so that all are tested on the same
+        images: not used in `uda`, the only labels in `supervised`; `fraction`: each its own
     validation: part of the labelled images kept out of training for selection, stratified; 0 = none
-    holdout: `uda` only: part of the target rows, drawn without looking at labels, that are kept out of adaptation;
-        models are scored and tested on those (inductive); 0 = adapted and tested on all of them
+    holdout: part of the target rows that are kept out of adaptation; models are scored and tested on those (inductive);
+        in `uda` drawn without looking at labels, otherwise by class; 0 = tested on what has no label
+    source_per_class: labelled source images per class, `{ amazon = 20, webcam = 8 }` by domain; 0 = all
     source_classes, target_classes: names or ranges of positions (`0:10`); empty = all. Target classes that the source
         lacks are `unknown` (open-set)
     reject: in an open-set task, rows whose entropy exceeds this part of log K are predicted unknown by algorithms that
@@ -58,8 +61,10 @@ class ProtocolSpec(Frozen):
     name: Literal["uda", "semi_supervised", "supervised"] = "uda"
     validation: float = Field(0.1, ge=0, lt=1)
     shots: int = Field(3, ge=1)
-    fraction: float = Field(0.5, gt=0, lt=1)
+    fraction: float = Field(0.5, gt=0, le=1)
+    split: Literal["fraction", "shots"] = "fraction"
     holdout: float = Field(0.0, ge=0, lt=1)
+    source_per_class: Annotated[int, Field(ge=0)] | dict[str, Annotated[int, Field(ge=1)]] = 0
     source_classes: tuple[str, ...] = ()
     target_classes: tuple[str, ...] = ()
     reject: float = Field(1.0, gt=0, le=1)
@@ -70,6 +75,8 @@ ADDED: tuple[tuple[str, str, Any], ...] = (
     ("protocol", "source_classes", []),
     ("protocol", "target_classes", []),
     ("protocol", "reject", 1.0),
+    ("protocol", "split", "fraction"),
+    ("protocol", "source_per_class", 0),
 )
 """Settings that came after the first records: at these values, under which nothing changed, they are not in the key."""
 

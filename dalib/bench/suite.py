@@ -76,6 +76,7 @@ class Suite(BaseModel):
     train: TrainConfig = TrainConfig()
     search: SearchSpec = SearchSpec()
     keep_features: StrictBool = False
+    validators: Literal["all"] | list[str] = "all"
     algorithms: dict[str, Row]
     _sha256: str = PrivateAttr("")
 
@@ -98,10 +99,20 @@ class Suite(BaseModel):
             refuse_duplicates(given)
         return given
 
+    @check_field("validators")
+    @classmethod
+    def list_each_validator_once(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            refuse_duplicates(given)
+        return given
+
     @model_validator(mode="after")
     def fill_rows(self) -> Suite:
         rows = {k: r if r.algorithm else r.model_copy(update={"algorithm": k}) for k, r in self.algorithms.items()}
         self.algorithms = rows
+        guide = self.search.validator
+        if self.search.sampler == "tpe" and self.validators != "all" and guide not in self.validators:
+            raise ValueError(f"searches by {guide}, which is not among its validators; add it there")
         return self
 
     @property
@@ -173,7 +184,8 @@ def validate(model: type[M], content: dict[str, Any], where: str, inside: str = 
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = [*inside.split("."), *map(str, first["loc"])] if inside else [str(p) for p in first["loc"]]
+        loc = [str(p) for p in first["loc"] if "[" not in str(p)]
+        place = [*inside.split("."), *loc] if inside else loc
         table = ".".join(place[:-1])
         if first["type"] == "extra_forbidden":
             known = _fields(model, [str(p) for p in first["loc"][:-1]])
@@ -183,7 +195,7 @@ def validate(model: type[M], content: dict[str, Any], where: str, inside: str = 
             raise DalibError(f"{where}: key '{'.'.join(place)}' is missing; add it") from None
         text = " ".join(first["msg"].removeprefix("Value error, ").removeprefix("Input ").split())
         if first["type"] == "value_error":
-            raise DalibError(f"{where}: {'.'.join(place)} {text}") from None
+            raise DalibError(f"{where}: {'.'.join(place) or 'it'} {text}") from None
         raise DalibError(f"{where}: {'.'.join(place)} = {first['input']!r} {text}") from None
 
 

@@ -11,7 +11,7 @@ from dalib.bench.record import Record
 from dalib.bench.spec import BackboneSpec, RunSpec
 from dalib.report.select import describe_rule
 
-KINDS = ("dead adversary", "beaten features", "collapsed predictions", "source accuracy falls")
+KINDS = ("dead adversary", "beaten features", "collapsed predictions", "source accuracy falls", "lone validator")
 _PROTOCOLS = {
     "uda": "labelled source, unlabelled target, transductive: adapted and tested on the same target images",
     "semi_supervised": "semi-supervised: a few target images per class are labelled, tested on the rest",

@@ -36,6 +36,22 @@ def test_what_is_suspicious(series: dict[str, list[float]], words: str) -> None:
     assert [words in sentence for sentence in found] == [True] * bool(words)
 
 
+def points(**scores: list[float]) -> list[Candidate]:
+    return [
+        Candidate(step=i, metrics={}, scores=dict(zip(scores, row, strict=True)))
+        for i, row in enumerate(zip(*scores.values(), strict=True))
+    ]
+
+
+def test_a_validator_that_disagrees_with_all_others_is_named() -> None:
+    up, down = [1.0, 2.0, 3.0, 4.0], [9.0, 8.0, 7.0, 6.0]
+    found = warn(points(ami=up, ari=[1.0, 3.0, 2.0, 4.0], bnm=up, snd=down, oracle=up))
+    assert found == ["lone validator: snd orders the points against every other validator"]
+    assert warn(points(ami=up, ari=up, bnm=down, snd=down)) == []
+    assert warn(points(ami=up[:3], ari=up[:3], bnm=up[:3], snd=down[:3])) == []
+    assert warn(points(ami=up, ari=up, bnm=[1.0] * 4, snd=down)) == []
+
+
 @pytest.mark.parametrize("name", ["dann", "cdan", "bsp", "mstn", "dann+mcc"])
 def test_separable_domains_are_told_apart_and_equal_ones_are_not(name: str) -> None:
     cls = ALGORITHMS.get(name)

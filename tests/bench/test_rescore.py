@@ -13,6 +13,7 @@ from dalib.bench.rescore import rescore
 from dalib.bench.runner import run_suite
 from dalib.bench.store import Store
 from dalib.bench.suite import Suite
+from dalib.core.errors import DalibError
 from dalib.core.registry import VALIDATORS
 
 CLUSTERED = {"ami", "ari", "fmi", "v_measure"}
@@ -77,3 +78,20 @@ def test_kept_features_are_those_of_the_candidate(ran) -> None:
     assert (name in arrays) == features
     if features:
         assert arrays[name].dtype == np.float16 and len(arrays[name]) == len(arrays["target_y"])
+
+
+def test_a_suite_scores_by_the_validators_it_names_and_rescoring_adds_the_rest(suite, tmp_path) -> None:
+    few = Suite.model_validate({**suite.model_dump(), "seeds": [0], "validators": ["ami"]})
+    run_suite(few, store=tmp_path / "store", **QUIET)
+    store = Store(tmp_path / "store")
+    manifest = store.manifest(few.name)
+    every = [c for r in store.records(manifest.keys) for c in r.candidates]
+    assert every and all(set(c.scores) == {"ami", "oracle"} for c in every)
+    rescore(store, manifest)
+    assert all("entropy" in c.scores for r in store.records(manifest.keys) for c in r.candidates)
+
+
+def test_a_validator_nobody_knows_stops_the_suite_before_a_run(suite, tmp_path) -> None:
+    wrong = Suite.model_validate({**suite.model_dump(), "validators": ["amy"]})
+    with pytest.raises(DalibError, match="no validator named 'amy'; did you mean 'ami'"):
+        run_suite(wrong, store=tmp_path / "store", **QUIET)
