@@ -46,8 +46,8 @@ class ProtocolSpec(Frozen):
     name: `uda` (labelled source, unlabelled whole target, tested on the same target images: transductive, the habit of
         Office-31), `semi_supervised` (uda + `shots` labelled target images per class, tested on the rest),
         `supervised` (a part `fraction` of the target labelled, tested on the rest: an upper bound)
-    split: `shots`: every protocol sets the same `shots` target images per class apart, so that all are tested on the same
-        images: not used in `uda`, the only labels in `supervised`; `fraction`: each its own
+    split: `shots`: every protocol sets the same `shots` target images per class apart, so that all are tested on the
+        same images: not used in `uda`, the only labels in `supervised`; `fraction`: each protocol its own
     validation: part of the labelled images kept out of training for selection, stratified; 0 = none
     holdout: part of the target rows that are kept out of adaptation; models are scored and tested on those (inductive);
         in `uda` drawn without looking at labels, otherwise by class; 0 = tested on what has no label

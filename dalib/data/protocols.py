@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from dalib.data.catalog import LoadedData
 from dalib.data.settings import keep_classes, pick_classes, split_task
 
 PROTOCOLS = ("uda", "semi_supervised", "supervised")
+SPLITS = ("fraction", "shots")
 
 
 def make_task(
@@ -23,7 +24,9 @@ def make_task(
     validation: float = 0.1,
     shots: int = 3,
     fraction: float = 0.5,
+    split: str = "fraction",
     holdout: float = 0.0,
+    source_per_class: int | Mapping[str, int] = 0,
     source_classes: Sequence[str] = (),
     target_classes: Sequence[str] = (),
     seed: int = 0,
@@ -37,6 +40,12 @@ def make_task(
     `supervised`: labelled = `fraction` of the target, target = the same rows without labels, test = the other target
         rows; the source is not used and there is nothing to adapt to: an upper bound.
 
+    With `split = "shots"` every protocol divides the target as `semi_supervised` does, so that runs with no, few and
+    only few target labels are tested on the same rows: `uda` leaves the `shots` rows per class out; in `supervised`
+    they are all that is labelled, none of them kept for validation. The rows of few shots are among those of more.
+    With `holdout` in `semi_supervised` and `supervised`, test = that part of every target class, whatever is labelled
+    of the others, and `fraction` may be 1.
+
     Partial: `target_classes` are some of the source's. Open-set: the target has classes that the source lacks; they are
     `unknown`, label K in `test`. Open-partial: both.
 
@@ -45,26 +54,33 @@ def make_task(
         validation: part of the labelled rows kept out of training: of the source (of the labelled target rows in
             `supervised`); at least one row of every class that has three or more, none of smaller classes; 0 = none
         shots: >= 1
-        fraction: in (0, 1)
-        holdout: in [0, 1), for `uda`; drawn without looking at target labels; at least one row on either side
+        fraction: in (0, 1); 1 with `holdout`
+        split: `fraction` or `shots`
+        holdout: in [0, 1); in `uda` drawn without looking at target labels; at least one row on either side
+        source_per_class: labelled source rows per class, validation among them; by domain where a mapping; 0 = all
         source_classes, target_classes: class names or ranges of positions (`0:10`); empty = all
         resize: side in pixels; required for images
     Raises
         DalibError: source equals target, unknown domain or protocol, a value out of range, a target class too small,
-            labels asked for in an open-set target
+            or a source class too small, labels asked for in an open-set target
     """
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     sources, target = split_task(f"{source}->{target}", data.domains)
     for name, value, fits in (
         ("validation", validation, 0 <= validation < 1),
-        ("fraction", fraction, 0 < fraction < 1),
+        ("fraction", fraction, 0 < fraction < 1 or (fraction == 1 and holdout > 0)),
         ("holdout", holdout, 0 <= holdout < 1),
         ("shots", shots, shots >= 1),
     ):
         if not fits:
             raise DalibError(f"{name} = {value} is out of range; {'>= 1' if name == 'shots' else 'between 0 and 1'}")
-    parts = [data.domain(name, resize) for name in sources]
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    for name in () if isinstance(source_per_class, int) else source_per_class:
+        if name not in data.domains:
+            raise unknown("domain", name, data.domains, "source_per_class")
+    parts = [_limit(data.domain(name, resize), source_per_class, seed) for name in sources]
     given, wanted = concatenate(parts) if len(parts) > 1 else parts[0], data.domain(target, resize)
     if source_classes or target_classes:
         known, kept = (pick_classes(data.classes, items) for items in (source_classes, target_classes))
@@ -73,21 +89,28 @@ def make_task(
             raise DalibError(f"protocol {protocol} needs labels of target classes that the source lacks; use uda")
     rng = np.random.default_rng(seed)
     note = f"{protocol}:seed={seed}"
+    fixed = None
+    if holdout and protocol != "uda":
+        part, rest = pick_per_class(wanted, lambda n: min(max(1, round(holdout * n)), n - 1), rng)
+        note = f"{note}:holdout={holdout}"
+        fixed, wanted = wanted.take(part, note), wanted.take(rest, f"{note}:rest")
     labelled, test = given, wanted
-    if protocol == "semi_supervised":
+    if protocol == "semi_supervised" or split == "shots":
         shot, rest = pick_per_class(wanted, lambda n: _check_shots(wanted, shots, n), rng)
         few, test = wanted.take(shot, f"{note}:shots={shots}"), wanted.take(rest, f"{note}:shots={shots}:rest")
+        if protocol == "supervised":
+            labelled, validation = few, 0.0
     elif protocol == "supervised":
-        part, rest = pick_per_class(wanted, lambda n: min(max(1, round(fraction * n)), n - 1), rng)
+        part, rest = pick_per_class(wanted, lambda n: min(max(1, round(fraction * n)), n - (fixed is None)), rng)
         note = f"{note}:fraction={fraction}"
         labelled, test = wanted.take(part, note), wanted.take(rest, f"{note}:rest")
-    if holdout and protocol != "uda":
-        raise DalibError(f"holdout = {holdout} is for protocol uda; {protocol} tests on unlabelled rows already")
     train, held = split_validation(labelled, validation, rng, note)
     if protocol == "semi_supervised":
         train = concatenate([train, few])
     seen = train if protocol == "supervised" else test
-    if holdout:
+    if fixed is not None:
+        test = fixed
+    elif holdout:
         order = rng.permutation(len(test))
         cut = min(max(1, round(holdout * len(test))), len(test) - 1)
         seen = test.take(np.sort(order[cut:]), f"{note}:holdout={holdout}:seen")
@@ -151,3 +174,18 @@ def _check_shots(domain: Domain, shots: int, n: int) -> int:
     if n <= shots:
         raise DalibError(f"shots = {shots} leaves no test rows: a class of '{domain.name}' has {n} rows; lower shots")
     return shots
+
+
+def _limit(domain: Domain, per_class: int | Mapping[str, int], seed: int) -> Domain:
+    """`per_class` rows of every class, by a stream of chance of its own: the target's split is the same without it."""
+    count = per_class if isinstance(per_class, int) else per_class.get(domain.name, 0)
+    if not count:
+        return domain
+
+    def size(n: int) -> int:
+        if n < count:
+            raise DalibError(f"source_per_class = {count}: a class of '{domain.name}' has {n} rows; lower it")
+        return count
+
+    rows, _ = pick_per_class(domain, size, np.random.default_rng([seed, 1]))
+    return domain.take(rows, f"seed={seed}:per_class={count}")

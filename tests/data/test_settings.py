@@ -69,8 +69,6 @@ def test_a_holdout_is_tested_on_and_not_adapted_to() -> None:
     assert (len(task.test), len(task.target)) == (6, 18)
     assert not set(task.test.files) & set(task.target.files)
     assert task.target.y is None and task.test.y is not None
-    with pytest.raises(DalibError, match=r"holdout = 0\.25 is for protocol uda"):
-        make_task(Data(), "webcam", "amazon", holdout=0.25, protocol="supervised")
 
 
 @pytest.mark.parametrize(
