@@ -12,10 +12,14 @@ from pathlib import Path
 from dalib.checks.result import require
 from dalib.core.dataset import DatasetInfo
 
+KINDS = ("images", "arrays", "features")
+
 
 def check_declaration_is_complete(info: DatasetInfo) -> None:
     require(isinstance(info, DatasetInfo), f"DATASET is a {type(info).__name__}; declare DATASET = DatasetInfo(…)")
-    require(info.kind in ("images", "features"), f"kind = '{info.kind}'; use 'images' or 'features'")
+    require(info.kind in KINDS, f"kind = '{info.kind}'; use one of {', '.join(KINDS)}")
+    named = info.domains and info.classes
+    require(info.kind != "arrays" or named, "kind 'arrays' needs domains and classes; the file has no names for them")
     for field in ("name", "title", "source", "licence"):
         value = getattr(info, field)
         require(isinstance(value, str) and value.strip(), f"{field} is empty; state it (see DatasetInfo)")

@@ -13,6 +13,7 @@ from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
 from dalib.core.types import Domain, pick_domain
+from dalib.data.arrays import load_arrays, resize_domain
 from dalib.data.declaration import Match, match_declaration
 from dalib.data.decode import decode_domain
 from dalib.data.features import FeatureSet, load_features
@@ -102,6 +103,8 @@ def load_data(
     where = find_feature_file(path, root) if name == "features" else find_root(info, root, progress)
     if info.kind == "features":
         return _load_feature_data(dataset, info, where, partial, tuple(normalise))
+    if info.kind == "arrays":
+        return _load_array_data(dataset, info, where, partial)
     return _load_image_data(dataset, info, where, partial)
 
 
@@ -135,6 +138,23 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     present = tuple(match.domains)
     return LoadedData(
         dataset, info, where, match.classes, present, match.counts, "images", fingerprint, bool(note), note, load
+    )
+
+
+def _load_array_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
+    found = load_arrays(where, info.domains)
+    match = match_declaration(info, found.counts(), str(where), info.classes)
+    note = _accept(info, match, where, partial)
+
+    def load(name: str, resize: int | None) -> Domain:
+        x, y = resize_domain(found, name, resize or 0), found.y[name]
+        known = np.flatnonzero(y < len(match.classes))
+        x, y = (x, y) if len(known) == len(y) else (x[known], y[known])
+        return Domain(name, x, y, match.classes, f"{found.fingerprint}:{name}:{resize}px")
+
+    present = tuple(match.domains)
+    return LoadedData(
+        dataset, info, where, match.classes, present, match.counts, "images", found.fingerprint, bool(note), note, load
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
-from dalib.data import features, folders
+from dalib.data import arrays, features, folders
 from dalib.data.cache import cache_root
 from dalib.data.declaration import plain
 
@@ -43,7 +43,7 @@ def missing_message(info: DatasetInfo, given: str | Path | None) -> str:
     looked = f" in {given}" if given is not None else ""
     if given is not None and not Path(given).expanduser().exists():
         looked = f": {given} does not exist"
-    layout = features.LAYOUT if info.kind == "features" else folders.LAYOUT
+    layout = {"features": features.LAYOUT, "arrays": arrays.LAYOUT}.get(info.kind, folders.LAYOUT)
     domains = f" (domains {', '.join(info.domains)})" if info.domains else ""
     fetch = f"fetch it from {info.source}" if info.domains and not info.generator else f"take {info.source}"
     lay_out = f"lay it out as {layout}{domains}"
@@ -66,10 +66,12 @@ def find_feature_file(name: str, root: str | Path | None) -> Path:
 def _search(info: DatasetInfo, given: Path) -> Path | None:
     if given.is_file():
         return given
-    if not given.is_dir() or _holds_a_domain(info, given):
-        return given if given.is_dir() else None
+    if not given.is_dir():
+        return None
+    if info.kind != "arrays" and _holds_a_domain(info, given):
+        return given
     names = [plain(n) for n in (info.name, *(a for a, name in info.class_aliases.items() if name == info.name))]
-    suffix = ".npz" if info.kind == "features" else ".zip"
+    suffix = ".zip" if info.kind == "images" else ".npz"
     children = sorted(p for p in given.iterdir() if not p.name.startswith("."))
     usable = {p: plain(p.stem if p.is_file() else p.name) for p in children if p.is_dir() or p.suffix == suffix}
     candidates = [p for p, name in usable.items() if name in names]
@@ -79,6 +81,8 @@ def _search(info: DatasetInfo, given: Path) -> Path | None:
         raise DalibError(f"{given} holds several candidates for {info.name}: {listed}; give one of them as --data-root")
     if candidates:
         return candidates[0]
+    if info.kind == "arrays":
+        return None
     wrapped = [p for p in children if p.is_dir() and _holds_a_domain(info, p)]
     return given if not info.domains or len(wrapped) == 1 else None
 
