@@ -11,14 +11,23 @@ from torch.nn.functional import cross_entropy, one_hot
 
 
 class _Reverse(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, coefficient: float | Tensor) -> Tensor:
-        ctx.coefficient = coefficient
+    def forward(x: Tensor, coefficient: float | Tensor) -> Tensor:
         return x.view_as(x)
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float | Tensor], output: Tensor) -> None:
+        coefficient = inputs[1]
+        ctx.number = None if isinstance(coefficient, Tensor) else coefficient
+        if isinstance(coefficient, Tensor):
+            ctx.save_for_backward(coefficient)
+
+    @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return -ctx.coefficient * gradient, None
+        coefficient = ctx.saved_tensors[0] if ctx.number is None else ctx.number
+        return -coefficient * gradient, None
 
 
 def reverse_gradient(x: Tensor, coefficient: float | Tensor = 1.0) -> Tensor:
