@@ -1,6 +1,6 @@
 """What each algorithm costs beside source-only (a training step) or a linear probe (a fit): the catalogue's column.
 
-    python benchmarks/speed/step_cost.py [--write dalib/algorithms/costs.json]
+    python benchmarks/speed/step_cost.py [--write dalib/algorithms/costs.json] [--quick]
 
 Deep: forward, loss, backward and optimiser step on feature rows behind a bottleneck, 36 + 36 rows, d = 256, 31 classes,
 one thread; the two are timed in turn and the median of the ratios is kept. Solved: fit on 500 + 500 such rows.
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _timing import print_table
 
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import identity
@@ -67,14 +68,15 @@ def measure(name: str, task: Task, repeats: int = 5) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--quick", action="store_true", help="two algorithms, one repeat")
     given = parser.parse_args()
     torch.set_num_threads(1)
     task = make_task()
-    costs = {name: round(measure(name, task), 2) for name in ALGORITHMS.names()}
-    for name, cost in costs.items():
-        print(f"{name:24} {cost:8.2f}")
+    names, repeats = (["dann", "coral"], 1) if given.quick else (ALGORITHMS.names(), 5)
+    costs = {name: round(measure(name, task, repeats), 2) for name in names}
+    print_table("Cost in steps of source_only, or in fits of linear_probe", ["algorithm", "cost"], list(costs.items()))
     if given.write:
         given.write.write_text(json.dumps(costs, indent=1) + "\n", encoding="utf-8")
 
