@@ -9,6 +9,7 @@ class Cell(BaseModel):
     """One run of the suite: the row's label, the task, the seed and the record's key.
 
     draw: 0 for the row as it stands; search adds others
+    row, at: of a sweep: the row of the suite file that `label` is a copy of, and the value there
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -18,6 +19,8 @@ class Cell(BaseModel):
     seed: int
     key: str
     draw: int = 0
+    row: str = ""
+    at: float = 0.0
 
 
 class Manifest(BaseModel):
@@ -26,6 +29,7 @@ class Manifest(BaseModel):
     note: how the data differ from the declaration (a partial copy), for captions
     counts: domain -> rows; created: ISO time; sha256: of the suite's TOML text
     metric: what a table shows unless asked otherwise
+    sweep: the setting of the protocol that is swept, `shots` or `fraction`, or empty
     runs: rows and tasks in the suite's own order
     """
 
@@ -41,6 +45,7 @@ class Manifest(BaseModel):
     counts: dict[str, int] = Field(default_factory=dict)
     created: str = ""
     sha256: str = ""
+    sweep: str = ""
     runs: list[Cell] = Field(default_factory=list)
 
     @property

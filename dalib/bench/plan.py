@@ -53,12 +53,24 @@ class Plan:
             counts=self.counts,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             sha256=self.suite.sha256,
-            runs=[Cell(label=r.label, task=r.spec.task, seed=r.spec.seed, key=r.key, draw=r.draw) for r in ordered],
+            sweep=self.suite.sweep.name,
+            runs=[self._cell(r) for r in ordered],
         )
+
+    def _cell(self, run: PlannedRun) -> Cell:
+        sweep, row = self.suite.sweep.name, self.suite.algorithms[run.label].swept
+        at = float(getattr(run.spec.protocol, sweep)) if row else 0.0
+        return Cell(label=run.label, task=run.spec.task, seed=run.spec.seed, key=run.key, draw=run.draw, row=row, at=at)
 
 
 def find_baseline(suite: Suite) -> str:
-    """The label that tables compare with: as given, else the first `source_only` row, else an empty string."""
+    """The label that tables compare with: as given, else the first `source_only` row, else an empty string.
+
+    Of a swept row it is the copy at the first value.
+    """
+    copies = [label for label, row in suite.algorithms.items() if row.swept and row.swept == suite.baseline]
+    if copies:
+        return copies[0]
     if suite.baseline and suite.baseline not in suite.algorithms:
         raise unknown("row", suite.baseline, suite.algorithms, f"baseline of suite {suite.name}")
     first = (label for label, row in suite.algorithms.items() if row.algorithm == "source_only")

@@ -12,6 +12,7 @@ from pydantic import field_validator as check_field
 
 from dalib.bench.search import SearchSpec
 from dalib.bench.spec import BackboneSpec, ProtocolSpec
+from dalib.bench.sweep import Sweep, expand_rows
 from dalib.core.errors import DalibError, suggest, unknown
 from dalib.train.config import TrainConfig
 
@@ -25,7 +26,10 @@ SECTIONS: dict[str, type[BaseModel]] = {"train": TrainConfig, "backbone": Backbo
 
 
 class Row(BaseModel):
-    """One row of the table: an algorithm, its hyper-parameters and what it overrides of the suite's sections."""
+    """One row of the table: an algorithm, its hyper-parameters and what it overrides of the suite's sections.
+
+    swept: filled in by a sweep: the row of the file that this one is a copy of
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,6 +37,7 @@ class Row(BaseModel):
     train: dict[str, Any] = Field(default_factory=dict)
     backbone: dict[str, Any] = Field(default_factory=dict)
     protocol: dict[str, Any] = Field(default_factory=dict)
+    swept: str = ""
     hparams: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -75,6 +80,7 @@ class Suite(BaseModel):
     backbone: BackboneSpec = BackboneSpec()
     train: TrainConfig = TrainConfig()
     search: SearchSpec = SearchSpec()
+    sweep: Sweep = Sweep()
     keep_features: StrictBool = False
     validators: Literal["all"] | list[str] = "all"
     algorithms: dict[str, Row]
@@ -109,7 +115,7 @@ class Suite(BaseModel):
     @model_validator(mode="after")
     def fill_rows(self) -> Suite:
         rows = {k: r if r.algorithm else r.model_copy(update={"algorithm": k}) for k, r in self.algorithms.items()}
-        self.algorithms = rows
+        self.algorithms = expand_rows(rows, self.sweep, self.protocol.name) if self.sweep.name else rows
         guide = self.search.validator
         if self.search.sampler == "tpe" and self.validators != "all" and guide not in self.validators:
             raise ValueError(f"searches by {guide}, which is not among its validators; add it there")
@@ -209,12 +215,13 @@ def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
 
 
 def pick_labels(suite: Suite, only: tuple[str, ...]) -> list[str]:
-    """Labels of the rows to run: all, or `only`.
+    """Labels of the rows to run: all, or `only`; a swept row's name stands for all of its copies.
 
     Raises
         DalibError: `only` names a row that the suite lacks
     """
+    known = {*suite.algorithms, *(row.swept for row in suite.algorithms.values() if row.swept)}
     for label in only:
-        if label not in suite.algorithms:
-            raise unknown("row", label, suite.algorithms, f"suite {suite.name}")
-    return [label for label in suite.algorithms if not only or label in only]
+        if label not in known:
+            raise unknown("row", label, known, f"suite {suite.name}")
+    return [label for label, row in suite.algorithms.items() if not only or label in only or row.swept in only]

@@ -101,5 +101,5 @@ def count_failed(suite: Suite, store: Path, only: list[str] | tuple[str, ...]) -
     from dalib.bench.store import Store
 
     kept = Store(store)
-    keys = [run.key for run in kept.manifest(suite.name).runs if not only or run.label in only]
+    keys = [run.key for run in kept.manifest(suite.name).runs if not only or run.label in only or run.row in only]
     return sum(record.status == "failed" for record in kept.records(keys))

@@ -11,7 +11,7 @@ ROW = "[algorithms.dann]\n"
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (HEAD + "seed = [1]\n" + ROW, "no key 'seed'; did you mean 'seeds'?"),
+        (HEAD + "seed = [1]\n" + ROW, "no key 'seed'; did you mean 'seeds'"),
         (HEAD + "[train]\nstep = 1\n" + ROW, "no key 'step' in [train]; did you mean 'steps'"),
         (HEAD + "[backbone]\nweight = 'none'\n" + ROW, "no key 'weight' in [backbone]; did you mean 'weights'?"),
         (HEAD + "[protocol]\nshot = 1\n" + ROW, "no key 'shot' in [protocol]; did you mean 'shots'?"),

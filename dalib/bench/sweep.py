@@ -1,0 +1,61 @@
+"""A sweep over how many target labels there are: every row once per value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from dalib.bench.suite import Row
+
+
+class Sweep(BaseModel):
+    """Values of one setting of `[protocol]`; empty = no sweep.
+
+    shots: labelled target images per class; sets `split = "shots"`, so that rows under every protocol are tested on the
+        same images at the same value
+    fraction: labelled part of the target; only rows under `supervised` are repeated
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    shots: list[Annotated[int, Field(ge=1)]] = []
+    fraction: list[Annotated[float, Field(gt=0, le=1)]] = []
+
+    @model_validator(mode="after")
+    def check_values(self) -> Sweep:
+        if self.shots and self.fraction:
+            raise ValueError("is over shots and fraction at once; give one of them")
+        for value in self.values:
+            if self.values.count(value) > 1:
+                raise ValueError(f"holds {value} twice; remove one")
+        return self
+
+    @property
+    def name(self) -> str:
+        """`shots`, `fraction` or, without a sweep, an empty string."""
+        return "shots" if self.shots else "fraction" if self.fraction else ""
+
+    @property
+    def values(self) -> list[Any]:
+        return [*self.shots, *self.fraction]
+
+
+def expand_rows(rows: dict[str, Row], sweep: Sweep, protocol: str) -> dict[str, Row]:
+    """Every row as `label@value`, `swept` = label; rows that set the value themselves, or do not depend on it, stay.
+
+    Args
+        protocol: the suite's own, of rows that name none
+    """
+    found: dict[str, Row] = {}
+    for label, row in rows.items():
+        depends = sweep.name == "shots" or row.protocol.get("name", protocol) == "supervised"
+        if row.swept or not depends or sweep.name in row.protocol:
+            found[label] = row
+            continue
+        shared = {"split": "shots"} if sweep.name == "shots" else {}
+        for value in sweep.values:
+            own = shared | row.protocol | {sweep.name: value}
+            found[f"{label}@{value:g}"] = row.model_copy(update={"swept": label, "protocol": own})
+    return found
