@@ -36,4 +36,6 @@ def require_choice(algorithm: Algorithm, name: str, known: tuple[str, ...]) -> N
 
 
 def _of(algorithm: Algorithm, name: str) -> str:
-    return f"{snake_case(type(algorithm).__name__)}.{name}"
+    package, _, module = type(algorithm).__module__.rpartition(".")
+    own = module if package == "dalib.algorithms" else snake_case(type(algorithm).__name__)
+    return f"{own}.{name}"

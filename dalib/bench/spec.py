@@ -79,6 +79,8 @@ ADDED: tuple[tuple[str, str, Any], ...] = (
     ("protocol", "source_per_class", 0),
 )
 """Settings that came after the first records: at these values, under which nothing changed, they are not in the key."""
+ADDED_HPARAMS: dict[str, dict[str, Any]] = {"adapters": {"blocks": "all"}, "lora": {"blocks": "all"}}
+"""The same for hyper-parameters of algorithms."""
 
 
 class RunSpec(Frozen):
@@ -109,6 +111,11 @@ class RunSpec(Frozen):
         for section, field, default in ADDED:
             if content[section][field] == default:
                 del content[section][field]
+        for algorithm in self.algorithm.split("+"):
+            for name, default in ADDED_HPARAMS.get(algorithm, {}).items():
+                full = f"{algorithm}.{name}" if "+" in self.algorithm else name
+                if content["hparams"].get(full) == default:
+                    del content["hparams"][full]
         if content["data"]["fingerprint"]:
             content["data"]["dataset"] = content["data"]["dataset"].partition(":")[0]
         if content["backbone"]["hash"]:

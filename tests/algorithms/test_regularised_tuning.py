@@ -234,6 +234,23 @@ def test_nothing_changes_before_training(name: str) -> None:
     assert torch.equal(algorithm.network.backbone(x), make_backbone().module.eval()(x))
 
 
+@pytest.mark.parametrize("name", EFFICIENT)
+@pytest.mark.parametrize(("blocks", "touched"), [("all", {"0", "1"}), ("first", {"0"}), (1, {"1"}), (2, {"0", "1"})])
+def test_only_the_chosen_blocks_change(name: str, blocks: int | str, touched: set[str]) -> None:
+    backbone = attached(name, blocks=blocks).network.backbone
+    places = {n.partition(".")[0] for n, m in backbone.named_modules() if isinstance(m, LowRank | Adapter)}
+    assert places == touched
+    fitted = on_images(name, hparams={"blocks": blocks})
+    learned = {n.partition(".")[0] for n, p in fitted.algorithm.network.backbone.named_parameters() if p.requires_grad}
+    assert learned == touched
+
+
+def test_lora_and_adapters_have_no_more_blocks_than_the_backbone() -> None:
+    for name in EFFICIENT:
+        with pytest.raises(DalibError, match=rf"{name}.blocks = 3, but the backbone has 2"):
+            attached(name, blocks=3)
+
+
 def test_the_scale_of_an_update_is_alpha_over_rank() -> None:
     algorithm = attached("lora", rank=2, alpha=3.0)
     assert {m.scale for m in algorithm.modules() if isinstance(m, LowRank)} == {1.5}
@@ -457,6 +474,7 @@ def test_without_a_gradient_weights_stay() -> None:
         ("lora", {"rank": 0}, "rank = 0 is out of range; give a whole number >= 1"),
         ("lora", {"alpha": 0.0}, "alpha = 0.0 is out of range; give a number > 0"),
         ("adapters", {"width": 0}, "adapters.width = 0"),
+        ("adapters", {"blocks": 0}, "adapters.blocks = 0; give 'all', 'first' or a whole number >= 1"),
         ("gradient_norm", {"r": 0.0}, "gradient_norm.r = 0.0"),
     ],
 )

@@ -40,6 +40,16 @@ def test_every_field_changes_the_key():
     assert len({SPEC.key, *keys}) == len(CHANGES) + 1
 
 
+@pytest.mark.parametrize(("algorithm", "prefix"), [("lora", ""), ("lora+mcc", "lora.")])
+def test_a_hyper_parameter_that_came_later_is_in_the_key_only_away_from_its_default(algorithm, prefix):
+    before = SPEC.model_copy(update={"algorithm": algorithm, "hparams": {f"{prefix}rank": 8}})
+    keys = {
+        v: before.model_copy(update={"hparams": {f"{prefix}rank": 8, f"{prefix}blocks": v}}).key for v in ("all", 1)
+    }
+    assert keys["all"] == before.key != keys[1]
+    assert SPEC.model_copy(update={"hparams": {"blocks": "all"}}).key != SPEC.model_copy(update={"hparams": {}}).key
+
+
 def test_a_label_does_not_change_the_key(suite):
     content = suite.model_dump()
     content["algorithms"] = {"another": content["algorithms"]["strong"]}
