@@ -7,11 +7,13 @@ import platform
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,108 +22,149 @@ from dalib.bench.record import Candidate, Failure, Record
 from dalib.bench.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.core.errors import Diverged
 
+if TYPE_CHECKING:
+    from dalib.core.algorithm import Algorithm
+    from dalib.core.backbone import Backbone
+    from dalib.core.types import Outputs, Task
+    from dalib.train.fitted import Fitted
+    from dalib.train.trainer import Trainer
+
 
 def run_one(spec: RunSpec, context: RunContext) -> tuple[Record, dict[str, np.ndarray]]:
     """Train and evaluate; returns the record and its arrays (see `dalib.bench.rescore`), labels as int16.
 
     Only KeyboardInterrupt and SystemExit pass through.
     """
-    started = time.monotonic()
-    record = Record(key=spec.key, spec=spec, status="ok", provenance=_provenance())
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            _fill(record, arrays, context)
-        record.provenance["warnings"] = sorted({str(w.message)[:300] for w in caught})[:10]
-    except Exception as error:
-        record.status = "failed"
-        record.error = Failure(
-            type=type(error).__name__,
-            message=str(error),
-            step=error.step if isinstance(error, Diverged) else None,
-            term=error.term if isinstance(error, Diverged) else None,
-            traceback=traceback.format_exc(),
+    run = Run(spec, context)
+    with run.recording():
+        run.prepare()
+        run.finish(run.trainer.fit(run.algorithm, run.task, run.backbone))
+    return run.record, run.arrays
+
+
+class Run:
+    """A record in the making: `prepare`, train, `finish`, each inside `recording`.
+
+    Attributes
+        record, arrays: what `run_one` returns
+        trainer, algorithm, task, backbone: what `prepare` made
+    """
+
+    trainer: Trainer
+    algorithm: Algorithm
+    task: Task
+    backbone: Backbone
+
+    def __init__(self, spec: RunSpec, context: RunContext) -> None:
+        self.spec = spec
+        self.context = context
+        self.record = Record(key=spec.key, spec=spec, status="ok", provenance=_provenance())
+        self.arrays: dict[str, np.ndarray] = {}
+        self.last: dict[str, Outputs] = {}
+        self.heard: set[str] = set()
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """What is raised or warned inside enters the record, and so does the time that passes."""
+        started, record = time.monotonic(), self.record
+        self.clock = _Clock(record.seconds)
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                yield
+            self.heard |= {str(w.message)[:300] for w in caught}
+            record.provenance["warnings"] = sorted(self.heard)[:10]
+        except Exception as error:
+            record.status = "failed"
+            record.error = Failure(
+                type=type(error).__name__,
+                message=str(error),
+                step=error.step if isinstance(error, Diverged) else None,
+                term=error.term if isinstance(error, Diverged) else None,
+                traceback="".join(traceback.format_exception(error)),
+            )
+        self.clock.add("total", time.monotonic() - started)
+
+    def prepare(self) -> None:
+        """Open the data and make what the trainer takes."""
+        import torch
+
+        from dalib.core.registry import ALGORITHMS, load_plugin
+        from dalib.data.embed import embed_data
+        from dalib.data.protocols import make_task
+        from dalib.train.device import pick_device
+        from dalib.train.trainer import Trainer
+
+        spec, context = self.spec, self.context
+        torch.set_num_threads(context.threads)
+        for plugin in context.plugins:
+            load_plugin(plugin)
+        data = _open(spec.data, context.root)
+        self.backbone = backbone = _backbone(spec.backbone, _width(data, spec.target))
+        preprocess = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
+        if backbone.frozen and data.kind == "images":
+            data = embed_data(replace(backbone, preprocess=preprocess), data, pick_device(context.device))
+        self.task = make_task(
+            data, spec.source, spec.target, seed=spec.seed, resize=preprocess.resize if preprocess else None,
+            **spec.protocol.model_dump(exclude={"name", "reject"}), protocol=spec.protocol.name,
+        )  # fmt: skip
+        self.clock.lap("data")
+        self.trainer = Trainer(
+            spec.train,
+            seed=spec.seed,
+            device=context.device,
+            checkpoint=Path(context.checkpoint) if context.checkpoint else None,
+            checkpoint_key=spec.key,
+            evaluate=self.evaluate,
         )
-    record.seconds["total"] = round(time.monotonic() - started, 3)
-    return record, arrays
+        self.algorithm = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, dict(spec.hparams))
+        self.record.provenance["device"] = _device_name(self.trainer.device)
 
+    def evaluate(self, fitted: Fitted, step: int) -> dict[str, Any]:
+        """Metrics, scores and arrays of a model on the way."""
+        from dalib.bench.diagnose import domain_accuracy
+        from dalib.bench.metrics import domain_metrics, scores
+        from dalib.bench.rescore import outputs_to_arrays
 
-def _fill(record: Record, arrays: dict[str, np.ndarray], context: RunContext) -> None:
-    import torch
-
-    from dalib.bench.diagnose import domain_accuracy, warn
-    from dalib.bench.metrics import class_metrics, domain_metrics, scores
-    from dalib.bench.rescore import outputs_to_arrays
-    from dalib.core.registry import ALGORITHMS, load_plugin
-    from dalib.core.types import Outputs
-    from dalib.data.embed import embed_data
-    from dalib.data.protocols import make_task
-    from dalib.train.device import peak_memory, pick_device
-    from dalib.train.fitted import Fitted
-    from dalib.train.trainer import Trainer
-
-    spec, clock = record.spec, _Clock(record.seconds)
-    torch.set_num_threads(context.threads)
-    for plugin in context.plugins:
-        load_plugin(plugin)
-    data = _open(spec.data, context.root)
-    backbone = _backbone(spec.backbone, _width(data, spec.target))
-    preprocess = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
-    if backbone.frozen and data.kind == "images":
-        data = embed_data(replace(backbone, preprocess=preprocess), data, pick_device(context.device))
-    task = make_task(
-        data, spec.source, spec.target, seed=spec.seed, resize=preprocess.resize if preprocess else None,
-        **spec.protocol.model_dump(exclude={"name", "reject"}), protocol=spec.protocol.name,
-    )  # fmt: skip
-    clock.lap("data")
-    last: dict[str, Outputs] = {}
-    known = len(task.classes)
-
-    def evaluate(fitted: Fitted, step: int) -> dict[str, Any]:
-        begun = time.monotonic()
+        begun, task, known = time.monotonic(), self.task, len(self.task.classes)
         target, held_out = fitted.outputs(task.test), fitted.outputs(task.validation)
-        last["target"] = target
-        metrics = domain_metrics(target, "target", known, spec.protocol.reject)
+        self.last["target"] = target
+        metrics = domain_metrics(target, "target", known, self.spec.protocol.reject)
         metrics |= domain_metrics(held_out, "source", known)
         told = domain_accuracy(fitted, task)
         metrics |= {} if math.isnan(told) else {"domain_accuracy": told}
-        clock.add("evaluate", time.monotonic() - begun)
+        self.clock.add("evaluate", time.monotonic() - begun)
         return {
             "metrics": {k: round(v, 6) for k, v in metrics.items()},
-            "scores": scores(held_out, target, only=context.validators),
-            "arrays": outputs_to_arrays(target, held_out, context.keep_features),
+            "scores": scores(held_out, target, only=self.context.validators),
+            "arrays": outputs_to_arrays(target, held_out, self.context.keep_features),
         }
 
-    trainer = Trainer(
-        spec.train,
-        seed=spec.seed,
-        device=context.device,
-        checkpoint=Path(context.checkpoint) if context.checkpoint else None,
-        checkpoint_key=spec.key,
-        evaluate=evaluate,
-    )
-    algorithm = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, dict(spec.hparams))
-    record.provenance["device"] = _device_name(trainer.device)
-    fitted = trainer.fit(algorithm, task, backbone)
-    clock.lap("fit")
-    record.seconds["fit"] = round(record.seconds["fit"] - record.seconds.get("evaluate", 0.0), 3)
-    for found in fitted.candidates:
-        for name, array in found["arrays"].items():
-            arrays[f"step_{found['step']}_{name}"] = array.numpy()
-        record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
-    record.warnings = warn(record.candidates)
-    record.curve = fitted.curve
-    record.per_class = class_metrics(last["target"], task.test.classes, known, spec.protocol.reject)
-    train = fitted.outputs(task.labelled)
-    record.candidates[-1].metrics["train_accuracy"] = round(domain_metrics(train, "train", known)["train_accuracy"], 6)
-    record.counts = {
-        "labelled": len(task.labelled), "target": len(task.target), "validation": len(task.validation),
-        "test": len(task.test), "trainable": _trained_numbers(algorithm),
-    }  # fmt: skip
-    arrays["target_y"] = task.test.labels.astype(np.int16)
-    arrays["source_y"] = task.validation.labels.astype(np.int16)
-    record.provenance["peak_memory_bytes"] = peak_memory(trainer.device)
+    def finish(self, fitted: Fitted) -> None:
+        """Fill the record from the fitted model and its candidates."""
+        from dalib.bench.diagnose import warn
+        from dalib.bench.metrics import class_metrics, domain_metrics
+        from dalib.train.device import peak_memory
+
+        record, task, known, arrays = self.record, self.task, len(self.task.classes), self.arrays
+        self.clock.lap("fit")
+        record.seconds["fit"] = round(record.seconds["fit"] - record.seconds.get("evaluate", 0.0), 3)
+        for found in fitted.candidates:
+            for name, array in found["arrays"].items():
+                arrays[f"step_{found['step']}_{name}"] = array.numpy()
+            record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
+        record.warnings = warn(record.candidates)
+        record.curve = fitted.curve
+        record.per_class = class_metrics(self.last["target"], task.test.classes, known, self.spec.protocol.reject)
+        train = domain_metrics(fitted.outputs(task.labelled), "train", known)
+        record.candidates[-1].metrics["train_accuracy"] = round(train["train_accuracy"], 6)
+        record.counts = {
+            "labelled": len(task.labelled), "target": len(task.target), "validation": len(task.validation),
+            "test": len(task.test), "trainable": _trained_numbers(self.algorithm),
+        }  # fmt: skip
+        arrays["target_y"] = task.test.labels.astype(np.int16)
+        arrays["source_y"] = task.validation.labels.astype(np.int16)
+        record.provenance["peak_memory_bytes"] = peak_memory(self.trainer.device)
 
 
 def _trained_numbers(algorithm: Any) -> int:
