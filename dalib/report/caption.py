@@ -12,6 +12,7 @@ from dalib.bench.spec import BackboneSpec, RunSpec
 from dalib.report.select import describe_rule
 
 KINDS = ("dead adversary", "beaten features", "collapsed predictions", "source accuracy falls", "lone validator")
+PARTIAL = "A PARTIAL COPY of the data set: not comparable with published numbers."
 _PROTOCOLS = {
     "uda": "labelled source, unlabelled target, transductive: adapted and tested on the same target images",
     "semi_supervised": "semi-supervised: a few target images per class are labelled, tested on the rest",
@@ -25,11 +26,10 @@ def write_caption(
     """Title, data, protocol, network, seeds, selection, spread, and the runs that failed or are missing."""
     specs = [record.spec for record in records]
     sizes = ", ".join(f"{domain} {count}" for domain, count in manifest.counts.items())
-    partial = " A PARTIAL COPY of the data set: not comparable with published numbers."
     parts = [
         f"{manifest.title or manifest.name}.",
         f"{metric.replace('_', ' ').capitalize()} in % on {manifest.dataset}{f' ({sizes})' if sizes else ''}.",
-        partial.strip() if manifest.partial or any(spec.data.partial for spec in specs) else "",
+        PARTIAL if manifest.partial or any(spec.data.partial for spec in specs) else "",
         f"{manifest.note.rstrip('.')}." if manifest.note else "",
         _setting(specs),
         f"Selection, {describe_rule(rule)}.",
@@ -37,6 +37,20 @@ def write_caption(
         _marks(specs, baseline),
         _completeness(records, expected),
         _warnings(records),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def describe_data(manifest: Manifest, records: Sequence[Record], metric: str) -> str:
+    """Metric, data with their sizes, whether they are a part, and the network."""
+    specs = [record.spec for record in records]
+    sizes = ", ".join(f"{domain} {count}" for domain, count in manifest.counts.items())
+    backbones = dict.fromkeys(describe_backbone(spec.backbone) for spec in specs)
+    parts = [
+        f"{metric.replace('_', ' ').capitalize()} in % on {manifest.dataset}{f' ({sizes})' if sizes else ''}.",
+        PARTIAL if manifest.partial or any(spec.data.partial for spec in specs) else "",
+        f"{manifest.note.rstrip('.')}." if manifest.note else "",
+        f"Backbone {' / '.join(backbones)}." if backbones else "",
     ]
     return " ".join(part for part in parts if part)
 

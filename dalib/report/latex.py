@@ -19,13 +19,20 @@ _MARKS = {
     "→": r"$\to$",
     "±": r"$\pm$",
     "▼": r"$\downarrow$",
+    "▲": r"$\uparrow$",
+    "×": r"$\times$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "ρ": r"$\rho$",
+    "τ": r"$\tau$",
+    "…": r"\dots{}",
     "−": "$-$",
     "–": "--",
 }
 
 
 def render_latex(sheet: Sheet) -> str:
-    """A whole `table` environment with caption and label `tab:<name>`; failed runs stand in the caption's count."""
+    """A whole `table` environment: title as caption, label `tab:<name>`, the notes in small print below."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         variable_start_string="<<", variable_end_string=">>", block_start_string="<%", block_end_string="%>",
@@ -33,7 +40,8 @@ def render_latex(sheet: Sheet) -> str:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined,
     )  # fmt: skip
     return environment.get_template("table.tex.j2").render(
-        caption=escape_latex(" ".join(sheet.notes)),
+        title=escape_latex(sheet.title.rstrip(".") + "."),
+        notes=escape_latex(" ".join(sheet.notes).removeprefix(f"{sheet.title.rstrip('.')}. ")),
         label=re.sub(r"[^A-Za-z0-9:-]+", "-", sheet.name),
         width=len(sheet.header),
         header=[escape_latex(text) for text in sheet.header],

@@ -1,5 +1,7 @@
 import io
 import re
+import shutil
+import subprocess
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -44,6 +46,20 @@ def test_latex_is_balanced_and_every_line_is_as_wide_as_the_header(shelf: Shelf)
     assert r"source\_only" in text and not re.search(r"(?<!\\)_", text)
     assert r"\label{tab:toy}" in text
     assert text.isascii()
+
+
+def test_every_committed_latex_table_compiles(tmp_path: Path) -> None:
+    compiler = shutil.which("pdflatex")
+    if compiler is None:
+        pytest.skip("needs pdflatex with booktabs")
+    tables = sorted((Path(__file__).parents[2] / "results" / "tables").glob("*.tex"))
+    pages = "\n".join(rf"\input{{{path.as_posix()}}}\clearpage" for path in tables)
+    head = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}"
+    (tmp_path / "all.tex").write_text(head + "\n" + pages + "\n" + r"\end{document}")
+    command = [compiler, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-1500:]
+    assert "Overfull \\hbox" not in done.stdout
 
 
 def test_latex_escapes_every_special_character() -> None:

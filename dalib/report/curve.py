@@ -1,0 +1,296 @@
+"""Learning curves over target labels: accuracy at every number of them, gains over source-only and target-only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dalib.bench.manifest import Manifest
+from dalib.core.errors import DalibError
+from dalib.report.caption import describe_data
+from dalib.report.layout import Block, Sheet, Shown, percent
+from dalib.report.select import describe_rule
+from dalib.report.source import RecordSource
+from dalib.report.statistics import Interval, mean, stratified_bootstrap
+from dalib.report.statistics.scores import Floats
+from dalib.report.table import ResultTable, Row, build_table
+
+COLUMNS = (
+    "suite", "strategy", "algorithm", "labels", "sweep", "at", "metric", "rule", "mean", "std", "low", "high",
+    "over_source", "over_source_low", "over_source_high", "over_target", "over_target_low", "over_target_high",
+    "negative_source", "negative_target", "n_splits", "n_tasks",
+)  # fmt: skip
+LABELS = {"uda": "source", "semi_supervised": "both", "supervised": "target"}
+"""Which labels a protocol grants."""
+BASELINE = "source_only"
+"""The algorithm, plain cross-entropy, that stands for source-only under `uda` and for target-only under `supervised`."""
+_COLOURS = {"source": ("#666666", "#a0a0a0", "#4d4d4d", "#bbbbbb"),
+            "target": ("#b3261e", "#e8871e", "#d1495b", "#c7a317", "#8c4a2f", "#e2a3a3"),
+            "both": ("#1f3a5f", "#2a9d8f", "#5e60ce", "#3a86c8", "#6a994e", "#0b7285", "#9d4edd", "#74a3d4")}  # fmt: skip
+_MARKS = "osD^vPX*<>"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line per strategy and value of the sweep.
+
+    rows: `COLUMNS`; accuracies and gains in [-1, 1], nan where there is no value
+    sweep: `shots` or `fraction`; source, target: the strategies that gains refer to, empty where the suite has none
+    """
+
+    suite: str
+    title: str
+    sweep: str
+    source: str
+    target: str
+    rows: tuple[dict[str, object], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def values(self) -> list[float]:
+        """Of the sweep, ascending."""
+        return sorted({number(row["at"]) for row in self.rows})
+
+    @property
+    def strategies(self) -> list[str]:
+        """In the suite's order."""
+        return list(dict.fromkeys(str(row["strategy"]) for row in self.rows))
+
+    def at(self, strategy: str, value: float) -> dict[str, object]:
+        return next(r for r in self.rows if r["strategy"] == strategy and r["at"] == value)
+
+    def frame(self) -> pd.DataFrame:
+        """The lines as `COLUMNS`, fractions as they are.
+
+        labels: which are granted: of the source, the target or both; at: labelled images per class, or the part
+        mean, std: of the splits' averages over tasks (ddof 1); low, high: 95 % interval of the mean
+        over_source…, over_target…: gain and its 95 % interval; negative_…: the interval lies below zero
+        """
+        return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
+
+    def sheet(self) -> Sheet:
+        sign = "k = {:g}" if self.sweep == "shots" else "{:.0%}"
+        header = ("Strategy", "Labels", *(sign.format(value) for value in self.values))
+        blocks = [Block(f"Accuracy, mean ± std over {self._count('n_splits')} splits", self._block(self._accuracy))]
+        for kind, name in (("target", self.target), ("source", self.source)):
+            if name:
+                gains = tuple(line for line in self._block(self._gain, kind) if line[0].text != name)
+                blocks.append(Block(f"Gain over {name} in points, 95 %", gains))
+        if self.source or self.target:
+            flagged = tuple(line for line in self._block(self._flag) if any(cell.text != "–" for cell in line[2:]))
+            none = (Shown("none"), *[Shown("–", dim=True)] * (len(header) - 1))
+            blocks.append(Block("Negative transfer: the interval lies below …", flagged or (none,)))
+        width = max(len(name) for name in self.strategies)
+        return Sheet(
+            f"{self.suite}.curve", f"{self.title}: learning curve", header, tuple(blocks), self.notes,
+            tips={"Labels": "the domains whose labels a strategy is given"}, label_width=width,
+        )  # fmt: skip
+
+    def _count(self, name: str) -> int:
+        return max(int(number(row[name])) for row in self.rows)
+
+    def _block(self, cell: object, *arguments: str) -> tuple[tuple[Shown, ...], ...]:
+        assert callable(cell)
+        lines = []
+        for name in self.strategies:
+            found = [self.at(name, value) for value in self.values]
+            head = Shown(name, hint=str(found[0]["algorithm"])), Shown(str(found[0]["labels"]))
+            lines.append((*head, *(cell(row, *arguments) for row in found)))
+        return tuple(lines)
+
+    def _accuracy(self, row: dict[str, object]) -> Shown:
+        value, std = number(row["mean"]), number(row["std"])
+        if math.isnan(value):
+            return Shown("–", dim=True, hint="incomplete")
+        best = max(number(r["mean"]) for r in self.rows if r["at"] == row["at"] and not math.isnan(number(r["mean"])))
+        spread = "" if math.isnan(std) else f" ± {percent(std)}"
+        return Shown(percent(value) + spread, bold=percent(value) == percent(best))
+
+    def _gain(self, row: dict[str, object], kind: str) -> Shown:
+        value, *ends = (number(row[f"over_{kind}{end}"]) for end in ("", "_low", "_high"))
+        if math.isnan(value):
+            return Shown("–", dim=True)
+        interval = Interval(ends[0], ends[1])
+        mark = " ▼" if interval.below_zero else " ▲" if interval.above_zero else ""
+        text = signed(value) if math.isnan(ends[0]) else f"{signed(value)} [{signed(ends[0])}, {signed(ends[1])}]"
+        return Shown(text + mark)
+
+    def _flag(self, row: dict[str, object]) -> Shown:
+        below = [getattr(self, kind) for kind in ("target", "source") if row[f"negative_{kind}"]]
+        return Shown(" and ".join(below) or "–", dim=not below)
+
+
+def number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float, np.floating)) else math.nan
+
+
+def signed(value: float) -> str:
+    """0.031 -> `+3.1`."""
+    return f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−")
+
+
+def build_curve(source: RecordSource, suite: str, rule: str = "", metric: str = "") -> Curve:
+    """Every strategy of a suite with a `[sweep]`; a row that is not swept counts at every value.
+
+    Raises
+        DalibError: an unknown suite, rule or metric, or a suite without a sweep
+    """
+    manifest = source.manifest(suite)
+    if not manifest.sweep:
+        raise DalibError(f"suite {suite} sweeps nothing, so there is no curve; add [sweep] with shots = [1, 3, 5, 10]")
+    rule = rule or "last"
+    table = build_table(source, suite, rule, metric)
+    rows = {row.label: row for row in (*table.rows, *table.references)}
+    values = sorted({cell.at for cell in manifest.runs if cell.row})
+    grid = _grid(manifest, rows, values)
+    first = {name: next(iter(points.values())) for name, points in grid.items()}
+    baselines = {kind: _baseline(manifest, first, protocol) for kind, protocol in
+                 (("source", "uda"), ("target", "supervised"))}  # fmt: skip
+    scores = {(name, at): _scores(row) for name, points in grid.items() for at, row in points.items()}
+    lines = [
+        _describe(table, name, row, at, scores, baselines) | {"sweep": manifest.sweep}
+        for name, points in grid.items()
+        for at, row in points.items()
+    ]
+    notes = _notes(source, manifest, table, baselines, scores)
+    return Curve(
+        manifest.name, manifest.title or manifest.name, manifest.sweep, baselines["source"], baselines["target"],
+        tuple(lines), notes,
+    )  # fmt: skip
+
+
+def draw_curve(curve: Curve, path: str | Path) -> Path:
+    """Accuracy and the gain over target-only (source-only without one) against the sweep; .png, .pdf or .svg."""
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    values, positions = curve.values, range(len(curve.values))
+    kind = "target" if curve.target else "source"
+    panels = 2 if curve.target or curve.source else 1
+    figure = Figure(figsize=(3.6 * panels + 2.0, 4.2), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    styles = _styles(curve)
+    end = {name: number(curve.at(name, values[-1])["mean"]) for name in curve.strategies}
+    order = sorted(curve.strategies, key=lambda name: -end[name] if not math.isnan(end[name]) else math.inf)
+    for place, name in enumerate(order):
+        rows = [curve.at(name, value) for value in values]
+        colour, mark, line = styles[name]
+        style = {"color": colour, "linestyle": line, "linewidth": 1.2, "marker": mark, "markersize": 4}
+        axes[0].plot(positions, [100 * number(row["mean"]) for row in rows], label=name, **style)
+        if panels == 1 or name == getattr(curve, kind):
+            continue
+        moved = [x + 0.4 * (place / max(len(order) - 1, 1) - 0.5) for x in positions]
+        axes[1].plot(moved, [100 * number(row[f"over_{kind}"]) for row in rows], **(style | {"linewidth": 0.6}))
+        for x, row in zip(moved, rows, strict=True):
+            ends = [100 * number(row[f"over_{kind}_{end}"]) for end in ("low", "high")]
+            axes[1].plot((x, x), ends, color=colour, linewidth=1.0)
+    unit = "labelled target images per class" if curve.sweep == "shots" else "labelled part of the target in %"
+    for panel in axes:
+        panel.set_xticks(positions, [f"{v:g}" if curve.sweep == "shots" else f"{100 * v:g}" for v in values])
+        panel.set_xlabel(unit, fontsize=8)
+        panel.tick_params(labelsize=8)
+        panel.grid(axis="y", color="#dddddd", linewidth=0.6)
+        panel.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("target accuracy in %", fontsize=8)
+    if panels == 2:
+        axes[1].axhline(0, color="#333333", linewidth=0.8)
+        axes[1].set_ylabel(f"gain over {getattr(curve, kind)} in points, 95 %", fontsize=8)
+    figure.legend(loc="outside right center", fontsize=7.5, frameon=False)
+    figure.savefig(path, dpi=200)
+    return path
+
+
+def _styles(curve: Curve) -> dict[str, tuple[str, str, str]]:
+    """Colour family by labels: grey = source, warm = target, cold = both; the two references are dashed."""
+    found, used = {}, dict.fromkeys(LABELS.values(), 0)
+    for name in curve.strategies:
+        labels = str(curve.at(name, curve.values[0])["labels"])
+        n, colours = used[labels], _COLOURS[labels]
+        line = "--" if name in (curve.source, curve.target) else ":" if n >= len(colours) else "-"
+        found[name] = colours[n % len(colours)], _MARKS[n % len(_MARKS)], line
+        used[labels] += 1
+    return found
+
+
+def _grid(manifest: Manifest, rows: dict[str, Row], values: Sequence[float]) -> dict[str, dict[float, Row]]:
+    """strategy -> value -> row; a row that is not swept stands at every value."""
+    grid: dict[str, dict[float, Row]] = {}
+    for cell in manifest.runs:
+        points = grid.setdefault(cell.row or cell.label, {})
+        for value in [cell.at] if cell.row else values:
+            points[value] = rows[cell.label]
+    return {name: {value: points[value] for value in values if value in points} for name, points in grid.items()}
+
+
+def _baseline(manifest: Manifest, first: dict[str, Row], protocol: str) -> str:
+    """The suite's baseline where it has the protocol, else the first row of `BASELINE` under it, else none."""
+    named = next((cell.row or cell.label for cell in manifest.runs if cell.label == manifest.baseline), "")
+    if named and first[named].protocol == protocol:
+        return named
+    return next((n for n, row in first.items() if (row.algorithm, row.protocol) == (BASELINE, protocol)), "")
+
+
+def _scores(row: Row) -> Floats | None:
+    """(splits, tasks); None unless the row is complete and every task has the same seeds."""
+    cells = list(row.cells.values())
+    seeds = sorted(cells[0].values)
+    if not row.complete or any(sorted(cell.values) != seeds for cell in cells):
+        return None
+    return np.array([[cell.values[seed] for cell in cells] for seed in seeds])
+
+
+def _describe(
+    table: ResultTable, name: str, row: Row, at: float, scores: dict[tuple[str, float], Floats | None],
+    baselines: dict[str, str],
+) -> dict[str, object]:  # fmt: skip
+    own = scores[name, at]
+    line: dict[str, object] = dict.fromkeys(COLUMNS, math.nan)
+    line |= {
+        "suite": table.suite, "strategy": name, "algorithm": row.algorithm, "labels": LABELS[row.protocol], "at": at,
+        "metric": table.metric, "rule": table.select, "negative_source": False, "negative_target": False,
+        "n_splits": 0 if own is None else len(own), "n_tasks": len(row.cells),
+    }  # fmt: skip
+    if own is None:
+        return line
+    interval = stratified_bootstrap(own, mean)
+    line |= {"mean": row.average.mean, "std": row.average.std, "low": interval.low, "high": interval.high}
+    for kind, baseline in baselines.items():
+        other = scores.get((baseline, at))
+        if other is None or baseline == name or other.shape != own.shape:
+            continue
+        gain = stratified_bootstrap(own - other, mean)
+        line |= {
+            f"over_{kind}": float((own - other).mean()), f"over_{kind}_low": gain.low, f"over_{kind}_high": gain.high,
+            f"negative_{kind}": gain.below_zero,
+        }  # fmt: skip
+    return line
+
+
+def _notes(
+    source: RecordSource, manifest: Manifest, table: ResultTable, baselines: dict[str, str],
+    scores: dict[tuple[str, float], Floats | None],
+) -> tuple[str, ...]:  # fmt: skip
+    held = [source.get(key) for key in manifest.keys if key in source]
+    few = manifest.sweep == "shots"
+    meaning = (
+        "k: labelled target images per class; at each k all strategies of the sweep are tested on the same other images"
+        if few
+        else "Columns: the labelled part of the target"
+    )
+    text = (
+        f"{describe_data(manifest, held, table.metric)} {meaning}. Labels: the domains whose labels a strategy is given. "
+        f"Selection, {describe_rule(table.select)}. Mean ± standard deviation over splits of the averages over "
+        f"{len(table.columns)} tasks ({', '.join(column.name.replace('->', ' → ') for column in table.columns)})."
+    )
+    gains = (
+        "Gains are over the same splits and tasks; intervals: stratified bootstrap over splits, tasks fixed, each on its "
+        "own, so one comparison of equals in forty is marked ▼ by chance. ▲ / ▼: the interval lies above / below 0."
+    )
+    missing = sum(found is None for found in scores.values())
+    left = [f"{missing} incomplete points are left out."] if missing else []
+    return (text, *([gains] if any(baselines.values()) else []), *left)
