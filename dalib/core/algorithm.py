@@ -28,7 +28,12 @@ class Minimise(Protocol):
 
 
 class TrainerLike(Protocol):
-    """What an algorithm may ask of the trainer that runs it."""
+    """What an algorithm may ask of the trainer that runs it.
+
+    labelled: the labelled rows of the run, as `fit` is given them
+    """
+
+    labelled: Domain
 
     def descend(self, algorithm: Algorithm, source: Domain, target: Domain, until: float = 1.0) -> None:
         """Train from where the last descent stopped to `until` of all steps; a source without rows is withheld."""
@@ -119,6 +124,11 @@ class Algorithm(nn.Module):
         from dalib.core.combination import add
 
         return add(self, other)
+
+    @property
+    def episode(self) -> tuple[int, int]:
+        """(classes, rows of each) in every labelled batch of a descent, all of one `origin`; (0, 0): the recipe's."""
+        return 0, 0
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         """(module, learning-rate factor) pairs; later ones win, 0 freezes. Default: backbone × rate, the rest × 1."""

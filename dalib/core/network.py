@@ -15,18 +15,27 @@ class Network(nn.Module):
         backbone: the feature extractor
         num_classes: K
         origins: how many source domains there are
+        target_origin: which of them is the target itself, whose labelled rows came with the protocol; -1 = none
         bottleneck: width of Linear + BatchNorm + ReLU after the backbone (Transfer-Learning-Library's recipe); 0 = none
 
     Shapes
         x (B, *S) -> z (B, dim), logits (B, K); dim = bottleneck or backbone.dim
     """
 
-    def __init__(self, backbone: Backbone, num_classes: int, bottleneck: int = 256, origins: int = 1) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        bottleneck: int = 256,
+        origins: int = 1,
+        target_origin: int = -1,
+    ) -> None:
         super().__init__()
         self.backbone = backbone.module
         self.groups = list(backbone.groups)
         self.num_classes = num_classes
         self.origins = origins
+        self.target_origin = target_origin
         self.dim = bottleneck or backbone.dim
         self.bottleneck: nn.Module = nn.Identity()
         if bottleneck:

@@ -166,6 +166,12 @@ class Task:
         return self.labelled.classes
 
     @property
+    def target_origin(self) -> int:
+        """Which `origin` of `labelled` is the target itself: -1 (none) in `uda`, the last in `semi_supervised`, 0 where
+        all labelled rows are target rows."""
+        return {"semi_supervised": int(self.labelled.origin.max(initial=0)), "supervised": 0}.get(self.protocol, -1)
+
+    @property
     def is_open(self) -> bool:
         """The target holds rows of no known class."""
         return len(self.test.classes) > len(self.classes)

@@ -163,3 +163,34 @@ class IndexStream:
             [self._classes, *self._rows], state["orders"], state["positions"], strict=True
         ):
             shuffle.order, shuffle.position = order, position
+
+
+class EpisodeStream(IndexStream):
+    """Endless batches that are small tasks: some classes of one origin, equally many rows of each.
+
+    Every origin comes once in as many batches, in shuffled order; `ways` of its classes are drawn (all, if it has
+    fewer), and `rows` of each, shuffled within the class; a class with fewer rows gives some of them again.
+
+    Args
+        labels, origin: (n,) int64
+        ways, rows: classes and rows of each, >= 1
+        seed: of the stream's own generator
+    """
+
+    def __init__(self, labels: Tensor, origin: Tensor, ways: int, rows: int, seed: int) -> None:
+        super().__init__(len(labels), ways * rows, seed)
+        labels, origin = labels.cpu(), origin.cpu()
+        found = torch.stack([origin, labels], 1).unique(dim=0).tolist()
+        self._members = [torch.nonzero((origin == o) & (labels == c)).flatten() for o, c in found]
+        self._rows = [_Shuffle(len(members), self.generator) for members in self._members]
+        self._tasks = [[i for i, (o, _) in enumerate(found) if o == task] for task in sorted({o for o, _ in found})]
+        self._classes = _Shuffle(len(self._tasks), self.generator)
+        self.ways, self.per_class = ways, rows
+
+    def next(self) -> Tensor:
+        """Row numbers (at most ways * rows,) int64, class after class, on the CPU."""
+        task = self._tasks[int(self._classes.take(1))]
+        chosen = torch.randperm(len(task), generator=self.generator)[: self.ways].tolist()
+        batch = torch.cat([self._members[task[i]][self._rows[task[i]].take(self.per_class)] for i in chosen])
+        self.drawn += len(batch)
+        return batch

@@ -63,6 +63,7 @@ class Trainer:
         self.checkpoint_seconds = checkpoint_seconds
         self.evaluate = evaluate
         self.report = report
+        self.labelled: Domain
         self._fitted: Fitted
         self._phase = self._done = 0
 
@@ -85,13 +86,15 @@ class Trainer:
             solved = isinstance(algorithm, FeatureAlgorithm)
             inner = identity(backbone.dim) if backbone.frozen else backbone
             origins = int(task.labelled.origin.max()) + 1
-            network = Network(inner, len(task.classes), 0 if solved else config.bottleneck, origins)
+            width = 0 if solved else config.bottleneck
+            network = Network(inner, len(task.classes), width, origins, task.target_origin)
             algorithm.attach(network)
             algorithm.to(self.device)
             if config.channels_last:
                 algorithm.to(memory_format=torch.channels_last)
             self._fitted = fitted = Fitted(algorithm, backbone, task.classes, config, self.device)
             source, target = fitted.represent(task.labelled), fitted.represent(task.target.unlabelled())
+            self.labelled = source
             algorithm.fit(self, source, target)
             algorithm.to(self.device)
             self._evaluate(fitted, self._done, target)

@@ -1,0 +1,37 @@
+"""Train on source rows and a few labelled target rows together, both counting alike."""
+
+from __future__ import annotations
+
+from dalib.algorithms._few import balance
+from dalib.algorithms.source_only import SourceOnly
+from dalib.core.algorithm import TrainerLike
+from dalib.core.types import Domain
+
+
+class Joint(SourceOnly):
+    """Cross-entropy on all labelled rows, source and target; unlabelled target rows are not used.
+
+    loss = CE(logits, y),  (x, y) from the labelled source or the labelled target rows, each half of the time
+
+    Where the protocol labels no target row (`uda`), or no other (`supervised`), it is `source_only`.
+
+    Args
+        balanced: target rows are repeated until they are half of all; False = every row counts alike, which is
+            `source_only` under the protocol `semi_supervised`
+    Shapes
+        logits (B, K), y (B,)
+    Reference
+        The baseline `S+T` of Saito et al. Semi-supervised Domain Adaptation via Minimax Entropy. ICCV 2019.
+        arXiv:1904.06487. Departure: halves on average over batches, not in each.
+    """
+
+    family = "few labels"
+    paper = "saito2019mme"
+    space = {"balanced": [False, True]}
+
+    def __init__(self, balanced: bool = True) -> None:
+        super().__init__()
+        self.balanced = balanced
+
+    def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
+        trainer.descend(self, balance(self.network, source) if self.balanced else source, target)
