@@ -8,6 +8,8 @@ from torch.nn.functional import cross_entropy, softplus
 
 from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.errors import DalibError
+from dalib.core.rows import join
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import DomainDiscriminator, reverse_gradient
 from dalib.nn.entropy import prediction_entropy
@@ -32,6 +34,8 @@ class VADA(Algorithm):
         hidden: width of the discriminator's two hidden layers, >= 1
     Shapes
         x (B, *S), z (B, d), logits (B, K), y (B,)
+    Raises
+        DalibError: input that cannot be perturbed (token ids, several modalities)
     Reference
         Shu et al. A DIRT-T Approach to Unsupervised Domain Adaptation. ICLR 2018. arXiv:1802.08735 (its first stage).
         Defaults: the authors' MNIST to SVHN script, but for xi (theirs, 1e-6, is less than float32 resolves) and
@@ -74,7 +78,10 @@ class VADA(Algorithm):
     def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         z = reverse_gradient(torch.cat([source.z, target.z]), self.weight)
         d_s, d_t = self.discriminator(z).split([len(source), len(target)])
-        v_s, v_t = self._perturb(torch.cat([source.x, target.x])).split([len(source), len(target)])
+        x = join([source.x, target.x])
+        if isinstance(x, dict) or not x.is_floating_point():
+            raise DalibError("vada perturbs its input: it takes one array of numbers, no token ids or modalities")
+        v_s, v_t = self._perturb(x).split([len(source), len(target)])
         smooth = self.target_weight * (prediction_entropy(target.logits).mean() + v_t.mean())
         return {
             "classification": cross_entropy(source.logits, source.y),

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dalib.core.backbone import Backbone
+    from dalib.core.rows import RowShape
 
 
-def load_backbone(name: str, weights: str = "imagenet", *, frozen: bool = False, dim: int = 0) -> Backbone:
+def load_backbone(
+    name: str,
+    weights: str = "imagenet",
+    *,
+    frozen: bool = False,
+    dim: int = 0,
+    rows: RowShape | None = None,
+    **options: Any,
+) -> Backbone:
     """Build the backbone `name`.
 
     Args
@@ -16,17 +26,50 @@ def load_backbone(name: str, weights: str = "imagenet", *, frozen: bool = False,
         weights: `imagenet`, `none`, `pretrained` (what ships with dalib) or the path of a weights file
         frozen: embed every image once and train on the features only
         dim: width of the features that `identity` passes on; other backbones know their own
+        rows: what the rows look like (`core.rows.row_shape(x)`), for networks built to fit: `mlp`, `cnn1d` …
+        options: of this backbone, as its file lists them
 
     Raises
-        DalibError: unknown name or weights, a file that does not fit, `identity` without dim
+        DalibError: unknown name, weights or option, a file that does not fit, `identity` without dim, a network built
+            to fit without rows or on rows of another kind
     """
     from dataclasses import replace
 
-    from dalib.core.errors import DalibError
+    from dalib.core.errors import DalibError, unknown
     from dalib.core.registry import BACKBONES
 
-    backbone = BACKBONES.get("timm" if name.startswith("timm:") else name)(name, weights)
+    build = BACKBONES.get(find_plugin(name))
+    known = list(inspect.signature(build).parameters)[2:]
+    fitted = "rows" in known
+    for option in options:
+        if option not in known or option == "rows":
+            raise unknown(f"option of backbone {name}", option, [k for k in known if k != "rows"])
+    if fitted and rows is None:
+        raise DalibError(f"backbone '{name}' is built to fit its rows: give rows = row_shape(x)")
+    backbone = build(name, weights, rows, **options) if fitted else build(name, weights, **options)
+    if (
+        frozen
+        and backbone.rows
+        and not backbone.rows.fields
+        and not backbone.rows.ids
+        and len(backbone.rows.shape) == 1
+    ):
+        raise DalibError(
+            f"backbone '{name}' takes feature rows already; frozen = true has nothing to embed: leave it out"
+        )
     width = backbone.dim or dim
     if width < 1:
         raise DalibError(f"backbone '{name}' passes features as they are: give their width, dim = {dim} is none")
-    return replace(backbone, dim=width, frozen=frozen)
+    return replace(backbone, dim=width, frozen=frozen, options=options)
+
+
+def find_plugin(name: str) -> str:
+    """The registry's name of a backbone: `timm` for `timm:resnet18`."""
+    return "timm" if name.startswith("timm:") else name
+
+
+def takes_rows(name: str) -> bool:
+    """The backbone is built to fit the data's rows; DalibError for an unknown name."""
+    from dalib.core.registry import BACKBONES
+
+    return "rows" in inspect.signature(BACKBONES.get(find_plugin(name))).parameters

@@ -60,7 +60,7 @@ def _batch(fitted: Fitted, task: Task) -> tuple[Source, Target]:
         x = fitted.store(fitted.represent(domain)).batch(index)
         with torch.no_grad():
             z, logits = fitted.algorithm.network(x)
-        return Target(x, index.to(x.device), z.float().requires_grad_(), logits.float())
+        return Target(x, index.to(fitted.device), z.float().requires_grad_(), logits.float())
 
     s, target = rows(task.labelled), rows(task.target)
     y, origin = (torch.as_tensor(v).to(s.index.device)[s.index] for v in (task.labelled.labels, task.labelled.origin))

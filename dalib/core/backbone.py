@@ -1,13 +1,20 @@
-"""What a pretrained network brings: the module, its width, its blocks and how its input is prepared."""
+"""What a network brings: the module, its width, its blocks and how its input is prepared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from dalib.core.errors import DalibError
+from dalib.core.rows import RowShape, combine, row_shape
+
+if TYPE_CHECKING:
+    from dalib.core.types import Domain
 
 
 @dataclass(frozen=True)
@@ -47,14 +54,18 @@ class Backbone:
 
     Args
         name: registry name, `resnet50`
-        module: maps prepared input (B, 3, H, W), or (B, d) for `identity`, to features (B, dim)
+        module: maps prepared input (B, 3, H, W), (B, d) for `identity`, rows as `rows` says, to features (B, dim)
         dim: feature width
         groups: blocks from input to output, for freezing and discriminative rates
         preprocess: None for feature input
         weights: where the weights came from: `imagenet`, `none`, `pretrained` or the file's name
         weights_hash: sha256 of the state dict, `none` without weights
-        frozen: embed every image once and train on the features only
+        frozen: embed every row once and train on the features only
         batch_norm_folded: running statistics carry no information (batch norms were folded into biases)
+        rows: the rows it was built for, where they are neither images nor ready features; with rows.ids whole numbers
+            reach the module as int64, all else comes as float32
+        parts: image modality -> its preparation, for rows of several modalities
+        options: what `load_backbone` was given beside name and weights
     """
 
     name: str
@@ -66,6 +77,15 @@ class Backbone:
     weights_hash: str = "none"
     frozen: bool = False
     batch_norm_folded: bool = False
+    rows: RowShape | None = None
+    parts: Mapping[str, Preprocess] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def takes(self, domain: Domain) -> bool:
+        """The domain's rows are the module's input, not features that it made (or would have made) of them."""
+        if self.rows is None:
+            return domain.is_images
+        return bool(domain.x.dtype.names) or domain.x.ndim != 2 or domain.x.dtype.kind in "iu"
 
 
 class Identity(nn.Module):
@@ -80,5 +100,33 @@ def identity(dim: int) -> Backbone:
     return Backbone("identity", Identity(), dim)
 
 
-BackboneBuilder = Callable[[str, str], Backbone]
-"""`build(name, weights) -> Backbone`, the one function of a file in `backbones/`."""
+def wrap(module: nn.Module, x: np.ndarray | Mapping[str, np.ndarray], name: str = "module") -> Backbone:
+    """Any module as a backbone: it takes rows like those of x, (B, *S) or {modality: (B, *S)}, and gives (B, dim).
+
+    Args
+        x: rows of the kind it takes, (n, *S) or {modality: (n, *S)}; only their shape, type and largest id count
+    Raises
+        DalibError: the module does not turn two such rows into features (2, dim)
+    """
+    rows = row_shape(combine(x) if isinstance(x, Mapping) else np.asarray(x))
+    training = module.training
+    device = next((str(p.device) for p in module.parameters()), "cpu")
+    try:
+        with torch.no_grad():
+            z = module.eval()(rows.zeros(2, device))
+    except Exception as error:
+        raise DalibError(f"{type(module).__name__} does not take rows {rows}: {error}") from error
+    finally:
+        module.train(training)
+    if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != 2:
+        found = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
+        raise DalibError(f"{type(module).__name__} gives {found} for 2 rows; return features (2, width)")
+    return Backbone(name, module, z.shape[1], [module] if any(True for _ in module.parameters()) else [], rows=rows)
+
+
+BackboneBuilder = Callable[..., Backbone]
+"""`build(name, weights) -> Backbone`, the one function of a file in `backbones/`.
+
+One whose network depends on the data is `build(name, weights, rows)` and is told their `RowShape`; further parameters
+are options with a default (`build(name, weights, rows, hidden=128)`), for `load_backbone` and a suite's [backbone].
+"""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dalib.core.backbone import Backbone, identity
+from dalib.core.rows import Input
 
 
 class Network(nn.Module):
@@ -19,7 +20,7 @@ class Network(nn.Module):
         bottleneck: width of Linear + BatchNorm + ReLU after the backbone (Transfer-Learning-Library's recipe); 0 = none
 
     Shapes
-        x (B, *S) -> z (B, dim), logits (B, K); dim = bottleneck or backbone.dim
+        x (B, *S), or {modality: (B, *S)} -> z (B, dim), logits (B, K); dim = bottleneck or backbone.dim
     """
 
     def __init__(
@@ -52,11 +53,11 @@ class Network(nn.Module):
         """A network whose input is a feature vector (B, dim)."""
         return cls(identity(dim), num_classes, bottleneck)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Input) -> tuple[Tensor, Tensor]:
         z = self.bottleneck(self.backbone(x))
         return z, self.head(z)
 
-    def embed(self, x: Tensor) -> Tensor:
+    def embed(self, x: Input) -> Tensor:
         """The backbone's own features (B, backbone.dim), without the bottleneck."""
         with torch.no_grad():
             return self.backbone(x)

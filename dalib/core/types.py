@@ -10,17 +10,18 @@ import torch
 from torch import Tensor
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.rows import Input
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A batch of one domain: x (B, *S) float, index (B,) int64 = row numbers in the domain."""
+    """A batch of one domain: x (B, *S), or {modality: (B, *S)}; index (B,) int64 = row numbers in the domain."""
 
-    x: Tensor
+    x: Input
     index: Tensor
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.index)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class Domain:
 
     Args
         name: `amazon`
-        x: images (n, 3, R, R) uint8 or features (n, d) float32; may be a memory map
+        x: images (n, 3, R, R) uint8, features (n, d) float32, time series (n, C, T), token ids (n, L), or a structured
+            array (n,) with one field per modality (`core.rows.combine`); may be a memory map
         y: labels (n,) int64, or None
         classes: class names; the position is the label, the same for every domain of a data set
         fingerprint: sha256 of the content

@@ -129,9 +129,12 @@ def _grey(x: Tensor) -> Tensor:
 
 
 def drop_features(x: Tensor, generator: torch.Generator | None, rate: float = 0.5) -> Tensor:
-    """Dropout, the strong view of feature rows (B, d): each number is 0 with probability `rate`, else / (1 - rate)."""
-    keep = torch.rand(x.shape, generator=generator) >= rate
-    return x * keep.to(x.device) / (1 - rate)
+    """Dropout, the strong view of rows (B, *S): each number is 0 with probability `rate`, else / (1 - rate).
+
+    Token ids that are not dropped (0 is padding) stay what they are.
+    """
+    keep = (torch.rand(x.shape, generator=generator) >= rate).to(x.device)
+    return x * keep / (1 - rate) if x.is_floating_point() else x * keep
 
 
 def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
+from dalib.core.rows import RowShape
 from dalib.core.types import Domain
 from dalib.data.augment import cut_views, distort, draw_views, drop_features, normalise
 
@@ -21,9 +22,10 @@ class DomainStore:
     On the CPU a memory map stays one, and a batch reads its own rows only; any other device gets the domain once.
 
     Args
-        domain: images uint8 (n, 3, R, R), R = preprocess.resize, or features (n, d)
-        preprocess: None for features
+        domain: images uint8 (n, 3, R, R), R = preprocess.resize, features (n, d), or other rows (n, *S)
+        preprocess: None for anything but images
         device: where batches are made
+        rows: what the network was built for, or None for images and features; whole numbers stay such if rows.ids
 
     Attributes
         y: labels (n,) int64 on the device, or None
@@ -32,11 +34,15 @@ class DomainStore:
         DalibError: images without a preprocess, features with one, or images of another size than preprocess.resize
     """
 
-    def __init__(self, domain: Domain, preprocess: Preprocess | None, device: torch.device) -> None:
+    def __init__(
+        self, domain: Domain, preprocess: Preprocess | None, device: torch.device, rows: RowShape | None = None
+    ) -> None:
         self.preprocess = preprocess
         self.device = device
         _check(domain, preprocess)
-        x = domain.x if domain.is_images else np.asarray(domain.x, dtype=np.float32)
+        x = domain.x
+        if not domain.is_images:
+            x = np.ascontiguousarray(domain.x, np.int64) if rows and rows.ids else np.asarray(domain.x, np.float32)
         self.x = _as_tensor(x).to(device)
         self.y = None if domain.y is None else torch.as_tensor(domain.y, dtype=torch.int64).to(device)
 
@@ -46,7 +52,7 @@ class DomainStore:
     def batch(
         self, index: Tensor, *, augment: str = "none", scale_min: float = 0.08, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Rows of `index` (B,) as the network's input: float32 (B, 3, crop, crop) normalised, or (B, d).
+        """Rows of `index` (B,) as the network's input: float32 (B, 3, crop, crop) normalised, or (B, *S) as they are.
 
         Args
             augment: as in `draw_views`; features are changed by `strong` only (see `augment.drop_features`)

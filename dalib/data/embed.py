@@ -11,9 +11,9 @@ import torch
 from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone
 from dalib.core.types import Domain
-from dalib.data.batches import DomainStore
 from dalib.data.cache import cached_array
 from dalib.data.catalog import LoadedData
+from dalib.data.stores import open_store
 
 
 def embed_images(backbone: Backbone, domain: Domain, device: torch.device, batch_size: int = 64) -> np.ndarray:
@@ -21,7 +21,7 @@ def embed_images(backbone: Backbone, domain: Domain, device: torch.device, batch
 
     The module moves to the device and stays there; its training flags are restored.
     """
-    store = DomainStore(domain, backbone.preprocess, device)
+    store = open_store(backbone, domain, device)
     module = backbone.module.to(device)
     out = np.empty((len(domain), backbone.dim), np.float32)
     training = {m: m.training for m in module.modules()}

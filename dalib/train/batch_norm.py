@@ -7,11 +7,13 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from dalib.core.rows import Input, count
+
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @torch.no_grad()
-def reestimate(module: nn.Module, batches: Iterable[Tensor]) -> int:
+def reestimate(module: nn.Module, batches: Iterable[Input]) -> int:
     """Measure every batch norm's input on `batches` and store it as running statistics, leaving the function unchanged.
 
     With old statistics (m, v), weight w, bias b and measured (m', v'): w' = w sqrt((v' + eps) / (v + eps)),
@@ -54,7 +56,7 @@ def reestimate(module: nn.Module, batches: Iterable[Tensor]) -> int:
 
 
 @torch.no_grad()
-def measure_statistics(module: nn.Module, batches: Iterable[Tensor]) -> int:
+def measure_statistics(module: nn.Module, batches: Iterable[Input]) -> int:
     """Running statistics := mean over all rows of what each batch norm sees when every one normalises by its batch.
 
     Batches count by their rows; one of a single row, which has no variance, is left out. Returns the number of norms.
@@ -65,11 +67,12 @@ def measure_statistics(module: nn.Module, batches: Iterable[Tensor]) -> int:
     seen = 0
     try:
         for x in batches if norms else ():
-            if len(x) < 2:
+            n = count(x)
+            if n < 2:
                 continue
-            seen += len(x)
+            seen += n
             for norm in norms:
-                norm.training, norm.momentum = True, len(x) / seen
+                norm.training, norm.momentum = True, n / seen
             module(x)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
+from dalib.core.rows import join, pick
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
-from dalib.data.batches import DomainStore, EpisodeStream, IndexStream
+from dalib.data.batches import DomainStore, IndexStream
+from dalib.data.stores import FieldStore
 from dalib.train.batch_norm import BATCH_NORMS, reestimate
 from dalib.train.checkpoint import load_checkpoint, save_checkpoint
 from dalib.train.device import arrange, autocast, rng_state, set_rng_state
@@ -49,11 +51,8 @@ class Descent(Minimise):
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         labels = torch.as_tensor(source.labels)
         balanced = labels if config.sampler == "class_balanced" and len(source) else None
-        ways, each = algorithm.episode
         self.streams = (
-            EpisodeStream(labels, torch.as_tensor(source.origin), ways, each, seed=3 * seed)
-            if ways
-            else IndexStream(len(source) or 1, config.batch_size if len(source) else 0, seed=3 * seed, labels=balanced),
+            IndexStream(len(source) or 1, config.batch_size if len(source) else 0, seed=3 * seed, labels=balanced),
             IndexStream(len(target), config.batch_size, seed=3 * seed + 1),
         )
         self.origin = torch.as_tensor(source.origin).to(fitted.device)
@@ -133,7 +132,7 @@ class Descent(Minimise):
             "monitor": self.monitor,
         }
 
-    def _rows(self, store: DomainStore, index: Tensor, augment: str = "") -> Rows:
+    def _rows(self, store: DomainStore | FieldStore, index: Tensor, augment: str = "") -> Rows:
         config = self.config
         x = store.batch(index, augment=augment or config.augment, scale_min=config.scale_min, generator=self.draws)
         x = arrange(x, config.channels_last)
@@ -145,13 +144,13 @@ class Descent(Minimise):
         rows = [r for r in (source, *views) if len(r)]
         with autocast(self.fitted.device, self.config.precision):
             if self.config.forward == "joint" or len(rows) == 1:
-                z, logits = self.network(torch.cat([r.x for r in rows]) if len(rows) > 1 else rows[0].x)
+                z, logits = self.network(join([r.x for r in rows]) if len(rows) > 1 else rows[0].x)
             else:
                 z, logits = (torch.cat(p) for p in zip(*(self.network(r.x) for r in rows), strict=True))
         sizes = [len(source), *map(len, views), 0]
         zs, logits_ = z.float().split(sizes), logits.float().split(sizes)
         made = [Target(r.x, r.index, z, g) for r, z, g in zip(views, zs[1:], logits_[1:], strict=False)]
-        none = Target(source.x[:0], source.index[:0], zs[-1], logits_[-1])
+        none = Target(pick(source.x, slice(0)), source.index[:0], zs[-1], logits_[-1])
         target = replace(made[0], others=tuple(made[1:])) if made else none
         return Source(source.x, source.index, source.y, zs[0], logits_[0], self.origin[source.index]), target
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dalib.core.errors import DalibError
+from dalib.core.rows import Input
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -34,9 +35,13 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def arrange(x: Tensor, channels_last: bool) -> Tensor:
-    """Image batches (B, C, H, W) in the memory format asked for; feature batches as they are."""
-    return x.contiguous(memory_format=torch.channels_last) if channels_last and x.ndim == 4 else x
+def arrange(x: Input, channels_last: bool) -> Input:
+    """Image batches (B, C, H, W) in the memory format asked for; all others as they are."""
+    if not channels_last:
+        return x
+    if isinstance(x, dict):
+        return {name: arrange(part, True) for name, part in x.items()}
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def rng_state(device: torch.device) -> dict[str, Tensor]:

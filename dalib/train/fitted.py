@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
+from dalib.core.rows import Input
 from dalib.core.types import Domain, Outputs
 from dalib.data.batches import DomainStore
 from dalib.data.embed import embed_domain
+from dalib.data.stores import FieldStore, open_store
 from dalib.train.config import TrainConfig
 from dalib.train.device import arrange, autocast
 
@@ -56,10 +57,13 @@ class Fitted:
 
     def represent(self, domain: Domain) -> Domain:
         """The domain as the network takes it: embedded once when the backbone is frozen."""
-        return embed_domain(self.backbone, domain, self.device) if self.backbone.frozen and domain.is_images else domain
+        backbone = self.backbone
+        return embed_domain(backbone, domain, self.device) if backbone.frozen and backbone.takes(domain) else domain
 
-    def store(self, domain: Domain) -> DomainStore:
+    def store(self, domain: Domain) -> DomainStore | FieldStore:
         """The domain on the device; DalibError if its rows do not fit the backbone's input."""
+        if self.backbone.rows and not self.backbone.frozen:
+            return open_store(self.backbone, domain, self.device)
         preprocess = self.backbone.preprocess if domain.is_images else None
         if domain.is_images and preprocess is None:
             raise DalibError(f"domain '{domain.name}' holds images; backbone '{self.backbone.name}' takes features")
@@ -78,15 +82,15 @@ class Fitted:
             )
         return DomainStore(domain, preprocess, self.device)
 
-    def batches(self, store: DomainStore) -> Iterator[Tensor]:
+    def batches(self, store: DomainStore | FieldStore) -> Iterator[Input]:
         """Every row once, in order, without augmentation."""
-        size = EVAL_BATCH if store.preprocess else 4096
+        size = EVAL_BATCH if store.preprocess or (self.backbone.rows and not self.backbone.frozen) else 4096
         for start in range(0, len(store), size):
             index = torch.arange(start, min(start + size, len(store)))
             yield arrange(store.batch(index), self.config.channels_last)
 
     @torch.no_grad()
-    def map_rows(self, domain: Domain, function: Callable[[Tensor], Any]) -> Any:
+    def map_rows(self, domain: Domain, function: Callable[[Input], Any]) -> Any:
         """`function` over all rows in evaluation mode; tensors (or tuples of them) concatenated, on the device."""
         self.algorithm.eval()
         parts = []

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, Minimise, Terms
+from dalib.core.rows import Input, count, join
 from dalib.core.types import Source, Target
 
 
@@ -31,10 +32,10 @@ class Loop(Minimise):
         self.optimiser = optimiser
         self.terms: Terms = {}
 
-    def step(
-        self, x_s: Tensor, y_s: Tensor, x_t: Tensor, progress: float | Tensor, index: Tensor | None = None
-    ) -> Terms:
+    def step(self, x_s: Input, y_s: Tensor, x_t: Input, progress: float | Tensor, index: Tensor | None = None) -> Terms:
         """Inputs (B_s, *S), labels (B_s,), inputs (B_t, *S) -> the terms that were minimised, detached.
+
+        Inputs are what the network takes: tensors, or {modality: tensor} with several modalities.
 
         index: row numbers (B_t,) of the target batch, for algorithms with a memory; 0, 1, … unless given
         """
@@ -56,9 +57,10 @@ class Loop(Minimise):
     def forward(self, source: Source, target: Target) -> tuple[Source, Target]:
         return self._wrap(source.x, source.y, target.x, target.index)
 
-    def _wrap(self, x_s: Tensor, y_s: Tensor, x_t: Tensor, index: Tensor | None) -> tuple[Source, Target]:
-        z, logits = self.algorithm.network(torch.cat([x_s, x_t]))
-        (z_s, z_t), (g_s, g_t) = (v.split([len(x_s), len(x_t)]) for v in (z, logits))
+    def _wrap(self, x_s: Input, y_s: Tensor, x_t: Input, index: Tensor | None) -> tuple[Source, Target]:
+        z, logits = self.algorithm.network(join([x_s, x_t]))
+        n_s, n_t = count(x_s), count(x_t)
+        (z_s, z_t), (g_s, g_t) = (v.split([n_s, n_t]) for v in (z, logits))
         rows = torch.arange(len(z), device=z.device)
-        source = Source(x_s, rows[: len(x_s)], y_s, z_s, g_s, torch.zeros_like(y_s))
-        return source, Target(x_t, rows[: len(x_t)] if index is None else index, z_t, g_t)
+        source = Source(x_s, rows[:n_s], y_s, z_s, g_s, torch.zeros_like(y_s))
+        return source, Target(x_t, rows[:n_t] if index is None else index, z_t, g_t)

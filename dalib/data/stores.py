@@ -1,0 +1,66 @@
+"""A domain as a backbone takes it: one array, or several modalities at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dalib.core.backbone import Backbone, Preprocess
+from dalib.core.errors import DalibError
+from dalib.core.rows import RowShape, row_shape
+from dalib.core.types import Domain
+from dalib.data.batches import DomainStore
+
+
+class FieldStore:
+    """A domain of several modalities on the device: one `DomainStore` each, whose batches are a dictionary.
+
+    Args
+        domain: x is a structured array, one field per modality
+        parts: image modality -> its preparation
+        device: where batches are made
+        rows: what the network was built for
+
+    Attributes
+        y: labels (n,) int64 on the device, or None
+    """
+
+    preprocess = None
+
+    def __init__(self, domain: Domain, parts: Mapping[str, Preprocess], device: torch.device, rows: RowShape) -> None:
+        self.stores = {
+            name: DomainStore(
+                replace(domain, name=f"{domain.name}: {name}", x=domain.x[name], y=None), parts.get(name), device, part
+            )
+            for name, part in rows.fields.items()
+        }
+        self.y = None if domain.y is None else torch.as_tensor(domain.y, dtype=torch.int64).to(device)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.stores.values())))
+
+    def batch(self, index: Tensor, **how: Any) -> dict[str, Tensor]:
+        """Rows of `index` (B,), every modality as `DomainStore.batch` gives it; chance is drawn in their order."""
+        return {name: store.batch(index, **how) for name, store in self.stores.items()}
+
+
+def open_store(backbone: Backbone, domain: Domain, device: torch.device) -> DomainStore | FieldStore:
+    """A domain as the backbone's module takes it.
+
+    Raises
+        DalibError: rows of another kind than the backbone was built for
+    """
+    if backbone.rows is None:
+        return DomainStore(domain, backbone.preprocess, device)
+    found = row_shape(domain.x)
+    if not backbone.rows.accepts(found):
+        raise DalibError(
+            f"domain '{domain.name}' has rows {found}; backbone '{backbone.name}' was built for rows {backbone.rows}"
+        )
+    if backbone.rows.fields:
+        return FieldStore(domain, backbone.parts, device, backbone.rows)
+    return DomainStore(domain, None, device, backbone.rows)
