@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
 from dalib.core.rows import join, pick
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
-from dalib.data.batches import DomainStore, IndexStream
+from dalib.data.batches import DomainStore, EpisodeStream, IndexStream
 from dalib.data.stores import FieldStore
 from dalib.train.batch_norm import BATCH_NORMS, reestimate
 from dalib.train.checkpoint import load_checkpoint, save_checkpoint
@@ -51,8 +51,11 @@ class Descent(Minimise):
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         labels = torch.as_tensor(source.labels)
         balanced = labels if config.sampler == "class_balanced" and len(source) else None
+        ways, each = algorithm.episode
         self.streams = (
-            IndexStream(len(source) or 1, config.batch_size if len(source) else 0, seed=3 * seed, labels=balanced),
+            EpisodeStream(labels, torch.as_tensor(source.origin), ways, each, seed=3 * seed)
+            if ways
+            else IndexStream(len(source) or 1, config.batch_size if len(source) else 0, seed=3 * seed, labels=balanced),
             IndexStream(len(target), config.batch_size, seed=3 * seed + 1),
         )
         self.origin = torch.as_tensor(source.origin).to(fitted.device)
