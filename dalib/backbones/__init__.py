@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ def load_backbone(
     *,
     frozen: bool = False,
     dim: int = 0,
+    seed: int | None = None,
     rows: RowShape | None = None,
     **options: Any,
 ) -> Backbone:
@@ -26,6 +29,7 @@ def load_backbone(
         weights: `imagenet`, `none`, `pretrained` (what ships with dalib) or the path of a weights file
         frozen: embed every image once and train on the features only
         dim: width of the features that `identity` passes on; other backbones know their own
+        seed: decides weights that are drawn at random, whatever was drawn before; None = as torch's generator stands
         rows: what the rows look like (`core.rows.row_shape(x)`), for networks built to fit: `mlp`, `cnn1d` …
         options: of this backbone, as its file lists them
 
@@ -46,7 +50,8 @@ def load_backbone(
             raise unknown(f"option of backbone {name}", option, [k for k in known if k != "rows"])
     if fitted and rows is None:
         raise DalibError(f"backbone '{name}' is built to fit its rows: give rows = row_shape(x)")
-    backbone = build(name, weights, rows, **options) if fitted else build(name, weights, **options)
+    with _drawing_from(seed):
+        backbone = build(name, weights, rows, **options) if fitted else build(name, weights, **options)
     if (
         frozen
         and backbone.rows
@@ -61,6 +66,19 @@ def load_backbone(
     if width < 1:
         raise DalibError(f"backbone '{name}' passes features as they are: give their width, dim = {dim} is none")
     return replace(backbone, dim=width, frozen=frozen, options=options)
+
+
+@contextmanager
+def _drawing_from(seed: int | None) -> Iterator[None]:
+    """Inside, torch's CPU generator starts from `seed`; afterwards it is where it was."""
+    if seed is None:
+        yield
+        return
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def find_plugin(name: str) -> str:

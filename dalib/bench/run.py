@@ -100,7 +100,7 @@ class Run:
         for plugin in context.plugins:
             load_plugin(plugin)
         data = _open(spec.data, context.root)
-        self.backbone = backbone = _backbone(spec.backbone, _width(data, spec.target))
+        self.backbone = backbone = _backbone(spec.backbone, _width(data, spec.target), spec.seed)
         preprocess = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
         if backbone.frozen and data.kind == "images":
             data = embed_data(replace(backbone, preprocess=preprocess), data, pick_device(context.device))
@@ -204,19 +204,20 @@ def _width(data: Any, domain: str) -> int:
     return int(data.domain(domain).x.shape[1]) if data.kind == "features" else 0
 
 
-_FROZEN: dict[tuple[BackboneSpec, int], Any] = {}
+_FROZEN: dict[tuple[BackboneSpec, int, int], Any] = {}
 
 
-def _backbone(spec: BackboneSpec, dim: int) -> Any:
-    """A fresh backbone; a frozen one never changes, so it is shared between the runs of one process."""
+def _backbone(spec: BackboneSpec, dim: int, seed: int) -> Any:
+    """A fresh backbone; a frozen one never changes, so it is shared between the runs of one process and seed."""
     from dalib.backbones import load_backbone
 
     if not spec.frozen:
-        return load_backbone(spec.name, spec.weights, dim=dim)
-    if (spec, dim) not in _FROZEN:
+        return load_backbone(spec.name, spec.weights, dim=dim, seed=seed)
+    known = (spec, dim, seed if spec.weights == "none" else 0)
+    if known not in _FROZEN:
         _FROZEN.clear()
-        _FROZEN[spec, dim] = load_backbone(spec.name, spec.weights, frozen=True, dim=dim)
-    return _FROZEN[spec, dim]
+        _FROZEN[known] = load_backbone(spec.name, spec.weights, frozen=True, dim=dim, seed=seed)
+    return _FROZEN[known]
 
 
 def _device_name(device: Any) -> str:

@@ -73,6 +73,15 @@ def test_identity_passes_features_and_needs_their_width() -> None:
         load_backbone("identity")
 
 
+def test_a_seed_decides_random_weights_and_leaves_the_generator_alone() -> None:
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    first, again, other = (load_backbone("lenet", "none", seed=s).module.state_dict() for s in (0, 0, 1))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(v, again[k]) for k, v in first.items())
+    assert not torch.equal(first["conv1.0.weight"], other["conv1.0.weight"])
+
+
 def test_names_and_weights_that_do_not_exist_are_one_clear_line() -> None:
     for name, weights, message in [
         ("resnet5", "none", "no backbone named 'resnet5'; did you mean 'resnet50'"),
