@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dalib.core.errors import unknown
+from dalib.data.buffers import BUFFERS
 
 MODES = ("none", "flip", "standard", "strong")
 RATIO = (3 / 4, 4 / 3)
@@ -69,14 +72,19 @@ def cut_views(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool
 def _cut_each(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
     """Image by image: on a CPU each stays in the cache, which beats one operation over the batch."""
     out = torch.empty(len(index), x.shape[1], crop, crop, dtype=x.dtype)
+    for row, view in zip(out, _each_view(x, index, views, crop, rotate180), strict=True):
+        row.copy_(view)
+    return out
+
+
+def _each_view(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Iterator[Tensor]:
     parameters = zip(index.tolist(), views.box.tolist(), views.flip.tolist(), strict=True)
-    for k, (i, (top, left, height, width), flip) in enumerate(parameters):
+    for i, (top, left, height, width), flip in parameters:
         view = x[i, :, top : top + height, left : left + width]
         if (height, width) != (crop, crop):
             view = F.interpolate(view[None], (crop, crop), mode="bilinear", antialias=True)[0]
         dims = [d for d, turn in ((1, rotate180), (2, flip != rotate180)) if turn]
-        out[k] = view.flip(dims) if dims else view
-    return out
+        yield view.flip(dims) if dims else view
 
 
 def _cut_all(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
@@ -139,10 +147,41 @@ def drop_features(x: Tensor, generator: torch.Generator | None, rate: float = 0.
 
 def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """(pixels / 255 - mean) / std per channel, float32, the same operations as torchvision's."""
-    m, s = (torch.tensor(v, device=pixels.device).view(-1, 1, 1) for v in (mean, std))
-    out = torch.empty(pixels.shape, device=pixels.device)
-    for part, source in (
-        zip(out.split(4), pixels.split(4), strict=True) if out.device.type == "cpu" else [(out, pixels)]
-    ):
-        part.copy_(source).div_(255).sub_(m).div_(s)
+    if pixels.device.type == "cpu":
+        return _normalise_each(pixels, pixels.shape, mean, std)
+    m, s = _statistics(mean, std, pixels.device)
+    return pixels.to(torch.float32, copy=True).div_(255).sub_(m).div_(s)
+
+
+def cut_and_normalise(
+    x: Tensor,
+    index: Tensor,
+    views: Views,
+    crop: int,
+    rotate180: bool,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> Tensor:
+    """`cut_views`, then `normalise`: the same numbers, in one pass over the images on a CPU."""
+    if x.device.type == "cpu":
+        shape = (len(index), x.shape[1], crop, crop)
+        return _normalise_each(_each_view(x, index, views, crop, rotate180), shape, mean, std)
+    return normalise(cut_views(x, index, views, crop, rotate180), mean, std)
+
+
+def _normalise_each(
+    images: Iterable[Tensor], shape: Sequence[int], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Tensor:
+    """An image goes through all operations while it is in the processor's cache."""
+    m, s = _statistics(mean, std, torch.device("cpu"))
+    out = BUFFERS.take(shape)
+    for row, image in zip(out, images, strict=True):
+        row.copy_(image).div_(255).sub_(m).div_(s)
     return out
+
+
+@lru_cache
+def _statistics(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """(C, 1, 1) each; made once per device, because a copy there in every step would wait for the device."""
+    m, s = (torch.tensor(v, device=device).view(-1, 1, 1) for v in (mean, std))
+    return m, s

@@ -13,7 +13,7 @@ from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.rows import RowShape
 from dalib.core.types import Domain
-from dalib.data.augment import cut_views, distort, draw_views, drop_features, normalise
+from dalib.data.augment import cut_and_normalise, cut_views, distort, draw_views, drop_features, normalise
 
 
 class DomainStore:
@@ -64,8 +64,10 @@ class DomainStore:
             x = self.x[index.to(self.device)]
             return drop_features(x, generator) if augment == "strong" else x
         views = draw_views(augment, len(index), self.x.shape[2], p.crop, scale_min, generator)
-        pixels = cut_views(self.x, index, views, p.crop, p.rotate180)
-        return normalise(distort(pixels, generator) if augment == "strong" else pixels, p.mean, p.std)
+        if augment == "strong":
+            pixels = distort(cut_views(self.x, index, views, p.crop, p.rotate180), generator)
+            return normalise(pixels, p.mean, p.std)
+        return cut_and_normalise(self.x, index, views, p.crop, p.rotate180, p.mean, p.std)
 
 
 def _check(domain: Domain, preprocess: Preprocess | None) -> None:
