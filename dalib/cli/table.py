@@ -32,8 +32,12 @@ def print_table(
     validators: Annotated[
         bool, typer.Option("--validators", help="A line per validator: how good is what it selects?")
     ] = False,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="A line per strategy over the sweep: accuracy, gains, negative transfer.")
+    ] = False,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --summary or --validators: draw it (png, pdf, svg).")
+        Path | None,
+        typer.Option(metavar="FILE", help="With --summary, --validators or --curve: draw it (png, pdf, svg)."),
     ] = None,
     published: Annotated[bool, typer.Option("--published", help="Published numbers below ours.")] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Show this row; may be repeated.")] = None,
@@ -66,10 +70,14 @@ def print_table(
     from dalib.report.render import render, write_report
     from dalib.report.table import build_table
 
-    if (summary or validators) and (only or published):
-        raise DalibError("--summary and --validators look at all rows of the suite; leave out --only and --published")
-    if plot and not (summary or validators):
-        raise DalibError("--plot draws a summary or a study of validators; add --summary or --validators")
+    if (summary or validators or curve) and (only or published):
+        raise DalibError(
+            "--summary, --validators and --curve look at all rows of the suite; leave out --only and --published"
+        )
+    if plot and not (summary or validators or curve):
+        raise DalibError(
+            "--plot draws a summary, a curve or a study of validators; add --summary, --curve, --validators"
+        )
     report: Any
     draw: Any = None
     if summary:
@@ -82,6 +90,11 @@ def print_table(
 
         report = build_study(source, name, metric)
         stem, draw = f"{name}.validators", draw_study
+    elif curve:
+        from dalib.report.curve import build_curve, draw_curve
+
+        report = build_curve(source, name, select, metric)
+        stem, draw = f"{name}.curve", draw_curve
     else:
         rule = select or "last"
         report = build_table(source, name, rule, metric, only or ())

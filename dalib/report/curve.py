@@ -28,10 +28,12 @@ COLUMNS = (
 LABELS = {"uda": "source", "semi_supervised": "both", "supervised": "target"}
 """Which labels a protocol grants."""
 BASELINE = "source_only"
-"""The algorithm, plain cross-entropy, that stands for source-only under `uda` and for target-only under `supervised`."""
-_COLOURS = {"source": ("#666666", "#a0a0a0", "#4d4d4d", "#bbbbbb"),
-            "target": ("#b3261e", "#e8871e", "#d1495b", "#c7a317", "#8c4a2f", "#e2a3a3"),
-            "both": ("#1f3a5f", "#2a9d8f", "#5e60ce", "#3a86c8", "#6a994e", "#0b7285", "#9d4edd", "#74a3d4")}  # fmt: skip
+"""Plain cross-entropy: source-only under `uda`, target-only under `supervised`."""
+_COLOURS = {
+    "source": ("#666666", "#a0a0a0", "#4d4d4d", "#bbbbbb"),
+    "target": ("#b3261e", "#e8871e", "#d1495b", "#c7a317", "#8c4a2f", "#e2a3a3"),
+    "both": ("#1f3a5f", "#2a9d8f", "#5e60ce", "#3a86c8", "#6a994e", "#0b7285", "#9d4edd", "#74a3d4"),
+}
 _MARKS = "osD^vPX*<>"
 
 
@@ -283,13 +285,13 @@ def _notes(
         else "Columns: the labelled part of the target"
     )
     text = (
-        f"{describe_data(manifest, held, table.metric)} {meaning}. Labels: the domains whose labels a strategy is given. "
-        f"Selection, {describe_rule(table.select)}. Mean ± standard deviation over splits of the averages over "
+        f"{describe_data(manifest, held, table.metric)} {meaning}. Labels: the domains whose labels a strategy is "
+        f"given. Selection, {describe_rule(table.select)}. Mean ± standard deviation over splits of the averages over "
         f"{len(table.columns)} tasks ({', '.join(column.name.replace('->', ' → ') for column in table.columns)})."
     )
     gains = (
-        "Gains are over the same splits and tasks; intervals: stratified bootstrap over splits, tasks fixed, each on its "
-        "own, so one comparison of equals in forty is marked ▼ by chance. ▲ / ▼: the interval lies above / below 0."
+        "Gains are over the same splits and tasks; intervals: stratified bootstrap over splits, tasks fixed, each on "
+        "its own, so one comparison of equals in forty is marked ▼ by chance. ▲ / ▼: the interval lies above / below 0."
     )
     missing = sum(found is None for found in scores.values())
     left = [f"{missing} incomplete points are left out."] if missing else []
