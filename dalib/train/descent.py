@@ -83,7 +83,7 @@ class Descent(Minimise):
                 self._rows(unlabelled, index, "strong" if i else self.config.augment)
                 for i in range(algorithm.views if algorithm.uses_target else 0)
             ]
-            algorithm.step(*self._both(rows, views), progress.fill_(part), self)
+            algorithm.step(*self.both(rows, views), progress.fill_(part), self)
             self.step += 1
             yield self.step
         self.monitor.flush()
@@ -101,7 +101,7 @@ class Descent(Minimise):
         self.optimiser.step()
 
     def forward(self, source: Source, target: Target) -> tuple[Source, Target]:
-        return self._both(source, [target, *target.others] if len(target) else [])
+        return self.both(source, [target, *target.others] if len(target) else [])
 
     def save(self, path: Path, key: str, phase: int) -> None:
         """Everything that decides the steps still to come, those of later phases included."""
@@ -142,8 +142,11 @@ class Descent(Minimise):
         index = index.to(self.fitted.device)
         return Rows(x, index) if store.y is None else LabelledRows(x, index, store.y[index])
 
-    def _both(self, source: LabelledRows, views: Sequence[Rows]) -> tuple[Source, Target]:
-        """All rows through the network, in one pass or one per batch; z and logits come back in fp32."""
+    def both(self, source: LabelledRows, views: Sequence[Rows], origin: Tensor | None = None) -> tuple[Source, Target]:
+        """All rows through the network, in one pass or one per batch; z and logits come back in fp32.
+
+        origin: of the source's rows (B_s,); looked up by their index unless given
+        """
         rows = [r for r in (source, *views) if len(r)]
         with autocast(self.fitted.device, self.config.precision):
             if self.config.forward == "joint" or len(rows) == 1:
@@ -155,7 +158,8 @@ class Descent(Minimise):
         made = [Target(r.x, r.index, z, g) for r, z, g in zip(views, zs[1:], logits_[1:], strict=False)]
         none = Target(pick(source.x, slice(0)), source.index[:0], zs[-1], logits_[-1])
         target = replace(made[0], others=tuple(made[1:])) if made else none
-        return Source(source.x, source.index, source.y, zs[0], logits_[0], self.origin[source.index]), target
+        origin = self.origin[source.index] if origin is None else origin
+        return Source(source.x, source.index, source.y, zs[0], logits_[0], origin), target
 
 
 def set_training(algorithm: Algorithm, frozen: list[nn.Module]) -> None:

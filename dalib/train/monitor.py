@@ -48,15 +48,23 @@ class LossMonitor:
         rows = torch.stack(
             [torch.stack([t.get(n, nothing).to(device).float() for n in names]) for _, t in self._held]
         ).tolist()
-        for (step, _), row in zip(self._held, rows, strict=True):
+        self.take([step for step, _ in self._held], names, rows)
+        self._held.clear()
+
+    def take(self, steps: list[int], names: list[str], rows: list[list[float]]) -> None:
+        """One point of the curve: rows[i][j] is term names[j] at steps[i]; every known term is named.
+
+        Raises
+            Diverged: as `flush`
+        """
+        for step, row in zip(steps, rows, strict=True):
             for name, value in zip(names, row, strict=True):
                 if not math.isfinite(value):
                     raise Diverged(step, name, value)
-        self.curve["step"].append(float(self._held[-1][0] + 1))
+        self.curve["step"].append(float(steps[-1] + 1))
         for j, name in enumerate(names):
             series = self.curve.setdefault(name, [0.0] * (len(self.curve["step"]) - 1))
             series.append(sum(row[j] for row in rows) / len(rows))
-        self._held.clear()
 
     def thinned(self) -> dict[str, list[float]]:
         """The curve with at most `points` entries (means of neighbours), six significant digits."""

@@ -74,6 +74,13 @@ class Trainer:
             DalibError: task and backbone do not fit together
             Diverged: a loss term stopped being finite
         """
+        with self._seeded():
+            source, target = self.begin(algorithm, task, backbone)
+            algorithm.fit(self, source, target)
+            return self.end(target)
+
+    def begin(self, algorithm: Algorithm, task: Task, backbone: Backbone) -> tuple[Domain, Domain]:
+        """The first part of `fit`: attach the network; returns source and target as the network takes them."""
         config = self.config
         if backbone.preprocess:
             backbone = replace(backbone, preprocess=backbone.preprocess.at(config.crop, config.resize))
@@ -82,26 +89,50 @@ class Trainer:
                 f"task {task.name} has {len(task.labelled)} labelled and {len(task.target)} target rows; both need some"
             )
         self._phase = self._done = 0
-        with self._seeded():
-            solved = isinstance(algorithm, FeatureAlgorithm)
-            inner = identity(backbone.dim) if backbone.frozen else backbone
-            origins = int(task.labelled.origin.max()) + 1
-            width = 0 if solved else config.bottleneck
-            network = Network(inner, len(task.classes), width, origins, task.target_origin)
-            algorithm.attach(network)
-            algorithm.to(self.device)
-            if config.channels_last:
-                algorithm.to(memory_format=torch.channels_last)
-            self._fitted = fitted = Fitted(algorithm, backbone, task.classes, config, self.device)
-            source, target = fitted.represent(task.labelled), fitted.represent(task.target.unlabelled())
-            self.labelled = source
-            algorithm.fit(self, source, target)
-            algorithm.to(self.device)
-            self._evaluate(fitted, self._done, target)
-        algorithm.eval()
+        solved = isinstance(algorithm, FeatureAlgorithm)
+        inner = identity(backbone.dim) if backbone.frozen else backbone
+        origins = int(task.labelled.origin.max()) + 1
+        width = 0 if solved else config.bottleneck
+        network = Network(inner, len(task.classes), width, origins, task.target_origin)
+        algorithm.attach(network)
+        algorithm.to(self.device)
+        if config.channels_last:
+            algorithm.to(memory_format=torch.channels_last)
+        self._fitted = fitted = Fitted(algorithm, backbone, task.classes, config, self.device)
+        self.labelled = fitted.represent(task.labelled)
+        return self.labelled, fitted.represent(task.target.unlabelled())
+
+    def open_descent(self, source: Domain, target: Domain, until: float = 1.0) -> Descent:
+        """The descent from where the last one stopped to `until` of `config.steps`."""
+        last = round(until * self.config.steps)
+        if last < self._done or not 0 < until <= 1:
+            raise DalibError(
+                f"descend(until={until}) after {self._done} of {self.config.steps} steps; give more, up to 1"
+            )
+        first, self._done = self._done, last
+        return Descent(self._fitted, source, target, seed=self.seed, first=first, last=last)
+
+    def end(self, target: Domain) -> Fitted:
+        """The last part of `fit`: evaluate the end and let go of the checkpoint."""
+        fitted = self._fitted
+        fitted.algorithm.to(self.device)
+        self.evaluate_now(self._done, target)
+        fitted.algorithm.eval()
         if self.checkpoint is not None:
             self.checkpoint.unlink(missing_ok=True)
         return fitted
+
+    def stops(self) -> set[int]:
+        """After how many steps candidates are evaluated."""
+        steps, points = self.config.steps, self.config.evaluations
+        return {round(steps * (i + 1) / points) for i in range(points)}
+
+    def evaluate_now(self, step: int, target: Domain) -> None:
+        """Add a candidate."""
+        fitted = self._fitted
+        fitted.algorithm.before_evaluation(self, target)
+        result = self.evaluate(fitted, step) if self.evaluate else {}
+        fitted.candidates.append({"step": step, **result})
 
     def embed(self, algorithm: Algorithm, domain: Domain) -> Tensor:
         """Backbone features (n, d) float32 on the CPU; evaluation mode, no augmentation."""
@@ -123,32 +154,20 @@ class Trainer:
         descents that were complete. A source without rows is withheld: the algorithm sees an empty batch of it.
         """
         self._phase += 1
-        last = round(until * self.config.steps)
-        if last < self._done or not 0 < until <= 1:
-            raise DalibError(
-                f"descend(until={until}) after {self._done} of {self.config.steps} steps; give more, up to 1"
-            )
-        first, self._done = self._done, last
-        descent = Descent(self._fitted, source, target, seed=self.seed, first=first, last=last)
+        descent = self.open_descent(source, target, until)
         if self.checkpoint:
             descent.resume(self.checkpoint, self.checkpoint_key, self._phase)
-        stops = {round(self.config.steps * (i + 1) / self.config.evaluations) for i in range(self.config.evaluations)}
-        saved = time.monotonic()
+        stops, last, saved = self.stops(), descent.last, time.monotonic()
         for step in descent.run(self):
             if step in stops and step < self.config.steps:
                 descent.monitor.flush()
-                self._evaluate(self._fitted, step, target)
+                self.evaluate_now(step, target)
             if self.report and step % 10 == 0:
                 self.report(step, self.config.steps)
             if self.checkpoint and time.monotonic() - saved > self.checkpoint_seconds and step < last:
                 descent.save(self.checkpoint, self.checkpoint_key, self._phase)
                 saved = time.monotonic()
         self._fitted.extend_curve(descent.monitor.thinned())
-
-    def _evaluate(self, fitted: Fitted, step: int, target: Domain) -> None:
-        fitted.algorithm.before_evaluation(self, target)
-        result = self.evaluate(fitted, step) if self.evaluate else {}
-        fitted.candidates.append({"step": step, **result})
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
