@@ -42,10 +42,16 @@ def spread(median: float, low: float, high: float) -> str:
     return "{} ({}-{})".format(*(f"{v:.0f}" if abs(v) >= 100 else f"{v:.3g}" for v in (median, low, high)))
 
 
-def compare(candidates: dict[str, Callable[[], object]], repeats: int = 15, warmup: int = 2) -> dict[str, Timing]:
+def compare(
+    candidates: dict[str, Callable[[], object]],
+    repeats: int = 15,
+    warmup: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Timing]:
     """Call every candidate once per repeat, in an order that rotates; the first `warmup` repeats are not counted.
 
-    A candidate that leaves work running on a device waits for it itself.
+    A candidate that leaves work running on a device waits for it itself. clock: `time.process_time` for candidates of
+    one thread on a machine that others use too.
     """
     names = list(candidates)
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -53,9 +59,9 @@ def compare(candidates: dict[str, Callable[[], object]], repeats: int = 15, warm
         gc.collect()
         first = repeat % len(names)
         for name in names[first:] + names[:first]:
-            begun = time.perf_counter()
+            begun = clock()
             candidates[name]()
-            seconds[name].append(time.perf_counter() - begun)
+            seconds[name].append(clock() - begun)
     return {name: Timing.of(taken[warmup:]) for name, taken in seconds.items()}
 
 
