@@ -35,6 +35,7 @@ def print_table(
     curve: Annotated[
         bool, typer.Option("--curve", help="A line per strategy over the sweep: accuracy, gains, negative transfer.")
     ] = False,
+    costs: Annotated[bool, typer.Option("--costs", help="A line per row: trained numbers and seconds.")] = False,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="With --summary, --validators or --curve: draw it (png, pdf, svg)."),
@@ -70,9 +71,10 @@ def print_table(
     from dalib.report.render import render, write_report
     from dalib.report.table import build_table
 
-    if (summary or validators or curve) and (only or published):
+    if (summary or validators or curve or costs) and (only or published):
         raise DalibError(
-            "--summary, --validators and --curve look at all rows of the suite; leave out --only and --published"
+            "--summary, --validators, --curve and --costs look at all rows of the suite; "
+            "leave out --only and --published"
         )
     if plot and not (summary or validators or curve):
         raise DalibError(
@@ -95,6 +97,10 @@ def print_table(
 
         report = build_curve(source, name, select, metric)
         stem, draw = f"{name}.curve", draw_curve
+    elif costs:
+        from dalib.report.costs import build_costs
+
+        report, stem = build_costs(source, name, metric), f"{name}.costs"
     else:
         rule = select or "last"
         report = build_table(source, name, rule, metric, only or ())

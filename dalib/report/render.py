@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dalib.core.errors import unknown
+from dalib.report.costs import Costs
 from dalib.report.curve import Curve
 from dalib.report.html import render_html
 from dalib.report.latex import render_latex
@@ -20,7 +21,7 @@ from dalib.report.terminal import render_terminal
 from dalib.report.tidy import render_csv
 from dalib.report.validators import ValidatorStudy
 
-Report = ResultTable | Summary | ValidatorStudy | Curve
+Report = ResultTable | Summary | ValidatorStudy | Curve | Costs
 FORMATS: dict[str, Callable[[Sheet], str]] = {
     "md": render_markdown,
     "latex": render_latex,

@@ -1,0 +1,133 @@
+"""What each row of a suite costs beside what it reaches: trained numbers and seconds, from its records."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from dalib.bench.record import Record
+from dalib.core.errors import DalibError
+from dalib.report.caption import describe_data
+from dalib.report.layout import Block, Sheet, Shown, percent
+from dalib.report.source import RecordSource
+
+COLUMNS = (
+    "suite", "label", "algorithm", "metric", "last", "trainable", "fit", "fit_low", "fit_high", "relative", "evaluate",
+    "total", "n",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Costs:
+    """One line per row of the suite, all values of a sweep together.
+
+    rows: `COLUMNS`; `last` in [0, 1], nan where there is no value
+    """
+
+    suite: str
+    title: str
+    baseline: str
+    rows: tuple[dict[str, object], ...]
+    notes: tuple[str, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """The lines as `COLUMNS`.
+
+        last: mean over successful runs of the metric at the end of training
+        trainable: numbers that training decides (parameters that move, or the solved classifier's), median over runs
+        fit, evaluate, total: seconds of a run, medians; fit_low, fit_high: quartiles
+        relative: fit over the baseline's
+        """
+        return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
+
+    def sheet(self) -> Sheet:
+        against = f"× {self.baseline}" if self.baseline else "× fastest"
+        header = ("Algorithm", "Last", "Trained numbers", "Fit, s", "Quartiles", against, "Evaluate, s", "Runs")
+        tips = {"Trained numbers": "parameters that move, or the solved classifier's"}
+        width = max((len(str(row["label"])) for row in self.rows), default=0)
+        lines = tuple(_line(row) for row in self.rows)
+        return Sheet(
+            f"{self.suite}.costs", f"{self.title}: costs", header, (Block("", lines),), self.notes, tips=tips,
+            label_width=width,
+        )  # fmt: skip
+
+
+def build_costs(source: RecordSource, suite: str, metric: str = "") -> Costs:
+    """Medians over the successful runs of every row.
+
+    Raises
+        DalibError: an unknown suite, or no successful run
+    """
+    manifest = source.manifest(suite)
+    metric = metric or manifest.metric
+    groups: dict[str, list[Record]] = {}
+    baseline = ""
+    for run in manifest.runs:
+        label = run.row or run.label
+        baseline = label if run.label == manifest.baseline else baseline
+        if run.key in source and (record := source.get(run.key)).status == "ok":
+            groups.setdefault(label, []).append(record)
+    if not groups:
+        raise DalibError(f"suite {suite} has no successful run; dalib run makes them")
+    fits = {label: _quartiles([r.seconds.get("fit", math.nan) for r in found])[1] for label, found in groups.items()}
+    unit = fits.get(baseline, np.nanmin(list(fits.values())))
+    lines = tuple(
+        {"suite": manifest.name, "label": label, "metric": metric} | _measure(found, metric, float(unit))
+        for label, found in groups.items()
+    )
+    note = (
+        "Medians over successful runs. Seconds: wall clock on the machine that ran them, beside whatever else it did; "
+        "compare within the table. Trained numbers: parameters that move, of the backbone too unless it is frozen, or "
+        "the numbers of a solved classifier."
+    )
+    held = [record for found in groups.values() for record in found]
+    notes = (f"{describe_data(manifest, held, metric)} {note}",)
+    return Costs(
+        manifest.name, manifest.title or manifest.name, baseline if baseline in groups else "", lines, notes
+    )  # fmt: skip
+
+
+def _measure(records: list[Record], metric: str, unit: float) -> dict[str, object]:
+    low, middle, high = _quartiles([r.seconds.get("fit", math.nan) for r in records])
+    return {
+        "algorithm": records[0].spec.algorithm,
+        "last": float(np.mean([r.candidates[-1].metrics.get(metric, math.nan) for r in records])),
+        "trainable": _quartiles([float(r.counts.get("trainable", math.nan)) for r in records])[1],
+        "fit": middle, "fit_low": low, "fit_high": high, "relative": middle / unit if unit > 0 else math.nan,
+        "evaluate": _quartiles([r.seconds.get("evaluate", math.nan) for r in records])[1],
+        "total": _quartiles([r.seconds.get("total", math.nan) for r in records])[1],
+        "n": len(records),
+    }  # fmt: skip
+
+
+def _quartiles(values: list[float]) -> tuple[float, float, float]:
+    """(25 %, 50 %, 75 %); nan where no value is known."""
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return math.nan, math.nan, math.nan
+    low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
+    return float(low), float(middle), float(high)
+
+
+def _line(row: dict[str, object]) -> tuple[Shown, ...]:
+    def shown(name: str, form: str = "{:.2f}") -> Shown:
+        value = row[name]
+        assert isinstance(value, (int, float))
+        return Shown("–", dim=True) if math.isnan(value) else Shown(form.format(value))
+
+    last = row["last"]
+    assert isinstance(last, float)
+    between = f"{shown('fit_low').text} … {shown('fit_high').text}"
+    return (
+        Shown(str(row["label"]), hint=str(row["algorithm"])),
+        Shown("–" if math.isnan(last) else percent(last)),
+        shown("trainable", "{:,.0f}"),
+        shown("fit"),
+        Shown(between),
+        shown("relative"),
+        shown("evaluate"),
+        Shown(str(row["n"])),
+    )
