@@ -9,23 +9,24 @@ from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.errors import DalibError
 from dalib.core.registry import snake_case
+from dalib.nn.classifiers import UNWEIGHTED
 
 
 class RowWeighting(FeatureAlgorithm):
     """Features stay where they are; a subclass gives `weigh`, an estimate of p_t(z) / p_s(z) at every source row.
 
     Args
-        classifier: `logistic` or `svm`; `nearest` is refused, since it does not take weights
+        classifier: `logistic` or `svm`; the others are refused, since they take no weights
         C: inverse regularisation of the classifier, whose rows' weights are scaled to mean 1, > 0
     """
 
     def check(self) -> None:
         super().check()
         require_positive(self, "C")
-        if self.classifier == "nearest":
+        if self.classifier in UNWEIGHTED:
             name = snake_case(type(self).__name__)
             raise DalibError(
-                f"{name}.classifier = 'nearest' takes no row weights, which are all that {name} changes; "
+                f"{name}.classifier = {self.classifier!r} takes no row weights, which are all that {name} changes; "
                 "use 'logistic' or 'svm'"
             )
 

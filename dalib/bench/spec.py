@@ -79,7 +79,11 @@ ADDED: tuple[tuple[str, str, Any], ...] = (
     ("protocol", "source_per_class", 0),
 )
 """Settings that came after the first records: at these values, under which nothing changed, they are not in the key."""
-ADDED_HPARAMS: dict[str, dict[str, Any]] = {"adapters": {"blocks": "all"}, "lora": {"blocks": "all"}}
+ADDED_HPARAMS: dict[str, dict[str, Any]] = {
+    "adapters": {"blocks": "all"},
+    "linear_probe": {"classifier": "logistic", "k": 5},
+    "lora": {"blocks": "all"},
+}
 """The same for hyper-parameters of algorithms."""
 
 

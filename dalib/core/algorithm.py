@@ -179,12 +179,15 @@ class FeatureAlgorithm(Algorithm):
     Everything is computed in float64 on the backbone's own features (no bottleneck).
 
     Args (shared by every subclass)
-        classifier: `logistic` (multinomial), `svm` (linear, one against the rest) or `nearest` (1-NN, Euclidean)
+        classifier: `logistic` (multinomial), `svm` (linear, one against the rest), `nearest` (1-NN, Euclidean), `lda`
+            (linear discriminant analysis, shrunk covariance) or `k_nn` (the vote of the k nearest rows)
         C: inverse regularisation of `logistic` and `svm`, > 0
+        k: rows that vote in `k_nn`, >= 1; 5 where it is no hyper-parameter
     """
 
     classifier: str
     C: float
+    k: int = 5
 
     def check(self) -> None:
         if self.classifier not in CLASSIFIERS:
@@ -206,7 +209,7 @@ class FeatureAlgorithm(Algorithm):
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         y_s = torch.as_tensor(source.labels)
         weight, moved = self.weigh(z_s, y_s, z_t), self.align(z_s, y_s, z_t)
-        state = fit_classifier(self.classifier, moved, y_s, self.C, self.network.num_classes, weight)
+        state = fit_classifier(self.classifier, moved, y_s, self.C, self.network.num_classes, weight, self.k)
         for name, value in state.items():
             self.register_buffer(f"classifier_{name}", value)
 

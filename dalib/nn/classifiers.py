@@ -6,15 +6,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-CLASSIFIERS = ("logistic", "svm", "nearest")
+CLASSIFIERS = ("logistic", "svm", "nearest", "lda", "k_nn")
+UNWEIGHTED = ("nearest", "lda", "k_nn")
+"""Those that take no row weights."""
 ABSENT = -1e4
 """Logit of a class without a training row: never predicted, probability 0, representable in float16."""
 _CHUNK = 1 << 24
 
 
 def fit_classifier(
-    kind: str, z: Tensor, y: Tensor, C: float, num_classes: int, weight: Tensor | None = None
+    kind: str, z: Tensor, y: Tensor, C: float, num_classes: int, weight: Tensor | None = None, k: int = 5
 ) -> dict[str, Tensor]:
     """z (n, d), y (n,) int64 in [0, K) and row weights (n,) >= 0 (default: all alike) -> state, float64 on z's device.
 
@@ -23,12 +26,16 @@ def fit_classifier(
         weight (K, d), bias (K,)
     `svm`: linear support vector machines, one class against the rest, squared hinge (LIBLINEAR's dual, scikit-learn);
         weight (K, d), bias (K,)
-    `nearest`: 1-NN keeps its rows (n, d) and labels (n,); C has no meaning
+    `lda`: linear discriminant analysis: Gaussians with one covariance, that of rows about their class mean, shrunk to a
+        multiple of the identity by Ledoit and Wolf's (2004) factor; weight (K, d), bias (K,)
+    `nearest`: 1-NN keeps its rows (n, d) and labels (n,)
+    `k_nn`: the min(k, n) nearest rows vote; it keeps all rows (n, d), their labels (n,) and k
+    C has no meaning for the last three.
 
     Rows of weight 0 are left out, weights are scaled to mean 1.
 
     Raises
-        ValueError: another kind, no row, or unequal weights for `nearest`
+        ValueError: another kind, no row, or unequal weights for one of UNWEIGHTED
     """
     equal = weight is None or not len(weight) or bool((weight == weight[0]).all())
     if weight is not None and not equal:
@@ -36,17 +43,20 @@ def fit_classifier(
         z, y, weight = z[used], y.to(z.device)[used], weight[used] / weight[used].mean()
     if not len(z):
         raise ValueError("a classifier needs at least one row of positive weight")
-    if kind == "nearest":
-        if not equal:
-            raise ValueError("nearest neighbours have no weights; use logistic or svm")
-        return {"rows": z.detach().double(), "labels": y.to(z.device)}
+    if kind in UNWEIGHTED and not equal:
+        raise ValueError(f"{kind} takes no weights; use logistic or svm")
     if kind not in CLASSIFIERS:
         raise ValueError(f"no classifier named {kind!r}; known: {', '.join(CLASSIFIERS)}")
+    if kind in ("nearest", "k_nn"):
+        state = {"rows": z.detach().double(), "labels": y.to(z.device)}
+        return state if kind == "nearest" else {**state, "k": torch.tensor(min(int(k), len(z)), device=z.device)}
     W = torch.zeros(num_classes, z.shape[1], dtype=torch.float64)
     bias = torch.full((num_classes,), ABSENT, dtype=torch.float64)
     present = y.unique().cpu()
     bias[present] = 0.0
-    if len(present) > 1:
+    if kind == "lda":
+        W[present], bias[present] = _discriminate(z.detach().double().cpu(), y.cpu(), present)
+    elif len(present) > 1:
         x = z.detach().double().cpu()
         row_weight = None if equal or weight is None else weight.double().cpu()
         centre = x.mean(0) if row_weight is None else (row_weight[:, None] * x).mean(0)
@@ -57,6 +67,29 @@ def fit_classifier(
             w, b = torch.cat([-w, w]) / 2, torch.cat([-b, b]) / 2
         W[present], bias[present] = w, b
     return {"weight": W.to(z.device), "bias": bias.to(z.device)}
+
+
+def _discriminate(x: Tensor, y: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    """S^-1 m_c and log(n_c / n) - m_cᵀ S^-1 m_c / 2 of every present class; S = I where no row leaves its class mean.
+
+    Means are taken from the mean of all rows, which changes every score by the same.
+    """
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    centre = x.mean(0)
+    means = torch.stack([x[y == c].mean(0) for c in present]) - centre
+    inside = x - centre - means[torch.searchsorted(present, y)]
+    S, d = inside.T @ inside / len(x), x.shape[1]
+    scale = S.trace() / d
+    if scale > 0:
+        a = float(ledoit_wolf_shrinkage(inside.numpy(), assume_centered=True))
+        S = (1 - a) * S + a * scale * torch.eye(d, dtype=x.dtype)
+        S = S + 1e-9 * scale * torch.eye(d, dtype=x.dtype)
+    else:
+        S = torch.eye(d, dtype=x.dtype)
+    w = torch.linalg.solve(S, means.T).T
+    prior = torch.stack([(y == c).double().mean() for c in present])
+    return w, prior.log() - (w * means).sum(1) / 2 - w @ centre
 
 
 def _make_solver(kind: str, C: float) -> Any:
@@ -72,17 +105,30 @@ def _make_solver(kind: str, C: float) -> Any:
 def score_classifier(kind: str, z: Tensor, state: dict[str, Tensor], num_classes: int) -> Tensor:
     """z (m, d) -> logits (m, K), float64; a class that had no training row stays below every other.
 
-    `logistic`, `svm`: z Wᵀ + b.  `nearest`: minus the Euclidean distance to the class's nearest row, so that the
-    largest logit is the label of the nearest row (equal distances: the lowest label).
+    `logistic`, `svm`, `lda`: z Wᵀ + b.  `nearest`: minus the Euclidean distance to the class's nearest row, so that the
+    largest logit is the label of the nearest row (equal distances: the lowest label).  `k_nn`: log of
+    (v + 1 / K) / (k + 1) for a class with v of the k votes (equal votes: the lowest label).
     """
     z = z.double()
-    if kind != "nearest":
+    if kind not in ("nearest", "k_nn"):
         return z @ state["weight"].T + state["bias"]
     rows, labels = state["rows"], state["labels"]
     centre = rows.mean(0)
     step = max(1, _CHUNK // max(len(rows), 1))
-    parts = [_nearest(part - centre, rows - centre, labels, num_classes) for part in z.split(step)]
+    parts = [
+        _nearest(part - centre, rows - centre, labels, num_classes)
+        if kind == "nearest"
+        else _vote(part - centre, rows - centre, labels, num_classes, int(state["k"]))
+        for part in z.split(step)
+    ]
     return torch.cat(parts) if parts else z.new_zeros(0, num_classes)
+
+
+def _vote(z: Tensor, rows: Tensor, labels: Tensor, num_classes: int, k: int) -> Tensor:
+    nearest = labels[torch.cdist(z, rows).topk(k, dim=1, largest=False).indices]
+    votes = one_hot(nearest, num_classes).double().sum(1)
+    present = one_hot(labels, num_classes).any(0)
+    return ((votes + 1 / num_classes) / (k + 1)).log().masked_fill(~present, ABSENT)
 
 
 def _nearest(z: Tensor, rows: Tensor, labels: Tensor, num_classes: int) -> Tensor:

@@ -87,7 +87,7 @@ def test_no_rows_in_gives_no_logits_out(kind: str) -> None:
 
 def test_unknown_kind_and_empty_input_are_refused() -> None:
     z, y = rows(9)
-    with pytest.raises(ValueError, match="known: logistic, svm, nearest"):
+    with pytest.raises(ValueError, match="known: logistic, svm, nearest, lda, k_nn"):
         fit_classifier("forest", z, y, 1.0, 3)
     with pytest.raises(ValueError, match="at least one row"):
         fit_classifier("nearest", z[:0], y[:0], 1.0, 3)
