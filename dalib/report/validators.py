@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from dalib.bench.record import Candidate
 from dalib.core.errors import DalibError
@@ -158,10 +158,9 @@ def _describe(
     suite: str, rule: str, seeds: list[int], blocks: list[tuple[str, str]],
     within: dict[tuple[int, str, str], Points], across: dict[tuple[int, str, str], Points], metric: str,
 ) -> dict[str, float | str]:  # fmt: skip
-    chosen = _choose(rule, seeds, blocks, within, metric)
-    best = _choose("oracle", seeds, blocks, within, metric)
     tasks = [(task, "") for task in dict.fromkeys(task for task, _ in blocks)]
-    wide, top = (_choose(name, seeds, tasks, across, metric) for name in (rule, "oracle"))
+    chosen, wide = _choose(rule, seeds, blocks, within, metric), _choose(rule, seeds, tasks, across, metric)
+    best, top = _best(seeds, blocks, within, metric), _best(seeds, tasks, across, metric)
     free = _choose(rule, seeds, blocks, within, metric, guard=False)
     interval = mean_interval(chosen.accuracy) if len(seeds) > 1 else Interval(math.nan, math.nan)
     last = rule == "last"
@@ -171,10 +170,10 @@ def _describe(
         "accuracy": float(chosen.accuracy.mean()),
         "low": interval.low,
         "high": interval.high,
-        "regret": float((best.accuracy - chosen.accuracy).mean()),
+        "regret": float((best - chosen.accuracy).mean()),
         "correlation": math.nan if last else float(np.nanmean(chosen.correlation)),
         "across_accuracy": math.nan if last else float(wide.accuracy.mean()),
-        "across_regret": math.nan if last else float((top.accuracy - wide.accuracy).mean()),
+        "across_regret": math.nan if last else float((top - wide.accuracy).mean()),
         "across_correlation": math.nan if last else float(np.nanmean(wide.correlation)),
         "unguarded_accuracy": float(free.accuracy.mean()),
         "collapsed": float(free.collapsed.mean()),
@@ -203,19 +202,33 @@ def _choose(
                 candidate = max((c for n, c in points if n == 0), key=lambda c: c.step)
             else:
                 candidate = pick(points, rule, guard) or points[-1][1]
-                found.correlation[i, j] = _correlate(score(points, rule), [c.metrics[metric] for _, c in points])
             found.accuracy[i, j] = candidate.metrics[metric]
             found.collapsed[i, j] = is_collapsed(candidate)
+    if rule != "last" and guard:
+        found.correlation[:] = [_correlate([groups[seed, t, m] for t, m in blocks], rule, metric) for seed in seeds]
     return found
 
 
-def _correlate(scores: list[float], accuracies: list[float]) -> float:
-    """Spearman's rho; nan where either is constant."""
-    x, y = np.array(scores), np.array(accuracies)
-    known = ~np.isnan(x)
-    if known.sum() < 3 or np.ptp(x[known]) == 0 or np.ptp(y[known]) == 0:
-        return math.nan
-    return float(spearmanr(x[known], y[known]).statistic)
+def _best(
+    seeds: list[int], blocks: list[tuple[str, str]], groups: dict[tuple[int, str, str], Points], metric: str
+) -> np.ndarray:
+    """(seeds, blocks): the highest accuracy."""
+    return np.array([[max(c.metrics[metric] for _, c in groups[seed, t, m]) for t, m in blocks] for seed in seeds])
+
+
+def _correlate(groups: list[Points], rule: str, metric: str) -> list[float]:
+    """Spearman's rho of score and accuracy per group; nan where either is constant or fewer than three have a score."""
+    pairs = [np.array([score(points, rule), [c.metrics[metric] for _, c in points]]) for points in groups]
+    known = [pair[:, ~np.isnan(pair[0])] for pair in pairs]
+    found = [math.nan] * len(known)
+    for length in {pair.shape[1] for pair in known} - {0, 1, 2}:
+        places = [i for i, pair in enumerate(known) if pair.shape[1] == length]
+        ranks = rankdata(np.stack([known[i] for i in places]), axis=2)
+        ranks -= ranks.mean(2, keepdims=True)
+        sizes = np.sqrt((ranks**2).sum(2).prod(1))
+        for i, product, size in zip(places, (ranks[:, 0] * ranks[:, 1]).sum(1), sizes, strict=True):
+            found[i] = float(product / size) if size else math.nan
+    return found
 
 
 def _line(row: dict[str, float | str]) -> tuple[Shown, ...]:
