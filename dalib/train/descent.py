@@ -49,16 +49,17 @@ class Descent(Minimise):
         if config.batch_norm == "eval":
             self.frozen += [m for m in algorithm.network.backbone.modules() if isinstance(m, BATCH_NORMS)]
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        labels = torch.as_tensor(source.labels)
-        balanced = labels if config.sampler == "class_balanced" and len(source) else None
+        labels, origin = torch.as_tensor(source.labels), torch.as_tensor(source.origin)
+        groups_of = {"class_balanced": labels, "domain_balanced": origin}
+        balanced = groups_of.get(config.sampler) if len(source) else None
         ways, each = algorithm.episode
         self.streams = (
-            EpisodeStream(labels, torch.as_tensor(source.origin), ways, each, seed=3 * seed)
+            EpisodeStream(labels, origin, ways, each, seed=3 * seed)
             if ways
             else IndexStream(len(source) or 1, config.batch_size if len(source) else 0, seed=3 * seed, labels=balanced),
             IndexStream(len(target), config.batch_size, seed=3 * seed + 1),
         )
-        self.origin = torch.as_tensor(source.origin).to(fitted.device)
+        self.origin = origin.to(fitted.device)
         self.draws = torch.Generator().manual_seed(3 * seed + 2)
         self.monitor = LossMonitor()
         self.network = torch.compile(algorithm.network) if config.compile else algorithm.network

@@ -196,6 +196,22 @@ def test_class_balanced_batches_hold_every_class_equally_often() -> None:
     assert {tuple(torch.bincount(s.y, minlength=3).tolist()) for s, *_ in algorithm.shown} == {(3, 3, 3)}
 
 
+def test_domain_balanced_batches_are_half_labelled_target_rows_however_few_there_are() -> None:
+    task = make_task()
+    rows = task.labelled.take(np.arange(20), "source and two target rows")
+    few = replace(task, labelled=replace(rows, origin=np.repeat([0, 1], [18, 2])))
+    algorithm = Recording()
+    config = TrainConfig(steps=10, batch_size=8, sampler="domain_balanced")
+    Trainer(config, device="cpu").fit(algorithm, few, identity(DIM))
+    assert {tuple(torch.bincount(s.origin, minlength=2).tolist()) for s, *_ in algorithm.shown} == {(4, 4)}
+    plain, balanced = Recording(), Recording()
+    for one, sampler in ((plain, "shuffle"), (balanced, "domain_balanced")):
+        config = TrainConfig(steps=3, batch_size=8, sampler=sampler)  # type: ignore[arg-type]
+        Trainer(config, device="cpu").fit(one, task, identity(DIM))
+    for a, b in zip(plain.shown, balanced.shown, strict=True):
+        torch.testing.assert_close(a[0].index, b[0].index)
+
+
 def test_crop_of_the_recipe_reaches_the_network() -> None:
     algorithm = Recording()
     task = make_image_task(side=12)
