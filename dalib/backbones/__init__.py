@@ -65,7 +65,7 @@ def load_backbone(
     width = backbone.dim or dim
     if width < 1:
         raise DalibError(f"backbone '{name}' passes features as they are: give their width, dim = {dim} is none")
-    return replace(backbone, dim=width, frozen=frozen, options=options)
+    return replace(backbone, dim=width, frozen=frozen, options={**backbone.options, **options})
 
 
 @contextmanager

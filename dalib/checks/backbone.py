@@ -3,24 +3,62 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import nn
 
-from dalib.backbones import load_backbone
+from dalib.backbones import load_backbone, takes_rows
 from dalib.checks.result import require
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
+from dalib.core.rows import RowShape, pick
 
 WIDTH = 16
 SMALL = 3_000_000
 """Networks up to this many parameters are also run on real numbers without `slow`."""
 
 
+EXAMPLES = (
+    RowShape((WIDTH,)),
+    RowShape((3, 32)),
+    RowShape((12,), ids=50),
+    RowShape(fields={"text": RowShape((12,), ids=50), "series": RowShape((3, 32)), "table": RowShape((WIDTH,))}),
+)
+"""Rows of each kind; a backbone that is built to fit must take one of them."""
+
+
+def _load(name: str, weights: str = "none") -> Backbone:
+    """The backbone, built for the first kind of rows that it takes if it is built to fit."""
+    if not takes_rows(name):
+        return load_backbone(name, weights, dim=WIDTH)
+    reasons = []
+    for rows in EXAMPLES:
+        try:
+            return load_backbone(name, weights, rows=rows)
+        except DalibError as error:
+            reasons.append(str(error))
+    raise DalibError(f"{name} takes none of the rows {', '.join(map(str, EXAMPLES))}: {reasons[-1]}")
+
+
+def _input(b: Backbone, n: int) -> Any:
+    """n random rows as the module takes them, on the device on which it is."""
+    device = next((p.device for p in b.module.parameters()), torch.device("cpu"))
+    shape = b.rows or RowShape((3, b.preprocess.crop, b.preprocess.crop) if b.preprocess else (WIDTH,))
+    return _random(shape, n, device)
+
+
+def _random(shape: RowShape, n: int, device: torch.device) -> Any:
+    if shape.fields:
+        return {name: _random(part, n, device) for name, part in shape.fields.items()}
+    size = (n, *shape.shape)
+    return torch.randint(1, shape.ids, size, device=device) if shape.ids else torch.randn(size, device=device)
+
+
 @lru_cache(maxsize=2)
 def _shape_of(name: str) -> Backbone:
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        return load_backbone(name, "none", dim=WIDTH)
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if takes_rows(name) else "meta"):
+        return _load(name)
 
 
 def check_facts_are_consistent(name: str) -> None:
@@ -40,10 +78,8 @@ def check_facts_are_consistent(name: str) -> None:
 
 def check_output_has_the_declared_width(name: str) -> None:
     b = _shape_of(name)
-    side = b.preprocess.crop if b.preprocess else 0
-    x = torch.empty(2, 3, side, side, device="meta") if side else torch.empty(2, WIDTH, device="meta")
     with torch.no_grad():
-        z = b.module.eval()(x)
+        z = b.module.eval()(_input(b, 2))
     require(isinstance(z, torch.Tensor), f"the module returns a {type(z).__name__}; return features (B, dim)")
     require(tuple(z.shape) == (2, b.dim), f"2 inputs give {tuple(z.shape)}; declared are (2, {b.dim})")
 
@@ -65,7 +101,7 @@ def check_groups_are_blocks_of_the_module(name: str) -> None:
 def check_wrong_weights_are_refused(name: str) -> None:
     try:
         with torch.device("meta"):
-            load_backbone(name, "no_such_weights.safetensors", dim=WIDTH)
+            _load(name, "no_such_weights.safetensors")
     except DalibError:
         return
     except Exception as error:
@@ -82,9 +118,8 @@ def check_network_computes(name: str) -> None:
     """Finite features and gradients on real numbers, in training mode too; evaluation treats every row by itself."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        b = load_backbone(name, "none", dim=WIDTH)
-        side = b.preprocess.crop if b.preprocess else 0
-        x = torch.randn(4, 3, side, side) if side else torch.randn(4, WIDTH)
+        b = _load(name)
+        x = _input(b, 4)
         z = b.module.train()(x)
         require(z.isfinite().all(), "features are not finite in training mode")
         if z.requires_grad:
@@ -93,7 +128,7 @@ def check_network_computes(name: str) -> None:
             require(not bad, f"parameter '{(bad or [''])[0]}' gets no finite gradient")
         b.module.eval()
         with torch.no_grad():
-            z, alone = b.module(x), b.module(x[:1])
+            z, alone = b.module(x), b.module(pick(x, slice(1)))
         require(z.dtype == torch.float32 and z.isfinite().all(), "features are not finite float32 in evaluation mode")
         require(torch.allclose(z[:1], alone, rtol=1e-3, atol=1e-4), "a row's features depend on the rows beside it")
 

@@ -47,6 +47,10 @@ class Preprocess:
             raise DalibError(f"crop = {crop} does not fit this backbone: it takes {self.crop} px only; leave crop out")
         return replace(self, crop=crop, resize=resize or round(crop * self.resize / self.crop))
 
+    def of_side(self, side: int) -> Preprocess:
+        """For images that are there at this side: cropped if it is `resize`, else taken whole."""
+        return self if side == self.resize else self.at(side, side)
+
 
 @dataclass
 class Backbone:

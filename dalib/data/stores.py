@@ -16,7 +16,7 @@ from dalib.core.types import Domain
 from dalib.data.batches import DomainStore
 
 
-class FieldStore:
+class FieldStore(DomainStore):
     """A domain of several modalities on the device: one `DomainStore` each, whose batches are a dictionary.
 
     Args
@@ -29,9 +29,8 @@ class FieldStore:
         y: labels (n,) int64 on the device, or None
     """
 
-    preprocess = None
-
     def __init__(self, domain: Domain, parts: Mapping[str, Preprocess], device: torch.device, rows: RowShape) -> None:
+        self.preprocess, self.device = None, device
         self.stores = {
             name: DomainStore(
                 replace(domain, name=f"{domain.name}: {name}", x=domain.x[name], y=None), parts.get(name), device, part
@@ -43,12 +42,12 @@ class FieldStore:
     def __len__(self) -> int:
         return len(next(iter(self.stores.values())))
 
-    def batch(self, index: Tensor, **how: Any) -> dict[str, Tensor]:
-        """Rows of `index` (B,), every modality as `DomainStore.batch` gives it; chance is drawn in their order."""
+    def batch(self, index: Tensor, **how: Any) -> Any:
+        """{modality: rows of `index` (B,) as its `DomainStore.batch` gives them}; chance is drawn in their order."""
         return {name: store.batch(index, **how) for name, store in self.stores.items()}
 
 
-def open_store(backbone: Backbone, domain: Domain, device: torch.device) -> DomainStore | FieldStore:
+def open_store(backbone: Backbone, domain: Domain, device: torch.device) -> DomainStore:
     """A domain as the backbone's module takes it.
 
     Raises

@@ -15,7 +15,7 @@ from dalib.core.rows import Input
 from dalib.core.types import Domain, Outputs
 from dalib.data.batches import DomainStore
 from dalib.data.embed import embed_domain
-from dalib.data.stores import FieldStore, open_store
+from dalib.data.stores import open_store
 from dalib.train.config import TrainConfig
 from dalib.train.device import arrange, autocast
 
@@ -60,7 +60,7 @@ class Fitted:
         backbone = self.backbone
         return embed_domain(backbone, domain, self.device) if backbone.frozen and backbone.takes(domain) else domain
 
-    def store(self, domain: Domain) -> DomainStore | FieldStore:
+    def store(self, domain: Domain) -> DomainStore:
         """The domain on the device; DalibError if its rows do not fit the backbone's input."""
         if self.backbone.rows and not self.backbone.frozen:
             return open_store(self.backbone, domain, self.device)
@@ -82,7 +82,7 @@ class Fitted:
             )
         return DomainStore(domain, preprocess, self.device)
 
-    def batches(self, store: DomainStore | FieldStore) -> Iterator[Input]:
+    def batches(self, store: DomainStore) -> Iterator[Input]:
         """Every row once, in order, without augmentation."""
         size = EVAL_BATCH if store.preprocess or (self.backbone.rows and not self.backbone.frozen) else 4096
         for start in range(0, len(store), size):
