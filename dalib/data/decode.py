@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from dalib.core.errors import DalibError
-from dalib.data.cache import cached_array
+from dalib.data.cache import cached_rows
 from dalib.data.folders import ImageTree
 
 _VERSION = 1
+_AHEAD = 256
+"""Images that are in memory at once while a domain is decoded."""
 
 
 def decode_image(content: bytes, resize: int) -> np.ndarray:
@@ -60,11 +63,11 @@ def decode_domain(tree: ImageTree, domain: str, resize: int) -> np.ndarray:
                 f"cannot read image {member} in {tree.root} ({reason}); `dalib data verify {tree.root}` lists all such"
             ) from error
 
-    def make() -> np.ndarray:
-        x = np.empty((len(files), 3, resize, resize), np.uint8)
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            for i, image in enumerate(pool.map(decode, [f.member for f in files])):
-                x[i] = image
-        return x
+    def make() -> Iterator[np.ndarray]:
+        workers = min(4, os.cpu_count() or 1)
+        with ThreadPoolExecutor(workers) as pool:
+            for first in range(0, len(files), _AHEAD):
+                yield from pool.map(decode, [f.member for f in files[first : first + _AHEAD]])
 
-    return cached_array(f"images-{domain}-{resize}", f"{_VERSION}:{tree.fingerprint(domain)}:{domain}:{resize}", make)
+    key = f"{_VERSION}:{tree.fingerprint(domain)}:{domain}:{resize}"
+    return cached_rows(f"images-{domain}-{resize}", key, (len(files), 3, resize, resize), np.uint8, make)

@@ -36,13 +36,17 @@ def embed_images(backbone: Backbone, domain: Domain, device: torch.device, batch
     return out
 
 
-def embed_domain(backbone: Backbone, domain: Domain, device: torch.device) -> Domain:
+def embed_domain(backbone: Backbone, domain: Domain, device: torch.device, weights: str = "") -> Domain:
     """The domain with features instead of images; a second call with the same images and weights reads the cache.
 
-    The weights count as they are now, so random and fine-tuned ones are told apart. Devices are not: float32 features
-    of a CPU and a GPU differ by rounding only.
+    Algorithms, seeds and processes share it: of several that need the same features at once one makes them. The weights
+    count as they are now, so random and fine-tuned ones are told apart. Devices are not: float32 features of a CPU and
+    a GPU differ by rounding only.
+
+    Args
+        weights: their hash where it is known, to save the time of another
     """
-    weights = hash_state(backbone.module)
+    weights = weights or hash_state(backbone.module)
     content = f"{domain.fingerprint}|{backbone.name}|{weights}|{backbone.preprocess}"
     key = hashlib.sha256(content.encode()).hexdigest()
     x = cached_array(f"features-{domain.name}-{backbone.name}", key, lambda: embed_images(backbone, domain, device))
@@ -52,9 +56,9 @@ def embed_domain(backbone: Backbone, domain: Domain, device: torch.device) -> Do
 def embed_data(backbone: Backbone, data: LoadedData, device: torch.device) -> LoadedData:
     """An image data set as features of the backbone: every domain is embedded once, before any protocol splits it."""
     assert backbone.preprocess is not None
-    resize = backbone.preprocess.resize
+    resize, weights = backbone.preprocess.resize, hash_state(backbone.module)
 
     def load(name: str, _: int | None) -> Domain:
-        return embed_domain(backbone, data.domain(name, resize), device)
+        return embed_domain(backbone, data.domain(name, resize), device, weights)
 
     return replace(data, kind="features", _load=load, _loaded={})

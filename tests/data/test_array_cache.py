@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dalib.data.cache import cache_root, cached_array, write_atomic, written_aside
+from dalib.data.cache import cache_root, cached_array, cached_rows, write_atomic, written_aside
 
 
 @pytest.fixture(autouse=True)
@@ -66,25 +67,71 @@ def test_write_atomic_replaces_and_leaves_no_part(tmp_path: Path) -> None:
     assert path.read_bytes() == b"two" and [p.name for p in path.parent.iterdir()] == ["file.json"]
 
 
-def _fill(seed: int, results: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
+def _fill(log: Path, results: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
     def make() -> np.ndarray:
+        with log.open("a") as file:
+            file.write("made\n")
         time.sleep(0.2)
         return np.full((500, 100), 7)
 
     results.put(int(cached_array("shared", "k", make).sum()))
 
 
-def test_two_processes_may_fill_the_same_cache() -> None:
+def test_of_two_processes_that_need_an_array_one_makes_it(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     results = context.Queue()
-    workers = [context.Process(target=_fill, args=(i, results)) for i in range(2)]
+    workers = [context.Process(target=_fill, args=(tmp_path / "log", results)) for _ in range(3)]
     for worker in workers:
         worker.start()
-    assert [results.get(timeout=20) for _ in workers] == [350000, 350000]
+    assert [results.get(timeout=20) for _ in workers] == [350000] * 3
     for worker in workers:
         worker.join()
     files = list((cache_root() / "arrays").iterdir())
     assert len(files) == 1 and files[0].suffix == ".npy"
+    assert (tmp_path / "log").read_text() == "made\n"
+
+
+def _hang() -> None:
+    cached_array("slow", "k", lambda: time.sleep(60) or np.zeros(1))
+
+
+def test_a_killed_maker_does_not_keep_the_others_waiting() -> None:
+    worker = multiprocessing.get_context("fork").Process(target=_hang)
+    worker.start()
+    while not list(cache_root().glob("locks/*")):
+        time.sleep(0.01)
+    time.sleep(0.05)
+    os.kill(worker.pid or 0, signal.SIGKILL)
+    worker.join()
+    assert cached_array("slow", "k", lambda: np.ones(2)).tolist() == [1, 1]
+
+
+def test_where_files_cannot_be_locked_the_array_is_made_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError("no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert cached_array("a", "k", lambda: np.ones(2)).tolist() == [1, 1]
+
+
+def test_rows_are_written_part_by_part_as_the_whole_array_would_be() -> None:
+    whole = np.arange(60, dtype=np.int32).reshape(5, 3, 4)
+    parts = cached_rows("rows", "k", whole.shape, np.int32, lambda: [whole[:2], whole[2], whole[3:].transpose(0, 1, 2)])
+    np.testing.assert_array_equal(parts, whole)
+    assert isinstance(parts, np.memmap) and parts.dtype == np.int32
+    np.testing.assert_array_equal(cached_rows("rows", "k", whole.shape, np.int32, list), whole)
+
+
+def test_rows_that_fail_half_way_leave_nothing_behind() -> None:
+    def fail() -> Iterator[np.ndarray]:
+        yield np.zeros((1, 2))
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        cached_rows("rows", "k", (3, 2), np.float64, fail)
+    assert not list(cache_root().rglob("*.*"))
 
 
 def _write_forever() -> None:

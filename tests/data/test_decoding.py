@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,28 @@ def test_decoding_happens_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     first = np.array(decode_domain(ImageTree(root), "a", 7))
     monkeypatch.setattr(decode, "decode_image", lambda content, resize: pytest.fail("decoded again"))
     np.testing.assert_array_equal(decode_domain(ImageTree(root), "a", 7), first)
+
+
+def _decode_and_note(root: Path, log: Path) -> None:
+    def note(content: bytes, resize: int) -> np.ndarray:
+        with log.open("a") as file:
+            file.write("decoded\n")
+        return decode_image(content, resize)
+
+    decode.decode_image = note
+    assert decode_domain(ImageTree(root), "a", 9).shape == (300, 3, 9, 9)
+
+
+def test_two_processes_that_start_at_once_decode_each_image_once(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "root", members({"a": {"c": 300}}))
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_decode_and_note, args=(root, tmp_path / "log")) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert (tmp_path / "log").read_text().split() == ["decoded"] * 300
 
 
 def test_a_changed_image_is_decoded_again(tmp_path: Path) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from dalib.core.backbone import Backbone, Preprocess
+from dalib.core.registry import DATASETS
 from dalib.core.types import Domain
-from dalib.data.embed import embed_domain, embed_images
+from dalib.data.catalog import LoadedData
+from dalib.data.embed import embed_data, embed_domain, embed_images
 
 CPU = torch.device("cpu")
 
@@ -77,3 +83,36 @@ def test_other_weights_images_or_crops_are_embedded_anew(backbone: Backbone, dom
     assert calls == [7, 7, 7, 2]
     assert len({first.fingerprint, heavier.fingerprint, smaller.fingerprint, part.fingerprint}) == 4
     assert not np.array_equal(first.x, heavier.x)
+
+
+def _embed_for(seed: int, backbone: Backbone, domain: Domain, log: Path, results: Any) -> None:
+    """What a run of a suite does: every algorithm and seed asks for the features of both sides."""
+
+    def note(_module: nn.Module, args: tuple[torch.Tensor, ...], _out: torch.Tensor) -> None:
+        with log.open("a") as file:
+            file.write(f"{len(args[0])}\n")
+
+    backbone.module.register_forward_hook(note)
+    data = LoadedData(
+        "toy", DATASETS.get("image_folder"), log, domain.classes, ("webcam",), {"webcam": len(domain)}, "images",
+        domain.fingerprint, False, "", lambda _name, _resize: domain,
+    )  # fmt: skip
+    for _ in range(2):
+        x = embed_data(backbone, data, CPU).domain("webcam").x
+    results.put((seed, float(np.asarray(x).sum())))
+
+
+def test_two_processes_share_one_forward_pass_over_a_domain(backbone: Backbone, domain: Domain, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    workers = [
+        context.Process(target=_embed_for, args=(seed, backbone, domain, tmp_path / "log", results))
+        for seed in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    sums = dict(results.get(timeout=30) for _ in workers)
+    for worker in workers:
+        worker.join()
+    assert set(sums) == {0, 1} and sums[0] == sums[1] != 0
+    assert [int(n) for n in (tmp_path / "log").read_text().split()] == [7]
