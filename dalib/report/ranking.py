@@ -55,7 +55,7 @@ class Ranking:
         1 = the same order, -1 = the opposite one; disagreements about the best models weigh most (SciPy's hyperbolic
         weights). nan with fewer than two models, or where a measure ties them all.
         """
-        return np.array([[_tau(a, b) for b in self.scores.T] for a in self.scores.T])
+        return np.array([[weighted_tau(a, b) for b in self.scores.T] for a in self.scores.T])
 
     def sheets(self) -> list[Sheet]:
         """The table of models, best mean rank first, and, of two or more measures and models, that of agreements."""
@@ -110,7 +110,8 @@ class Ranking:
         return pd.DataFrame(lines, columns=["table", "row", "column", "value"])
 
 
-def _tau(a: np.ndarray, b: np.ndarray) -> float:
+def weighted_tau(a: np.ndarray, b: np.ndarray) -> float:
+    """Over the entries that both have (not nan), as in `Ranking.agreement`; nan where fewer than two values differ."""
     both = ~np.isnan(a) & ~np.isnan(b)
     if len(set(a[both])) < 2 or len(set(b[both])) < 2:
         return math.nan
