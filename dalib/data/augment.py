@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dalib.core.errors import unknown
 from dalib.data.buffers import BUFFERS
+from dalib.data.placement import send
 
 MODES = ("none", "flip", "standard", "strong")
 RATIO = (3 / 4, 4 / 3)
@@ -89,12 +90,12 @@ def _each_view(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: boo
 
 def _cut_all(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
     """The whole batch in two matrix products, each rounded like the passes of the CPU kernel; float32."""
-    top, left, height, width = views.box.to(x.device).unbind(1)
-    flip = views.flip.to(x.device)
+    top, left, height, width = send(views.box, x.device).unbind(1)
+    flip = send(views.flip, x.device)
     with torch.autocast(x.device.type, enabled=False):
         rows = resize_matrix(top, height, torch.full_like(flip, rotate180), x.shape[2], crop)
         columns = resize_matrix(left, width, flip ^ rotate180, x.shape[3], crop)
-        picked = x[index.to(x.device)].float()
+        picked = x[send(index, x.device)].float()
         wide = torch.matmul(picked, columns[:, None].transpose(2, 3)).round_()
         return torch.matmul(rows[:, None], wide).round_()
 
@@ -121,7 +122,7 @@ def distort(pixels: Tensor, generator: torch.Generator | None) -> Tensor:
     formulas), then a square of half the side set to the image's mean, its centre anywhere (Cutout, arXiv:1708.04552).
     """
     x, side = pixels.float(), pixels.shape[2]
-    u = torch.rand(len(x), 6, generator=generator).to(x.device)
+    u = send(torch.rand(len(x), 6, generator=generator), x.device)
     bright, contrast, colour = (0.6 + 0.8 * u[:, :3]).T[:, :, None, None, None]
     x = (x * bright).clamp(0, 255)
     x = (contrast * x + (1 - contrast) * _grey(x).mean((2, 3), keepdim=True)).clamp(0, 255)
@@ -133,7 +134,7 @@ def distort(pixels: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def _grey(x: Tensor) -> Tensor:
-    return (x * torch.tensor([0.2989, 0.587, 0.114], device=x.device).view(3, 1, 1)).sum(1, keepdim=True)
+    return (x * _per_channel((0.2989, 0.587, 0.114), x.device)).sum(1, keepdim=True)
 
 
 def drop_features(x: Tensor, generator: torch.Generator | None, rate: float = 0.5) -> Tensor:
@@ -141,7 +142,7 @@ def drop_features(x: Tensor, generator: torch.Generator | None, rate: float = 0.
 
     Token ids that are not dropped (0 is padding) stay what they are.
     """
-    keep = (torch.rand(x.shape, generator=generator) >= rate).to(x.device)
+    keep = send(torch.rand(x.shape, generator=generator) >= rate, x.device)
     return x * keep / (1 - rate) if x.is_floating_point() else x * keep
 
 
@@ -149,7 +150,7 @@ def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     """(pixels / 255 - mean) / std per channel, float32, the same operations as torchvision's."""
     if pixels.device.type == "cpu":
         return _normalise_each(pixels, pixels.shape, mean, std)
-    m, s = _statistics(mean, std, pixels.device)
+    m, s = _per_channel(mean, pixels.device), _per_channel(std, pixels.device)
     return pixels.to(torch.float32, copy=True).div_(255).sub_(m).div_(s)
 
 
@@ -173,7 +174,7 @@ def _normalise_each(
     images: Iterable[Tensor], shape: Sequence[int], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Tensor:
     """An image goes through all operations while it is in the processor's cache."""
-    m, s = _statistics(mean, std, torch.device("cpu"))
+    m, s = (_per_channel(v, torch.device("cpu")) for v in (mean, std))
     out = BUFFERS.take(shape)
     for row, image in zip(out, images, strict=True):
         row.copy_(image).div_(255).sub_(m).div_(s)
@@ -181,7 +182,7 @@ def _normalise_each(
 
 
 @lru_cache
-def _statistics(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """(C, 1, 1) each; made once per device, because a copy there in every step would wait for the device."""
-    m, s = (torch.tensor(v, device=device).view(-1, 1, 1) for v in (mean, std))
-    return m, s
+def _per_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """(C, 1, 1); made once per device, because a copy there in every step would wait for the device."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device).view(-1, 1, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,22 @@ from dalib.core.errors import DalibError
 from dalib.core.rows import RowShape
 from dalib.core.types import Domain
 from dalib.data.augment import cut_and_normalise, cut_views, distort, draw_views, drop_features, normalise
+from dalib.data.placement import RESIDENTS, as_tensor, device_budget, pick_rows, send
 
 
 class DomainStore:
     """All rows of a domain where the network is: no loader processes, no copies per epoch.
 
-    On the CPU a memory map stays one, and a batch reads its own rows only; any other device gets the domain once.
+    On the CPU a memory map stays one, and a batch reads its own rows only. Any other device gets the domain once, if it
+    fits the budget there (see `placement.device_budget`), shared by all stores of the process; else a batch's rows are
+    copied from the host, without waiting.
 
     Args
         domain: images uint8 (n, 3, R, R), R = preprocess.resize, features (n, d), or other rows (n, *S)
         preprocess: None for anything but images
         device: where batches are made
         rows: what the network was built for, or None for images and features; whole numbers stay such if rows.ids
+        budget: bytes of the device's memory for all domains; None = `DALIB_DEVICE_BUDGET`, or a quarter of it
 
     Attributes
         y: labels (n,) int64 on the device, or None
@@ -35,7 +38,12 @@ class DomainStore:
     """
 
     def __init__(
-        self, domain: Domain, preprocess: Preprocess | None, device: torch.device, rows: RowShape | None = None
+        self,
+        domain: Domain,
+        preprocess: Preprocess | None,
+        device: torch.device,
+        rows: RowShape | None = None,
+        budget: int | None = None,
     ) -> None:
         self.preprocess = preprocess
         self.device = device
@@ -43,7 +51,10 @@ class DomainStore:
         x = domain.x
         if not domain.is_images:
             x = np.ascontiguousarray(domain.x, np.int64) if rows and rows.ids else np.asarray(domain.x, np.float32)
-        self.x = _as_tensor(x).to(device)
+        self.x = as_tensor(x)
+        if device.type != "cpu":
+            placed = RESIDENTS.place(x, device, device_budget(device) if budget is None else budget)
+            self.x = self.x if placed is None else placed
         self.y = None if domain.y is None else torch.as_tensor(domain.y, dtype=torch.int64).to(device)
 
     def __len__(self) -> int:
@@ -60,14 +71,17 @@ class DomainStore:
             generator: of the CPU, the only source of chance, so that every device sees the same views
         """
         p = self.preprocess
+        x = self.x
+        if self.device.type != "cpu" and x.device.type == "cpu":
+            x, index = pick_rows(x, index.cpu(), self.device), torch.arange(len(index))
         if p is None:
-            x = self.x[index.to(self.device)]
+            x = x[send(index, x.device)]
             return drop_features(x, generator) if augment == "strong" else x
-        views = draw_views(augment, len(index), self.x.shape[2], p.crop, scale_min, generator)
+        views = draw_views(augment, len(index), x.shape[2], p.crop, scale_min, generator)
         if augment == "strong":
-            pixels = distort(cut_views(self.x, index, views, p.crop, p.rotate180), generator)
+            pixels = distort(cut_views(x, index, views, p.crop, p.rotate180), generator)
             return normalise(pixels, p.mean, p.std)
-        return cut_and_normalise(self.x, index, views, p.crop, p.rotate180, p.mean, p.std)
+        return cut_and_normalise(x, index, views, p.crop, p.rotate180, p.mean, p.std)
 
 
 def _check(domain: Domain, preprocess: Preprocess | None) -> None:
@@ -85,13 +99,6 @@ def _check(domain: Domain, preprocess: Preprocess | None) -> None:
             f"domain '{domain.name}' holds {side[0]} x {side[1]} pixels, but the network crops {preprocess.crop} "
             f"out of {preprocess.resize}; load the images at resize = {preprocess.resize}"
         )
-
-
-def _as_tensor(x: np.ndarray) -> Tensor:
-    """The array as a tensor without a copy; nothing here writes to it, so a read-only map is fine."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(x)
 
 
 class _Shuffle:

@@ -1,0 +1,101 @@
+"""Where the rows of a domain lie: on the device while they fit its budget, else on the host, copied batch by batch."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import warnings
+import weakref
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dalib.core.errors import DalibError
+
+SETTING = "DALIB_DEVICE_BUDGET"
+DEFAULT = "25%"
+
+
+def device_budget(device: torch.device) -> int:
+    """Bytes of the device's memory that decoded images and features of one process may take.
+
+    The environment variable `DALIB_DEVICE_BUDGET`: bytes, `500M`, `8G`, a part of the device's memory (`25%`, the
+    default), or 0 to keep everything on the host. It changes no number, so it is not in a run's key.
+
+    Raises
+        DalibError: it is no amount of memory
+    """
+    text = os.environ.get(SETTING) or DEFAULT
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?|(\d+(?:\.\d+)?)\s*%", text.strip(), re.IGNORECASE)
+    if not found:
+        raise DalibError(f"{SETTING} = '{text}' is no amount of memory; give bytes, 500M, 8G, 25% or 0")
+    if found[3]:
+        total = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 4 << 30
+        return int(total * float(found[3]) / 100)
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+
+
+class Residents:
+    """Arrays that lie on a device, one copy each however many stores and runs of the process use it.
+
+    The array that was asked for longest ago makes room for a new one; its memory is free when no store uses it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[int, torch.device], tuple[weakref.ref[np.ndarray], Tensor]] = {}
+        self._placed: list[weakref.ref[Tensor]] = []
+
+    def place(self, x: np.ndarray, device: torch.device, budget: int) -> Tensor | None:
+        """`x` on the device, or None where it does not fit `budget` bytes beside what is in use there."""
+        key = (id(x), device)
+        with self._lock:
+            self._kept = {k: (host, t) for k, (host, t) in self._kept.items() if host() is not None}
+            if key in self._kept:
+                self._kept[key] = found = self._kept.pop(key)
+                return found[1]
+            if x.nbytes > budget:
+                return None
+            while self._used(device) + x.nbytes > budget:
+                oldest = next((k for k in self._kept if k[1] == device), None)
+                if oldest is None:
+                    return None
+                del self._kept[oldest]
+            with torch.inference_mode(False):
+                tensor = as_tensor(x).to(device)
+            self._kept[key] = (weakref.ref(x), tensor)
+            self._placed.append(weakref.ref(tensor))
+            return tensor
+
+    def _used(self, device: torch.device) -> int:
+        self._placed = [ref for ref in self._placed if ref() is not None]
+        return sum(t.nbytes for ref in self._placed if (t := ref()) is not None and t.device == device)
+
+
+RESIDENTS = Residents()
+
+
+def as_tensor(x: np.ndarray) -> Tensor:
+    """The array as a tensor without a copy; nothing here writes to it, so a read-only map is fine."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(x)
+
+
+def pick_rows(x: Tensor, index: Tensor, device: torch.device) -> Tensor:
+    """x[index] on the device, from x (n, *S) and index (B,) on the host; a GPU is not waited for.
+
+    The rows pass through page-locked memory, which PyTorch does not use again before the copy is done.
+    """
+    rows = torch.empty((len(index), *x.shape[1:]), dtype=x.dtype, pin_memory=device.type == "cuda")
+    torch.index_select(x, 0, index, out=rows)
+    return rows.to(device, non_blocking=True)
+
+
+def send(x: Tensor, device: torch.device) -> Tensor:
+    """A small tensor on the device; a GPU is not waited for."""
+    if device.type != "cuda" or x.device.type != "cpu":
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)
