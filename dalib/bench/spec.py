@@ -77,6 +77,7 @@ ADDED: tuple[tuple[str, str, Any], ...] = (
     ("protocol", "reject", 1.0),
     ("protocol", "split", "fraction"),
     ("protocol", "source_per_class", 0),
+    ("train", "colour_jitter", 0.0),
 )
 """Settings that came after the first records: at these values, under which nothing changed, they are not in the key."""
 ADDED_HPARAMS: dict[str, dict[str, Any]] = {

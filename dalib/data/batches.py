@@ -13,6 +13,7 @@ from dalib.core.errors import DalibError
 from dalib.core.rows import RowShape
 from dalib.core.types import Domain
 from dalib.data.augment import cut_and_normalise, cut_views, distort, draw_views, drop_features, normalise
+from dalib.data.colour import draw_jitter, jitter_colours
 from dalib.data.placement import RESIDENTS, as_tensor, device_budget, pick_rows, send
 
 
@@ -61,7 +62,13 @@ class DomainStore:
         return len(self.x)
 
     def batch(
-        self, index: Tensor, *, augment: str = "none", scale_min: float = 0.08, generator: torch.Generator | None = None
+        self,
+        index: Tensor,
+        *,
+        augment: str = "none",
+        scale_min: float = 0.08,
+        generator: torch.Generator | None = None,
+        jitter: float = 0.0,
     ) -> Tensor:
         """Rows of `index` (B,) as the network's input: float32 (B, 3, crop, crop) normalised, or (B, *S) as they are.
 
@@ -69,6 +76,7 @@ class DomainStore:
             augment: as in `draw_views`; features are changed by `strong` only (see `augment.drop_features`)
             scale_min: smallest part of the area that `standard` keeps, in (0, 1]
             generator: of the CPU, the only source of chance, so that every device sees the same views
+            jitter: strength of the colour jitter of images, in [0, 1]; `strong` has its own
         """
         p = self.preprocess
         x = self.x
@@ -81,6 +89,9 @@ class DomainStore:
         if augment == "strong":
             pixels = distort(cut_views(x, index, views, p.crop, p.rotate180), generator)
             return normalise(pixels, p.mean, p.std)
+        if jitter:
+            pixels = cut_views(x, index, views, p.crop, p.rotate180)
+            return normalise(jitter_colours(pixels, draw_jitter(jitter, len(index), generator)), p.mean, p.std)
         return cut_and_normalise(x, index, views, p.crop, p.rotate180, p.mean, p.std)
 
 

@@ -31,6 +31,7 @@ class TrainConfig(BaseModel):
         resize: side in pixels that images are warped to before the crop; 0 = crop × the backbone's ratio (256 / 224)
         augment: `none`, `flip` (crop at random by a few pixels + flip) or `standard` (RandomResizedCrop + flip)
         scale_min: smallest part of the area that `standard` keeps, in (0, 1]
+        colour_jitter: s of torchvision's ColorJitter(s, s, s, s / 4) on training images, in [0, 1]; 0 = none
         sampler: `shuffle`; labelled batches in which every class (`class_balanced`) or every domain with labels, a few
             labelled target rows among them (`domain_balanced`), has the same share
         evaluations: points along training at which candidates are evaluated; the last is the end
@@ -58,6 +59,7 @@ class TrainConfig(BaseModel):
     resize: int = Field(0, ge=0)
     augment: Literal["none", "flip", "standard"] = "standard"
     scale_min: float = Field(0.08, gt=0, le=1)
+    colour_jitter: float = Field(0.0, ge=0, le=1)
     sampler: Literal["shuffle", "class_balanced", "domain_balanced"] = "shuffle"
     evaluations: int = Field(5, ge=1)
 

@@ -138,7 +138,13 @@ class Descent(Minimise):
 
     def _rows(self, store: DomainStore | FieldStore, index: Tensor, augment: str = "") -> Rows:
         config = self.config
-        x = store.batch(index, augment=augment or config.augment, scale_min=config.scale_min, generator=self.draws)
+        x = store.batch(
+            index,
+            augment=augment or config.augment,
+            scale_min=config.scale_min,
+            generator=self.draws,
+            jitter=config.colour_jitter,
+        )
         x = arrange(x, config.channels_last)
         index = index.to(self.fitted.device)
         return Rows(x, index) if store.y is None else LabelledRows(x, index, store.y[index])
