@@ -70,6 +70,8 @@ class Backbone:
             reach the module as int64, all else comes as float32
         parts: image modality -> its preparation, for rows of several modalities
         options: what `load_backbone` was given beside name and weights
+        head: the classifier that the weights hold, features (B, dim) -> logits of the pretrained classes; None unless
+            asked for (`load_backbone(head=True)`) and there
     """
 
     name: str
@@ -84,6 +86,32 @@ class Backbone:
     rows: RowShape | None = None
     parts: Mapping[str, Preprocess] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    head: nn.Linear | None = None
+
+    @classmethod
+    def of(cls, module: nn.Module, x: np.ndarray | Mapping[str, np.ndarray], name: str = "module") -> Backbone:
+        """Any module: it takes rows like those of x, (B, *S) or {modality: (B, *S)}, and gives features (B, dim).
+
+        Args
+            x: rows of the kind it takes, (n, *S) or {modality: (n, *S)}; only shape, type and largest id count
+        Raises
+            DalibError: the module does not turn two such rows into features (2, dim)
+        """
+        rows = row_shape(combine(x) if isinstance(x, Mapping) else np.asarray(x))
+        training = {part: part.training for part in module.modules()}
+        device = next((str(p.device) for p in module.parameters()), "cpu")
+        try:
+            with torch.no_grad():
+                z = module.eval()(rows.zeros(2, device))
+        except Exception as error:
+            raise DalibError(f"{type(module).__name__} does not take rows {rows}: {error}") from error
+        finally:
+            for part, flag in training.items():
+                part.training = flag
+        if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != 2:
+            found = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
+            raise DalibError(f"{type(module).__name__} gives {found} for 2 rows; return features (2, width)")
+        return cls(name, module, z.shape[1], [module] if any(True for _ in module.parameters()) else [], rows=rows)
 
     def takes(self, domain: Domain) -> bool:
         """The domain's rows are the module's input, not features that it made (or would have made) of them."""
@@ -102,30 +130,6 @@ class Identity(nn.Module):
 def identity(dim: int) -> Backbone:
     """The backbone of feature data sets and of frozen backbones' embeddings, width `dim`."""
     return Backbone("identity", Identity(), dim)
-
-
-def wrap(module: nn.Module, x: np.ndarray | Mapping[str, np.ndarray], name: str = "module") -> Backbone:
-    """Any module as a backbone: it takes rows like those of x, (B, *S) or {modality: (B, *S)}, and gives (B, dim).
-
-    Args
-        x: rows of the kind it takes, (n, *S) or {modality: (n, *S)}; only their shape, type and largest id count
-    Raises
-        DalibError: the module does not turn two such rows into features (2, dim)
-    """
-    rows = row_shape(combine(x) if isinstance(x, Mapping) else np.asarray(x))
-    training = module.training
-    device = next((str(p.device) for p in module.parameters()), "cpu")
-    try:
-        with torch.no_grad():
-            z = module.eval()(rows.zeros(2, device))
-    except Exception as error:
-        raise DalibError(f"{type(module).__name__} does not take rows {rows}: {error}") from error
-    finally:
-        module.train(training)
-    if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != 2:
-        found = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
-        raise DalibError(f"{type(module).__name__} gives {found} for 2 rows; return features (2, width)")
-    return Backbone(name, module, z.shape[1], [module] if any(True for _ in module.parameters()) else [], rows=rows)
 
 
 BackboneBuilder = Callable[..., Backbone]
