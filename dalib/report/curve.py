@@ -78,7 +78,9 @@ class Curve:
     def sheet(self) -> Sheet:
         sign = "k = {:g}" if self.sweep == "shots" else "{:.0%}"
         header = ("Strategy", "Labels", *(sign.format(value) for value in self.values))
-        blocks = [Block(f"Accuracy, mean ± std over {self._count('n_splits')} splits", self._block(self._accuracy))]
+        splits = max(int(number(row["n_splits"])) for row in self.rows)
+        spread = f", mean ± std over {splits} splits" if splits > 1 else ", one split"
+        blocks = [Block(f"Accuracy{spread}", self._block(self._accuracy))]
         for kind, name in (("target", self.target), ("source", self.source)):
             if name:
                 gains = tuple(line for line in self._block(self._gain, kind) if line[0].text != name)
@@ -92,9 +94,6 @@ class Curve:
             f"{self.suite}.curve", f"{self.title}: learning curve", header, tuple(blocks), self.notes,
             tips={"Labels": "the domains whose labels a strategy is given"}, label_width=width,
         )  # fmt: skip
-
-    def _count(self, name: str) -> int:
-        return max(int(number(row[name])) for row in self.rows)
 
     def _block(self, cell: object, *arguments: str) -> tuple[tuple[Shown, ...], ...]:
         assert callable(cell)
@@ -286,8 +285,8 @@ def _notes(
     )
     text = (
         f"{describe_data(manifest, held, table.metric)} {meaning}. Labels: the domains whose labels a strategy is "
-        f"given. Selection, {describe_rule(table.select)}. Mean ± standard deviation over splits of the averages over "
-        f"{len(table.columns)} tasks ({', '.join(column.name.replace('->', ' → ') for column in table.columns)})."
+        f"given. Selection, {describe_rule(table.select)}. Mean ± standard deviation (n − 1) over splits of the averages "
+        f"over the tasks {', '.join(column.name.replace('->', ' → ') for column in table.columns)}."
     )
     gains = (
         "Gains are over the same splits and tasks; intervals: stratified bootstrap over splits, tasks fixed, each on "
