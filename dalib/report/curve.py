@@ -285,8 +285,8 @@ def _notes(
     )
     text = (
         f"{describe_data(manifest, held, table.metric)} {meaning}. Labels: the domains whose labels a strategy is "
-        f"given. Selection, {describe_rule(table.select)}. Mean ± standard deviation (n − 1) over splits of the averages "
-        f"over the tasks {', '.join(column.name.replace('->', ' → ') for column in table.columns)}."
+        f"given. Selection, {describe_rule(table.select)}. Mean ± standard deviation (n − 1) over splits of the "
+        f"averages over the tasks {', '.join(column.name.replace('->', ' → ') for column in table.columns)}."
     )
     gains = (
         "Gains are over the same splits and tasks; intervals: stratified bootstrap over splits, tasks fixed, each on "
