@@ -83,7 +83,7 @@ class DomainStore:
         if self.device.type != "cpu" and x.device.type == "cpu":
             x, index = pick_rows(x, index.cpu(), self.device), torch.arange(len(index))
         if p is None:
-            x = x[send(index, x.device)]
+            x = x.index_select(0, send(index, x.device))
             return drop_features(x, generator) if augment == "strong" else x
         views = draw_views(augment, len(index), x.shape[2], p.crop, scale_min, generator)
         if augment == "strong":
@@ -130,6 +130,8 @@ class _Shuffle:
             self.position += len(part)
             count -= len(part)
             parts.append(part)
+        if len(parts) == 1:
+            return parts[0]
         return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
 
 
@@ -167,9 +169,13 @@ class IndexStream:
         """Row numbers (batch_size,) int64, on the CPU."""
         self.drawn += self.batch_size
         if len(self._members) == 1:
-            return self._members[0][self._rows[0].take(self.batch_size)]
+            return self._rows[0].take(self.batch_size)
         classes = self._classes.take(self.batch_size).tolist()
         return torch.cat([self._members[c][self._rows[c].take(1)] for c in classes])
+
+    def skip(self) -> None:
+        """Count a batch that nobody looks at; it is not drawn."""
+        self.drawn += self.batch_size
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the numbers still to come."""

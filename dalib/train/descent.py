@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
 from dalib.core.rows import join, pick
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
 from dalib.data.batches import DomainStore, EpisodeStream, IndexStream
+from dalib.data.placement import send
 from dalib.data.stores import FieldStore
 from dalib.train.batch_norm import BATCH_NORMS, reestimate
 from dalib.train.checkpoint import load_checkpoint, save_checkpoint
@@ -62,6 +63,7 @@ class Descent(Minimise):
         self.origin = origin.to(fitted.device)
         self.draws = torch.Generator().manual_seed(3 * seed + 2)
         self.monitor = LossMonitor()
+        self.nothing: Target | None = None
         self.network = torch.compile(algorithm.network) if config.compile else algorithm.network
 
     def run(self, trainer: TrainerLike) -> Iterator[int]:
@@ -79,11 +81,13 @@ class Descent(Minimise):
             set_rate(self.optimiser, self.config, part)
             rows = self._rows(labelled, self.streams[0].next())
             assert isinstance(rows, LabelledRows)
-            index = self.streams[1].next()
-            views = [
-                self._rows(unlabelled, index, "strong" if i else self.config.augment)
-                for i in range(algorithm.views if algorithm.uses_target else 0)
-            ]
+            views: list[Rows] = []
+            if algorithm.uses_target:
+                index = self.streams[1].next()
+                for i in range(algorithm.views):
+                    views.append(self._rows(unlabelled, index, "strong" if i else self.config.augment))
+            else:
+                self.streams[1].skip()
             algorithm.step(*self.both(rows, views), progress.fill_(part), self)
             self.step += 1
             yield self.step
@@ -91,8 +95,9 @@ class Descent(Minimise):
 
     def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
         self.monitor.add(self.step, terms)
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.stack([t.float() for t in terms.values()]).sum().backward()
+        for p in self.parameters:
+            p.grad = None
+        reduce(torch.add, [t.float() for t in terms.values()]).backward()
         if only is not None:
             kept = {p for module in only for p in module.parameters()}
             for p in self.parameters:
@@ -146,8 +151,8 @@ class Descent(Minimise):
             jitter=config.colour_jitter,
         )
         x = arrange(x, config.channels_last)
-        index = index.to(self.fitted.device)
-        return Rows(x, index) if store.y is None else LabelledRows(x, index, store.y[index])
+        index = send(index, self.fitted.device)
+        return Rows(x, index) if store.y is None else LabelledRows(x, index, store.y.index_select(0, index))
 
     def both(self, source: LabelledRows, views: Sequence[Rows], origin: Tensor | None = None) -> tuple[Source, Target]:
         """All rows through the network, in one pass or one per batch; z and logits come back in fp32.
@@ -160,12 +165,16 @@ class Descent(Minimise):
                 z, logits = self.network(join([r.x for r in rows]) if len(rows) > 1 else rows[0].x)
             else:
                 z, logits = (torch.cat(p) for p in zip(*(self.network(r.x) for r in rows), strict=True))
-        sizes = [len(source), *map(len, views), 0]
-        zs, logits_ = z.float().split(sizes), logits.float().split(sizes)
-        made = [Target(r.x, r.index, z, g) for r, z, g in zip(views, zs[1:], logits_[1:], strict=False)]
-        none = Target(pick(source.x, slice(0)), source.index[:0], zs[-1], logits_[-1])
-        target = replace(made[0], others=tuple(made[1:])) if made else none
-        origin = self.origin[source.index] if origin is None else origin
+        z, logits = z.float(), logits.float()
+        origin = self.origin.index_select(0, source.index) if origin is None else origin
+        if not views:
+            if self.nothing is None:
+                self.nothing = Target(pick(source.x, slice(0)), source.index[:0], z.detach()[:0], logits.detach()[:0])
+            return Source(source.x, source.index, source.y, z, logits, origin), self.nothing
+        sizes = [len(r) for r in (source, *views)]
+        zs, logits_ = z.split_with_sizes(sizes), logits.split_with_sizes(sizes)
+        others = tuple(Target(r.x, r.index, *p) for r, *p in zip(views[1:], zs[2:], logits_[2:], strict=True))
+        target = Target(views[0].x, views[0].index, zs[1], logits_[1], others)
         return Source(source.x, source.index, source.y, zs[0], logits_[0], origin), target
 
 
