@@ -11,7 +11,15 @@ import pandas as pd
 
 from dalib.report.table import ResultTable, Row
 
-_DOMAINS = {"office31": {"A": "amazon", "D": "dslr", "W": "webcam"}}
+_DOMAINS = {
+    "office31": {"A": "amazon", "D": "dslr", "W": "webcam"},
+    "digits": {"M": "mnist", "U": "usps"},
+}
+_PROTOCOLS = {
+    "digits": "theirs train on MNIST's training images, or on 2 000 and 1 800 images, and most test on test splits "
+    "(ours: MNIST is its 10 000 test images, USPS all of its images, adapted and tested on the same target images)"
+}
+"""What else differs, where it is known."""
 _ALIASES = {"dan": "mmd"}
 """Published method -> our algorithm, where the names differ."""
 _KEYS = ["dataset", "backbone", "algorithm", "method", "kind", "reported_by"]
@@ -65,6 +73,7 @@ def _published_name(row: Row) -> str:
 def _differences(table: ResultTable, rows: pd.DataFrame, everything: bool) -> str:
     theirs, ours = " / ".join(sorted(set(rows["backbone"]))), " / ".join(table.backbones) or "none yet"
     data = "full data set, ours a partial copy" if table.partial else "full data set"
+    data = _PROTOCOLS.get(table.dataset, data)
     parts = [
         f"Published numbers are not comparable one to one: backbone {theirs} fine-tuned end to end (ours: {ours})",
         f"most choose the epoch on target test labels (ours: selection '{table.select}')",

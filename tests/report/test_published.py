@@ -29,6 +29,16 @@ def test_six_task_averages_are_those_of_their_rows() -> None:
     assert (whole[tasks].mean(axis=1) - whole["average"]).abs().median() < 0.06
 
 
+def test_digits_have_their_two_tasks_and_say_what_differs(shelf: Shelf) -> None:
+    rows = published_rows("digits")
+    assert [name for name in rows.columns if "->" in name] == ["mnist->usps", "usps->mnist"]
+    mcd = rows[rows["method"] == "mcd"].iloc[0]
+    assert (mcd["mnist->usps"], mcd["usps->mnist"]) == (94.2, 94.1)
+    assert ((rows["mnist->usps"] + rows["usps->mnist"]) / 2 - rows["average"]).abs().max() < 0.051
+    shelf.toy.dataset = "digits"
+    assert "MNIST is its 10 000 test images" in add_published(build_table(shelf, "toy")).published_note
+
+
 def test_an_unknown_data_set_or_backbone_has_no_rows(shelf: Shelf) -> None:
     assert published_rows("mini_office").empty
     assert published_rows("office31", "alexnet").empty
