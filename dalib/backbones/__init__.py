@@ -20,6 +20,7 @@ def load_backbone(
     dim: int = 0,
     seed: int | None = None,
     rows: RowShape | None = None,
+    head: bool = False,
     **options: Any,
 ) -> Backbone:
     """Build the backbone `name`.
@@ -31,6 +32,7 @@ def load_backbone(
         dim: width of the features that `identity` passes on; other backbones know their own
         seed: decides weights that are drawn at random, whatever was drawn before; None = as torch's generator stands
         rows: what the rows look like (`core.rows.row_shape(x)`), for networks built to fit: `mlp`, `cnn1d` …
+        head: keep the classifier it was pretrained with, if the weights hold one, as `Backbone.head`
         options: of this backbone, as its file lists them
 
     Raises
@@ -65,7 +67,12 @@ def load_backbone(
     width = backbone.dim or dim
     if width < 1:
         raise DalibError(f"backbone '{name}' passes features as they are: give their width, dim = {dim} is none")
-    return replace(backbone, dim=width, frozen=frozen, options={**backbone.options, **options})
+    made = replace(backbone, dim=width, frozen=frozen, options={**backbone.options, **options})
+    if not head:
+        return made
+    from dalib.backbones._classifier import load_classifier
+
+    return replace(made, head=load_classifier(made, weights))
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
     content = DataSpec(
         dataset=suite.dataset, normalise=suite.normalise, partial=data.partial, fingerprint=data.fingerprint
     )
-    hashes: dict[tuple[str, str], str] = {}
+    hashes: dict[tuple[str, str, bool], str] = {}
     given = draws or random_draws(suite)
     rows = [
         (label, number, _resolve_row(suite, label, draw, data.kind, hashes))
@@ -153,7 +153,9 @@ def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
     return [("+".join(sources), target) for sources, target in split]
 
 
-def _resolve_row(suite: Suite, label: str, draw: Draw, kind: str, hashes: dict[tuple[str, str], str]) -> dict[str, Any]:
+def _resolve_row(
+    suite: Suite, label: str, draw: Draw, kind: str, hashes: dict[tuple[str, str, bool], str]
+) -> dict[str, Any]:
     """The part of a RunSpec that a row and a draw decide, defaults filled in."""
     from dalib.core.registry import ALGORITHMS
 
@@ -172,12 +174,14 @@ def _resolve_row(suite: Suite, label: str, draw: Draw, kind: str, hashes: dict[t
         "hparams": algorithm.hparams,
         "protocol": suite.section(label, "protocol"),
         "train": suite.section(label, "train", draw.train),
-        "backbone": _identify(suite, suite.section(label, "backbone"), kind, hashes),
+        "backbone": _identify(suite, suite.section(label, "backbone"), kind, cls.needs_head, hashes),
     }
 
 
-def _identify(suite: Suite, spec: BackboneSpec, kind: str, hashes: dict[tuple[str, str], str]) -> BackboneSpec:
-    """The backbone with the hash of its weights."""
+def _identify(
+    suite: Suite, spec: BackboneSpec, kind: str, head: bool, hashes: dict[tuple[str, str, bool], str]
+) -> BackboneSpec:
+    """The backbone with the hash of its weights, those of its classifier included where the algorithm uses it."""
     if kind == "features":
         if spec.name != "identity":
             raise DalibError(f"suite {suite.name}: feature data take no backbone, not {spec.name}; remove [backbone]")
@@ -185,8 +189,10 @@ def _identify(suite: Suite, spec: BackboneSpec, kind: str, hashes: dict[tuple[st
     if spec.name == "identity":
         raise DalibError(f'suite {suite.name}: images need a backbone; add [backbone] with name = "resnet50"')
     from dalib.backbones import load_backbone
+    from dalib.backbones._weights import hash_state
 
-    found = (spec.name, spec.weights)
+    found = (spec.name, spec.weights, head)
     if found not in hashes:
-        hashes[found] = load_backbone(*found).weights_hash
+        backbone = load_backbone(spec.name, spec.weights, head=head)
+        hashes[found] = backbone.weights_hash + (f"+{hash_state(backbone.head)}" if backbone.head else "")
     return spec.model_copy(update={"hash": hashes[found]})

@@ -100,7 +100,8 @@ class Run:
         for plugin in context.plugins:
             load_plugin(plugin)
         data = _open(spec.data, context.root)
-        self.backbone = backbone = _backbone(spec.backbone, _width(data, spec.target), spec.seed)
+        head = ALGORITHMS.get(spec.algorithm).needs_head
+        self.backbone = backbone = _backbone(spec.backbone, _width(data, spec.target), spec.seed, head)
         preprocess = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
         if backbone.frozen and data.kind == "images":
             data = embed_data(replace(backbone, preprocess=preprocess), data, pick_device(context.device))
@@ -204,19 +205,19 @@ def _width(data: Any, domain: str) -> int:
     return int(data.domain(domain).x.shape[1]) if data.kind == "features" else 0
 
 
-_FROZEN: dict[tuple[BackboneSpec, int, int], Any] = {}
+_FROZEN: dict[tuple[BackboneSpec, int, int, bool], Any] = {}
 
 
-def _backbone(spec: BackboneSpec, dim: int, seed: int) -> Any:
+def _backbone(spec: BackboneSpec, dim: int, seed: int, head: bool) -> Any:
     """A fresh backbone; a frozen one never changes, so it is shared between the runs of one process and seed."""
     from dalib.backbones import load_backbone
 
     if not spec.frozen:
-        return load_backbone(spec.name, spec.weights, dim=dim, seed=seed)
-    known = (spec, dim, seed if spec.weights == "none" else 0)
+        return load_backbone(spec.name, spec.weights, dim=dim, seed=seed, head=head)
+    known = (spec, dim, seed if spec.weights == "none" else 0, head)
     if known not in _FROZEN:
         _FROZEN.clear()
-        _FROZEN[known] = load_backbone(spec.name, spec.weights, frozen=True, dim=dim, seed=seed)
+        _FROZEN[known] = load_backbone(spec.name, spec.weights, frozen=True, dim=dim, seed=seed, head=head)
     return _FROZEN[known]
 
 

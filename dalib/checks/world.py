@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm
-from dalib.core.backbone import identity
+from dalib.core.backbone import Backbone, identity
 from dalib.core.network import Network
 from dalib.core.types import Domain, Source, Target, Task
 from dalib.train.config import TrainConfig
@@ -52,7 +52,15 @@ def fit(cls: type[Algorithm], task: Task | None = None, *, seed: int = 0, **chan
         return {"target_accuracy": accuracy(fitted, task.test)}
 
     trainer = Trainer(config, seed=seed, device="cpu", **{"evaluate": evaluate, **changes})
-    return trainer.fit(cls(), task, identity(DIM))
+    return trainer.fit(cls(), task, features_of(cls))
+
+
+def features_of(cls: type[Algorithm]) -> Backbone:
+    """Features as they are; with a pretrained classifier of five classes for algorithms that need one."""
+    if not cls.needs_head:
+        return identity(DIM)
+    with seeded(11):
+        return replace(identity(DIM), head=nn.Linear(DIM, 5))
 
 
 def reference_fit(cls: type[Algorithm]) -> Fitted:
@@ -71,7 +79,7 @@ def attached(cls: type[Algorithm], **hparams: Any) -> Algorithm:
     """cls(**hparams) on a fresh network of width 16 in training mode, with a head whose logits are not all alike."""
     with seeded(0):
         algorithm = cls(**hparams)
-        algorithm.attach(Network.on_features(DIM, K, bottleneck=0))
+        algorithm.attach(Network(features_of(cls), K, bottleneck=0))
         nn.init.normal_(algorithm.network.head.weight, 0.0, 0.3)
         return algorithm.train()
 

@@ -93,7 +93,8 @@ def _load_backbone(spec: RunSpec, data: LoadedData) -> Backbone:
         takes, remedy = ("images", "identity") if features else ("features", "tiny or resnet50")
         raise DalibError(f"{data.name} holds {data.kind}; backbone '{wanted.name}' takes {takes}: use {remedy}")
     dim = int(data.domain(spec.target).x.shape[1]) if features else 0
-    return load_backbone(wanted.name, wanted.weights, frozen=wanted.frozen, dim=dim, seed=spec.seed)
+    head = ALGORITHMS.get(spec.algorithm).needs_head
+    return load_backbone(wanted.name, wanted.weights, frozen=wanted.frozen, dim=dim, seed=spec.seed, head=head)
 
 
 def _accuracy(fitted: Fitted, domain: Domain) -> float:

@@ -60,6 +60,7 @@ class Algorithm(nn.Module):
         uses_target: False lets the trainer skip the target's forward pass
         views: how many views of each target batch the loss needs; those after the first are `target.others`
         rejects: True if there are K + 1 logits, the last of them for rows of no known class
+        needs_head: the network keeps the classifier that its backbone was pretrained with (`network.pretrained_head`)
         combines: False keeps it out of sums (`DANN() + MCC()`); so do a step, fit or predict of its own
     """
 
@@ -71,6 +72,7 @@ class Algorithm(nn.Module):
     uses_target: ClassVar[bool] = True
     views: ClassVar[int] = 1
     rejects: ClassVar[bool] = False
+    needs_head: ClassVar[bool] = False
     combines: ClassVar[bool] = True
     network: Network
 

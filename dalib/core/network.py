@@ -12,6 +12,8 @@ from dalib.core.rows import Input
 class Network(nn.Module):
     """x -> (z, logits).
 
+    `pretrained_head`: the classifier that the backbone came with, of its own classes; None unless it was kept.
+
     Args
         backbone: the feature extractor
         num_classes: K
@@ -22,6 +24,8 @@ class Network(nn.Module):
     Shapes
         x (B, *S), or {modality: (B, *S)} -> z (B, dim), logits (B, K); dim = bottleneck or backbone.dim
     """
+
+    pretrained_head: nn.Linear | None
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class Network(nn.Module):
         self.num_classes = num_classes
         self.origins = origins
         self.target_origin = target_origin
+        object.__setattr__(self, "pretrained_head", backbone.head)  # no submodule: who needs it copies it
         self.dim = bottleneck or backbone.dim
         self.bottleneck: nn.Module = nn.Identity()
         if bottleneck:

@@ -90,7 +90,7 @@ class Trainer:
             )
         self._phase = self._done = 0
         solved = isinstance(algorithm, FeatureAlgorithm)
-        inner = identity(backbone.dim) if backbone.frozen else backbone
+        inner = replace(identity(backbone.dim), head=backbone.head) if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
         network = Network(inner, len(task.classes), width, origins, task.target_origin)

@@ -1,0 +1,83 @@
+"""Fine-tune while the pretrained classifier's answers to the new rows stay what they were."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from dalib.algorithms._pretrained import PretrainedHead
+from dalib.algorithms._ranges import require_positive
+from dalib.core.algorithm import Minimise, Terms
+from dalib.core.types import Source, Target
+from dalib.nn.label_relation import soft_cross_entropy
+
+Self = TypeVar("Self", bound="LwF")
+
+
+class LwF(PretrainedHead):
+    """Learning without forgetting: knowledge distillation from the network before it was fine-tuned.
+
+    loss = CE(logits_s, y_s) + weight * mean_i -sum_c q_ic log softmax(h(f(x_i)) / temperature)_c
+    q_i = softmax(h_0(f_0(x_i)) / temperature);  f_0, h_0 = backbone and pretrained head as they came, f, h = as trained
+
+    Features and frozen backbones cannot forget: the second term then holds the old head alone.
+
+    Args
+        weight: trade-off of the old answers, dimensionless, >= 0
+        temperature: softens both answers, > 0
+    Shapes
+        x (B, *S), logits (B, K), y (B,); h (B, K_old)
+    Raises
+        DalibError: the backbone came without its classifier
+    Reference
+        Li & Hoiem. Learning without Forgetting. ECCV 2016. arXiv:1606.09282. Departures: old answers are computed for
+        the augmented views (there: recorded once); no warm-up of the new head (`lp_ft` has one); the old head learns at
+        the backbone's rate.
+    """
+
+    paper = "li2016lwf"
+    space = {"weight": [0.3, 1.0, 3.0], "temperature": [1.0, 2.0, 4.0]}
+
+    def __init__(self, weight: float = 1.0, temperature: float = 2.0) -> None:
+        super().__init__()
+        self.weight = weight
+        self.temperature = temperature
+
+    def check(self) -> None:
+        require_positive(self, "weight", zero=True)
+        require_positive(self, "temperature")
+
+    def begin(self) -> None:
+        super().begin()
+        before = nn.Sequential(copy.deepcopy(self.network.backbone), copy.deepcopy(self.old_head))
+        self.before = before.requires_grad_(False).eval()
+
+    def end(self) -> None:
+        super().end()
+        del self.before
+
+    def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
+        return [*super().rates(backbone_rate), *([(self.before, 0.0)] if hasattr(self, "before") else [])]
+
+    def train(self: Self, mode: bool = True) -> Self:
+        super().train(mode)
+        if hasattr(self, "before"):
+            self.before.eval()
+        return self
+
+    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        """The first term; `step` adds the second, whose gradient is 0 where training begins."""
+        return {"classification": cross_entropy(source.logits, source.y)}
+
+    def remember(self, source: Source) -> Tensor:
+        """The second term."""
+        with torch.no_grad():
+            q = (self.before(source.x).float() / self.temperature).softmax(1)
+        return self.weight * soft_cross_entropy(self.old_logits(source), q, self.temperature)
+
+    def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
+        minimise({**self.loss(source, target, progress), "old_answers": self.remember(source)})
