@@ -12,13 +12,14 @@ import numpy as np
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
+from dalib.core.rows import RowShape, row_shape
 from dalib.core.types import Domain, pick_domain
 from dalib.data.arrays import load_arrays, resize_domain
 from dalib.data.declaration import Match, match_declaration
 from dalib.data.decode import decode_domain
 from dalib.data.features import FeatureSet, load_features
 from dalib.data.folders import ImageTree
-from dalib.data.normalise import normalise_features
+from dalib.data.normalise import normalise_features, prepare_rows
 from dalib.data.roots import Progress, find_feature_file, find_root
 
 
@@ -64,6 +65,14 @@ class LoadedData:
         if (name, resize) not in self._loaded:
             self._loaded[name, resize] = self._load(name, resize)
         return self._loaded[name, resize]
+
+    def row_shape(self) -> RowShape:
+        """What the rows of all domains of feature data have in common.
+
+        Raises
+            DalibError: negative whole numbers
+        """
+        return row_shape(*(self.domain(name).x for name in self.domains))
 
     def tasks(self) -> list[str]:
         """All ordered pairs of domains, `amazon->webcam`, in declared order."""
@@ -169,7 +178,7 @@ def _load_feature_data(
         key, labels = match.domains[name], match.labels[name]
         known = [found.classes[k] in labels for k in found.y[key]]
         y = np.array([labels[found.classes[k]] for k in found.y[key][known]], np.int64)
-        x = normalise_features(found.x[key][known], normalise)
+        x = prepare_rows(found.x[key][known], normalise)
         files = tuple(n for n, keep in zip(found.names[key], known, strict=False) if keep)
         steps = "".join(f":{step}" for step in normalise)
         return Domain(name, x, y, match.classes, f"{found.fingerprint}:{key}{steps}", files)

@@ -1,4 +1,4 @@
-"""Feature files: one .npz with `<domain>_x` (n, d) and `<domain>_y` (n,) for each domain."""
+"""Feature files: one .npz with `<domain>_x` (n, d), or rows of another kind, and `<domain>_y` (n,) for each domain."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dalib.core.errors import DalibError
+from dalib.core.rows import combine
 
 LAYOUT = "an .npz with <domain>_x (n, d) and <domain>_y (n,) for each domain"
 
@@ -18,7 +19,7 @@ LAYOUT = "an .npz with <domain>_x (n, d) and <domain>_y (n,) for each domain"
 class FeatureSet:
     """All domains of a feature file.
 
-    x: domain -> (n, d), as stored (times `<domain>_scale`)
+    x: domain -> (n, d), (n, *S) or a structured array of several modalities, as stored (times `<domain>_scale`)
     y: domain -> (n,) int64 in [0, K)
     names: domain -> row names, may be empty
     classes: K names
@@ -39,6 +40,9 @@ class FeatureSet:
 def load_features(path: Path) -> FeatureSet:
     """Read a feature file.
 
+    Rows are features (n, d), time series (n, C, T), token ids (n, L) of a whole-number type, or images (n, 3, R, R) of
+    uint8; `<domain>_x_<modality>` instead of `<domain>_x`, once or more, holds several modalities of the same rows.
+
     Optional keys: `<domain>_names` (n,) row names; `<domain>_scale`, a number x is multiplied by (integers stored
     compactly); `classes` (K,) names of the labels 0 … K-1. Without `classes` the labels may be any integers >= 0: their
     union, sorted, becomes the classes. Other keys are ignored. Pickled content is refused.
@@ -47,15 +51,16 @@ def load_features(path: Path) -> FeatureSet:
         DalibError: not an .npz, a key missing, wrong shapes or lengths, NaN or infinity, labels that are not labels
     """
     arrays = read_arrays(path)
-    domains = [k[:-2] for k in arrays if k.endswith("_x") and len(k) > 2]
+    keys = find_keys(arrays)
+    domains = list(keys)
     if not domains:
-        keys = ", ".join(list(arrays)[:6]) or "none"
-        raise DalibError(f"{path} has no key <domain>_x (first keys: {keys}); expected {LAYOUT}")
+        first = ", ".join(list(arrays)[:6]) or "none"
+        raise DalibError(f"{path} has no key <domain>_x (first keys: {first}); expected {LAYOUT}")
     for key in arrays:
         if key.endswith("_y") and key[:-2] not in domains:
             raise DalibError(f"{path} has {key} but no {key[:-2]}_x; each domain needs both")
-    x = {d: check_rows(path, f"{d}_x", arrays) for d in domains}
-    widths = {d: a.shape[1] for d, a in x.items()}
+    x = {d: _read_rows(path, d, own, arrays) for d, own in keys.items()}
+    widths = {d: _describe(a) for d, a in x.items()}
     if len(set(widths.values())) > 1:
         listed = ", ".join(f"{d} {w}" for d, w in widths.items())
         raise DalibError(f"{path}: domains have different widths ({listed}); give every domain the same features")
@@ -63,6 +68,34 @@ def load_features(path: Path) -> FeatureSet:
     names = {d: _check_names(path, d, arrays, len(x[d])) for d in domains}
     classes, y = _name_classes(path, labels, arrays.get("classes"))
     return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def find_keys(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:
+    """domain -> {modality: key} in the file's order; the modality is an empty string where there is one array."""
+    found = {k[:-2]: {"": k} for k in arrays if k.endswith("_x") and len(k) > 2}
+    for key in arrays:
+        domain, mark, modality = key.partition("_x_")
+        scale = modality.endswith("_scale") and key.removesuffix("_scale") in arrays
+        if mark and domain and modality and not scale and f"{domain}_y" in arrays and "" not in found.get(domain, {}):
+            found.setdefault(domain, {})[modality] = key
+    return found
+
+
+def _read_rows(path: Path, domain: str, keys: dict[str, str], arrays: dict[str, np.ndarray]) -> np.ndarray:
+    parts = {modality: check_rows(path, key, arrays, flat=False) for modality, key in keys.items()}
+    if "" in parts:
+        return parts[""]
+    try:
+        return combine({k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in parts.items()})
+    except DalibError as error:
+        raise DalibError(f"{path}, domain {domain}: {error}") from None
+
+
+def _describe(x: np.ndarray) -> str:
+    """The width of features, the shape of other rows."""
+    if x.dtype.names:
+        return ", ".join(f"{name} {x[name].shape[1:]}" for name in x.dtype.names)
+    return str(x.shape[1] if x.ndim == 2 else x.shape[1:])
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -85,15 +118,20 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise DalibError(f"cannot read feature file {path}: {reason}") from error
 
 
-def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """Rows (n, d) stored under `key` (`<domain>_x` or `x`), times `<domain>_scale` (`scale`) where there is one.
+def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray], *, flat: bool = True) -> np.ndarray:
+    """Rows stored under `key` (`<domain>_x` or `x`), times `<domain>_scale` (`scale`) where there is one.
 
+    A modality `<domain>_x_image` has its own `<domain>_x_image_scale`.
+
+    Args
+        flat: only (n, d) will do; else more axes too
     Raises
         DalibError: not a matrix, not real numbers, NaN or infinity
     """
-    x, scale_key = arrays[key], f"{key[:-1]}scale"
-    if x.ndim != 2 or 0 in x.shape:
-        raise DalibError(f"{path}: {key} has shape {x.shape}; expected (n, d), one row per sample")
+    x, scale_key = arrays[key], f"{key[:-1]}scale" if key == "x" or key.endswith("_x") else f"{key}_scale"
+    if x.ndim < 2 or (flat and x.ndim > 2) or 0 in x.shape:
+        expected = "(n, d)" if flat else "(n, d), (n, channels, time)"
+        raise DalibError(f"{path}: {key} has shape {x.shape}; expected {expected}, one row per sample")
     if x.dtype.kind not in "iufb":
         raise DalibError(f"{path}: {key} has dtype {x.dtype}; expected real numbers")
     if scale_key in arrays:
@@ -102,7 +140,7 @@ def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray]) -> np.ndarra
             raise DalibError(f"{path}: {scale_key} has shape {scale.shape}; expected one finite number")
         x = x.astype(np.float64) * float(scale.reshape(()))
     if not np.isfinite(x).all():
-        row = int(np.argmin(np.isfinite(x).all(1)))
+        row = int(np.argmin(np.isfinite(x).reshape(len(x), -1).all(1)))
         raise DalibError(f"{path}: {key} has NaN or infinity, first in row {row}; remove or fill such rows")
     return x
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dalib.core.errors import unknown
+from dalib.core.errors import DalibError, unknown
 
 
 def divide_by_row_sum(x: np.ndarray) -> np.ndarray:
@@ -35,6 +35,20 @@ STEPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "l2": divide_by_l2_norm,
     "zscore": zscore_columns,
 }
+
+
+def prepare_rows(x: np.ndarray, steps: Sequence[str]) -> np.ndarray:
+    """Rows of any kind as a `Domain` holds them: features normalised, whole numbers as they are, else float32.
+
+    Raises
+        DalibError: steps for rows that are not features (n, d)
+    """
+    if x.ndim == 2 and (steps or x.dtype.kind in "fb"):
+        return normalise_features(x, steps)
+    if steps:
+        kind = "several modalities" if x.dtype.names else f"rows {x.shape[1:]}"
+        raise DalibError(f"normalise = {list(steps)} is for features (n, d), not for {kind}; leave it out")
+    return x.astype(np.float32) if x.dtype.kind == "f" else x
 
 
 def normalise_features(x: np.ndarray, steps: Sequence[str]) -> np.ndarray:

@@ -17,6 +17,7 @@ from dalib.core.backbone import Backbone, Preprocess, identity
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS
+from dalib.core.rows import RowShape
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
@@ -47,6 +48,9 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str, extra: dict[str
             "dim": backbone.dim,
             "frozen": backbone.frozen,
             "weights": backbone.weights,
+            "options": dict(backbone.options),
+            "rows": backbone.rows.to_facts() if backbone.rows else None,
+            "parts": {name: asdict(part) for name, part in backbone.parts.items()},
         },
         "preprocess": asdict(backbone.preprocess) if backbone.preprocess else None,
         "extra": extra or {},
@@ -110,7 +114,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 
 def _backbone(facts: dict[str, Any]) -> Backbone:
     made = facts["backbone"]
-    backbone = load_backbone(made["name"], "none", dim=made["dim"], frozen=made["frozen"])
+    rows = RowShape.from_facts(made["rows"]) if made.get("rows") else None
+    options = made.get("options", {})
+    backbone = load_backbone(made["name"], "none", dim=made["dim"], frozen=made["frozen"], rows=rows, **options)
+    backbone.parts = {name: Preprocess(**part) for name, part in made.get("parts", {}).items()}
     backbone.preprocess = Preprocess(**facts["preprocess"]) if facts["preprocess"] else None
     backbone.weights = made["weights"]
     return backbone

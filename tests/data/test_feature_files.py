@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dalib.core.errors import DalibError
+from dalib.core.rows import RowShape
 from dalib.data.catalog import load_data
 from dalib.data.features import load_features
 from dalib.data.normalise import normalise_features
@@ -46,6 +47,26 @@ def test_class_names_and_scale_are_optional_keys(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.domain("b").x, (X + 1).astype(np.float32))
 
 
+def test_rows_of_other_kinds_keep_their_shape_and_type(tmp_path: Path) -> None:
+    series, ids = X.reshape(6, 1, 2), np.arange(18).reshape(6, 3)
+    data = load_data(f"features:{save(tmp_path / 'f.npz', a_x=series, a_y=Y, b_x=series + 1, b_y=Y)}")
+    assert data.domain("b").x.shape == (6, 1, 2) and data.domain("b").x.dtype == np.float32
+    assert data.row_shape().shape == (1, 2) and not data.row_shape().ids
+    data = load_data(f"features:{save(tmp_path / 'g.npz', a_x=ids, a_y=Y, b_x=ids + 4, b_y=Y)}")
+    assert data.row_shape() == RowShape((3,), ids=22)
+
+
+def test_modalities_become_one_structured_array(tmp_path: Path) -> None:
+    ids = np.arange(18).reshape(6, 3)
+    path = save(tmp_path / "f.npz", a_x_table=X, a_x_table_scale=np.float64(2), a_x_text=ids, a_y=Y)
+    domain = load_data(f"features:{path}").domain("a")
+    assert domain.x.dtype.names == ("table", "text") and len(domain) == 6
+    np.testing.assert_array_equal(domain.take(np.array([4, 1]), "two").x["table"], 2 * X[[4, 1]].astype(np.float32))
+    np.testing.assert_array_equal(domain.x["text"], ids)
+    with pytest.raises(DalibError, match="not for several modalities"):
+        load_data(f"features:{path}", normalise=["l2"]).domain("a")
+
+
 nan, inf = X.copy(), X.copy()
 nan[3, 1], inf[0, 0] = np.nan, np.inf
 BAD = {
@@ -57,7 +78,13 @@ BAD = {
     "names too short": ({**GOOD, "a_names": np.array(["u"])}, "a_names has shape"),
     "nan": ({"a_x": nan, "a_y": Y}, "NaN or infinity, first in row 3"),
     "inf": ({"a_x": inf, "a_y": Y}, "NaN or infinity, first in row 0"),
-    "three axes": ({"a_x": X.reshape(6, 1, 2), "a_y": Y}, r"shape \(6, 1, 2\)"),
+    "one axis": ({"a_x": X[:, 0], "a_y": Y}, r"shape \(6,\)"),
+    "other shapes": ({**GOOD, "b_x": X.reshape(6, 1, 2)}, r"different widths .*a 2, b \(1, 2\)"),
+    "other modalities": (
+        {"a_x_u": X, "a_y": Y, "b_x_v": X, "b_y": Y},
+        r"different widths .*a u \(2,\), b v \(2,\)",
+    ),
+    "modalities of other lengths": ({"a_x_u": X, "a_x_v": X[:4], "a_y": Y}, r"domain a: .*\(u 6, v 4\)"),
     "no rows": ({"a_x": X[:0], "a_y": Y[:0]}, r"shape \(0, 2\)"),
     "text rows": ({"a_x": X.astype(str), "a_y": Y}, "expected real numbers"),
     "widths": ({**GOOD, "b_x": X[:, :1]}, "different widths .*a 2, b 1"),
