@@ -15,6 +15,7 @@ from dalib.bench.executors import count_cores, load_executor
 from dalib.bench.locks import is_held
 from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
+from dalib.bench.schedule import assign_devices, longest_first
 from dalib.bench.search import Draw, propose
 from dalib.bench.store import Store
 from dalib.bench.suite import Suite, load_suite, pick_labels
@@ -125,8 +126,9 @@ def _run_plan(
     place = str(Path(root or found.root or "").resolve()) if root or found.root else None
     threads, loaded = max(1, count_cores() // jobs), tuple(str(Path(p).resolve()) for p in plugins)
     work = []
-    for r in todo:
-        where = RunContext(place, device, threads, str(kept.checkpoint(r.key)), loaded, found.keep_features, judges)
+    todo = longest_first(todo, jobs)
+    for r, on in zip(todo, assign_devices(device, len(todo)), strict=True):
+        where = RunContext(place, on, threads, str(kept.checkpoint(r.key)), loaded, found.keep_features, judges)
         work.append(Job(r.key, r.label, r.spec, where, kept.root, run, kept.stamp(r.key)))
     accuracy: dict[str, list[float]] = {label: [] for label in labels}
     done_before = set(chosen) - {r.key for r in todo}
