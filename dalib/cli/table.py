@@ -93,7 +93,8 @@ def print_table(
         report = build_study(source, name, metric)
         stem, draw = f"{name}.validators", draw_study
     elif curve:
-        from dalib.report.curve import build_curve, draw_curve
+        from dalib.report.curve import build_curve
+        from dalib.report.curve_plot import draw_curve
 
         report = build_curve(source, name, select, metric)
         stem, draw = f"{name}.curve", draw_curve

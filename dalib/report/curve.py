@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,12 +28,6 @@ LABELS = {"uda": "source", "semi_supervised": "both", "supervised": "target"}
 """Which labels a protocol grants."""
 BASELINE = "source_only"
 """Plain cross-entropy: source-only under `uda`, target-only under `supervised`."""
-_COLOURS = {
-    "source": ("#666666", "#a0a0a0", "#4d4d4d", "#bbbbbb"),
-    "target": ("#b3261e", "#e8871e", "#d1495b", "#c7a317", "#8c4a2f", "#e2a3a3"),
-    "both": ("#1f3a5f", "#2a9d8f", "#5e60ce", "#3a86c8", "#6a994e", "#0b7285", "#9d4edd", "#74a3d4"),
-}
-_MARKS = "osD^vPX*<>"
 
 
 @dataclass(frozen=True)
@@ -163,59 +156,6 @@ def build_curve(source: RecordSource, suite: str, rule: str = "", metric: str = 
         manifest.name, manifest.title or manifest.name, manifest.sweep, baselines["source"], baselines["target"],
         tuple(lines), notes,
     )  # fmt: skip
-
-
-def draw_curve(curve: Curve, path: str | Path) -> Path:
-    """Accuracy and the gain over target-only (source-only without one) against the sweep; .png, .pdf or .svg."""
-    from matplotlib.figure import Figure
-
-    path = Path(path)
-    values, positions = curve.values, range(len(curve.values))
-    kind = "target" if curve.target else "source"
-    panels = 2 if curve.target or curve.source else 1
-    figure = Figure(figsize=(3.6 * panels + 2.0, 4.2), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    styles = _styles(curve)
-    end = {name: number(curve.at(name, values[-1])["mean"]) for name in curve.strategies}
-    order = sorted(curve.strategies, key=lambda name: -end[name] if not math.isnan(end[name]) else math.inf)
-    for place, name in enumerate(order):
-        rows = [curve.at(name, value) for value in values]
-        colour, mark, line = styles[name]
-        style = {"color": colour, "linestyle": line, "linewidth": 1.2, "marker": mark, "markersize": 4}
-        axes[0].plot(positions, [100 * number(row["mean"]) for row in rows], label=name, **style)
-        if panels == 1 or name == getattr(curve, kind):
-            continue
-        moved = [x + 0.4 * (place / max(len(order) - 1, 1) - 0.5) for x in positions]
-        axes[1].plot(moved, [100 * number(row[f"over_{kind}"]) for row in rows], **(style | {"linewidth": 0.6}))
-        for x, row in zip(moved, rows, strict=True):
-            ends = [100 * number(row[f"over_{kind}_{end}"]) for end in ("low", "high")]
-            axes[1].plot((x, x), ends, color=colour, linewidth=1.0)
-    unit = "labelled target images per class" if curve.sweep == "shots" else "labelled part of the target in %"
-    for panel in axes:
-        panel.set_xticks(positions, [f"{v:g}" if curve.sweep == "shots" else f"{100 * v:g}" for v in values])
-        panel.set_xlabel(unit, fontsize=8)
-        panel.tick_params(labelsize=8)
-        panel.grid(axis="y", color="#dddddd", linewidth=0.6)
-        panel.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("target accuracy in %", fontsize=8)
-    if panels == 2:
-        axes[1].axhline(0, color="#333333", linewidth=0.8)
-        axes[1].set_ylabel(f"gain over {getattr(curve, kind)} in points, 95 %", fontsize=8)
-    figure.legend(loc="outside right center", fontsize=7.5, frameon=False)
-    figure.savefig(path, dpi=200)
-    return path
-
-
-def _styles(curve: Curve) -> dict[str, tuple[str, str, str]]:
-    """Colour family by labels: grey = source, warm = target, cold = both; the two references are dashed."""
-    found, used = {}, dict.fromkeys(LABELS.values(), 0)
-    for name in curve.strategies:
-        labels = str(curve.at(name, curve.values[0])["labels"])
-        n, colours = used[labels], _COLOURS[labels]
-        line = "--" if name in (curve.source, curve.target) else ":" if n >= len(colours) else "-"
-        found[name] = colours[n % len(colours)], _MARKS[n % len(_MARKS)], line
-        used[labels] += 1
-    return found
 
 
 def _grid(manifest: Manifest, rows: dict[str, Row], values: Sequence[float]) -> dict[str, dict[float, Row]]:

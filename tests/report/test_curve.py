@@ -14,7 +14,8 @@ from dalib.bench.manifest import Cell, Manifest
 from dalib.bench.record import Candidate, Failure, Record
 from dalib.bench.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.core.errors import DalibError
-from dalib.report.curve import COLUMNS, build_curve, draw_curve
+from dalib.report.curve import COLUMNS, build_curve
+from dalib.report.curve_plot import draw_curve
 from dalib.report.render import render, write_report
 from dalib.report.statistics import mean, stratified_bootstrap
 
