@@ -20,6 +20,9 @@ from dalib.bench.store import Store
 from dalib.core.registry import VALIDATORS
 from dalib.core.types import Outputs
 
+_LATEST = "target_predicted_classes"
+"""The metric that came last: where it is there, all are."""
+
 
 @dataclass(frozen=True)
 class Rescored:
@@ -56,14 +59,14 @@ def rescore(store: Store, manifest: Manifest) -> Rescored:
                 record.warnings = warn(record.candidates)
                 kind = "records" if any(changed) else "complete"
                 if any(changed):
-                    store.put(record, arrays)
+                    store.update(record)
         counts[kind] += 1
     return Rescored(**counts)
 
 
 def _lacks(record: Record) -> bool:
     known = set(VALIDATORS.names())
-    return any(known - set(c.scores) or "target_predicted_classes" not in c.metrics for c in record.candidates)
+    return any(known - set(c.scores) or _LATEST not in c.metrics for c in record.candidates)
 
 
 def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray]) -> bool:
@@ -76,7 +79,8 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
     before = len(candidate.scores), len(candidate.metrics)
     candidate.scores = scores(source, target, without=candidate.scores, features=features) | candidate.scores
     known, reject = target.logits.shape[1], record.spec.protocol.reject
-    if target.y is not None and target.y.max() < known:
+    lacking = _LATEST not in candidate.metrics
+    if lacking and target.y is not None and target.y.max() < known:
         found = domain_metrics(target, "target", known, reject) | domain_metrics(source, "source", known)
         candidate.metrics = {k: round(v, 6) for k, v in found.items()} | candidate.metrics
     return before != (len(candidate.scores), len(candidate.metrics))

@@ -73,10 +73,14 @@ class Store:
             half = {k: v.astype(np.float16) if v.dtype.kind == "f" else v for k, v in arrays.items()}
             _write(path.with_suffix(".npz"), lambda file: np.savez_compressed(file, **half))  # type: ignore[arg-type]
         name = path.with_suffix(".npz").name if arrays else None
-        text = record.model_copy(update={"predictions": name}).model_dump_json(indent=1)
-        _write(path, lambda file: file.write(text.encode()))
+        self.update(record.model_copy(update={"predictions": name}))
         if not arrays:
             path.with_suffix(".npz").unlink(missing_ok=True)
+
+    def update(self, record: Record) -> None:
+        """Write the record again; its arrays stay as they are."""
+        text = record.model_dump_json(indent=1)
+        _write(self.path(record.key), lambda file: file.write(text.encode()))
 
     def predictions(self, key: str) -> dict[str, np.ndarray]:
         """Arrays kept with a record; KeyError if there are none."""

@@ -17,6 +17,12 @@ from dalib.core.errors import DalibError, unknown
 T = TypeVar("T")
 
 
+@cache
+def _installed(group: str) -> dict[str, Any]:
+    """Entry points of other packages; looked up once, since every look reads the metadata of all of them."""
+    return {e.name: e for e in entry_points(group=group)}
+
+
 class Registry(Generic[T]):
     """Names -> plug-ins of one kind; listing never imports a plug-in.
 
@@ -43,7 +49,7 @@ class Registry(Generic[T]):
         return self._files
 
     def _entry_points(self) -> dict[str, Any]:
-        return {e.name: e for e in entry_points(group=self.package)}
+        return _installed(self.package)
 
     def names(self) -> list[str]:
         return sorted({*self.files(), *self._entry_points(), *self._extra})
