@@ -12,6 +12,7 @@ from typing import Literal
 
 from dalib.bench.context import RunContext
 from dalib.bench.executors import count_cores, load_executor
+from dalib.bench.fleet import FleetMode, Item, do_item, pack
 from dalib.bench.locks import is_held
 from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
@@ -19,7 +20,7 @@ from dalib.bench.schedule import assign_devices, longest_first
 from dalib.bench.search import Draw, propose
 from dalib.bench.store import Store
 from dalib.bench.suite import Suite, load_suite, pick_labels
-from dalib.bench.work import Job, Result, do_job, record_death, summarise
+from dalib.bench.work import Job, Result, record_death, summarise
 from dalib.core.errors import DalibError, unknown
 from dalib.core.registry import VALIDATORS
 
@@ -49,6 +50,7 @@ def run_suite(
     progress: Progress | None = None,
     only: Sequence[str] = (),
     run: str = "dalib.bench.run:run_one",
+    fleet: FleetMode = "auto",
 ) -> Summary:
     """Run what a suite lacks.
 
@@ -60,6 +62,7 @@ def run_suite(
         dry_run: print what would run and run nothing
         only: labels of the rows to run; all when empty
         run: `module:function` that runs one spec
+        fleet: train runs that differ in task, seed or learning rate as one model: `auto` on a GPU, `on`, `off`
     Raises
         DalibError: a mistake in the suite, found before anything runs
         KeyboardInterrupt: after the workers have stopped; the same call goes on where it stopped
@@ -70,6 +73,8 @@ def run_suite(
         raise DalibError(f"jobs = {jobs} is below 1; give a number of worker processes")
     if redo not in ("never", "failed", "all"):
         raise DalibError(f"redo = {redo!r} is not one of never, failed, all")
+    if fleet not in ("auto", "on", "off"):
+        raise DalibError(f"fleet = {fleet!r} is not one of auto, on, off")
     for plugin in plugins:
         load_plugin(plugin)
     found = suite if isinstance(suite, Suite) else load_suite(suite)
@@ -77,7 +82,7 @@ def run_suite(
     kept = Store(Path(store).resolve())
     total = Summary(0, 0, 0, 0.0)
     for planned in rounds(found, root, kept):
-        done = _run_plan(planned, kept, labels, root, jobs, redo, device, dry_run, plugins, progress, run)
+        done = _run_plan(planned, kept, labels, root, jobs, redo, device, dry_run, plugins, progress, run, fleet)
         total = Summary(
             total.done + done.done, done.skipped - total.done, total.failed + done.failed, total.seconds + done.seconds
         )
@@ -110,7 +115,7 @@ def _score(planned: Plan, store: Store, label: str, draw: int, validator: str) -
 
 def _run_plan(
     planned: Plan, kept: Store, labels: list[str], root: str | Path | None, jobs: int, redo: Redo, device: str,
-    dry_run: bool, plugins: Sequence[str | Path], progress: Progress | None, run: str,
+    dry_run: bool, plugins: Sequence[str | Path], progress: Progress | None, run: str, fleet: FleetMode,
 ) -> Summary:  # fmt: skip
     found = planned.suite
     chosen = {r.key: r for r in planned.runs if r.label in labels}
@@ -136,7 +141,7 @@ def _run_plan(
         if (value := known[key].accuracy) is not None:
             accuracy[chosen[key].label].append(value)
     tally = Tally(len(chosen), len(done_before), labels, accuracy)
-    return _run_all(work, jobs, kept, tally, progress or choose_progress())
+    return _run_all(pack(work, fleet, jobs), jobs, kept, tally, progress or choose_progress())
 
 
 def _judges(suite: Suite) -> tuple[str, ...] | None:
@@ -149,7 +154,7 @@ def _judges(suite: Suite) -> tuple[str, ...] | None:
     return tuple(suite.validators)
 
 
-def _run_all(work: list[Job], jobs: int, store: Store, tally: Tally, progress: Progress) -> Summary:
+def _run_all(work: list[Item], jobs: int, store: Store, tally: Tally, progress: Progress) -> Summary:
     progress.start(tally)
     message = ""
     try:
@@ -179,23 +184,26 @@ def _count(tally: Tally, job: Job, result: Result) -> None:
     tally.elsewhere += result.status == "elsewhere"
 
 
-def _results(work: list[Job], jobs: int, store: Store) -> Iterator[tuple[Job, Result]]:
+def _results(work: list[Item], jobs: int, store: Store) -> Iterator[tuple[Job, Result]]:
     """Results of all jobs; those that another process is at come last, when it has ended or died."""
     execute = load_executor("inline" if jobs == 1 else "processes")
     while work:
-        busy: list[Job] = []
-        stream = execute(work, do_job, min(jobs, len(work)))
+        again: list[Item] = []
+        stream = execute(work, do_item, min(jobs, len(work)))
         try:
-            for job, result in stream:
-                result = result or record_death(job)
-                if result.status == "busy":
-                    busy.append(job)
-                else:
-                    yield job, result
+            for item, results in stream:
+                if results is None and len(item) > 1:
+                    again += [(job,) for job in item]
+                    continue
+                for job, result in zip(item, results or [record_death(item[0])], strict=True):
+                    if result.status == "busy":
+                        again.append((job,))
+                    else:
+                        yield job, result
         finally:
             stream.close()
-        work = busy
-        while work and all(is_held(store.lock(job.key)) for job in work):
+        work = again
+        while work and all(is_held(store.lock(item[0].key)) for item in work):
             time.sleep(0.2)
 
 

@@ -44,20 +44,34 @@ class Result:
 
 def do_job(job: Job) -> Result:
     """Run it and write its record, unless another process has it."""
+    if (other := claim(job)) is not None:
+        return other
+    try:
+        return keep(job, *load_function(job.run)(job.spec, job.context))
+    finally:
+        release(Store(job.store).lock(job.key))
+
+
+def claim(job: Job) -> Result | None:
+    """None when the run is this process's to do, its lock then held; else the result to report."""
     store = Store(job.store)
     lock = store.lock(job.key)
     if not acquire(lock):
         return Result(job.key, "busy")
-    try:
-        if store.stamp(job.key) != job.stamp and job.key in store:
-            return summarise(store.get(job.key), "elsewhere")
-        store.checkpoint(job.key).parent.mkdir(parents=True, exist_ok=True)
-        record, arrays = load_function(job.run)(job.spec, job.context)
-        store.put(record, arrays)
-        store.checkpoint(job.key).unlink(missing_ok=True)
-        return summarise(record)
-    finally:
+    if store.stamp(job.key) != job.stamp and job.key in store:
+        result = summarise(store.get(job.key), "elsewhere")
         release(lock)
+        return result
+    store.checkpoint(job.key).parent.mkdir(parents=True, exist_ok=True)
+    return None
+
+
+def keep(job: Job, record: Record, arrays: dict[str, Any]) -> Result:
+    """Write a claimed run's record; its checkpoint has served."""
+    store = Store(job.store)
+    store.put(record, arrays)
+    store.checkpoint(job.key).unlink(missing_ok=True)
+    return summarise(record)
 
 
 def record_death(job: Job) -> Result:

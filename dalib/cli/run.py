@@ -32,6 +32,9 @@ def run_benchmark(
         ),
     ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Run this row only; may be repeated.")] = None,
+    fleet: Annotated[
+        str, typer.Option(help="Train runs of one algorithm together: auto (on a GPU), on or off.")
+    ] = "auto",
     tables: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables.")] = Path("results/tables"),
     no_table: Annotated[bool, typer.Option("--no-table", help="Run only.")] = False,
 ) -> int:
@@ -40,6 +43,7 @@ def run_benchmark(
     Status 1 when a run failed, 130 after Ctrl-C: the same command goes on.
     """
     choose("way to redo", redo, ("never", "failed", "all"))
+    choose("--fleet", fleet, ("auto", "on", "off"))
     if jobs < 1:
         raise DalibError(f"--jobs {jobs} is below 1; give a number of worker processes")
     from dalib.bench.runner import run_suite
@@ -56,6 +60,7 @@ def run_benchmark(
 
         pick_device(device)
     options: dict[str, Any] = {"plugins": plugin or (), "only": only or (), "redo": redo, "dry_run": dry_run}
+    options["fleet"] = fleet
     try:
         run_suite(found, root=data_root, store=store, jobs=jobs, device=device, **options)
     except KeyboardInterrupt:

@@ -197,7 +197,7 @@ def test_ctrl_c_keeps_what_is_done(dalib: Dalib, world: Path, tmp_path: Path, mo
 
     (tmp_path / "small.toml").write_text(FEATURES.format(w=world, steps=2))
     with monkeypatch.context() as patch:
-        patch.setattr("dalib.bench.runner.do_job", interrupt_third)
+        patch.setattr("dalib.bench.fleet.do_job", interrupt_third)
         answer = dalib("run", *places(tmp_path), "--no-table")
     assert answer.status == 130
     assert "the same command runs the 10 left" in answer.err[-1]
