@@ -30,8 +30,12 @@ docs: $(VENV)/.ready-docs  ## build docs/_build/html; a warning is an error
 	@echo "docs/_build/html/index.html"
 
 tables: $(VENV)/.ready  ## write results/tables again from the committed records
-	@for f in results/records/*.jsonl*; do for kind in "" --summary; do \
-		$(BIN)/dalib table $$(basename $${f%%.jsonl*}) --records $$f --write results/tables $$kind || exit 1; done; done
+	@for f in results/records/*.jsonl*; do name=$$(basename $${f%%.jsonl*}); \
+		case $$name in few_labels*) kinds="--curve --costs";; *) kinds=--summary;; esac; \
+		for kind in --select=last $$kinds; do \
+		$(BIN)/dalib table $$name --records $$f --write results/tables $$kind || exit 1; done; done
+	@for name in few_labels few_labels_office31; do $(BIN)/dalib table $$name --records results/records/$$name.jsonl.gz \
+		--curve --plot results/tables/$$name.curve.svg || exit 1; done
 	@for name in office_caltech10 office31_subset; do \
 		$(BIN)/dalib table $$name --records results/records/$$name.jsonl.gz --validators --write results/tables || exit 1; done
 

@@ -27,7 +27,9 @@ def draw_curve(curve: Curve, path: str | Path) -> Path:
 
     The strategies that gains refer to are dashed and stand in both panels; without a target-only row gains are over
     source-only, and without either, or without strategies that have both, panels are left out.
+    The same curve gives the same SVG.
     """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     path = Path(path)
@@ -64,7 +66,8 @@ def draw_curve(curve: Curve, path: str | Path) -> Path:
     unit = "labelled target images per class" if curve.sweep == "shots" else "labelled part of the target in %"
     figure.supxlabel(unit, fontsize=8)
     figure.legend(loc="outside right center", fontsize=7.5, frameon=False)
-    figure.savefig(path, dpi=200)
+    with rc_context({"svg.hashsalt": "dalib"}):
+        figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
     return path
 
 

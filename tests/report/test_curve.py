@@ -184,7 +184,7 @@ def test_the_csv_loads_files_are_written_and_the_figure_is_a_picture(shelf: Shel
     assert len(write_report(curve, tmp_path, "toy.curve")) == 4
     assert draw_curve(curve, tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     svg = draw_curve(curve, tmp_path / "c.svg").read_text()
-    assert "</svg>" in svg
+    assert "</svg>" in svg and draw_curve(curve, tmp_path / "again.svg").read_text() == svg
 
 
 def test_the_command_line_prints_and_draws_the_curve(
