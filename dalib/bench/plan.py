@@ -97,10 +97,10 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
     content = DataSpec(
         dataset=suite.dataset, normalise=suite.normalise, partial=data.partial, fingerprint=data.fingerprint
     )
-    hashes: dict[tuple[str, str, bool], str] = {}
+    hashes: dict[str, str] = {}
     given = draws or random_draws(suite)
     rows = [
-        (label, number, _resolve_row(suite, label, draw, data.kind, hashes))
+        (label, number, _resolve_row(suite, label, draw, data, hashes))
         for label in suite.algorithms
         for number, draw in enumerate(given[label])
     ]
@@ -153,9 +153,7 @@ def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
     return [("+".join(sources), target) for sources, target in split]
 
 
-def _resolve_row(
-    suite: Suite, label: str, draw: Draw, kind: str, hashes: dict[tuple[str, str, bool], str]
-) -> dict[str, Any]:
+def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, hashes: dict[str, str]) -> dict[str, Any]:
     """The part of a RunSpec that a row and a draw decide, defaults filled in."""
     from dalib.core.registry import ALGORITHMS
 
@@ -174,25 +172,27 @@ def _resolve_row(
         "hparams": algorithm.hparams,
         "protocol": suite.section(label, "protocol"),
         "train": suite.section(label, "train", draw.train),
-        "backbone": _identify(suite, suite.section(label, "backbone"), kind, cls.needs_head, hashes),
+        "backbone": _identify(suite, suite.section(label, "backbone"), data, cls.needs_head, hashes),
     }
 
 
-def _identify(
-    suite: Suite, spec: BackboneSpec, kind: str, head: bool, hashes: dict[tuple[str, str, bool], str]
-) -> BackboneSpec:
+def _identify(suite: Suite, spec: BackboneSpec, data: LoadedData, head: bool, hashes: dict[str, str]) -> BackboneSpec:
     """The backbone with the hash of its weights, those of its classifier included where the algorithm uses it."""
-    if kind == "features":
-        if spec.name != "identity":
-            raise DalibError(f"suite {suite.name}: feature data take no backbone, not {spec.name}; remove [backbone]")
-        return BackboneSpec()
-    if spec.name == "identity":
-        raise DalibError(f'suite {suite.name}: images need a backbone; add [backbone] with name = "resnet50"')
-    from dalib.backbones import load_backbone
+    from dalib.backbones import takes_rows
     from dalib.backbones._weights import hash_state
+    from dalib.data.backbone import backbone_for, check_backbone
 
-    found = (spec.name, spec.weights, head)
+    if data.kind == "features" and spec.name != "identity" and not takes_rows(spec.name):
+        raise DalibError(f"suite {suite.name}: feature data take no backbone, not {spec.name}; remove [backbone]")
+    if data.kind != "features" and spec.name == "identity":
+        raise DalibError(f'suite {suite.name}: images need a backbone; add [backbone] with name = "resnet50"')
+    check_backbone(data, spec.name)
+    if spec.name == "identity":
+        return BackboneSpec()
+    found = f"{head} {spec.model_dump_json()}"
     if found not in hashes:
-        backbone = load_backbone(spec.name, spec.weights, head=head)
+        backbone = backbone_for(
+            data, spec.name, spec.weights, frozen=spec.frozen, seed=0, head=head, options=spec.options
+        )
         hashes[found] = backbone.weights_hash + (f"+{hash_state(backbone.head)}" if backbone.head else "")
     return spec.model_copy(update={"hash": hashes[found]})

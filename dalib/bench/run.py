@@ -107,7 +107,7 @@ class Run:
             load_plugin(plugin)
         data = _open(spec.data, context.root)
         head = ALGORITHMS.get(spec.algorithm).needs_head
-        self.backbone = backbone = _backbone(spec.backbone, _width(data, spec.target), spec.seed, head)
+        self.backbone = backbone = _backbone(spec.backbone, data, spec.seed, head)
         preprocess = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
         if backbone.frozen and data.kind == "images":
             data = embed_data(replace(backbone, preprocess=preprocess), data, pick_device(context.device))
@@ -207,23 +207,20 @@ def _open(data: DataSpec, root: str | None) -> Any:
     return load_data(data.dataset, root, partial=data.partial, normalise=data.normalise)
 
 
-def _width(data: Any, domain: str) -> int:
-    return int(data.domain(domain).x.shape[1]) if data.kind == "features" else 0
+_FROZEN: dict[str, Any] = {}
 
 
-_FROZEN: dict[tuple[BackboneSpec, int, int, bool], Any] = {}
-
-
-def _backbone(spec: BackboneSpec, dim: int, seed: int, head: bool) -> Any:
+def _backbone(spec: BackboneSpec, data: Any, seed: int, head: bool) -> Any:
     """A fresh backbone; a frozen one never changes, so it is shared between the runs of one process and seed."""
-    from dalib.backbones import load_backbone
+    from dalib.data.backbone import backbone_for
 
+    how: dict[str, Any] = {"frozen": spec.frozen, "seed": seed, "head": head, "options": spec.options}
     if not spec.frozen:
-        return load_backbone(spec.name, spec.weights, dim=dim, seed=seed, head=head)
-    known = (spec, dim, seed if spec.weights == "none" else 0, head)
+        return backbone_for(data, spec.name, spec.weights, **how)
+    known = f"{seed if spec.weights == 'none' else 0} {head} {data.fingerprint} {spec.model_dump_json()}"
     if known not in _FROZEN:
         _FROZEN.clear()
-        _FROZEN[known] = load_backbone(spec.name, spec.weights, frozen=True, dim=dim, seed=seed, head=head)
+        _FROZEN[known] = backbone_for(data, spec.name, spec.weights, **how)
     return _FROZEN[known]
 
 

@@ -16,7 +16,8 @@ class Frozen(BaseModel):
 
 
 class BackboneSpec(Frozen):
-    """name: registry name; weights: `imagenet`, `pretrained`, `none` or a path; frozen: train on its features only.
+    """name: registry name; weights: `imagenet`, `pretrained`, `none` or a path; frozen: train on its features only;
+    options: of a backbone that is built to fit its rows, `{ channels = [32, 64] }`.
 
     `hash` (sha256 of the state dict) is filled in by the planner; with it the path itself is not part of the key.
     """
@@ -25,6 +26,7 @@ class BackboneSpec(Frozen):
     weights: str = "none"
     frozen: bool = False
     hash: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class DataSpec(Frozen):
@@ -77,6 +79,7 @@ ADDED: tuple[tuple[str, str, Any], ...] = (
     ("protocol", "reject", 1.0),
     ("protocol", "split", "fraction"),
     ("protocol", "source_per_class", 0),
+    ("backbone", "options", {}),
     ("train", "colour_jitter", 0.0),
 )
 """Settings that came after the first records: at these values, under which nothing changed, they are not in the key."""

@@ -179,8 +179,10 @@ def _locate(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     rows = found.get("algorithms")
     for table in (found, *(rows.values() if isinstance(rows, dict) else ())):
         backbone = table.get("backbone") if isinstance(table, dict) else None
-        if isinstance(backbone, dict) and str(backbone.get("weights", "")).endswith((".safetensors", ".pth", ".npz")):
-            table["backbone"] = backbone | {"weights": beside(backbone["weights"])}
+        given = str(backbone.get("weights", "")) if isinstance(backbone, dict) else ""
+        is_file = given.endswith((".safetensors", ".pth", ".npz"))
+        if isinstance(backbone, dict) and given and (is_file or backbone.get("name") == "hf"):
+            table["backbone"] = backbone | {"weights": beside(given)}
     return found
 
 

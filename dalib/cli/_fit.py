@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from dalib.backbones import load_backbone
 from dalib.bench.metrics import domain_metrics
 from dalib.bench.spec import RunSpec
 from dalib.cli._common import bold, print_columns, progress_bar
 from dalib.core.backbone import Backbone
-from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Domain, Task
+from dalib.data.backbone import backbone_for
 from dalib.data.catalog import LoadedData, load_data
 from dalib.data.protocols import make_task
 from dalib.data.settings import split_task
@@ -88,13 +88,9 @@ def fit_run(spec: RunSpec, root: Path | None, device: str) -> TrainedRun:
 
 
 def _load_backbone(spec: RunSpec, data: LoadedData) -> Backbone:
-    wanted, features = spec.backbone, data.kind == "features"
-    if features != (wanted.name == "identity"):
-        takes, remedy = ("images", "identity") if features else ("features", "tiny or resnet50")
-        raise DalibError(f"{data.name} holds {data.kind}; backbone '{wanted.name}' takes {takes}: use {remedy}")
-    dim = int(data.domain(spec.target).x.shape[1]) if features else 0
-    head = ALGORITHMS.get(spec.algorithm).needs_head
-    return load_backbone(wanted.name, wanted.weights, frozen=wanted.frozen, dim=dim, seed=spec.seed, head=head)
+    wanted, head = spec.backbone, ALGORITHMS.get(spec.algorithm).needs_head
+    how: dict[str, Any] = {"frozen": wanted.frozen, "seed": spec.seed, "head": head, "options": wanted.options}
+    return backbone_for(data, wanted.name, wanted.weights, **how)
 
 
 def _accuracy(fitted: Fitted, domain: Domain) -> float:

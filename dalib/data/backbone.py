@@ -1,0 +1,56 @@
+"""The backbone of a data set: built to fit its rows where it is of that sort, refused where it takes others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dalib.backbones import load_backbone, takes_rows
+from dalib.core.backbone import Backbone
+from dalib.core.errors import DalibError
+from dalib.data.catalog import LoadedData
+
+
+def backbone_for(
+    data: LoadedData,
+    name: str,
+    weights: str,
+    *,
+    frozen: bool = False,
+    seed: int | None = None,
+    head: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> Backbone:
+    """`load_backbone` for a data set.
+
+    Raises
+        DalibError: images for a backbone of other rows or the reverse, and all that `load_backbone` raises
+    """
+    check_backbone(data, name)
+    how: dict[str, Any] = {"frozen": frozen, "seed": seed, "head": head, **(options or {})}
+    if takes_rows(name):
+        return load_backbone(name, weights, rows=data.row_shape(), **how)
+    return load_backbone(name, weights, dim=_first_rows(data).shape[1] if data.kind == "features" else 0, **how)
+
+
+def check_backbone(data: LoadedData, name: str) -> None:
+    """DalibError unless the backbone takes the data's kind of rows; what it makes of their shape is its own to say."""
+    fitted, features = takes_rows(name), data.kind == "features"
+    if not features and (fitted or name == "identity"):
+        takes = "features" if name == "identity" else "other rows"
+        raise DalibError(f"{data.name} holds images; backbone '{name}' takes {takes}: use tiny or resnet50")
+    if not features or fitted:
+        return
+    if name != "identity":
+        raise DalibError(f"{data.name} holds features; backbone '{name}' takes images: use identity")
+    x = _first_rows(data)
+    if x.ndim != 2:
+        kind = "several modalities" if x.dtype.names else f"rows {x.shape[1:]}"
+        raise DalibError(
+            f"{data.name} holds {kind}, which need a backbone that is built to fit: mlp, cnn1d, text_transformer, "
+            "modalities …"
+        )
+
+
+def _first_rows(data: LoadedData) -> Any:
+    return data.domain(data.domains[0]).x
