@@ -10,15 +10,20 @@ from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.errors import DalibError
 from dalib.core.types import Source, Target
 
+PRESETS = ("features", "partial", "full")
+
 
 class FineTune(Algorithm):
     """Cross-entropy on the source with chosen blocks trainable, each at its own rate; the target is not used.
 
     loss = CE(logits_s, y_s);  rate of the i-th block below the head = lr * backbone_rate / decay^i, i = 0, 1, …
 
+    Three presets name the usual amounts of transfer, at one rate for all trained blocks whatever `decay` is: `features`
+    = the head alone, `partial` = the upper half of the blocks (rounded up), `full` = everything.
+
     Args
-        blocks: `head` (backbone frozen), `all`, or k >= 1: the last k blocks. Frozen blocks keep their
-            batch-norm statistics
+        blocks: `features`, `partial` or `full`; or `head` (backbone frozen), `all`, or k >= 1: the last k blocks.
+            Frozen blocks keep their batch-norm statistics
         decay: factor between the rates of neighbouring blocks, >= 1; 1 = one rate for the whole backbone
     Shapes
         logits (B, K), y (B,)
@@ -42,8 +47,11 @@ class FineTune(Algorithm):
     def check(self) -> None:
         require_positive(self, "decay")
         count = isinstance(self.blocks, int) and not isinstance(self.blocks, bool) and self.blocks >= 1
-        if not count and self.blocks not in ("head", "all"):
-            raise DalibError(f"fine_tune.blocks = {self.blocks!r}; give 'head', 'all' or a whole number >= 1")
+        if not count and self.blocks not in ("head", "all", *PRESETS):
+            raise DalibError(
+                f"fine_tune.blocks = {self.blocks!r}; give 'head', 'all' or a whole number >= 1, or one of the presets "
+                "'features', 'partial' and 'full'"
+            )
         if self.decay < 1:
             raise DalibError(f"fine_tune.decay = {self.decay} is out of range; give a number >= 1")
 
@@ -55,9 +63,12 @@ class FineTune(Algorithm):
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         groups = self.network.groups
-        trained = {"head": 0, "all": len(groups)}.get(str(self.blocks), self.blocks)
-        factors = [backbone_rate / self.decay**i for i in range(int(trained))]
-        rest = min([backbone_rate, *factors]) if self.blocks == "all" else 0.0
+        n = len(groups)
+        named = {"head": 0, "features": 0, "partial": (n + 1) // 2, "full": n, "all": n}
+        trained = named.get(str(self.blocks), self.blocks)
+        decay = 1.0 if self.blocks in PRESETS else self.decay
+        factors = [backbone_rate / decay**i for i in range(int(trained))]
+        rest = min([backbone_rate, *factors]) if self.blocks in ("all", "full") else 0.0
         pairs = zip(reversed(groups), factors, strict=False)
         return [(self, 1.0), (self.network.backbone, rest), *pairs]
 
