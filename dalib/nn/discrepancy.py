@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from dalib.nn.constants import constant
+
 ESTIMATORS = ("unbiased", "biased", "linear")
 FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0)
 """Default bandwidths of `mmd2` as factors 2^k, k = -3 … 1, on the mean squared distance."""
@@ -84,7 +86,7 @@ def gaussian_kernel(z: Tensor, bandwidths: Sequence[float] | Tensor | None = Non
 def _scale(z: Tensor, bandwidths: Sequence[float] | Tensor | None) -> Tensor:
     """-1 / (2 sigma_u²) of every bandwidth, given or the default for the rows z."""
     if bandwidths is None:
-        bandwidths = mean_squared_distance(z) * z.new_tensor(FACTORS)
+        bandwidths = mean_squared_distance(z) * constant(FACTORS, z.dtype, z.device)
     return -0.5 / torch.as_tensor(bandwidths, dtype=z.dtype, device=z.device)
 
 

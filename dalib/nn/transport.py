@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dalib.nn.constants import constant
 from dalib.nn.discrepancy import as_float
 from dalib.nn.linalg import matrix_power_psd, ridge_covariances
 
@@ -135,9 +136,9 @@ def sliced_wasserstein(z_s: Tensor, z_t: Tensor, directions: Tensor) -> Tensor:
     """
     n, m = len(z_s), len(z_t)
     cuts = sorted({*range(0, n * m + 1, m), *range(0, n * m + 1, n)})
-    lower = torch.tensor(cuts[:-1], device=z_s.device)
+    lower = constant(tuple(cuts[:-1]), torch.int64, z_s.device)
     s, t = ((as_float(z) @ directions.to(as_float(z))).sort(0).values for z in (z_s, z_t))
-    length = torch.tensor(cuts, dtype=s.dtype, device=s.device).diff() / (n * m)
+    length = constant(tuple(cuts), s.dtype, s.device).diff() / (n * m)
     return (length[:, None] * (s[lower // m] - t[lower // n]).square()).sum(0).mean()
 
 

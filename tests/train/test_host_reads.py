@@ -1,0 +1,131 @@
+"""No step waits for the device: nothing inside it is read on the host, sized by data, or copied from a list."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from dalib.checks.world import CONFIG, DIM, fit, make_task
+from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.backbone import identity
+from dalib.core.registry import ALGORITHMS
+from dalib.train.trainer import Trainer
+
+DEEP = [n for n in ALGORITHMS.names() if not issubclass(ALGORITHMS.get(n), FeatureAlgorithm)]
+READS = {
+    Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.cpu, Tensor.__bool__, Tensor.__float__, Tensor.__int__,
+    Tensor.__index__, Tensor.__array__, Tensor.__contains__, Tensor.nonzero, torch.nonzero, torch.argwhere,
+    Tensor.unique, torch.unique, Tensor.masked_select, torch.masked_select, torch.equal, Tensor.equal, torch.allclose,
+    torch.tensor, torch.from_numpy, Tensor.new_tensor,
+    torch.linalg.svd, torch.linalg.svdvals, torch.linalg.eigh, torch.linalg.eigvalsh, torch.linalg.cholesky,
+    torch.linalg.solve, torch.linalg.inv, torch.linalg.matrix_norm,
+}  # fmt: skip
+SOLVER = "cuSOLVER's answer is checked on the host"
+MASKS = "support and query rows are taken by masks, so their number is known after the labels only"
+EXCEPTIONS = {
+    "bnm": SOLVER,
+    "bsp": SOLVER,
+    "bss": SOLVER,
+    "deep_jdot": "the exact transport problem is solved by a network simplex on the host",
+    "maml": MASKS,
+    "prototypical": MASKS,
+    "reptile": MASKS,
+}
+
+
+def is_mask(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, Tensor) and part.dtype == torch.bool for part in parts)
+
+
+class HostReads(TorchFunctionMode):
+    """Notes calls that make the host wait for a GPU, or that copy a list to it, with the line they come from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in READS or (func in (Tensor.__getitem__, Tensor.__setitem__) and is_mask(args[1])):
+            line = next(f for f in reversed(traceback.extract_stack()[:-1]) if "/torch/" not in f.filename)
+            self.found.append(f"{func.__name__} at {line.filename.rpartition('dalib/')[2]}:{line.lineno}: {line.line}")
+        return func(*args, **(kwargs or {}))
+
+
+def reads_of_steps(cls: type[Algorithm], steps: int = 3) -> list[str]:
+    """What `step`, the optimiser's part included, asks of the host in the first steps of a fit in the small world."""
+    mode = HostReads()
+
+    class Watched(cls):  # type: ignore[misc, valid-type]
+        def step(self, *given: Any) -> None:
+            with mode:
+                super().step(*given)
+
+    with torch.random.fork_rng(devices=[]):
+        fit(Watched, steps=1)  # constants are made once
+        mode.found.clear()
+        fit(Watched, steps=steps)
+    return mode.found
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_a_step_reads_nothing_on_the_host(name: str) -> None:
+    found = reads_of_steps(ALGORITHMS.get(name))
+    if name in EXCEPTIONS:
+        assert found, f"{name} no longer waits; take it off the list"
+    else:
+        assert not found, "\n".join(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda x: x.sum().item(),
+        lambda x: bool((x > 0).any()),
+        lambda x: x[x > 0],
+        lambda x: x * x.new_tensor([2.0]),
+        lambda x: x.tolist(),
+        lambda x: torch.linalg.svdvals(x[None]),
+    ],
+    ids=["item", "bool", "mask", "list", "tolist", "solver"],
+)
+def test_the_detector_sees_what_waits(act: Callable[[Tensor], Any]) -> None:
+    with HostReads() as mode:
+        act(torch.ones(3))
+    assert len(mode.found) == 1
+
+
+def test_the_detector_lets_pass_what_does_not_wait() -> None:
+    with HostReads() as mode:
+        x = torch.ones(3, requires_grad=True)
+        torch.where(x > 0, x, 0.0).index_select(0, torch.arange(2)).sum().backward()
+    assert mode.found == []
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: CUDA itself reports what waits")
+@pytest.mark.parametrize("name", [n for n in DEEP if n not in EXCEPTIONS])
+def test_a_step_on_a_gpu_does_not_wait(name: str) -> None:
+    class Watched(ALGORITHMS.get(name)):  # type: ignore[misc]
+        def step(self, *given: Any) -> None:
+            torch.cuda.set_sync_debug_mode("error" if steps else "default")
+            steps.append(1)
+            super().step(*given)
+
+    steps: list[int] = []
+    config = CONFIG.model_copy(update={"steps": 4, "evaluations": 1})
+    trainer = Trainer(config, device="cuda")
+    descent = trainer.open_descent(*trainer.begin(Watched(), make_task(), identity(DIM)))
+    try:
+        for step in descent.run(trainer):
+            if step == 3:  # before the next pass, and before losses are read
+                break
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
