@@ -29,11 +29,18 @@ class Buffers:
         count = math.prod(shape)
         with self._lock:
             free = [base for base, user in self._made if user() is None and base.size >= count]
-            base = min(free, key=lambda b: b.size) if free else np.empty(count, np.float32)
+            base = min(free, key=lambda b: b.size) if free else _aligned(count)
             self._made = [(b, user) for b, user in self._made if b is not base and (free or user() is not None)]
             part = base[:count]
             self._made.append((base, weakref.ref(part)))
         return torch.from_numpy(part).view(*shape)
+
+
+def _aligned(count: int) -> np.ndarray:
+    """Uninitialised float32 (count,) on a border of 64 bytes, as PyTorch has it: last bits of sums may depend on it."""
+    raw = np.empty(count + 16, np.float32)
+    first = -raw.ctypes.data % 64 // raw.itemsize
+    return raw[first : first + count]
 
 
 BUFFERS = Buffers()

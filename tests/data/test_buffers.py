@@ -19,6 +19,7 @@ def test_memory_that_nobody_uses_is_handed_out_again() -> None:
     first = buffers.take((4, 6))
     at = first.data_ptr()
     assert first.shape == (4, 6) and first.dtype == torch.float32 and first.is_contiguous()
+    assert all(buffers.take((n,)).data_ptr() % 64 == 0 for n in (1, 7, 99, 100_000))
     del first
     assert buffers.take((3, 5)).data_ptr() == at, "a smaller batch fits as well"
 
