@@ -76,9 +76,9 @@ def warn(candidates: Sequence[Candidate]) -> list[str]:
     if len(told) > 1 and min(told) >= SURE:
         found.append(f"beaten features: the adversary tells the domains apart throughout ({told[-1]:.2f})")
     end = candidates[-1].metrics
-    share = end.get("target_predicted_classes", 1.0)
-    if share < 0.5:
-        found.append(f"collapsed predictions: {share:.0%} of the classes are predicted")
+    share = end.get("target_effective_classes", 1.0)
+    if share <= 0.5:
+        found.append(f"collapsed predictions: they spread over an effective {share:.0%} of the classes")
     held = [c.metrics["source_accuracy"] for c in candidates if "source_accuracy" in c.metrics]
     if held and max(held) - held[-1] > FALL:
         found.append(f"source accuracy falls from {max(held):.1%} to {held[-1]:.1%} while adaptation runs")

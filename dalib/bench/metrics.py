@@ -29,7 +29,7 @@ def decide(logits: np.ndarray, known: int, reject: float = 1.0) -> np.ndarray:
 def domain_metrics(outputs: Outputs, prefix: str, known: int, reject: float = 1.0) -> dict[str, float]:
     """`<prefix>_accuracy` and, over the classes that occur in y, `_macro_precision`, `_macro_recall`, `_macro_f1`.
 
-    `_predicted_classes` is the part of the classes that is predicted at all: it needs no labels.
+    `_predicted_classes` and `_effective_classes` need no labels, see `spread`.
     All in [0, 1]; a class that is never predicted has precision 0. Empty for a domain without rows or labels.
     If y holds unknown classes (label `known`) also `_known_accuracy` (mean recall of the known classes, OS*),
     `_unknown_accuracy`, `_h_score` (their harmonic mean, Fu et al. 2020, doi:10.1007/978-3-030-58555-6_34) and
@@ -46,12 +46,23 @@ def domain_metrics(outputs: Outputs, prefix: str, known: int, reject: float = 1.
     )
     found = {
         f"{prefix}_accuracy": float((y == guess).mean()),
-        f"{prefix}_predicted_classes": len(np.unique(guess)) / outputs.logits.shape[1],
+        **{f"{prefix}_{k}": v for k, v in spread(guess, outputs.logits.shape[1]).items()},
         f"{prefix}_macro_precision": float(precision),
         f"{prefix}_macro_recall": float(recall),
         f"{prefix}_macro_f1": float(f1),
     }
     return found | ({f"{prefix}_{k}": v for k, v in _open_metrics(y, guess, logits, known).items()})
+
+
+def spread(guess: np.ndarray, classes: int) -> dict[str, float]:
+    """How many of the classes the predictions (n,) use, as a part of `classes`.
+
+    `predicted_classes`: those predicted at all. `effective_classes`: exp of the entropy of the predictions' histogram;
+    1 when all are predicted equally often, 1 / K when one takes everything.
+    """
+    share = np.unique(guess, return_counts=True)[1] / len(guess)
+    effective = float(np.exp(-(share * np.log(share)).sum()))
+    return {"predicted_classes": len(share) / classes, "effective_classes": effective / classes}
 
 
 def _open_metrics(y: np.ndarray, guess: np.ndarray, logits: np.ndarray, known: int) -> dict[str, float]:

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from dalib.bench.diagnose import warn
 from dalib.bench.manifest import Manifest
-from dalib.bench.metrics import domain_metrics, scores
+from dalib.bench.metrics import decide, scores, spread
 from dalib.bench.record import Candidate, Record
 from dalib.bench.store import Store
-from dalib.core.registry import VALIDATORS
+from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.types import Outputs
 
-_LATEST = "target_predicted_classes"
-"""The metric that came last: where it is there, all are."""
+_LATEST = "target_effective_classes"
+"""The metric that came last; where it is missing, both that `spread` gives may be."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,15 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
     )
     before = len(candidate.scores), len(candidate.metrics)
     candidate.scores = scores(source, target, without=candidate.scores, features=features) | candidate.scores
-    known, reject = target.logits.shape[1], record.spec.protocol.reject
-    lacking = _LATEST not in candidate.metrics
-    if lacking and target.y is not None and target.y.max() < known:
-        found = domain_metrics(target, "target", known, reject) | domain_metrics(source, "source", known)
-        candidate.metrics = {k: round(v, 6) for k, v in found.items()} | candidate.metrics
+    if _LATEST not in candidate.metrics:
+        reject, known = record.spec.protocol.reject, target.logits.shape[1]
+        if reject < 1 and ALGORITHMS.get(record.spec.algorithm).rejects:
+            known -= 1
+        for side, outputs in (("target", target), ("source", source)):
+            if len(outputs.logits):
+                guess = decide(outputs.logits.numpy(), known, reject)
+                found = spread(guess, outputs.logits.shape[1])
+                candidate.metrics |= {f"{side}_{k}": round(v, 6) for k, v in found.items()}
     return before != (len(candidate.scores), len(candidate.metrics))
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from dalib.bench.manifest import Manifest
 from dalib.bench.record import Record
 from dalib.bench.spec import BackboneSpec, RunSpec
-from dalib.report.select import describe_rule
+from dalib.report.select import describe_rule, is_collapsed
 
 KINDS = ("dead adversary", "beaten features", "collapsed predictions", "source accuracy falls", "lone validator")
 PARTIAL = "A PARTIAL COPY of the data set: not comparable with published numbers."
@@ -35,6 +35,7 @@ def write_caption(
         f"Selection, {describe_rule(rule)}.",
         _spread(manifest),
         _marks(specs, baseline),
+        _guarded(records, rule),
         _completeness(records, expected),
         _warnings(records),
     ]
@@ -103,6 +104,15 @@ def _marks(specs: Sequence[RunSpec], baseline: str) -> str:
     if used:
         found.append(f"Below the rule, for reference only, rows that use target labels ({'; '.join(used)}).")
     return " ".join(found)
+
+
+def _guarded(records: Sequence[Record], rule: str) -> str:
+    """How many candidates the diversity guard put last; empty where the rule knows no guard or it had nothing to do."""
+    candidates = [c for record in records if record.status == "ok" for c in record.candidates]
+    collapsed = sum(map(is_collapsed, candidates))
+    if not collapsed or rule in ("last", "oracle"):
+        return ""
+    return f"Diversity guard: {collapsed} of {len(candidates)} points had collapsed and came last."
 
 
 def _completeness(records: Sequence[Record], expected: int) -> str:

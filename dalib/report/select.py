@@ -44,8 +44,8 @@ def describe_rule(rule: str) -> str:
 def select(draws: Sequence[Record], rule: str, known: Collection[str] | None = None) -> Candidate | None:
     """The candidate that the rule picks among the points along all draws of one row, task and seed.
 
-    None when no run succeeded and where every score is absent or nan. Collapsed candidates, which predict fewer than
-    half of the classes, come last whatever their score, except by the oracle (the diversity guard).
+    None when no run succeeded and where every score is absent or nan. Collapsed candidates (`is_collapsed`) come last
+    whatever their score, except by the oracle (the diversity guard).
 
     Args
         draws: successful or not; the first is the row as it stands, and `last` is its end
@@ -83,8 +83,11 @@ def score(points: Sequence[tuple[int, Candidate]], rule: str) -> list[float]:
 
 
 def is_collapsed(candidate: Candidate) -> bool:
-    """It predicts fewer than half of the classes; records of before this was measured count as diverse."""
-    return candidate.metrics.get("target_predicted_classes", 1.0) < 0.5
+    """Its predictions spread over an effective half of the classes or less (`dalib.bench.metrics.spread`).
+
+    Records of before this was measured count as diverse.
+    """
+    return candidate.metrics.get("target_effective_classes", 1.0) <= 0.5
 
 
 def _ensemble(candidates: Sequence[Candidate]) -> list[float]:

@@ -109,11 +109,14 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
     tasks, methods = len({t for t, _ in blocks}), len({m for _, m in blocks})
     some = next(iter(within.values()))
     settings = len({n for n, _ in some})
+    collapsed = sum(is_collapsed(c) for points in within.values() for _, c in points)
     note = (
         f"{len(seeds)} seeds, {tasks} tasks, {methods} methods, {len(some)} candidates each (points × settings: "
         f"{len(some) // settings} × {settings}). Accuracy: mean over methods, tasks and seeds of what the rule selects;"
         " 95 %: over seeds, tasks and methods fixed; regret: to the best candidate by target test labels; ρ: "
-        "Spearman's rank correlation between score and target accuracy. Only the oracle reads target labels."
+        "Spearman's rank correlation between score and target accuracy. Only the oracle reads target labels. "
+        f"Diversity guard: {collapsed} of {sum(map(len, within.values()))} candidates had collapsed (predictions "
+        "spread over an effective half of the classes or less) and came last."
     )
     return ValidatorStudy(manifest.name, manifest.title or manifest.name, tuple(ordered), (note,))
 

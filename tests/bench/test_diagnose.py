@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dalib.bench.diagnose import domain_accuracy, warn
+from dalib.bench.metrics import spread
 from dalib.bench.record import Candidate, Record
 from dalib.bench.spec import DataSpec, RunSpec
 from dalib.checks.world import fit, make_task
@@ -25,8 +26,8 @@ def candidates(**series: list[float]) -> list[Candidate]:
         ({"domain_accuracy": [0.5, 0.51, 0.49]}, "dead adversary"),
         ({"domain_accuracy": [1.0, 0.999, 1.0]}, "beaten features"),
         ({"domain_accuracy": [1.0, 0.7, 0.52]}, ""),
-        ({"target_predicted_classes": [1.0, 0.3]}, "collapsed predictions: 30%"),
-        ({"target_predicted_classes": [0.3, 0.9]}, ""),
+        ({"target_effective_classes": [1.0, 0.3]}, "collapsed predictions: they spread over an effective 30%"),
+        ({"target_effective_classes": [0.3, 0.9]}, ""),
         ({"source_accuracy": [0.9, 0.95, 0.85]}, "source accuracy falls from 95.0% to 85.0%"),
         ({"source_accuracy": [0.5, 0.9, 0.89]}, ""),
     ],
@@ -82,3 +83,13 @@ def test_a_table_counts_warnings_by_kind_and_algorithm() -> None:
     records = [Record(key="k", spec=spec, status="ok", warnings=[sentence]) for _ in range(2)]
     assert _warnings(records) == "Warnings: dead adversary in 2 runs (dann 2)."
     assert _warnings([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("guess", "predicted", "effective"),
+    [([0, 1, 2, 3], 1.0, 1.0), ([2, 2, 2, 2], 0.25, 0.25), ([0, 0, 1, 1], 0.5, 0.5), ([0] * 9 + [1], 0.5, 0.346)],
+)
+def test_spread_is_the_exponential_of_the_entropy_of_the_predictions(guess, predicted, effective) -> None:
+    found = spread(np.array(guess), 4)
+    assert found["predicted_classes"] == predicted
+    assert found["effective_classes"] == pytest.approx(effective, abs=5e-4)

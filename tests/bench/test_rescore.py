@@ -34,7 +34,7 @@ def forget(store: Store, record: Record) -> None:
     """The record as an older version would have written it."""
     for candidate in record.candidates:
         candidate.scores = {"oracle": candidate.scores["oracle"]}
-        candidate.metrics.pop("target_predicted_classes")
+        candidate.metrics.pop("target_effective_classes")
     store.put(record, store.predictions(record.key))
 
 
@@ -49,7 +49,7 @@ def test_what_was_scored_in_the_run_comes_back_from_stored_outputs(ran) -> None:
     compared = set()
     for record in store.records(manifest.keys):
         for old, new in zip(before[record.key].candidates, record.candidates, strict=True):
-            assert new.metrics["target_predicted_classes"] == old.metrics["target_predicted_classes"]
+            assert new.metrics["target_effective_classes"] == old.metrics["target_effective_classes"]
             for name in new.scores:
                 compared.add(name)
                 if name not in CLUSTERED:

@@ -88,7 +88,7 @@ def test_mistakes_are_one_clear_line(suite, search, complaint) -> None:
 
 
 def candidate(step: int, score: float, accuracy: float, spread: float = 1.0) -> Candidate:
-    metrics = {"target_accuracy": accuracy, "target_predicted_classes": spread}
+    metrics = {"target_accuracy": accuracy, "target_effective_classes": spread}
     return Candidate(step=step, metrics=metrics, scores={"entropy": score})
 
 

@@ -44,7 +44,7 @@ class Shelf:
         collapsed = step == 2 and draw == 1
         value = 0.1 if collapsed else float(rng.uniform(0.4, 0.9))
         scores = {"good": value, "backward": -value, "collapse": 5.0 if collapsed else float(rng.uniform())}
-        metrics = {"target_accuracy": value, "target_predicted_classes": 0.1 if collapsed else 1.0}
+        metrics = {"target_accuracy": value, "target_effective_classes": 0.1 if collapsed else 1.0}
         return Candidate(step=step, metrics=metrics, scores={**scores, "oracle": value})
 
     def manifest(self, name: str) -> Manifest:
