@@ -36,6 +36,10 @@ class Preprocess:
     rotate180: bool = False
     fixed: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
     def at(self, crop: int = 0, resize: int = 0) -> Preprocess:
         """The same preparation at another size; 0 leaves crop as it is, and resize at its ratio to crop.
 
