@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from dalib.nn.constants import constant
+from dalib.nn.kernel_means import weigh_pairs, weighted_kernel_sum
 
 ESTIMATORS = ("unbiased", "biased", "linear")
 FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0)
@@ -54,11 +57,14 @@ def mmd2(
     """
     if estimator not in ESTIMATORS:
         raise ValueError(f"no MMD estimator named {estimator!r}; known: {', '.join(ESTIMATORS)}")
-    z = torch.cat([as_float(z_s), as_float(z_t)])
-    n, m = len(z_s), len(z_t)
+    z_s, z_t = as_float(z_s), as_float(z_t)
     if estimator != "linear":
-        return compare_means(gaussian_kernel(z, bandwidths), n, estimator)
-    scale = _scale(z, bandwidths)
+        return weighted_kernel_sum(weigh_pairs(z_s, z_t, estimator), [z_s], [z_t], [kernel_scale(z_s, bandwidths)])
+    z = torch.cat([z_s, z_t])
+    n, m = len(z_s), len(z_t)
+    scale = kernel_scale(z, bandwidths)
+    if scale is None:
+        scale = -0.5 / (mean_squared_distance(z) * constant(FACTORS, z.dtype, z.device))
     h = min(n, m) // 2
     s, t = z[: 2 * h], z[n : n + 2 * h]
     pairs = ((s[::2], s[1::2]), (t[::2], t[1::2]), (s[::2], t[1::2]), (s[1::2], t[::2]))
@@ -75,18 +81,10 @@ def compare_means(k: Tensor, n: int, estimator: str) -> Tensor:
     return sum((w.sum() - w.diagonal().sum()) / max(len(w) * (len(w) - 1), 1) for w in within) - cross
 
 
-def gaussian_kernel(z: Tensor, bandwidths: Sequence[float] | Tensor | None = None) -> Tensor:
-    """z (n, d) -> sum_u exp(-||z_i - z_j||² / (2 sigma_u²)) (n, n); bandwidths sigma_u² as in `mmd2`."""
-    z = as_float(z)
-    scale = _scale(z, bandwidths)
-    z = z - z.detach().mean(0)
-    return _kernel(squared_distances(z, z), scale)
-
-
-def _scale(z: Tensor, bandwidths: Sequence[float] | Tensor | None) -> Tensor:
-    """-1 / (2 sigma_u²) of every bandwidth, given or the default for the rows z."""
+def kernel_scale(z: Tensor, bandwidths: Sequence[float] | Tensor | None) -> Tensor | None:
+    """-1 / (2 sigma_u²) (U,) of given bandwidths, for `weighted_kernel_sum` over rows z; None = the default ones."""
     if bandwidths is None:
-        bandwidths = mean_squared_distance(z) * constant(FACTORS, z.dtype, z.device)
+        return None
     return -0.5 / torch.as_tensor(bandwidths, dtype=z.dtype, device=z.device)
 
 
@@ -108,4 +106,33 @@ def coral_distance(z_s: Tensor, z_t: Tensor) -> Tensor:
     Sun & Saenko. Deep CORAL. ECCV workshops 2016. arXiv:1607.01719 (eq. 1-3). Departure: rows are centred before the
     product (the paper's one-pass form cancels badly at large means); half-precision input is cast to fp32.
     """
-    return (covariance(z_s) - covariance(z_t)).square().sum() / (4 * z_s.shape[1] ** 2)
+    value: Tensor = _CoralDistance.apply(as_float(z_s), as_float(z_t))[0]
+    return value
+
+
+class _CoralDistance(torch.autograd.Function):
+    """The value, C_s - C_t and both centred samples; d value / d z_s = (z_s - m_s) (C_s - C_t) / (d² (n_s - 1))."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(z_s: Tensor, z_t: Tensor) -> tuple[Tensor, ...]:
+        s, t = z_s - z_s.mean(0), z_t - z_t.mean(0)
+        a, b = (1 / max(len(z) - 1, 1) for z in (s, t))
+        gap = (s.T @ s).mul_(a).sub_((t.T @ t).mul_(b))
+        return gap.square().sum() / (4 * s.shape[1] ** 2), gap, s, t
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*output[1:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        gap, s, t = ctx.saved_tensors
+        if gradient is None:
+            return None, None
+        a, b = (gradient / (len(gap) ** 2 * max(len(z) - 1, 1)) for z in (s, t))
+        return (s @ gap).mul_(a), (t @ gap).mul_(-b)

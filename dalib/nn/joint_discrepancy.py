@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from dalib.nn.discrepancy import compare_means, gaussian_kernel
+from dalib.nn.discrepancy import as_float, kernel_scale
+from dalib.nn.kernel_means import weigh_pairs, weighted_kernel_sum
 
 Bandwidths = Sequence[float] | Tensor | None
 JOINT_ESTIMATORS = ("unbiased", "biased")
@@ -36,11 +36,9 @@ def joint_mmd2(
     """
     if estimator not in JOINT_ESTIMATORS:
         raise ValueError(f"no joint MMD estimator named {estimator!r}; known: {', '.join(JOINT_ESTIMATORS)}")
-    kernels = [
-        gaussian_kernel(torch.cat([s, t]), b)
-        for s, t, b in zip(layers_s, layers_t, bandwidths or [None] * len(layers_s), strict=True)
-    ]
-    return compare_means(reduce(torch.mul, kernels), len(layers_s[0]), estimator)
+    layers_s, layers_t = ([as_float(z) for z in layers] for layers in (layers_s, layers_t))
+    scales = [kernel_scale(z, b) for z, b in zip(layers_s, bandwidths or [None] * len(layers_s), strict=True)]
+    return weighted_kernel_sum(weigh_pairs(layers_s[0], layers_t[0], estimator), layers_s, layers_t, scales)
 
 
 def local_mmd2(z_s: Tensor, z_t: Tensor, y_s: Tensor, p_t: Tensor, bandwidths: Bandwidths = None) -> Tensor:
@@ -57,10 +55,11 @@ def local_mmd2(z_s: Tensor, z_t: Tensor, y_s: Tensor, p_t: Tensor, bandwidths: B
         Zhu et al. Deep Subdomain Adaptation Network for Image Classification. TNNLS 2021. arXiv:2106.09388 (eq. 5-8).
         S is the authors' code's choice (the paper averages over all K); 0 when S is empty.
     """
-    k = gaussian_kernel(torch.cat([z_s, z_t]), bandwidths)
-    p = p_t.detach().to(k.dtype)
-    y = one_hot(y_s, p.shape[1]).to(k.dtype)
+    z_s, z_t = as_float(z_s), as_float(z_t)
+    p = p_t.detach().to(z_s.dtype)
+    y = one_hot(y_s, p.shape[1]).to(z_s.dtype)
     shared = (y.sum(0) > 0) & (one_hot(p.argmax(1), p.shape[1]).sum(0) > 0)
-    w, v = (x * shared / x.sum(0).clamp(min=torch.finfo(k.dtype).tiny) for x in (y, p))
+    w, v = (x * shared / x.sum(0).clamp(min=torch.finfo(z_s.dtype).tiny) for x in (y, p))
     signed = torch.cat([w, -v])
-    return ((k @ signed) * signed).sum() / shared.sum().clamp(min=1)
+    w = signed @ signed.T / shared.sum().clamp(min=1)
+    return weighted_kernel_sum(w, [z_s], [z_t], [kernel_scale(z_s, bandwidths)])
