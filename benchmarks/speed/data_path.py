@@ -138,29 +138,31 @@ def measure_batches(folder: str, pixels: np.ndarray, repeats: int) -> None:
 
 
 def measure_once(tree: ImageTree, domain: str, backbone: str, repeats: int) -> None:
-    """What is done once per data set, against what it saves in every later run."""
-    files = len(tree.of_domain(domain))
+    """What is done once per data set, against what it saves in every later run; features of 64 images."""
     network = load_backbone(backbone, "none")
     assert network.preprocess is not None
     resize = network.preprocess.resize
     sizes = iter(range(RESIZE - 100, RESIZE + 100))
-    mapped = Domain("d", decode_domain(tree, domain, resize), None, ("c",), tree.fingerprint(domain))
+    pixels = decode_domain(tree, domain, resize)
+    some = Domain("d", pixels[:BATCH], None, ("c",), tree.fingerprint(domain))
     times = compare(
         {
-            "decode all images, write the array": lambda: decode_domain(tree, domain, next(sizes)),
+            "decode, write the array": lambda: decode_domain(tree, domain, next(sizes)),
             "open the decoded array": lambda: decode_domain(tree, domain, resize),
-            f"embed all images, {backbone}": lambda: embed_images(network, mapped, CPU),
-            "open the cached features": lambda: embed_domain(network, mapped, CPU),
+            f"embed, {backbone}": lambda: embed_images(network, some, CPU),
+            "open the cached features": lambda: embed_domain(network, some, CPU),
         },
         repeats=repeats,
         warmup=1,
     )
-    cached = times["open the cached features"], times["open the decoded array"]
+    (_, decoded), (_, cached) = list(times.items())[1::2]
     rows = [
-        [name, t, t.per(files), t.over(cached[0 if "feat" in name or "embed" in name else 1])]
-        for name, t in times.items()
+        [name, n, t, t.per(n), t.over(base)]
+        for (name, t), n, base in zip(
+            times.items(), [len(pixels)] * 2 + [len(some)] * 2, [decoded] * 2 + [cached] * 2, strict=True
+        )
     ]
-    print_table(f"Once per data set, {files} images", ["work", "seconds", "images/s", "time / from the cache"], rows)
+    print_table("Once per data set", ["work", "images", "seconds", "images/s", "time / from the cache"], rows)
 
 
 def main() -> None:
