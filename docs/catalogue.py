@@ -12,6 +12,7 @@ from pathlib import Path
 import dalib.nn
 from dalib.cli.list_plugins import COSTS
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, MEASURES, VALIDATORS
+from dalib.train.fleetable import can_fleet
 
 INTRODUCTION = """\
 Made from the code when the documentation is built. **cost**: time of a training step divided by that of source-only
@@ -38,6 +39,11 @@ def algorithms() -> str:
         given = ", ".join(f"{k} = {v!r}" for k, v in found[name].defaults().items())
         lines += ["", f"({name.replace('_', '-')})=", f"## {name}", "", ALGORITHMS.summary(name), ""]
         lines += [f"`{found[name].__name__}({given})`", "", "```text", inspect.getdoc(found[name]) or "", "```"]
+        reason = can_fleet(found[name]())
+        lines += [
+            "",
+            f"Trains one run at a time: it {reason}." if reason else "Trains in [fleets](performance.md#fleets).",
+        ]
         if found[name].paper:
             lines += ["", "```bibtex", papers[found[name].paper], "```"]
     return "\n".join(lines) + "\n"

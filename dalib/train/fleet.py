@@ -252,7 +252,7 @@ class _Bank:
         stores = [d.stores[side] for d in descents]
         self.device = descents[0].fitted.device
         kept: list[Tensor] = []
-        places = [_find_or_add(kept, _features(d, side)) for d in descents]
+        places = [_find_or_add(kept, _features(d, side).to(self.device)) for d in descents]
         self.place = torch.tensor(places, device=self.device)[:, None]
         self.x = torch.cat(kept)
         starts = torch.tensor([0, *(len(store) for store in stores[:-1])]).cumsum(0)
@@ -301,7 +301,7 @@ def check_alike(descents: Sequence[Descent]) -> None:
 
 def _features(descent: Descent, side: int) -> Tensor:
     x = getattr(descent.stores[side], "x", None)
-    if not isinstance(x, Tensor) or x.ndim != 2:
+    if not isinstance(x, Tensor) or x.ndim != 2 or not x.is_floating_point():
         raise DalibError("a fleet trains on features (n, d) only; freeze the backbone, or use --fleet off")
     return x
 

@@ -67,6 +67,8 @@ def _trial(algorithm: Algorithm) -> str:
             single = [m.trainer.fit(m.algorithm, m.task, m.backbone).algorithm.state_dict() for m in members()]
             together = fit_fleet(members())
         except Exception as error:
+            if "random operation" in str(error):
+                return "draws random numbers in its loss"
             return f"does not vectorise ({type(error).__name__}: {' '.join(str(error).split())[:120]})"
     for fitted, expected in zip(together, single, strict=True):
         if isinstance(fitted, Exception):
