@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 from dalib.algorithms._ranges import require_choice, require_positive
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.nn.discrepancy import squared_distances
-from dalib.nn.transport import barycentric_map, class_regularised, emd, gaussian_map, sinkhorn
+from dalib.nn.transport import barycentric_map, class_regularised, emd, move_gaussian, sinkhorn
 
 METHODS = ("emd", "sinkhorn", "class_regularised", "linear")
 
@@ -74,8 +74,7 @@ class OTMap(FeatureAlgorithm):
 
     def _move(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         if self.method == "linear":
-            A, b = gaussian_map(z_s, z_t, self.reg)
-            return z_s @ A + b
+            return move_gaussian(z_s, z_t, self.reg)
         centre = torch.cat([z_s, z_t]).mean(0)
         cost = squared_distances(z_s - centre, z_t - centre)
         if self.method == "emd":

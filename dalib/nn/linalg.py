@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from dalib.nn.discrepancy import covariance
+from dalib.nn.discrepancy import as_float
 
 
 def matrix_power_psd(C: Tensor, power: float, eps: float = 0.0) -> Tensor:
@@ -13,28 +14,62 @@ def matrix_power_psd(C: Tensor, power: float, eps: float = 0.0) -> Tensor:
 
     With eps = 0 and power < 0 a singular C gives inf.
     """
-    values, vectors = torch.linalg.eigh(C)
+    values, vectors = solve_symmetric(C)
     return (vectors * values.clamp(min=eps) ** power) @ vectors.T
-
-
-def ridge_covariances(z_s: Tensor, z_t: Tensor, reg: float) -> tuple[Tensor, Tensor]:
-    """z_s (n_s, d), z_t (n_t, d) -> cov + reg * v * I of both; v = mean variance of a feature over both domains.
-
-    For z-scored features v = 1. Constant features: v = 1 too, so that the result has an inverse.
-    """
-    c_s, c_t = covariance(z_s), covariance(z_t)
-    v = (c_s.trace() + c_t.trace()) / (2 * len(c_s))
-    ridge = reg * torch.where(v > 0, v, 1.0) * torch.eye(len(c_s), dtype=c_s.dtype, device=c_s.device)
-    return c_s + ridge, c_t + ridge
 
 
 def recolour(z_s: Tensor, z_t: Tensor, reg: float = 1.0) -> Tensor:
     """Give the source rows the target's mean and covariance: (z_s - m_s) C_s^(-1/2) C_t^(1/2) + m_t, (n_s, d).
 
-    C = cov + reg * v * I (`ridge_covariances`); reg > 0, dimensionless; z_s (n_s, d), z_t (n_t, d).
+    C = cov + reg * v * I, v = mean variance of a feature over both domains (1 for z-scored or constant features);
+    reg > 0, dimensionless; z_s (n_s, d), z_t (n_t, d). A domain of fewer rows than features costs O(n² d): its
+    covariance is a ridge and a part in the span of the rows.
     Sun, Feng & Saenko. Return of Frustratingly Easy Domain Adaptation. AAAI 2016. arXiv:1511.05547 (algorithm 1).
     Departures: the paper z-scores each domain first (zero means, v = 1); here means are moved and the ridge is scaled,
     which is the same on such data and defined on any other.
     """
-    c_s, c_t = ridge_covariances(z_s, z_t, reg)
-    return (z_s - z_s.mean(0)) @ matrix_power_psd(c_s, -0.5) @ matrix_power_psd(c_t, 0.5) + z_t.mean(0)
+    X, Y = centred_rows(z_s), centred_rows(z_t)
+    ridge = scale_ridge(X, Y, reg)
+    moved = _recolour_thin(_whiten(X, ridge), Y, ridge) if len(Y) < Y.shape[1] else _whiten(X, ridge) @ root(Y, ridge)
+    return moved * max(len(X) - 1, 1) ** 0.5 + z_t.mean(0)
+
+
+def centred_rows(z: Tensor) -> Tensor:
+    """z (n, d) -> X (n, d) with Xᵀ X = the covariance (n - 1), fp32 or float64."""
+    z = as_float(z)
+    return (z - z.mean(0)) / max(len(z) - 1, 1) ** 0.5
+
+
+def scale_ridge(X: Tensor, Y: Tensor, reg: float) -> Tensor:
+    """reg * v, v = mean variance of a feature (1 if all are constant), from the `centred_rows` of both domains."""
+    v = (X.square().sum() + Y.square().sum()) / (2 * X.shape[1])
+    return reg * torch.where(v > 0, v, 1.0)
+
+
+def root(X: Tensor, ridge: Tensor, power: float = 0.5) -> Tensor:
+    """(Xᵀ X + ridge I)^power (d, d)."""
+    return matrix_power_psd(X.T @ X + ridge * torch.eye(X.shape[1]).to(X), power)
+
+
+def solve_symmetric(C: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, smallest first, and eigenvectors of C (d, d); on the CPU by NumPy, whose LAPACK is the faster one."""
+    if C.device.type != "cpu":
+        values, vectors = torch.linalg.eigh(C)
+        return values, vectors
+    found = np.linalg.eigh(C.detach().numpy())
+    return torch.from_numpy(found.eigenvalues), torch.from_numpy(found.eigenvectors)
+
+
+def _whiten(X: Tensor, ridge: Tensor) -> Tensor:
+    """X (Xᵀ X + ridge I)^(-1/2) = (X Xᵀ + ridge I)^(-1/2) X, by the smaller of the two."""
+    return root(X.T, ridge, -0.5) @ X if len(X) < X.shape[1] else X @ root(X, ridge, -0.5)
+
+
+def _recolour_thin(rows: Tensor, Y: Tensor, ridge: Tensor) -> Tensor:
+    """rows (Yᵀ Y + ridge I)^(1/2), Y (n, d), n < d.
+
+    With Y Yᵀ = V diag(m) Vᵀ and r the ridge, the root is sqrt(r) I + Yᵀ V diag(1 / (sqrt(m + r) + sqrt(r))) Vᵀ Y.
+    """
+    values, V = solve_symmetric(Y @ Y.T)
+    gain = 1 / ((values.clamp(min=0) + ridge).sqrt() + ridge.sqrt())
+    return rows * ridge.sqrt() + (rows @ Y.T) @ ((V * gain) @ V.T) @ Y

@@ -1,6 +1,7 @@
 """Optimal transport between two samples.
 
-`emd`, `sinkhorn` and `class_regularised` are POT's, in float64 on the CPU: every call waits for the device.
+`emd` and `sinkhorn` in the log domain are POT's; these, `sinkhorn` and `class_regularised` run in float64 on the CPU:
+every call waits for the device.
 `unbalanced_sinkhorn` and `sliced_wasserstein` run where their inputs are.
 """
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from dalib.nn.constants import constant
 from dalib.nn.discrepancy import as_float
-from dalib.nn.linalg import matrix_power_psd, ridge_covariances
+from dalib.nn.linalg import centred_rows, scale_ridge, solve_symmetric
 
 TOLERANCE = 1e-4
 """Largest total deviation of a plan's marginals that counts as converged (their mass is 1)."""
@@ -50,13 +51,14 @@ def sinkhorn(
     """
     import ot
 
-    method = "sinkhorn_log" if reg < _LOG_DOMAIN_BELOW else "sinkhorn"
-    return _solve(
-        lambda a, b, M: ot.sinkhorn(a, b, M, reg, method=method, numItermax=max_iterations, stopThr=1e-8),
-        scale_cost(cost),
-        a,
-        b,
-    )
+    def solve(a: Any, b: Any, M: Any) -> np.ndarray:
+        if reg < _LOG_DOMAIN_BELOW:
+            return ot.sinkhorn(a, b, M, reg, method="sinkhorn_log", numItermax=max_iterations, stopThr=1e-8)
+        K = np.exp(M / -reg)
+        u, v = _scale_marginals(K, a, b, np.full_like(a, 1 / len(a)), max_iterations)
+        return _rescale(K, u, v)
+
+    return _solve(solve, scale_cost(cost), a, b)
 
 
 def unbalanced_sinkhorn(
@@ -108,15 +110,45 @@ def class_regularised(cost: Tensor, labels: Tensor, reg: float, group: float, ma
     Raises
         RuntimeError: the marginals are off by more than 1e-4 after max_iterations
     """
-    import ot
+    _, classes = labels.cpu().unique(return_inverse=True)
+    count = int(classes.max()) + 1
+    member = np.eye(count)[classes.numpy()]
 
-    classes = labels.cpu().numpy()
-    return _solve(
-        lambda a, b, M: ot.da.sinkhorn_lpl1_mm(a, classes, b, M, reg, group, 10, max_iterations, 1e-8),
-        scale_cost(cost),
-        None,
-        None,
-    )
+    def solve(a: Any, b: Any, M: Any) -> np.ndarray:
+        """The concave regulariser's slope at the last plan is a cost of its own, the same for all rows of a class."""
+        kernel = np.exp(M / -reg)
+        slope, u = np.zeros((count, M.shape[1])), np.full_like(a, 1 / len(a))
+        for _ in range(10):
+            K = kernel * np.exp(slope * (-group / reg))[classes]
+            u, v = _scale_marginals(K, a, b, u, max_iterations)
+            plan = _rescale(K, u, v)
+            slope = 0.5 * (member.T @ plan + 1e-3) ** -0.5
+        return plan
+
+    return _solve(solve, scale_cost(cost), None, None)
+
+
+def _scale_marginals(K: np.ndarray, a: Any, b: Any, u: Any, max_iterations: int) -> tuple[np.ndarray, np.ndarray]:
+    """u (n,), v (m,) with diag(u) K diag(v) of row sums a and column sums b, up to a norm of 1e-8; u is where to begin.
+
+    Sinkhorn's iteration; the column sums that tell when to stop are those that the next step needs.
+    """
+    v = np.zeros_like(b)
+    with np.errstate(all="ignore"):
+        for _ in range(max_iterations):
+            columns = u @ K
+            if np.linalg.norm(v * columns - b) < 1e-8:
+                break
+            v = b / columns
+            u = a / (K @ v)
+    return u, v
+
+
+def _rescale(K: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """diag(u) K diag(v)."""
+    plan = K * v
+    plan *= u[:, None]
+    return plan
 
 
 def scale_cost(cost: Tensor) -> Tensor:
@@ -154,10 +186,36 @@ def gaussian_map(z_s: Tensor, z_t: Tensor, reg: float = 1e-3) -> tuple[Tensor, T
 
     z_s (n_s, d), z_t (n_t, d), reg > 0. Flamary et al. 2019, arXiv:1905.10155; the ridge is a departure.
     """
-    c_s, c_t = ridge_covariances(z_s, z_t, reg)
-    root, inverse = matrix_power_psd(c_s, 0.5), matrix_power_psd(c_s, -0.5)
-    A = inverse @ matrix_power_psd(root @ c_t @ root, 0.5) @ inverse
+    Q, A = _gaussian_map(z_s, z_t, reg)
+    if Q is not None:
+        A = torch.eye(len(Q)).to(A) + Q @ (A - torch.eye(len(A)).to(A)) @ Q.T
     return A, z_t.mean(0) - z_s.mean(0) @ A
+
+
+def move_gaussian(z_s: Tensor, z_t: Tensor, reg: float = 1e-3) -> Tensor:
+    """z_s A + b (n_s, d) of `gaussian_map`, without a matrix of width d where the rows of both span less."""
+    Q, A = _gaussian_map(z_s, z_t, reg)
+    rows = z_s - z_s.mean(0)
+    return (rows @ A if Q is None else (rows @ Q) @ A @ Q.T) + z_t.mean(0)
+
+
+def _gaussian_map(z_s: Tensor, z_t: Tensor, reg: float) -> tuple[Tensor | None, Tensor]:
+    """Q (d, r), A (r, r): the map is A in the span of Q, which holds all centred rows, and the identity beside it.
+
+    Q is None where A is all of the map. With C_s = L Lᵀ, A = L^(-ᵀ) (Lᵀ C_t L)^(1/2) L^(-1): the one positive definite
+    solution of A C_s A = C_t.
+    """
+    X, Y = centred_rows(z_s), centred_rows(z_t)
+    ridge = scale_ridge(X, Y, reg)
+    Q = None
+    if len(X) + len(Y) < X.shape[1]:
+        Q = torch.linalg.qr(torch.cat([X, Y]).T).Q
+        X, Y = X @ Q, Y @ Q
+    same = ridge * torch.eye(X.shape[1]).to(X)
+    L = torch.linalg.cholesky(X.T @ X + same)
+    values, vectors = solve_symmetric(L.T @ (Y.T @ Y + same) @ L)
+    B = torch.linalg.solve_triangular(L.T, vectors * values.clamp(min=0) ** 0.25, upper=True)
+    return Q, B @ B.T
 
 
 def _solve(solver: Callable[[Any, Any, Any], np.ndarray], cost: Tensor, a: Tensor | None, b: Tensor | None) -> Tensor:
