@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -150,7 +151,9 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         return type(self.algorithm)(**self.algorithm.hparams) if self.algorithm else ALGORITHMS.get("source_only")()
 
     def _domain(self, name: str, x: np.ndarray, y: np.ndarray | None) -> Domain:
-        return Domain(name, np.ascontiguousarray(x), y, tuple(map(str, self.classes_)), "array")
+        x = np.ascontiguousarray(x)
+        content = "array" if self.backbone is None else hashlib.sha256(x.tobytes()).hexdigest()
+        return Domain(name, x, y, tuple(map(str, self.classes_)), content)
 
     def _task(self, X: np.ndarray, labels: np.ndarray, target: np.ndarray) -> Task:
         source = self._domain("source", X, labels.astype(np.int64))

@@ -12,6 +12,7 @@ from dalib.algorithms._phases import SourceFirst
 from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.algorithms._statistics import TargetStatistics
 from dalib.core.algorithm import Minimise, Terms
+from dalib.core.rows import pick
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import DomainDiscriminator
 

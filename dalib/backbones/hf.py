@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +52,12 @@ def build(
     size, length = model.config.vocab_size, getattr(model.config, "max_position_embeddings", rows.shape[0])
     if rows.ids > size or rows.shape[0] > length:
         raise DalibError(
-            f"backbone '{name}' knows {size} ids and {length} positions; these rows are {rows}, largest id "
-            f"{rows.ids - 1}: use the model's own tokenizer and cut texts to its length"
+            f"backbone '{name}' knows {size} ids and {length} positions; these rows are {rows}: "
+            "use the model's own tokenizer and cut texts to its length"
         )
     padding = model.config.pad_token_id
     module = Encoder(model, 0 if padding is None else padding, pooling)
-    backbone = Backbone(name, module, model.config.hidden_size, find_groups(model), rows=rows)
+    backbone = Backbone(name, module, model.config.hidden_size, find_groups(model), rows=replace(rows, ids=size))
     backbone.options = {"config": model.config.to_dict()}
     if weights not in ("none", "imagenet"):
         backbone.weights, backbone.weights_hash = Path(weights).name, hash_state(module)

@@ -33,7 +33,7 @@ class RowShape:
     def __str__(self) -> str:
         if self.fields:
             return ", ".join(f"{name} {part}" for name, part in self.fields.items())
-        return f"{self.shape}{' whole numbers' if self.ids else ''}"
+        return f"{self.shape}{f' of whole numbers below {self.ids}' if self.ids else ''}"
 
     def to_facts(self) -> dict[str, Any]:
         """As plain data, for a model file; `from_facts` is the way back."""
