@@ -52,7 +52,7 @@ def root(X: Tensor, ridge: Tensor, power: float = 0.5) -> Tensor:
 
 
 def solve_symmetric(C: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues, smallest first, and eigenvectors of C (d, d); on the CPU by NumPy, whose LAPACK is the faster one."""
+    """Eigenvalues, smallest first, and eigenvectors of C (d, d); NumPy's LAPACK on the CPU, the faster one."""
     if C.device.type != "cpu":
         values, vectors = torch.linalg.eigh(C)
         return values, vectors
