@@ -5,7 +5,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint docs tables costs clean
+.PHONY: help demo test test-all lint docs tables costs speed clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -41,6 +41,10 @@ tables: $(VENV)/.ready  ## write results/tables again from the committed records
 
 costs: $(VENV)/.ready  ## measure what each algorithm costs beside source-only, for the catalogue (keep the machine quiet)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/step_cost.py --write dalib/algorithms/costs.json
+
+speed: $(VENV)/.ready  ## measure: ratios to bare loops, textbooks and peers (keep the machine quiet; QUICK=--quick: small)
+	@for script in $$(ls benchmarks/speed/[a-z]*.py | grep -v step_cost); do \
+		echo "== $$script" && OMP_NUM_THREADS=1 $(BIN)/python $$script $(QUICK) || exit 1; done
 
 clean:  ## remove the environment and what was built, not the results
 	rm -rf $(VENV) docs/_build build dist *.egg-info
