@@ -60,9 +60,7 @@ def fit_run(spec: RunSpec, root: Path | None, device: str) -> TrainedRun:
         data = load_data(name, root, partial=spec.data.partial, normalise=spec.data.normalise, progress=progress)
     split_task(spec.task, data.domains)
     backbone = _load_backbone(spec, data)
-    prepare = (
-        backbone.preprocess.at(spec.train.crop) if backbone.preprocess and spec.train.crop else backbone.preprocess
-    )
+    prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
     protocol = spec.protocol.model_dump(exclude={"name", "reject"})
     resize = prepare.resize if prepare else None
     task = make_task(

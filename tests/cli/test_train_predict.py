@@ -37,7 +37,18 @@ def image_model(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     out = tmp_path_factory.mktemp("models") / "images"
     task = ["--dataset", "image_folder", "--data-root", f"{world}/images", "--source", "bright", "--target", "dark"]
-    backbone = ["--backbone", "resnet18", "--weights", "none", "--crop", "32", "--batch-size", "6"]
+    backbone = [
+        "--backbone",
+        "resnet18",
+        "--weights",
+        "none",
+        "--crop",
+        "32",
+        "--train",
+        "resize=40",
+        "--batch-size",
+        "6",
+    ]
     assert main(["train", *task, *backbone, "--algorithm", "dann", "--steps", "2", "--out", str(out)]) == 0
     return out.with_name("images.safetensors")
 
