@@ -76,7 +76,7 @@ class ADDA(SourceFirst, TargetStatistics):
         if not self.adapting:
             super().step(source, target, progress, minimise)
             return
-        nothing = Source(**{name: value[:0] for name, value in vars(source).items()})
+        nothing = Source(**{name: pick(value, slice(0)) for name, value in vars(source).items()})
         _, target = minimise.forward(nothing, target)
         minimise({"discriminator": self._tell(source, target)}, only=[self.discriminator])
         minimise({"fool": self._fool(target)}, only=[self.network.backbone, self.network.bottleneck])
