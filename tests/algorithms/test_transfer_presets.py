@@ -36,5 +36,7 @@ def test_other_blocks_keep_their_decay() -> None:
 
 
 def test_an_unknown_preset_is_one_clear_line() -> None:
-    with pytest.raises(DalibError, match="blocks = 'half'; give 'head', 'all' or a whole number .* 'features', 'partial'"):
+    with pytest.raises(
+        DalibError, match=r"blocks = 'half'; give 'head', 'all' or a whole number .* 'features', 'partial'"
+    ):
         dalib.FineTune(blocks="half").check()
