@@ -31,13 +31,17 @@ docs: $(VENV)/.ready-docs  ## build docs/_build/html; a warning is an error
 
 tables: $(VENV)/.ready  ## write results/tables again from the committed records
 	@for f in results/records/*.jsonl*; do name=$$(basename $${f%%.jsonl*}); \
-		case $$name in few_labels*) kinds="--curve --costs";; *) kinds=--summary;; esac; \
-		for kind in --select=last $$kinds; do \
+		case $$name in few_labels*) kinds="--select=last --curve --costs";; validators*) kinds=--validators;; \
+			*) kinds="--select=last --summary";; esac; \
+		for kind in $$kinds; do \
 		$(BIN)/dalib table $$name --records $$f --write results/tables $$kind || exit 1; done; done
 	@for name in few_labels few_labels_office31; do $(BIN)/dalib table $$name --records results/records/$$name.jsonl.gz \
 		--curve --plot results/tables/$$name.curve.svg || exit 1; done
+	@for f in results/records/validators*; do name=$$(basename $${f%%.jsonl*}); $(BIN)/dalib table $$name --records $$f \
+		--validators --plot results/tables/$$name.svg || exit 1; done
 	@for name in office_caltech10 office31_subset; do \
 		$(BIN)/dalib table $$name --records results/records/$$name.jsonl.gz --validators --write results/tables || exit 1; done
+	@$(BIN)/dalib table digits --records results/records/digits.jsonl --published --write results/tables
 
 costs: $(VENV)/.ready  ## measure what each algorithm costs beside source-only, for the catalogue (keep the machine quiet)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/step_cost.py --write dalib/algorithms/costs.json
