@@ -185,6 +185,17 @@ def _scores(row: Row) -> Floats | None:
     return np.array([[cell.values[seed] for cell in cells] for seed in seeds])
 
 
+def join_targets(scores: Floats, tasks: Sequence[str]) -> Floats:
+    """(splits, tasks) -> (splits, targets) with the same mean: tasks of one target share its labelled rows, and chance.
+
+    Taken as independent they would make intervals of few-label runs too narrow.
+    """
+    targets = [task.partition("->")[2] for task in tasks]
+    names = list(dict.fromkeys(targets))
+    share = np.array([[target == name for name in names] for target in targets]) * len(names) / len(tasks)
+    return np.asarray(scores @ share)
+
+
 def _describe(
     table: ResultTable, name: str, row: Row, at: float, scores: dict[tuple[str, float], Floats | None],
     baselines: dict[str, str],
@@ -198,13 +209,14 @@ def _describe(
     }  # fmt: skip
     if own is None:
         return line
-    interval = stratified_bootstrap(own, mean)
+    tasks = list(row.cells)
+    interval = stratified_bootstrap(join_targets(own, tasks), mean)
     line |= {"mean": row.average.mean, "std": row.average.std, "low": interval.low, "high": interval.high}
     for kind, baseline in baselines.items():
         other = scores.get((baseline, at))
         if other is None or baseline == name or other.shape != own.shape:
             continue
-        gain = stratified_bootstrap(own - other, mean)
+        gain = stratified_bootstrap(join_targets(own - other, tasks), mean)
         line |= {
             f"over_{kind}": float((own - other).mean()), f"over_{kind}_low": gain.low, f"over_{kind}_high": gain.high,
             f"negative_{kind}": gain.below_zero,
@@ -229,8 +241,9 @@ def _notes(
         f"averages over the tasks {', '.join(column.name.replace('->', ' → ') for column in table.columns)}."
     )
     gains = (
-        "Gains are over the same splits and tasks; intervals: stratified bootstrap over splits, tasks fixed, each on "
-        "its own, so one comparison of equals in forty is marked ▼ by chance. ▲ / ▼: the interval lies above / below 0."
+        "Gains are over the same splits and tasks; intervals: stratified bootstrap, splits drawn again within each target, "
+        "tasks fixed, each on its own, so one comparison of equals in forty is marked ▼ by chance. ▲ / ▼: the interval "
+        "lies above / below 0."
     )
     missing = sum(found is None for found in scores.values())
     left = [f"{missing} incomplete points are left out."] if missing else []

@@ -14,7 +14,7 @@ from dalib.bench.manifest import Cell, Manifest
 from dalib.bench.record import Candidate, Failure, Record
 from dalib.bench.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.core.errors import DalibError
-from dalib.report.curve import COLUMNS, build_curve
+from dalib.report.curve import COLUMNS, build_curve, join_targets
 from dalib.report.curve_plot import draw_curve
 from dalib.report.render import render, write_report
 from dalib.report.statistics import mean, stratified_bootstrap
@@ -99,6 +99,16 @@ def test_gains_are_paired_and_their_intervals_are_the_bootstraps(shelf: Shelf) -
     assert [joint["over_target_low"], joint["over_target_high"]] == pytest.approx(list(expected), abs=1e-6)
     assert math.isnan(frame.loc[("source_only", 1), "over_source"])
     assert frame.loc[("source_only", 10), "over_target"] == pytest.approx(-0.3)
+
+
+def test_tasks_of_one_target_vary_together() -> None:
+    scores = np.array([[0.2, 0.2, 0.9], [0.4, 0.4, 0.9], [0.6, 0.6, 0.9]])
+    joined = join_targets(scores, ["a->c", "b->c", "a->b"])
+    np.testing.assert_allclose(joined, np.array([[0.4, 0.9], [0.8, 0.9], [1.2, 0.9]]) * 2 / 3)
+    np.testing.assert_allclose(joined.mean(axis=1), scores.mean(axis=1))
+    narrow, wide = (np.ptp(stratified_bootstrap(array, mean)) for array in (scores, joined))
+    assert wide > 1.3 * narrow
+    np.testing.assert_array_equal(join_targets(scores[:, 1:], ["b->c", "a->b"]), scores[:, 1:])
 
 
 def test_negative_transfer_is_flagged_where_the_interval_lies_below_zero(shelf: Shelf) -> None:
