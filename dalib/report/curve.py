@@ -241,9 +241,9 @@ def _notes(
         f"averages over the tasks {', '.join(column.name.replace('->', ' → ') for column in table.columns)}."
     )
     gains = (
-        "Gains are over the same splits and tasks; intervals: stratified bootstrap, splits drawn again within each target, "
-        "tasks fixed, each on its own, so one comparison of equals in forty is marked ▼ by chance. ▲ / ▼: the interval "
-        "lies above / below 0."
+        "Gains are over the same splits and tasks; intervals: stratified bootstrap, splits drawn again within each "
+        "target, tasks fixed, each on its own, so one comparison of equals in forty is marked ▼ by chance. ▲ / ▼: the "
+        "interval lies above / below 0."
     )
     missing = sum(found is None for found in scores.values())
     left = [f"{missing} incomplete points are left out."] if missing else []
