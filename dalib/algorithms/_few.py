@@ -56,7 +56,6 @@ class TargetLast(SourceFirst):
         pretrain: part of the steps spent on the source rows, in (0, 1)
     """
 
-    family = "few labels"
     uses_target = False
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:

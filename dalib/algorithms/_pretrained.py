@@ -18,7 +18,6 @@ class PretrainedHead(Algorithm):
     A bottleneck lies behind the features that the pretrained head takes, so with one the rows pass the backbone twice.
     """
 
-    family = "fine-tuning"
     uses_target = False
     needs_head = True
 

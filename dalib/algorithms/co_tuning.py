@@ -32,6 +32,7 @@ class CoTuning(PretrainedHead):
         protocol with few labels has not. temperature: theirs for ResNet-50 on ImageNet's validation images, 1 / 0.884.
     """
 
+    family = "fine-tuning"
     paper = "you2020cotuning"
     space = {"weight": [0.3, 1.0, 2.3], "temperature": [1.0, 1.13]}
     relationship: Tensor | None

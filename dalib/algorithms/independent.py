@@ -30,6 +30,7 @@ class Independent(TargetLast):
         both domains have the same classes; pull = 0 is plain fine-tuning.
     """
 
+    family = "few labels"
     paper = "li2018l2sp"
     space = {"pull": [0.0, 0.01, 0.1, 1.0], "pretrain": [0.3, 0.5, 0.8]}
     start: Tensor | None

@@ -39,6 +39,7 @@ class LwF(PretrainedHead):
         the backbone's rate.
     """
 
+    family = "fine-tuning"
     paper = "li2016lwf"
     space = {"weight": [0.3, 1.0, 3.0], "temperature": [1.0, 2.0, 4.0]}
 

@@ -36,6 +36,7 @@ class MAML(TargetLast):
         normalise by the batch, and inner forward passes move their running statistics.
     """
 
+    family = "few labels"
     paper = "finn2017maml"
     space = {"inner": [1, 3, 5], "inner_rate": [0.01, 0.05, 0.1], "pretrain": [0.5, 0.8]}
 

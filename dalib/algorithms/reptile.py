@@ -39,6 +39,7 @@ class Reptile(TargetLast):
         the steps; running statistics of batch norms are not interpolated.
     """
 
+    family = "few labels"
     paper = "nichol2018reptile"
     space = {"inner": [3, 5], "inner_rate": [0.01, 0.05, 0.1], "pretrain": [0.5, 0.8]}
 

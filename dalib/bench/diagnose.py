@@ -67,8 +67,11 @@ def _batch(fitted: Fitted, task: Task) -> tuple[Source, Target]:
     return Source(s.x, s.index, y, s.z, s.logits, origin), target
 
 
-def warn(candidates: Sequence[Candidate]) -> list[str]:
-    """Sentences about a run's candidates, in order of step; empty when nothing is suspicious."""
+def warn(candidates: Sequence[Candidate], partial: bool = False) -> list[str]:
+    """Sentences about a run's candidates, in order of step; empty when nothing is suspicious.
+
+    partial: the target lacks classes of the source, so that few predicted classes are no collapse
+    """
     found = []
     told = [c.metrics["domain_accuracy"] for c in candidates if "domain_accuracy" in c.metrics]
     if len(told) > 1 and max(abs(v - 0.5) for v in told) <= CHANCE:
@@ -77,7 +80,7 @@ def warn(candidates: Sequence[Candidate]) -> list[str]:
         found.append(f"beaten features: the adversary tells the domains apart throughout ({told[-1]:.2f})")
     end = candidates[-1].metrics
     share = end.get("target_effective_classes", 1.0)
-    if share <= 0.5:
+    if share <= 0.5 and not partial:
         found.append(f"collapsed predictions: they spread over an effective {share:.0%} of the classes")
     held = [c.metrics["source_accuracy"] for c in candidates if "source_accuracy" in c.metrics]
     if held and max(held) - held[-1] > FALL:

@@ -56,7 +56,7 @@ def rescore(store: Store, manifest: Manifest) -> Rescored:
                 kind = "bare"
             else:
                 changed = [_complete(candidate, record, arrays) for candidate in record.candidates]
-                record.warnings = warn(record.candidates)
+                record.warnings = warn(record.candidates, record.spec.protocol.is_partial)
                 kind = "records" if any(changed) else "complete"
                 if any(changed):
                     store.update(record)

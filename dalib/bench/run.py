@@ -160,7 +160,7 @@ class Run:
             for name, array in found["arrays"].items():
                 arrays[f"step_{found['step']}_{name}"] = array.numpy()
             record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
-        record.warnings = warn(record.candidates)
+        record.warnings = warn(record.candidates, self.spec.protocol.is_partial)
         record.curve = fitted.curve
         record.per_class = class_metrics(self.last["target"], task.test.classes, known, self.spec.protocol.reject)
         train = domain_metrics(fitted.outputs(task.labelled), "train", known)

@@ -71,6 +71,11 @@ class ProtocolSpec(Frozen):
     target_classes: tuple[str, ...] = ()
     reject: float = Field(1.0, gt=0, le=1)
 
+    @property
+    def is_partial(self) -> bool:
+        """The target was cut to some of the source's classes, so models ought to predict few of them."""
+        return bool(self.target_classes) and not self.source_classes
+
 
 ADDED: tuple[tuple[str, str, Any], ...] = (
     ("protocol", "holdout", 0.0),

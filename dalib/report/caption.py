@@ -108,7 +108,8 @@ def _marks(specs: Sequence[RunSpec], baseline: str) -> str:
 
 def _guarded(records: Sequence[Record], rule: str) -> str:
     """How many candidates the diversity guard put last; empty where the rule knows no guard or it had nothing to do."""
-    candidates = [c for record in records if record.status == "ok" for c in record.candidates]
+    guarded = [r for r in records if r.status == "ok" and not r.spec.protocol.is_partial]
+    candidates = [c for record in guarded for c in record.candidates]
     collapsed = sum(map(is_collapsed, candidates))
     if not collapsed or rule in ("last", "oracle"):
         return ""

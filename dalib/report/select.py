@@ -45,7 +45,7 @@ def select(draws: Sequence[Record], rule: str, known: Collection[str] | None = N
     """The candidate that the rule picks among the points along all draws of one row, task and seed.
 
     None when no run succeeded and where every score is absent or nan. Collapsed candidates (`is_collapsed`) come last
-    whatever their score, except by the oracle (the diversity guard).
+    whatever their score, except by the oracle and for partial targets (the diversity guard).
 
     Args
         draws: successful or not; the first is the row as it stands, and `last` is its end
@@ -57,7 +57,7 @@ def select(draws: Sequence[Record], rule: str, known: Collection[str] | None = N
     found = [(n, c) for n, record in enumerate(draws) if record.status == "ok" for c in record.candidates]
     if rule == "last":
         return max((c for n, c in found if n == 0), key=lambda candidate: candidate.step, default=None)
-    return pick(found, rule)
+    return pick(found, rule, guard=not any(record.spec.protocol.is_partial for record in draws))
 
 
 def pick(points: Sequence[tuple[int, Candidate]], rule: str, guard: bool = True) -> Candidate | None:

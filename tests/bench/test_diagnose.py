@@ -9,7 +9,7 @@ import torch
 from dalib.bench.diagnose import domain_accuracy, warn
 from dalib.bench.metrics import spread
 from dalib.bench.record import Candidate, Record
-from dalib.bench.spec import DataSpec, RunSpec
+from dalib.bench.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.checks.world import fit, make_task
 from dalib.core.registry import ALGORITHMS
 from dalib.report.caption import _warnings
@@ -35,6 +35,13 @@ def candidates(**series: list[float]) -> list[Candidate]:
 def test_what_is_suspicious(series: dict[str, list[float]], words: str) -> None:
     found = warn(candidates(**series))
     assert [words in sentence for sentence in found] == [True] * bool(words)
+
+
+def test_few_classes_are_no_collapse_where_the_target_has_few() -> None:
+    few = candidates(target_effective_classes=[0.4, 0.4])
+    assert warn(few) and not warn(few, partial=True)
+    assert ProtocolSpec(target_classes=("0:5",)).is_partial
+    assert not ProtocolSpec(source_classes=("0:5",), target_classes=("0:10",)).is_partial
 
 
 def points(**scores: list[float]) -> list[Candidate]:
