@@ -139,16 +139,16 @@ def draw_study(targets: Sequence[Reached], path: Path) -> Path:
 
     plt.rcParams["svg.hashsalt"] = "dalib"
     figure, axes = plt.subplots(1, len(WAYS), figsize=(9, 3.4), sharey=True, constrained_layout=True)
-    measures = targets[0].measures
+    shown = [k for k in range(len(targets[0].measures)) if any(np.isfinite(t.tau(w)[k]) for t in targets for w in WAYS)]
     for axis, way in zip(axes, WAYS, strict=True):
         for marker, target in zip("osD^v<>", targets, strict=False):
-            axis.plot(target.tau(way), range(len(measures)), marker, alpha=0.8, label=target.title)
+            axis.plot(target.tau(way)[shown], range(len(shown)), marker, alpha=0.8, label=target.title)
         axis.axvline(0, color="0.7", linewidth=1)
-        axis.set(xlim=(-1.05, 1.05), xlabel=f"weighted tau {HEADINGS[way]}", yticks=range(len(measures)))
+        axis.set(xlim=(-1.05, 1.05), xlabel=f"weighted tau {HEADINGS[way]}", yticks=range(len(shown)))
         axis.grid(axis="x", alpha=0.3)
-    axes[0].set_yticklabels(measures)
+    axes[0].set_yticklabels([targets[0].measures[k] for k in shown])
     axes[0].invert_yaxis()
-    axes[0].legend(fontsize=7, loc="lower left")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     plt.close(figure)
     return path
