@@ -17,8 +17,8 @@ TABLES = Path(__file__).resolve().parents[2] / "results" / "tables"
 COPY = Path(__file__).with_name("evidence.csv")
 BASELINES = ("source_only", "linear_probe")
 """What gains are over: the first of these that a suite has."""
-END_TO_END = "finetune"
-"""Suites with this in their name train the backbone too; the advice is about frozen features."""
+END_TO_END = ("finetune", "digits")
+"""Suites with one of these in their name train the backbone too; the advice is about frozen features."""
 
 Gains = dict[str, dict[str, float]]
 """suite -> row -> points of accuracy over the suite's baseline, mean over its tasks."""
@@ -28,7 +28,7 @@ def load_gains(tables: Path = TABLES) -> Gains:
     """From the tables where they are, else from the copy."""
     files = sorted(tables.glob("*.csv"))
     if files:
-        return {f.stem: g for f in files if END_TO_END not in f.stem and (g := read_table(f))}
+        return {f.stem: g for f in files if not any(w in f.stem for w in END_TO_END) and (g := read_table(f))}
     gains: Gains = defaultdict(dict)
     with COPY.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
