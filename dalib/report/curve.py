@@ -233,7 +233,7 @@ def _notes(
     meaning = (
         "k: labelled target images per class; at each k all strategies of the sweep are tested on the same other images"
         if few
-        else "Columns: the labelled part of the target"
+        else "Columns: the labelled part of the target; rows of other protocols are tested on images of their own"
     )
     text = (
         f"{describe_data(manifest, held, table.metric)} {meaning}. Labels: the domains whose labels a strategy is "
