@@ -17,6 +17,7 @@ from dalib.cli._common import Device, write_text
 from dalib.core.errors import DalibError, suggest
 
 if TYPE_CHECKING:
+    from dalib.core.rows import RowShape
     from dalib.train.fitted import Fitted
 
 CHUNK = 256
@@ -54,7 +55,7 @@ def predict_classes(
     fitted = load_model(model, device)
     skipped: list[str] = []
     if facts["preprocess"] is None:
-        rows = _feature_rows(fitted, path, domain, facts["extra"].get("normalise", ()), top)
+        rows = iter(list(_feature_rows(fitted, path, domain, facts["extra"].get("normalise", ()), top)))
     else:
         rows = _image_rows(fitted, find_images(path), top, skipped)
     text = io.StringIO()
@@ -125,33 +126,45 @@ def _feature_rows(
 ) -> Iterator[tuple[str, str, str]]:
     from dalib.data.normalise import normalise_features
 
-    names, x = _read_rows(path, domain)
-    if x.shape[1] != fitted.backbone.dim:
+    rows = fitted.backbone.rows
+    names, x = _read_rows(path, domain, rows)
+    if rows is None and x.shape[1] != fitted.backbone.dim:
         raise DalibError(f"{path} has features of width {x.shape[1]}; the model was trained on {fitted.backbone.dim}")
-    return _rank(fitted, names, normalise_features(x, normalise), top)
+    return _rank(fitted, names, normalise_features(x, normalise) if normalise else x, top)
 
 
-def _read_rows(path: Path, domain: str) -> tuple[Sequence[str], Any]:
-    """(names, rows (n, d)) of one domain of a feature file: `x`, or `<domain>_x`; labels are not needed."""
+def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[str], Any]:
+    """(names, rows) of one domain of a feature file: `x`, or `<domain>_x`; labels are not needed.
+
+    rows: what the model takes, for other rows than (n, d); modalities lie in `x_<modality>` or `<domain>_x_<modality>`
+    """
+    from dalib.core.rows import combine
     from dalib.data.features import check_rows, read_arrays
 
+    parts = {name: f"x_{name}" for name in rows.fields} if rows and rows.fields else {"": "x"}
+    ends = list(parts.values())
+    wanted = " and ".join(f"{end} or <domain>_{end}" for end in ends)
     if path.suffix != ".npz":
-        raise DalibError(f"{path} is no feature file; this model takes an .npz with x or <domain>_x, (n, d)")
+        raise DalibError(f"{path} is no feature file; this model takes an .npz with {wanted}")
     arrays = read_arrays(path)
-    keys = [key for key in arrays if key == "x" or key.endswith("_x")]
+    keys = [key for key in arrays if key == ends[0] or key.endswith(f"_{ends[0]}")]
     if domain:
-        key = f"{domain}_x"
-        if key not in arrays:
-            near = suggest(domain, [k[:-2] for k in keys]) or f"; keys: {', '.join(arrays)}"
-            raise DalibError(f"{path} has no {key}{near}")
-    elif "x" in keys or len(keys) == 1:
-        key = "x" if "x" in keys else keys[0]
+        if f"{domain}_{ends[0]}" not in arrays:
+            near = suggest(domain, [k.removesuffix(f"_{ends[0]}") for k in keys]) or f"; keys: {', '.join(arrays)}"
+            raise DalibError(f"{path} has no {domain}_{ends[0]}{near}")
+        start = f"{domain}_"
+    elif ends[0] in keys or len(keys) == 1:
+        start = "" if ends[0] in keys else keys[0].removesuffix(ends[0])
     else:
         raise DalibError(
-            f"{path} has {', '.join(keys) or 'no key x'}; name one with --domain, or store rows as x (n, d)"
+            f"{path} has {', '.join(keys) or f'no key {ends[0]}'}; name one with --domain, or store rows as {wanted}"
         )
-    x = check_rows(path, key, arrays)
-    names = arrays.get(f"{key[:-2]}_names" if key != "x" else "names")
+    lacking = [start + end for end in ends if start + end not in arrays]
+    if lacking:
+        raise DalibError(f"{path} has no {', '.join(lacking)}; this model takes {wanted}")
+    found = {name: check_rows(path, start + end, arrays, flat=rows is None) for name, end in parts.items()}
+    x = found[""] if "" in found else combine(found)
+    names = arrays.get(f"{start}names")
     return (list(map(str, names)) if names is not None and len(names) == len(x) else list(map(str, range(len(x))))), x
 
 

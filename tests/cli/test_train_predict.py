@@ -135,3 +135,29 @@ def test_a_frozen_backbone_goes_into_the_model_file(dalib: Dalib, world: Path, t
     share = float(next(x for x in trained.out.splitlines() if "on target" in x).split("%")[0].split()[-1]) / 100
     rows = read_csv(dalib("predict", tmp_path / "m.safetensors", tmp_path / "moved" / "dark").out)
     assert np.mean([row["file"].split("/")[0] == row["class"] for row in rows]) == pytest.approx(share, abs=1e-4)
+
+
+def test_time_series_and_modalities_are_trained_on_and_predicted(dalib: Dalib, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    y = np.arange(24) % 2
+    wave = (draw.normal(size=(24, 1, 16)) + 3 * y[:, None, None]).astype(np.float32)
+    table = (draw.normal(size=(24, 4)) - 3 * y[:, None]).astype(np.float32)
+    np.savez(tmp_path / "series.npz", a_x=wave, a_y=y, b_x=wave + 0.1, b_y=y)
+    both = {"a_x_wave": wave, "a_x_table": table, "a_y": y, "b_x_wave": wave, "b_x_table": table, "b_y": y}
+    np.savez(tmp_path / "both.npz", **both)
+    np.savez(tmp_path / "new.npz", x=wave[:3])
+    np.savez(tmp_path / "short.npz", x=wave[:3, :, :9])
+    for name, backbone in (("series", "cnn1d"), ("both", "modalities")):
+        data = ("--dataset", f"features:{tmp_path}/{name}.npz", "--source", "a", "--target", "b")
+        recipe = ("--algorithm", "source_only", "--steps", "20", "--batch-size", "8", "--train", "backbone_rate=1")
+        made = dalib(
+            "train", *data, "--backbone", backbone, "--weights", "none", *recipe, "--out", f"{tmp_path}/{name}"
+        )
+        assert made.status == 0, made.err
+        answer = dalib("predict", f"{tmp_path}/{name}.safetensors", f"{tmp_path}/{name}.npz", "--domain", "b")
+        assert answer.status == 0 and len(read_csv(answer.out)) == 24
+    assert len(read_csv(dalib("predict", f"{tmp_path}/series.safetensors", f"{tmp_path}/new.npz").out)) == 3
+    wrong = dalib("predict", f"{tmp_path}/series.safetensors", f"{tmp_path}/short.npz")
+    assert wrong.status != 0 and not wrong.out and "rows (1, 9)" in wrong.err[0]
+    lacking = dalib("predict", f"{tmp_path}/both.safetensors", f"{tmp_path}/new.npz")
+    assert lacking.status != 0 and "x_wave" in lacking.err[0]
