@@ -111,7 +111,7 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
     settings = len({n for n, _ in some})
     collapsed = sum(is_collapsed(c) for points in within.values() for _, c in points)
     note = (
-        f"{len(seeds)} seeds, {tasks} tasks, {methods} methods, {len(some)} candidates each (points × settings: "
+        f"Seeds: {len(seeds)}, tasks: {tasks}, methods: {methods}; {len(some)} candidates each (points × settings: "
         f"{len(some) // settings} × {settings}). Accuracy: mean over methods, tasks and seeds of what the rule selects;"
         " 95 %: over seeds, tasks and methods fixed; regret: to the best candidate by target test labels; ρ: "
         "Spearman's rank correlation between score and target accuracy. Only the oracle reads target labels. "
