@@ -97,10 +97,10 @@ def lone(candidates: Sequence[Candidate]) -> list[str]:
     from scipy.stats import rankdata
 
     shared = set.intersection(*(set(c.scores) for c in candidates)) - {"oracle"}
-    series = {name: np.array([c.scores[name] for c in candidates]) for name in sorted(shared)}
-    ranks = {name: rankdata(values) for name, values in series.items() if np.ptp(values) > 0}
-    if len(candidates) < 4 or len(ranks) < 4:
+    series = {name: [c.scores[name] for c in candidates] for name in sorted(shared)}
+    moving = [name for name, values in series.items() if max(values) > min(values)]
+    if len(candidates) < 4 or len(moving) < 4:
         return []
-    agreement = np.corrcoef(list(ranks.values()))
+    agreement = np.corrcoef(rankdata([series[name] for name in moving], axis=1))
     np.fill_diagonal(agreement, -1)
-    return [name for name, best in zip(ranks, agreement.max(1), strict=True) if best < 0]
+    return [name for name, best in zip(moving, agreement.max(1), strict=True) if best < 0]

@@ -17,7 +17,8 @@ _WORDS = {
     "ensemble": f"ensemble: point with the best mean rank by {', '.join(ENSEMBLE)}, no target labels",
     "last": "last: the model at the end of training, no selection",
     "oracle": "oracle: best point by TARGET TEST LABELS, an upper bound, not attainable in practice",
-    "source_accuracy": "source_accuracy: point with the best accuracy on held-out source images, no target labels",
+    "source_accuracy": "source_accuracy: point with the best accuracy on held-out rows of the labelled domain, "
+    "without test labels",
 }
 
 
