@@ -24,8 +24,8 @@ from dalib.report.statistics import (
 from dalib.report.statistics.scores import Floats
 from dalib.report.table import ResultTable, Row, build_table
 
-RULE = "source_accuracy"
-"""The rule unless asked otherwise, as it reads no target at all; `last` where no source rows were held out."""
+RULES = ("ensemble", "source_accuracy", "last")
+"""The rule unless asked otherwise: the first that the records can answer. See docs/validators.md for the order."""
 COLUMNS = (
     "suite",
     "label",
@@ -99,7 +99,7 @@ class Summary:
 
 
 def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str = "") -> Summary:
-    """Every complete row against the baseline, at the points that `rule` chooses (default: `RULE`, else `last`).
+    """Every complete row against the baseline, at the points that `rule` chooses (default: the first of `RULES`).
 
     Raises
         DalibError: an unknown suite, rule or metric
@@ -107,7 +107,7 @@ def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str 
     if not rule:
         manifest = source.manifest(suite)
         known = rules(source.get(key) for key in manifest.keys if key in source)
-        rule = RULE if RULE in known else "last"
+        rule = next(rule for rule in RULES if rule in known)
     tables = {name: build_table(source, suite, name, metric) for name in dict.fromkeys(("last", rule, "oracle"))}
     chosen = tables[rule]
     rows = [row for row in (*chosen.rows, *chosen.references) if row.complete]
