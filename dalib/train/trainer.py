@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -87,6 +88,13 @@ class Trainer:
         if not len(task.labelled) or not len(task.target):
             raise DalibError(
                 f"task {task.name} has {len(task.labelled)} labelled and {len(task.target)} target rows; both need some"
+            )
+        if backbone.batch_norm_folded and not backbone.frozen and config.batch_norm == "train":
+            warnings.warn(
+                f"{backbone.name}'s batch norms were folded into its biases, so training statistics undo its weights; "
+                "set batch_norm = 'reestimate' (or 'eval')",
+                RuntimeWarning,
+                stacklevel=3,
             )
         self._phase = self._done = 0
         solved = isinstance(algorithm, FeatureAlgorithm)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -336,3 +338,12 @@ def test_hyper_parameters_out_of_range_are_refused(name: str, hparams: dict[str,
 def test_a_numbered_block_of_feature_data_is_refused() -> None:
     with pytest.raises(DalibError, match="backbone has 0 blocks; use an image backbone"):
         dalib.Surgical(block=1).attach(Network.on_features(6, 3, 0))
+
+
+@pytest.mark.parametrize(("batch_norm", "warned"), [("train", True), ("reestimate", False), ("eval", False)])
+def test_folded_batch_norms_in_training_mode_are_warned_of(batch_norm: str, warned: bool) -> None:
+    folded = replace(make_backbone(), batch_norm_folded=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(dalib.SourceOnly(), folded, steps=1, batch_norm=batch_norm)
+    assert any("batch_norm = 'reestimate'" in str(w.message) for w in caught) == warned
