@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dalib.report.curve import Curve, number
+from dalib.report.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +30,6 @@ def draw_curve(curve: Curve, path: str | Path) -> Path:
     source-only, and without either, or without strategies that have both, panels are left out.
     The same curve gives the same SVG.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     path = Path(path)
@@ -66,9 +66,7 @@ def draw_curve(curve: Curve, path: str | Path) -> Path:
     unit = "labelled target images per class" if curve.sweep == "shots" else "labelled part of the target in %"
     figure.supxlabel(unit, fontsize=8)
     figure.legend(loc="outside right center", fontsize=7.5, frameon=False)
-    with rc_context({"svg.hashsalt": "dalib"}):
-        figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
-    return path
+    return save_figure(figure, path)
 
 
 def _draw_gains(panel: Axes, curve: Curve, names: list[str], kind: str, styles: dict[str, dict[str, Any]]) -> None:

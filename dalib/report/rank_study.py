@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from dalib.core.errors import DalibError
+from dalib.report.figures import save_figure
 from dalib.report.layout import Block, Sheet, Shown
 from dalib.report.ranking import weighted_tau
 from dalib.report.source import RecordSource
@@ -137,7 +138,6 @@ def draw_study(targets: Sequence[Reached], path: Path) -> Path:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    plt.rcParams["svg.hashsalt"] = "dalib"
     figure, axes = plt.subplots(1, len(WAYS), figsize=(9, 3.4), sharey=True, constrained_layout=True)
     shown = [k for k in range(len(targets[0].measures)) if any(np.isfinite(t.tau(w)[k]) for t in targets for w in WAYS)]
     for axis, way in zip(axes, WAYS, strict=True):
@@ -149,7 +149,7 @@ def draw_study(targets: Sequence[Reached], path: Path) -> Path:
     axes[0].set_yticklabels([targets[0].measures[k] for k in shown])
     axes[0].invert_yaxis()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save_figure(figure, path)
     plt.close(figure)
     return path
 

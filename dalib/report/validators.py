@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 
 from dalib.bench.record import Candidate
 from dalib.core.errors import DalibError
+from dalib.report.figures import save_figure
 from dalib.report.layout import Block, Sheet, Shown, percent
 from dalib.report.select import ENSEMBLE, is_collapsed, pick, score
 from dalib.report.source import RecordSource
@@ -153,8 +154,7 @@ def draw_study(study: ValidatorStudy, path: str | Path) -> Path:
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=200)
-    return path
+    return save_figure(figure, path)
 
 
 def _describe(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dalib.core.errors import DalibError
+from dalib.report.figures import save_figure
 from dalib.report.statistics.critical_difference import cliques
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def draw_critical_difference(ranks: Mapping[str, float], cd: float, path: str | 
     for low, high, level in bars:
         ends, y = (low - last / 400, high + last / 400), -0.11 - _BAR * level
         axes.plot(ends, (y, y), color=_INK, linewidth=2.6, solid_capstyle="butt", clip_on=False)
-    figure.savefig(path, dpi=200, bbox_inches="tight", pad_inches=0.08)
-    return path
+    return save_figure(figure, path, bbox_inches="tight", pad_inches=0.08)
 
 
 def _draw_scale(axes: Axes, last: int, cd: float) -> None:
