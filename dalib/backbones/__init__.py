@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -41,15 +41,12 @@ def load_backbone(
     """
     from dataclasses import replace
 
-    from dalib.core.errors import DalibError, unknown
+    from dalib.core.errors import DalibError
     from dalib.core.registry import BACKBONES
 
     build = BACKBONES.get(find_plugin(name))
-    known = list(inspect.signature(build).parameters)[2:]
-    fitted = "rows" in known
-    for option in options:
-        if option not in known or option == "rows":
-            raise unknown(f"option of backbone {name}", option, [k for k in known if k != "rows"])
+    check_options(name, options)
+    fitted = takes_rows(name)
     if fitted and rows is None:
         raise DalibError(f"backbone '{name}' is built to fit its rows: give rows = row_shape(x)")
     with _drawing_from(seed):
@@ -73,6 +70,25 @@ def load_backbone(
     from dalib.backbones._classifier import load_classifier
 
     return replace(made, head=load_classifier(made, weights))
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """DalibError unless the backbone has every one of these options, each of its default's sort: number, list, text."""
+    from dalib.core.errors import DalibError, unknown
+    from dalib.core.registry import BACKBONES
+
+    parameters = list(inspect.signature(BACKBONES.get(find_plugin(name))).parameters.values())[2:]
+    known = {p.name: p.default for p in parameters if p.name != "rows"}
+    sorts: tuple[tuple[str, Any], ...] = (("number", (int, float)), ("list", (list, tuple)), ("text", str))
+    for option, value in options.items():
+        if not known:
+            raise DalibError(f"backbone {name} has no options, so no '{option}'; leave it out")
+        if option not in known:
+            raise unknown(f"option of backbone {name}", option, known)
+        for sort, kinds in sorts:
+            if isinstance(known[option], kinds) and (not isinstance(value, kinds) or isinstance(value, bool)):
+                default = list(known[option]) if sort == "list" else known[option]
+                raise DalibError(f"{name}.{option} = {value!r} is not a {sort}; its default is {default!r}")
 
 
 @contextmanager

@@ -48,6 +48,8 @@ def build(
     require_rows(name, rows, 1, True, "token ids (n, L), whole numbers")
     if pooling not in POOLING:
         raise unknown(f"{name}.pooling", pooling, POOLING)
+    if not isinstance(config or {}, Mapping):
+        raise DalibError(f"{name}.config = {config!r} is not a table; give keys and values as in a config.json")
     model = load_encoder(name, weights, rows, dict(config or {}))
     size, length = model.config.vocab_size, getattr(model.config, "max_position_embeddings", rows.shape[0])
     if rows.ids > size or rows.shape[0] > length:

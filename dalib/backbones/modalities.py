@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dalib.backbones import load_backbone, takes_rows
+from dalib.backbones._scratch import require_sizes
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError, unknown
 from dalib.core.rows import RowShape
@@ -49,6 +50,10 @@ def build(
         )
     if weights not in ("none", "imagenet"):
         raise DalibError(f"backbone '{name}' has no weights of its own, not '{weights}'; give them by encoder")
+    if not isinstance(encoders or {}, Mapping):
+        raise DalibError(f"{name}.encoders = {encoders!r} is not a table; give modality = backbone")
+    if width:
+        require_sizes(name, "width", [width])
     chosen = dict(encoders or {})
     for field in chosen:
         if field not in rows.fields:
@@ -71,6 +76,8 @@ def build_encoder(shape: RowShape, given: str | Mapping[str, Any] | None) -> Bac
     """The encoder of one modality."""
     image = len(shape.shape) == 3
     default = "text_transformer" if shape.ids else {2: "cnn1d", 3: "tiny"}.get(len(shape.shape), "mlp")
+    if not isinstance(given or "", (str, Mapping)):
+        raise DalibError(f"encoder {given!r} is neither a name nor a table; give for example {default}")
     table = {"name": given} if isinstance(given, str) else dict(given or {})
     name = str(table.pop("name", default))
     weights = str(table.pop("weights", "pretrained" if name == "tiny" else "none"))

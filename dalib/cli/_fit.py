@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from dalib.bench.metrics import domain_metrics
+from dalib.bench.metrics import decide, domain_metrics
 from dalib.bench.spec import RunSpec
 from dalib.cli._common import bold, print_columns, progress_bar
 from dalib.core.backbone import Backbone
@@ -32,7 +32,9 @@ OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
 class TrainedRun:
     """A fitted model with what it was trained on.
 
-    opened: in an open-set task, `known_accuracy`, `unknown_accuracy`, `h_score`, `unknown_auroc`
+    accuracies: by rows; on the target, rows that are rejected count as called `unknown`
+    opened: in an open-set task, `known_accuracy`, `unknown_accuracy`, `h_score`, `unknown_auroc`; with
+        protocol.reject < 1 also `called_unknown`, the part of the target that is
     note: what a partial data set lacks
     """
 
@@ -79,9 +81,14 @@ def fit_run(spec: RunSpec, root: Path | None, device: str) -> TrainedRun:
         }
     found = {k: _accuracy(fitted, d) for k, d in rows.items() if len(d)}
     opened: dict[str, float] = {}
-    if task.is_open:
-        metrics = domain_metrics(fitted.outputs(task.test), "", len(task.classes), spec.protocol.reject)
+    reject, known = spec.protocol.reject, len(task.classes)
+    if task.is_open or reject < 1:
+        outputs = fitted.outputs(task.test)
+        metrics = domain_metrics(outputs, "", known, reject)
+        found[list(rows)[-1]] = metrics["_accuracy"]
         opened = {k.lstrip("_"): v for k, v in metrics.items() if k.partition("_")[2] in OPEN}
+        if reject < 1:
+            opened["called_unknown"] = float((decide(outputs.logits.numpy(), known, reject) == known).mean())
     return TrainedRun(spec, task, fitted, found, opened, seconds, data.note)
 
 

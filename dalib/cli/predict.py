@@ -41,6 +41,7 @@ def predict_classes(
 ) -> int:
     """Predict classes: CSV with the columns file, class, probability.
 
+    Rows that a model trained with --reject turns down are `unknown`, without a probability.
     Images that cannot be read are named on stderr and left out; the exit status is then 1.
     """
     from dalib.train.model_file import load_model, read_facts
@@ -54,10 +55,11 @@ def predict_classes(
         raise DalibError(f"nothing at {path}; give an image, a folder, a zip or a feature file (.npz)")
     fitted = load_model(model, device)
     skipped: list[str] = []
+    reject = facts["extra"].get("protocol", {}).get("reject", 1.0)
     if facts["preprocess"] is None:
-        rows = iter(list(_feature_rows(fitted, path, domain, facts["extra"].get("normalise", ()), top)))
+        rows = iter(list(_feature_rows(fitted, path, domain, facts["extra"].get("normalise", ()), top, reject)))
     else:
-        rows = _image_rows(fitted, find_images(path), top, skipped)
+        rows = _image_rows(fitted, find_images(path), top, reject, skipped)
     text = io.StringIO()
     writer = csv.writer(text if out else sys.stdout, lineterminator="\n")
     writer.writerow(("file", "class", "probability"))
@@ -100,7 +102,9 @@ def find_images(path: Path) -> Images:
     return found
 
 
-def _image_rows(fitted: Fitted, images: Images, top: int, skipped: list[str]) -> Iterator[tuple[str, str, str]]:
+def _image_rows(
+    fitted: Fitted, images: Images, top: int, reject: float, skipped: list[str]
+) -> Iterator[tuple[str, str, str]]:
     import numpy as np
 
     from dalib.data.decode import decode_image
@@ -118,11 +122,11 @@ def _image_rows(fitted: Fitted, images: Images, top: int, skipped: list[str]) ->
                 reason = str(error).partition("<")[0].strip() or type(error).__name__
                 print(f"dalib: cannot read image {name} ({reason})", file=sys.stderr)
         if names:
-            yield from _rank(fitted, names, np.stack(pixels), top)
+            yield from _rank(fitted, names, np.stack(pixels), top, reject)
 
 
 def _feature_rows(
-    fitted: Fitted, path: Path, domain: str, normalise: Sequence[str], top: int
+    fitted: Fitted, path: Path, domain: str, normalise: Sequence[str], top: int, reject: float
 ) -> Iterator[tuple[str, str, str]]:
     from dalib.data.normalise import normalise_features
 
@@ -130,7 +134,7 @@ def _feature_rows(
     names, x = _read_rows(path, domain, rows)
     if rows is None and x.shape[1] != fitted.backbone.dim:
         raise DalibError(f"{path} has features of width {x.shape[1]}; the model was trained on {fitted.backbone.dim}")
-    return _rank(fitted, names, normalise_features(x, normalise) if normalise else x, top)
+    return _rank(fitted, names, normalise_features(x, normalise) if normalise else x, top, reject)
 
 
 def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[str], Any]:
@@ -168,14 +172,21 @@ def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence
     return (list(map(str, names)) if names is not None and len(names) == len(x) else list(map(str, range(len(x))))), x
 
 
-def _rank(fitted: Fitted, names: Sequence[str], x: Any, top: int) -> Iterator[tuple[str, str, str]]:
+def _rank(fitted: Fitted, names: Sequence[str], x: Any, top: int, reject: float) -> Iterator[tuple[str, str, str]]:
+    from dalib.bench.metrics import decide
     from dalib.core.types import Domain
     from dalib.data.embed import embed_images
 
     rows = Domain("predict", x, None, fitted.classes, "none")
     if fitted.backbone.frozen and rows.is_images:
         rows = rows.with_x(embed_images(fitted.backbone, rows, fitted.device), "embedded")
-    best = fitted.outputs(rows).p.topk(top, dim=1)
-    for name, values, labels in zip(names, best.values.tolist(), best.indices.tolist(), strict=True):
-        for p, k in zip(values, labels, strict=True):
+    outputs = fitted.outputs(rows)
+    best, known = outputs.p.topk(top, dim=1), len(fitted.classes)
+    rejected = (decide(outputs.logits.numpy(), known, reject) == known) & (len(fitted.names) == known)
+    for name, values, labels, left in zip(
+        names, best.values.tolist(), best.indices.tolist(), rejected.tolist(), strict=True
+    ):
+        if left:
+            yield name, "unknown", ""
+        for p, k in zip(values[: top - left], labels, strict=False):
             yield name, fitted.names[k], f"{p:.6f}"

@@ -33,6 +33,10 @@ def train_model(
     weights: Annotated[
         str, typer.Option(metavar="W", help="imagenet, pretrained, none or a file; default: the backbone's own.")
     ] = "",
+    backbone_option: Annotated[
+        list[str] | None,
+        typer.Option("--backbone-option", metavar="KEY=VALUE", help="As channels=[32,64]; may be repeated."),
+    ] = None,
     frozen: Annotated[
         bool | None,
         typer.Option("--frozen/--finetune", help="Train on the backbone's features only; default for mini_office."),
@@ -54,6 +58,12 @@ def train_model(
     target_classes: Annotated[
         list[str] | None, typer.Option(metavar="C", help="The same; classes that the source lacks are unknown.")
     ] = None,
+    reject: Annotated[
+        float,
+        typer.Option(
+            metavar="R", help="Rows whose entropy exceeds R log K are unknown, if the algorithm has no output for them."
+        ),
+    ] = 1.0,
     partial: Annotated[bool, typer.Option("--partial", help="Accept a data set that lacks something.")] = False,
     normalise: Annotated[
         list[str] | None, typer.Option(help="For features: row_sum, l2 or zscore; repeat for several, in order.")
@@ -79,6 +89,11 @@ def train_model(
     BACKBONES.get(name.partition(":")[0])
     algorithm = ALGORITHMS.canonical(algorithm)
     cls = ALGORITHMS.get(algorithm)
+    if cls.rejects and reject < 1:
+        raise DalibError(
+            f"--reject {reject} has no effect on {algorithm}, which has an output for unknown; leave it out"
+        )
+    made = {"name": name, "weights": weights or OWN_WEIGHTS.get(name, "imagenet"), "frozen": frozen}
     spec = validate(
         RunSpec,
         {
@@ -90,11 +105,12 @@ def train_model(
                 "validation": validation,
                 "source_classes": split_names(source_classes),
                 "target_classes": split_names(target_classes),
+                "reject": reject,
             },
             "algorithm": algorithm,
             "algorithm_version": cls.version,
             "hparams": cls.create(algorithm, parse_settings("--set", set_)).hparams,
-            "backbone": {"name": name, "weights": weights or OWN_WEIGHTS.get(name, "imagenet"), "frozen": frozen},
+            "backbone": made | {"options": parse_settings("--backbone-option", backbone_option)},
             "train": {k: v for k, v in short.items() if v is not None} | parse_settings("--train", recipe),
             "seed": seed,
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dalib.backbones import load_backbone, takes_rows
+from dalib.backbones import check_options, load_backbone, takes_rows
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
 from dalib.data.catalog import LoadedData
@@ -27,6 +27,7 @@ def backbone_for(
         DalibError: images for a backbone of other rows or the reverse, and all that `load_backbone` raises
     """
     check_backbone(data, name)
+    check_options(name, options or {})
     how: dict[str, Any] = {"frozen": frozen, "seed": seed, "head": head, **(options or {})}
     if takes_rows(name):
         return load_backbone(name, weights, rows=data.row_shape(), **how)

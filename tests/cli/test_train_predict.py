@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -161,3 +162,74 @@ def test_time_series_and_modalities_are_trained_on_and_predicted(dalib: Dalib, t
     assert wrong.status != 0 and not wrong.out and "rows (1, 9)" in wrong.err[0]
     lacking = dalib("predict", f"{tmp_path}/both.safetensors", f"{tmp_path}/new.npz")
     assert lacking.status != 0 and "x_wave" in lacking.err[0]
+
+
+def test_a_model_that_rejects_calls_doubtful_rows_unknown(dalib: Dalib, world: Path, tmp_path: Path) -> None:
+    """Two of the three classes are known; the printed shares are those of the CSV, and rejecting alone changes them."""
+    data = ("--dataset", f"features:{world}/good.npz", "--source", "left", "--target", "right")
+    how = ("--source-classes", "0:2", "--algorithm", "source_only", "--steps", "50")
+    y = np.load(world / "good.npz")["right_y"]
+    printed, called = {}, {}
+    for reject in (1.0, 0.2):
+        made = dalib("train", *data, *how, "--reject", reject, "--out", tmp_path / "m")
+        assert made.status == 0, made.err
+        found = {a.strip(): float(b) / 100 for a, b in re.findall(r"^(.*?) +([\d.]+)%", made.out, re.MULTILINE)}
+        printed[reject] = found
+        rows = read_csv(dalib("predict", tmp_path / "m.safetensors", world / "good.npz", "--domain", "right").out)
+        called[reject] = np.array([row["class"] for row in rows])
+        assert all((row["probability"] == "") == (row["class"] == "unknown") for row in rows)
+        wanted = np.where(y < 2, y.astype(str), "unknown")
+        assert found["accuracy on target"] == pytest.approx((called[reject] == wanted).mean(), abs=1e-4)
+        share = (called[reject] == "unknown")[y == 2].mean()
+        assert found["target, unknown accuracy"] == pytest.approx(share, abs=1e-4)
+    assert not (called[1.0] == "unknown").any() and (called[0.2][y == 2] == "unknown").mean() > 0.5
+    assert "target, called unknown" not in printed[1.0]
+    share = (called[0.2] == "unknown").mean()
+    assert printed[0.2]["target, called unknown"] == pytest.approx(share, abs=1e-4)
+    assert printed[0.2]["target, unknown auroc"] == printed[1.0]["target, unknown auroc"]
+    top = read_csv(
+        dalib("predict", tmp_path / "m.safetensors", world / "good.npz", "--domain", "right", "--top", 2).out
+    )
+    assert len(top) == 60 and [row["class"] for row in top[::2]] == called[0.2].tolist()
+    assert all(row["class"] != "unknown" and float(row["probability"]) > 0 for row in top[1::2])
+
+
+def test_backbone_options_reach_the_network_and_the_model_file(dalib: Dalib, tmp_path: Path) -> None:
+    from dalib.train.model_file import load_model, read_facts
+
+    wave = np.random.default_rng(0).normal(size=(24, 1, 16)).astype(np.float32)
+    np.savez(tmp_path / "s.npz", a_x=wave, a_y=np.arange(24) % 2, b_x=wave, b_y=np.arange(24) % 2)
+    data = ("--dataset", f"features:{tmp_path}/s.npz", "--source", "a", "--target", "b", "--backbone", "cnn1d")
+    options = ("--backbone-option", "channels=[4, 6]", "--backbone-option", "kernels=[3,3]")
+    made = dalib("train", *data, *options, "--algorithm", "source_only", "--steps", "2", "--out", tmp_path / "m")
+    assert made.status == 0, made.err
+    assert read_facts(tmp_path / "m.safetensors")["backbone"]["options"] == {"channels": [4, 6], "kernels": [3, 3]}
+    assert load_model(tmp_path / "m.safetensors").backbone.dim == 6
+    for wrong, line in {
+        "channel=[4]": "no option of backbone cnn1d named 'channel'; did you mean 'channels'?",
+        "frozen=true": "no option of backbone cnn1d named 'frozen'; known: channels, kernels",
+        "channels=5": "cnn1d.channels = 5 is not a list; its default is [128, 256, 128]",
+        "channels=[4]": "cnn1d.channels has 1 and cnn1d.kernels 3 values; give as many",
+        "channels": "--backbone-option channels is not KEY=VALUE",
+    }.items():
+        answer = dalib("train", *data, "--algorithm", "source_only", "--backbone-option", wrong)
+        assert answer.status == 2 and len(answer.err) == 1 and line in answer.err[0], answer.err
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--algorithm", "dann", "--reject", "1.5"), "protocol.reject = 1.5 should be less than or equal to 1"),
+        (("--algorithm", "dann", "--reject", "0"), "protocol.reject = 0.0 should be greater than 0"),
+        (("--algorithm", "osbp", "--reject", "0.5"), "--reject 0.5 has no effect on osbp"),
+        (
+            ("--algorithm", "dann", "--backbone-option", "a=1"),
+            "backbone identity has no options, so no 'a'; leave it out",
+        ),
+    ],
+)
+def test_what_cannot_be_rejected_or_set_is_said_in_one_line(
+    dalib: Dalib, world: Path, more: tuple[str, ...], line: str
+) -> None:
+    answer = dalib("train", "--dataset", f"features:{world}/good.npz", "--source", "left", "--target", "right", *more)
+    assert answer.status == 2 and len(answer.err) == 1 and line in answer.err[0], answer.err
