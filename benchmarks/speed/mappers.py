@@ -6,13 +6,13 @@ Features of width 2048: 2817 against 795 rows, and 795 against 498, fewer rows t
 turn, in processor time. Transport plans and components at 795 against 498 rows. `off by` is the largest difference from
 the textbook's result as a fraction of its largest entry. The floor is the time of multiply-adds at the machine's own
 rate: a covariance or Gram matrix per domain and one product with the moved rows; one pass over the cost. Peak memory:
-a process of its own per candidate, less one that only makes the data. `--skada`: a folder to import skada from.
+of one call, in a process of its own, beyond what it held before. `--skada`: a folder to import skada from.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import re
 import subprocess
 import sys
 import time
@@ -218,13 +218,22 @@ def floor(name: str, n_s: int, n_t: int, d: int, rate: float) -> float:
 
 
 def peak(name: str, size: str, candidate: str, skada: Path | None) -> float:
-    """MiB that a process of its own needs for one call, beside the same process without the call."""
+    """MiB that one call needs beside its arguments, in a process of its own."""
     arguments = [sys.executable, __file__, "--only", name, "--sizes", size, *(["--skada", str(skada)] if skada else [])]
-    most = [
-        int(subprocess.run([*arguments, "--peak", which], capture_output=True, text=True, check=True).stdout)
-        for which in (candidate, "none")
-    ]
-    return (most[0] - most[1]) / 1024
+    done = subprocess.run([*arguments, "--peak", candidate], capture_output=True, text=True, check=True)
+    return int(done.stdout) / 1024
+
+
+def print_peak(call: Callable[[], np.ndarray]) -> None:
+    """KiB between what the process holds now and the most that it holds during a call (Linux)."""
+
+    def read(field: str) -> int:
+        return int(re.findall(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))[0])
+
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    held = read("VmRSS")
+    call()
+    print(read("VmHWM") - held)
 
 
 def measure(name: str, size: str, skada: Path | None, repeats: int, rate: float, memory: bool) -> list[list[str]]:
@@ -249,7 +258,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(MAPPERS), default=list(MAPPERS))
     parser.add_argument("--sizes", nargs="+", choices=list(SIZES), help="default: large and thin for the linear maps")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--memory", action="store_true", help="peak memory too")
+    parser.add_argument("--memory", action="store_true", help="peak memory too (Linux)")
     parser.add_argument("--skada", type=Path)
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -258,9 +267,7 @@ def main() -> None:
         sys.path.insert(0, str(given.skada))
     if given.peak:
         made = MAPPERS[given.only[0]](*SIZES[given.sizes[0]], given.skada is not None)
-        if given.peak != "none":
-            made[given.peak]()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        print_peak(made[given.peak])
         return
     a = np.random.default_rng(0).standard_normal((512, 512))
     rate = 2 * 512**3 / min(compare({"product": lambda: a @ a}, 10, 2, time.process_time)["product"].samples)

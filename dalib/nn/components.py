@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dalib.nn.discrepancy import squared_distances
+from dalib.nn.linalg import gram
 
 _LANCZOS_FROM = 400
 KERNELS = ("primal", "linear", "rbf")
@@ -15,22 +16,26 @@ KERNELS = ("primal", "linear", "rbf")
 def make_landmarks(kernel: str, z: Tensor) -> Tensor:
     """z (n, d) -> rows (r, d) against which `kernel_features` gives an equivalent problem of the least width r.
 
-    `primal` the identity: features are the coordinates themselves. `rbf` all n rows. `linear` D Vᵀ of z = U D Vᵀ, r <=
-        min(n, d): a regulariser ||A||² on A (n, k) with z' = k(z, rows) A leaves A = U B, so that ||A||² = ||B||² and
-        z' = (z V D) B.
+    `primal` none: features are the coordinates themselves. `rbf` all n rows. `linear` all n rows or, of more rows than
+        columns, the triangle R (d, d) of z = Q R: a regulariser ||A||² on A (n, k) with z' = k(z, rows) A leaves
+        A = Q B, so that ||A||² = ||B||² and z' = (z Rᵀ) B.
     """
     if kernel == "primal":
-        return torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-    if kernel == "rbf":
+        return z[:0]
+    if kernel == "rbf" or len(z) <= z.shape[1]:
         return z
-    _, D, Vh = torch.linalg.svd(z, full_matrices=False)
-    return D[:, None] * Vh
+    return torch.linalg.qr(z, mode="r").R
 
 
 def kernel_features(kernel: str, z: Tensor, landmarks: Tensor, gamma: float) -> Tensor:
-    """z (n, d), landmarks (r, d) -> k(z_i, l_j) (n, r); `rbf`: exp(-gamma ||z_i - l_j||²), else the inner product."""
-    if kernel != "rbf":
-        return z @ landmarks.T
+    """z (n, d), landmarks (r, d) -> k(z_i, l_j) (n, r); `rbf`: exp(-gamma ||z_i - l_j||²), else the inner product.
+
+    `primal`: z itself.
+    """
+    if kernel == "primal":
+        return z
+    if kernel == "linear":
+        return gram(z) if landmarks is z else z @ landmarks.T
     centre = landmarks.mean(0)
     return (-gamma * squared_distances(z - centre, landmarks - centre)).exp()
 
@@ -64,34 +69,50 @@ def transfer_components(phi: Tensor, E: Tensor, reg: float, k: int) -> Tensor:
     scale is that of the generalised problem. Long et al. (2013) write Wᵀ phiᵀ H phi W = I, which whitens: their
     published digits come out exactly at this scale, and 27 to 33 points lower whitened.
     """
-    centred, contrast = phi - phi.mean(0), phi.T @ E
-    A = (centred.T @ centred).cpu().numpy()
-    vectors = _lead_whitened(A, contrast.cpu().numpy(), reg, k)
+    vectors = _lead_whitened(phi.cpu().numpy(), (phi.T @ E).cpu().numpy(), reg, k)
     return torch.from_numpy(np.ascontiguousarray(vectors[:, ::-1])).to(phi.device)
 
 
-def _lead_whitened(A: np.ndarray, F: np.ndarray, reg: float, k: int) -> np.ndarray:
-    """The last k eigenvectors w, wᵀ B w = 1, of A w = eta B w for B = F Fᵀ + reg I; A (r, r), F (r, m).
+def _lead_whitened(phi: np.ndarray, F: np.ndarray, reg: float, k: int) -> np.ndarray:
+    """The last k eigenvectors w, wᵀ B w = 1, of phiᵀ H phi w = eta B w for B = F Fᵀ + reg I; phi (n, r), F (r, m).
 
     Few of many are Lanczos': B^(-1/2) is I / sqrt(reg) and a part of rank m. Where the last of them is no more than
     rounding beside the first, or k is not small, LAPACK solves the whole problem.
     """
     from scipy.linalg import eigh
-    from scipy.sparse.linalg import ArpackError, eigsh
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-    r = len(A)
-    if r >= _LANCZOS_FROM and k <= r // 16:
+    n, r = phi.shape
+    few = r >= _LANCZOS_FROM and k <= r // 16
+    scatter = None if few and n <= r else _scatter(phi)
+    if few:
         U, s, _ = np.linalg.svd(F, full_matrices=False)
         less = 1 - np.sqrt(reg / (reg + s**2))
-        half = (A - U @ (less[:, None] * (U.T @ A))) / reg
-        S = half - ((half @ U) * less) @ U.T
+
+        def half(v: np.ndarray) -> np.ndarray:
+            return np.asarray(v - U @ (less * (U.T @ v)))
+
+        def apply(v: np.ndarray) -> np.ndarray:
+            v = half(v.ravel())
+            if scatter is not None:
+                return half(scatter @ v) / reg
+            moved = phi @ v
+            return half((moved - moved.mean()) @ phi) / reg
+
         try:
-            values, v = eigsh((S + S.T) / 2, k, v0=np.ones(r), which="LA")
+            values, v = eigsh(LinearOperator((r, r), apply, dtype=phi.dtype), k, v0=np.ones(r), which="LA")
         except ArpackError:
             values = np.zeros(k)
         if values[0] > 1e-8 * values[-1]:
             return np.asarray((v - U @ (less[:, None] * (U.T @ v))) / reg**0.5)
+    A = _scatter(phi) if scatter is None else scatter
     return np.asarray(eigh(A, F @ F.T + reg * np.eye(r), subset_by_index=[max(r - k, 0), r - 1])[1])
+
+
+def _scatter(phi: np.ndarray) -> np.ndarray:
+    """phiᵀ H phi (r, r)."""
+    centred = phi - phi.mean(0)
+    return np.asarray(centred.T @ centred)
 
 
 def match_jointly(z: Tensor, n_s: int, E: Tensor, reg: float, k: int, iterations: int) -> Tensor:

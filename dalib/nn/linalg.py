@@ -48,7 +48,15 @@ def scale_ridge(X: Tensor, Y: Tensor, reg: float) -> Tensor:
 
 def root(X: Tensor, ridge: Tensor, power: float = 0.5) -> Tensor:
     """(Xᵀ X + ridge I)^power (d, d)."""
-    return matrix_power_psd(X.T @ X + ridge * torch.eye(X.shape[1]).to(X), power)
+    return matrix_power_psd(gram(X.T) + ridge * torch.eye(X.shape[1]).to(X), power)
+
+
+def gram(X: Tensor) -> Tensor:
+    """X Xᵀ (n, n); on the CPU NumPy's product, which computes one triangle."""
+    if X.device.type != "cpu":
+        return X @ X.T
+    x = X.detach().numpy()
+    return torch.from_numpy(x @ x.T)
 
 
 def solve_symmetric(C: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,6 +78,6 @@ def _recolour_thin(rows: Tensor, Y: Tensor, ridge: Tensor) -> Tensor:
 
     With Y Yᵀ = V diag(m) Vᵀ and r the ridge, the root is sqrt(r) I + Yᵀ V diag(1 / (sqrt(m + r) + sqrt(r))) Vᵀ Y.
     """
-    values, V = solve_symmetric(Y @ Y.T)
+    values, V = solve_symmetric(gram(Y))
     gain = 1 / ((values.clamp(min=0) + ridge).sqrt() + ridge.sqrt())
     return rows * ridge.sqrt() + (rows @ Y.T) @ ((V * gain) @ V.T) @ Y
