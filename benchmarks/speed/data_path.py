@@ -5,7 +5,8 @@
 Every candidate makes one pass over the same JPEG files (drawn in a temporary folder at the sizes of Office-31's, or
 your own) in shuffled batches of 64: random resized crop to 224 px, flip, float32, normalised. The candidates take
 turns. The floor is the time to read the pixels of the crops and to write the batch, at the bandwidth of a copy in
-memory measured beside them. Then: decoding once, and features from the cache against features made again.
+memory measured beside them. Then: batches of a split against batches of the memory map it is picked from; decoding
+once, and features from the cache against features made again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import math
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from dalib.data.batches import DomainStore, IndexStream
 from dalib.data.decode import decode_domain
 from dalib.data.embed import embed_domain, embed_images
 from dalib.data.folders import ImageTree
+from dalib.data.protocols import concatenate
 
 CPU = torch.device("cpu")
 BATCH, CROP, RESIZE = 64, 224, 256
@@ -137,6 +140,41 @@ def measure_batches(folder: str, pixels: np.ndarray, repeats: int) -> None:
     )
 
 
+def measure_splits(pixels: np.ndarray, repeats: int) -> None:
+    """The same number of rows out of the memory map, of a copy, of a split, and of splits of two maps."""
+    half, count = len(pixels) // 2, len(pixels) // 2 // BATCH * BATCH or len(pixels) // 2
+    order = np.sort(np.random.default_rng(0).permutation(len(pixels))[:count])
+    first, second = (Domain(name, x, None, ("c",), name) for name, x in (("a", pixels[:half]), ("b", pixels[half:])))
+    whole = Domain("d", pixels, None, ("c",), "0")
+    some = np.arange(count // 2)
+    domains = {
+        "memory map": whole.with_x(pixels[:count], "map"),
+        "copy of the rows picked": whole.with_x(np.array(pixels[order]), "copy"),
+        "split, not copied": whole.take(order, "split"),
+        "splits of two maps, not copied": concatenate([first.take(some, "split"), second.take(some, "split")]),
+    }
+    size = min(BATCH, count)
+
+    def one(domain: Domain) -> Callable[[], None]:
+        store = DomainStore(domain, Preprocess(RESIZE, CROP, MEAN, STD), CPU)
+        stream, draws = IndexStream(len(store), size, seed=0), torch.Generator()
+
+        def run() -> None:
+            draws.manual_seed(0)
+            for _ in range(max(1, count // size)):
+                store.batch(stream.next(), augment="standard", generator=draws)
+
+        return run
+
+    times = compare({k: one(d) for k, d in domains.items()}, repeats=repeats, warmup=1, clock=time.process_time)
+    rows = [[name, f"{1000 * t.median * size / count:.2f}", t.over(times["memory map"])] for name, t in times.items()]
+    print_table(
+        f"Batches of {size} out of {count} rows, seconds of the processor",
+        ["rows", "ms per batch", "time / map's"],
+        rows,
+    )
+
+
 def measure_once(tree: ImageTree, domain: str, backbone: str, repeats: int) -> None:
     """What is done once per data set, against what it saves in every later run; features of 64 images."""
     network = load_backbone(backbone, "none")
@@ -189,6 +227,7 @@ def main() -> None:
         pixels = decode_domain(tree, domain, RESIZE)
         classes = (tree.root / files[0].member).parent.parent
         measure_batches(str(classes), pixels, given.repeats)
+        measure_splits(pixels, 2 * given.repeats)
         measure_once(tree, domain, given.backbone, min(given.repeats, 3))
 
 

@@ -5,8 +5,9 @@
 Images: two domains of JPEG files, kept at 256 px; one run of 20 steps on crops of 64 px with the `tiny` backbone, once
 with an empty cache (decoding) and once more. Runs: source_only and mmd on 500 + 500 feature rows, 50 steps each.
 Memory is the largest resident set of the process, mapped pages of the decoded images among it, which other processes
-share and the system takes back when it needs them; the first row, a process that has run nothing, is the part that
-does not grow. Seconds of the processor are the ones to compare on a busy machine.
+share and the system takes back when it needs them; "own" is the largest part of it that belongs to no file, looked at
+every 5 ms (Linux only). The first row, a process that has run nothing, is the part that does not grow. Seconds of the
+processor are the ones to compare on a busy machine.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -73,6 +75,7 @@ def write_rows(root: Path) -> None:
 
 def work(suite: Path | None, root: Path, data: str) -> None:
     """A point in a process of its own: run the suite, print its seconds, the processor's, and the peak in MiB."""
+    import math
     import resource
 
     import torch
@@ -81,18 +84,34 @@ def work(suite: Path | None, root: Path, data: str) -> None:
     from dalib.train import trainer  # noqa: F401  what a run imports is no part of its time
 
     torch.set_num_threads(1)
+    own, done = [math.nan], threading.Event()
+    watch = threading.Thread(target=watch_own_memory, args=(own, done))
+    watch.start()
     begun, busy = time.perf_counter(), time.process_time()
-    if suite is not None:
-        summary = run_suite(suite, root=root / data, store=root / "records")
-        assert summary.failed == 0 and summary.done, summary
+    try:
+        if suite is not None:
+            summary = run_suite(suite, root=root / data, store=root / "records")
+            assert summary.failed == 0 and summary.done, summary
+    finally:
+        done.set()
+        watch.join()
     seconds, busy = time.perf_counter() - begun, time.process_time() - busy
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-    print(json.dumps([seconds, busy, peak]))
+    print(json.dumps([seconds, busy, peak, max(own[1:], default=own[0])]))
 
 
-def measure(root: Path, suite: str = "", data: str = ".") -> tuple[float, float, float]:
-    """(seconds, seconds of the processor, MiB) of one process."""
+def watch_own_memory(found: list[float], done: threading.Event) -> None:
+    """Add to `found`, until `done`, the MiB of this process that no file backs."""
+    status = Path("/proc/self/status")
+    while status.exists():
+        found += [int(row.split()[1]) / 1024 for row in status.read_text().splitlines() if row.startswith("RssAnon")]
+        if done.wait(0.005):
+            return
+
+
+def measure(root: Path, suite: str = "", data: str = ".") -> tuple[float, ...]:
+    """(seconds, seconds of the processor, MiB, MiB of its own) of one process."""
     path = root / "suite.toml"
     path.write_text(suite, encoding="utf-8")
     command = [sys.executable, __file__, "--point", str(path if suite else ""), "--root", str(root), "--data", data]
@@ -101,8 +120,7 @@ def measure(root: Path, suite: str = "", data: str = ".") -> tuple[float, float,
     )
     if done.returncode:
         sys.exit(done.stderr)
-    seconds, busy, peak = json.loads(done.stdout.splitlines()[-1])
-    return seconds, busy, peak
+    return tuple(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
@@ -121,14 +139,15 @@ def main() -> None:
     print(machine())
     rows = []
 
-    def note(what: str, point: tuple[float, float, float], per: int = 0) -> None:
-        seconds, busy, peak = point
+    def note(what: str, point: tuple[float, ...], per: int = 0) -> None:
+        seconds, busy, peak, own = point
         each = [f"{1000 * busy / per:.1f}", f"{(peak - floor) / per:.2f}"] if per else ["", ""]
-        rows.append([what, f"{seconds:.2f}", f"{busy:.2f}", f"{peak:.0f}", f"{peak - floor:.0f}", *each])
+        rows.append([what, f"{seconds:.2f}", f"{busy:.2f}", f"{peak:.0f}", f"{peak - floor:.0f}", f"{own:.0f}", *each])
 
     with tempfile.TemporaryDirectory() as scratch:
-        floor = measure(Path(scratch))[2]
-        note("nothing", (0.0, 0.0, floor))
+        nothing = measure(Path(scratch))
+        floor = nothing[2]
+        note("nothing", (0.0, 0.0, *nothing[2:]))
         for factor in factors:
             root = Path(scratch) / f"images_{factor}"
             write_images(root, images * factor)
@@ -144,7 +163,7 @@ def main() -> None:
             write_rows(root)
             seeds = list(range(runs * factor // 2))
             note(f"{runs * factor} runs", measure(root, FEATURES.format(seeds=seeds)), runs * factor)
-    head = ["point", "seconds", "processor", "peak MiB", "above nothing", "ms each", "MiB each"]
+    head = ["point", "seconds", "processor", "peak MiB", "above nothing", "own MiB", "ms each", "MiB each"]
     print_table("Growth of time and memory, one process per point", head, rows)
 
 

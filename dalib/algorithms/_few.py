@@ -26,7 +26,7 @@ def split_labelled(network: Network, labelled: Domain) -> tuple[Domain, Domain]:
 def balance(network: Network, labelled: Domain) -> Domain:
     """Target rows repeated until there are as many as source rows; unchanged where one kind is missing.
 
-    The repetitions are copies: in memory, image rows double.
+    The repetitions of features are copies, those of images are not.
     """
     own = labelled.origin == network.target_origin
     few, many = np.flatnonzero(own), np.flatnonzero(~own)

@@ -234,7 +234,7 @@ def check_degenerate_rows_stay_finite(cls: type[Algorithm]) -> None:
     """A solved method survives constant target rows, a constant column and a class without source rows."""
     task = make_task()
     flat = replace(task.target, x=np.ones_like(task.target.x))
-    column = task.labelled.x.copy()
+    column = np.array(task.labelled.x)
     column[:, 0] = 1.0
     two = np.flatnonzero(task.labelled.labels < K - 1)
     for when, changed in {

@@ -1,4 +1,4 @@
-"""Rows of any kind: one array, or one array per modality; their shape, and joining and picking batches of them."""
+"""Rows of any kind: one array, or one array per modality; their shape, and joining and picking rows of them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,75 @@ class RowShape:
         return torch.zeros(n, *self.shape, dtype=torch.int64 if self.ids else torch.float32, device=device)
 
 
-def row_shape(*arrays: np.ndarray) -> RowShape:
+class RowView:
+    """Rows of one or several arrays, picked by their numbers and not copied: what a split of an image domain holds.
+
+    `np.asarray(view)` copies them into one array, for code of your own; pickled, a view becomes one of that array.
+
+    Args
+        bases: arrays (n_k, *S) of one dtype, memory maps for example; those without a row here are let go
+        rows: (n,) int64, which row of its base each is
+        owner: (n,) int64, which base each is from
+    """
+
+    def __init__(self, bases: Sequence[np.ndarray], rows: np.ndarray, owner: np.ndarray) -> None:
+        used, self.owner = np.unique(owner, return_inverse=True)
+        self.bases = tuple(bases[k] for k in used) or tuple(bases[:1])
+        self.rows = rows
+
+    @classmethod
+    def of(cls, *arrays: np.ndarray | RowView) -> RowView:
+        """All rows of arrays or views, one below the other."""
+        views = [a if isinstance(a, RowView) else cls([a], np.arange(len(a)), np.zeros(len(a), int)) for a in arrays]
+        starts = np.cumsum([0, *(len(v.bases) for v in views)])
+        owner = np.concatenate([v.owner + start for v, start in zip(views, starts, strict=False)])
+        return cls([base for v in views for base in v.bases], np.concatenate([v.rows for v in views]), owner)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.rows), *self.bases[0].shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        return self.bases[0].ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.bases[0].dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        """A view of the rows of a slice, a list, numbers (m,) or a mask (n,) bool; of one number, the row itself."""
+        rows, owner = self.rows[index], self.owner[index]
+        return RowView(self.bases, rows, owner) if rows.ndim else self.bases[owner][rows]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("the rows of a view lie apart; an array of them is a copy")
+        out = np.empty(self.shape, dtype or self.dtype)
+        for k, base in enumerate(self.bases):
+            mine = self.owner == k
+            out[mine] = base[self.rows[mine]]
+        return out
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RowView, ((np.asarray(self),), np.arange(len(self)), np.zeros(len(self), int))
+
+
+def take_rows(x: np.ndarray | RowView, index: np.ndarray) -> np.ndarray | RowView:
+    """The rows of `index`, in that order: of images a view, of other rows a copy, which is small."""
+    return RowView.of(x)[index] if x.ndim == 4 else np.asarray(x[index])
+
+
+def stack_rows(arrays: Sequence[np.ndarray | RowView]) -> np.ndarray | RowView:
+    """The rows of all arrays, one below the other: of images a view, of other rows a copy."""
+    alike = all(a.ndim == 4 and a.dtype == arrays[0].dtype for a in arrays)
+    return RowView.of(*arrays) if alike else np.concatenate([np.asarray(a) for a in arrays])
+
+
+def row_shape(*arrays: np.ndarray | RowView) -> RowShape:
     """What the rows of all these arrays (n, *S), or structured arrays (n,), have in common.
 
     Raises
@@ -81,10 +149,13 @@ def row_shape(*arrays: np.ndarray) -> RowShape:
                 f"rows differ in shape: {first.shape[1:]} and {other.shape[1:]}; give all domains the same"
             )
     whole = all(a.dtype.kind in "iu" for a in arrays) and first.ndim != 4
-    if whole and any(a.size and a.min() < 0 for a in arrays):
-        low = min(int(a.min()) for a in arrays if a.size)
+    if not whole:
+        return RowShape(first.shape[1:])
+    numbers = [np.asarray(a) for a in arrays]
+    if any(a.size and a.min() < 0 for a in numbers):
+        low = min(int(a.min()) for a in numbers if a.size)
         raise DalibError(f"rows of whole numbers hold {low}; token ids are >= 0, other numbers are stored as floats")
-    return RowShape(first.shape[1:], max((int(a.max(initial=0)) for a in arrays), default=0) + 1 if whole else 0)
+    return RowShape(first.shape[1:], max(int(a.max(initial=0)) for a in numbers) + 1)
 
 
 def combine(fields: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dalib.core.errors import DalibError, unknown
-from dalib.core.rows import Input
+from dalib.core.rows import Input, RowView, take_rows
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Domain:
     Args
         name: `amazon`
         x: images (n, 3, R, R) uint8, features (n, d) float32, time series (n, C, T), token ids (n, L), or a structured
-            array (n,) with one field per modality (`core.rows.combine`); may be a memory map
+            array (n,) with one field per modality (`core.rows.combine`); may be a memory map, and images a view of rows
+            of one (`core.rows.RowView`; np.asarray copies them)
         y: labels (n,) int64, or None
         classes: class names; the position is the label, the same for every domain of a data set
         fingerprint: sha256 of the content
@@ -98,7 +99,7 @@ class Domain:
     """
 
     name: str
-    x: np.ndarray
+    x: np.ndarray | RowView
     y: np.ndarray | None
     classes: tuple[str, ...]
     fingerprint: str
@@ -127,12 +128,16 @@ class Domain:
         return replace(self, y=None)
 
     def take(self, index: np.ndarray, note: str) -> Domain:
-        """The rows of `index`, in that order; `note` enters the fingerprint (`split(seed=0)`)."""
+        """The rows of `index`, numbers (m,) or a mask (n,) bool, in that order; no image is copied.
+
+        Args
+            note: enters the fingerprint (`split(seed=0)`)
+        """
         return replace(
             self,
-            x=np.asarray(self.x[index]),
+            x=take_rows(self.x, index),
             y=None if self.y is None else self.y[index],
-            files=tuple(self.files[i] for i in index) if self.files else (),
+            files=tuple(self.files[i] for i in np.arange(len(self))[index]) if self.files else (),
             origin=self.origin[index],
             fingerprint=f"{self.fingerprint}:{note}",
         )

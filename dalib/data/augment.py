@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dalib.core.errors import unknown
 from dalib.data.buffers import BUFFERS
-from dalib.data.placement import send
+from dalib.data.placement import Pieces, send
 
 MODES = ("none", "flip", "standard", "strong")
 RATIO = (3 / 4, 4 / 3)
@@ -58,19 +58,19 @@ def draw_views(
     return Views(torch.cat([start, size], 1), u[:, 2] < 0.5)
 
 
-def cut_views(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
+def cut_views(x: Tensor | Pieces, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
     """Images x (n, 3, R, R) uint8, rows index (B,) -> (B, 3, crop, crop) with values 0..255.
 
     A box of crop x crop pixels is copied exactly. Any other is resized, bilinear with antialiasing: on the CPU by
     torchvision v2's uint8 kernel; elsewhere by matrix products, rounded to whole levels, about 4 % of them one level
     apart from the CPU's (3 in 100 000 two).
     """
-    if x.device.type == "cpu":
+    if isinstance(x, Pieces) or x.device.type == "cpu":
         return _cut_each(x, index, views, crop, rotate180)
     return _cut_all(x, index, views, crop, rotate180)
 
 
-def _cut_each(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
+def _cut_each(x: Tensor | Pieces, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
     """Image by image: on a CPU each stays in the cache, which beats one operation over the batch."""
     out = torch.empty(len(index), x.shape[1], crop, crop, dtype=x.dtype)
     for row, view in zip(out, _each_view(x, index, views, crop, rotate180), strict=True):
@@ -78,7 +78,7 @@ def _cut_each(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool
     return out
 
 
-def _each_view(x: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Iterator[Tensor]:
+def _each_view(x: Tensor | Pieces, index: Tensor, views: Views, crop: int, rotate180: bool) -> Iterator[Tensor]:
     parameters = zip(index.tolist(), views.box.tolist(), views.flip.tolist(), strict=True)
     for i, (top, left, height, width), flip in parameters:
         view = x[i, :, top : top + height, left : left + width]
@@ -155,7 +155,7 @@ def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
 
 
 def cut_and_normalise(
-    x: Tensor,
+    x: Tensor | Pieces,
     index: Tensor,
     views: Views,
     crop: int,
@@ -164,7 +164,7 @@ def cut_and_normalise(
     std: tuple[float, ...],
 ) -> Tensor:
     """`cut_views`, then `normalise`: the same numbers, in one pass over the images on a CPU."""
-    if x.device.type == "cpu":
+    if isinstance(x, Pieces) or x.device.type == "cpu":
         shape = (len(index), x.shape[1], crop, crop)
         return _normalise_each(_each_view(x, index, views, crop, rotate180), shape, mean, std)
     return normalise(cut_views(x, index, views, crop, rotate180), mean, std)

@@ -10,17 +10,18 @@ from torch import Tensor
 
 from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
-from dalib.core.rows import RowShape
+from dalib.core.rows import RowShape, RowView
 from dalib.core.types import Domain
 from dalib.data.augment import cut_and_normalise, cut_views, distort, draw_views, drop_features, normalise
 from dalib.data.colour import draw_jitter, jitter_colours
-from dalib.data.placement import RESIDENTS, as_tensor, device_budget, pick_rows, send
+from dalib.data.placement import RESIDENTS, Pieces, as_tensor, device_budget, pick_rows, send
 
 
 class DomainStore:
     """All rows of a domain where the network is: no loader processes, no copies per epoch.
 
-    On the CPU a memory map stays one, and a batch reads its own rows only. Any other device gets the domain once, if it
+    On the CPU a memory map stays one, and a batch reads its own rows only; those of a split of images
+    (`core.rows.RowView`) come out of the array that they were picked from. Any other device gets that array once, if it
     fits the budget there (see `placement.device_budget`), shared by all stores of the process; else a batch's rows are
     copied from the host, without waiting.
 
@@ -32,6 +33,8 @@ class DomainStore:
         budget: bytes of the device's memory for all domains; None = `DALIB_DEVICE_BUDGET`, or a quarter of it
 
     Attributes
+        x: what rows are read from; for a split of images the whole array that it was picked from
+        rows: (n,) int64, on the CPU: the split's rows in x; None where x holds the domain's rows and no other
         y: labels (n,) int64 on the device, or None
 
     Raises
@@ -52,14 +55,27 @@ class DomainStore:
         x = domain.x
         if not domain.is_images:
             x = np.ascontiguousarray(domain.x, np.int64) if rows and rows.ids else np.asarray(domain.x, np.float32)
-        self.x = as_tensor(x)
-        if device.type != "cpu":
-            placed = RESIDENTS.place(x, device, device_budget(device) if budget is None else budget)
-            self.x = self.x if placed is None else placed
+        self.x: Tensor | Pieces
+        self.rows: Tensor | None = None
+        if isinstance(x, RowView):
+            parts = [self._place(base, budget) for base in x.bases]
+            if len(parts) > 1:
+                self.x = Pieces(parts, x.rows, x.owner)
+            else:
+                self.x, self.rows = parts[0], as_tensor(x.rows)
+        else:
+            self.x = self._place(x, budget)
         self.y = None if domain.y is None else torch.as_tensor(domain.y, dtype=torch.int64).to(device)
 
+    def _place(self, x: np.ndarray, budget: int | None) -> Tensor:
+        """The array on the device, or as it is."""
+        if self.device.type == "cpu":
+            return as_tensor(x)
+        placed = RESIDENTS.place(x, self.device, device_budget(self.device) if budget is None else budget)
+        return as_tensor(x) if placed is None else placed
+
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x if self.rows is None else self.rows)
 
     def batch(
         self,
@@ -80,9 +96,12 @@ class DomainStore:
         """
         p = self.preprocess
         x = self.x
-        if self.device.type != "cpu" and x.device.type == "cpu":
+        if self.rows is not None:
+            index = self.rows[index.cpu()]
+        if self.device.type != "cpu" and (isinstance(x, Pieces) or x.device.type == "cpu"):
             x, index = pick_rows(x, index.cpu(), self.device), torch.arange(len(index))
         if p is None:
+            assert isinstance(x, Tensor)
             x = x.index_select(0, send(index, x.device))
             return drop_features(x, generator) if augment == "strong" else x
         views = draw_views(augment, len(index), x.shape[2], p.crop, scale_min, generator)

@@ -12,7 +12,7 @@ import numpy as np
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
-from dalib.core.rows import RowShape, row_shape
+from dalib.core.rows import RowShape, RowView, row_shape, take_rows
 from dalib.core.types import Domain, pick_domain
 from dalib.data.arrays import load_arrays, resize_domain
 from dalib.data.declaration import Match, match_declaration
@@ -135,10 +135,10 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     def load(name: str, resize: int | None) -> Domain:
         folder, labels = match.domains[name], match.labels[name]
         files = tree.of_domain(folder)
-        x = decode_domain(tree, folder, resize or 0)
+        x: np.ndarray | RowView = decode_domain(tree, folder, resize or 0)
         known = [i for i, f in enumerate(files) if f.cls in labels]
         if len(known) < len(files):
-            x, files = x[known], tuple(files[i] for i in known)
+            x, files = take_rows(x, np.array(known, np.int64)), tuple(files[i] for i in known)
         y = np.array([labels[f.cls] for f in files], np.int64)
         fingerprint = f"{tree.fingerprint(folder)}:{resize}px"
         return Domain(name, x, y, match.classes, fingerprint, tuple(f.member for f in files))
@@ -156,9 +156,10 @@ def _load_array_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     note = _accept(info, match, where, partial)
 
     def load(name: str, resize: int | None) -> Domain:
-        x, y = resize_domain(found, name, resize or 0), found.y[name]
+        x: np.ndarray | RowView = resize_domain(found, name, resize or 0)
+        y = found.y[name]
         known = np.flatnonzero(y < len(match.classes))
-        x, y = (x, y) if len(known) == len(y) else (x[known], y[known])
+        x, y = (x, y) if len(known) == len(y) else (take_rows(x, known), y[known])
         return Domain(name, x, y, match.classes, f"{found.fingerprint}:{name}:{resize}px")
 
     present = tuple(match.domains)

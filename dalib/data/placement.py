@@ -7,6 +7,8 @@ import re
 import threading
 import warnings
 import weakref
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,11 +86,45 @@ def as_tensor(x: np.ndarray) -> Tensor:
         return torch.from_numpy(x)
 
 
-def pick_rows(x: Tensor, index: Tensor, device: torch.device) -> Tensor:
-    """x[index] on the device, from x (n, *S) and index (B,) on the host; a GPU is not waited for.
+class Pieces:
+    """Rows (n, *S) of several tensors that lie apart, on the host or on a device, addressed like one tensor.
 
-    The rows pass through page-locked memory, which PyTorch does not use again before the copy is done.
+    Args
+        parts: tensors (n_k, *S)
+        rows: (n,) int64, which row of its part each is
+        owner: (n,) int64, which part each is from
     """
+
+    def __init__(self, parts: Sequence[Tensor], rows: np.ndarray, owner: np.ndarray) -> None:
+        self.parts, self.rows, self.owner = parts, rows, owner
+        self.shape, self.dtype = (len(rows), *parts[0].shape[1:]), parts[0].dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, at: tuple[Any, ...]) -> Tensor:
+        """Of one row: x[i, :, 2:5]."""
+        i, *rest = at
+        inner = (int(self.rows[i]), *rest)
+        return self.parts[self.owner[i]][inner]
+
+    def pick(self, index: Tensor, device: torch.device) -> Tensor:
+        """The rows of `index` (B,), which is on the host, on the device."""
+        rows, owner = as_tensor(self.rows)[index], as_tensor(self.owner)[index]
+        mine = [torch.nonzero(owner == k).flatten() for k in range(len(self.parts))]
+        found = [pick_rows(part, rows[m], device) for part, m in zip(self.parts, mine, strict=True)]
+        return torch.cat(found).index_select(0, send(torch.cat(mine).argsort(), device))
+
+
+def pick_rows(x: Tensor | Pieces, index: Tensor, device: torch.device) -> Tensor:
+    """x[index] on the device, from x (n, *S) there or on the host and index (B,) on the host; a GPU is not waited for.
+
+    Rows of the host pass through page-locked memory, which PyTorch does not use again before the copy is done.
+    """
+    if isinstance(x, Pieces):
+        return x.pick(index, device)
+    if x.device.type != "cpu":
+        return x.index_select(0, send(index, device))
     rows = torch.empty((len(index), *x.shape[1:]), dtype=x.dtype, pin_memory=device.type == "cuda")
     torch.index_select(x, 0, index, out=rows)
     return rows.to(device, non_blocking=True)

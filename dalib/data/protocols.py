@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.rows import stack_rows
 from dalib.core.types import Domain, Task
 from dalib.data.catalog import LoadedData
 from dalib.data.settings import keep_classes, pick_classes, split_task
@@ -161,7 +162,7 @@ def concatenate(domains: Sequence[Domain]) -> Domain:
     starts = np.cumsum([0, *(d.origin.max(initial=0) + 1 for d in domains[:-1])])
     return Domain(
         "+".join(d.name for d in domains),
-        np.concatenate([d.x for d in domains]),
+        stack_rows([d.x for d in domains]),
         np.concatenate([d.labels for d in domains]) if labelled else None,
         first.classes,
         "+".join(d.fingerprint for d in domains),
