@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dalib.backbones import load_backbone
+from dalib.backbones import takes_rows
 from dalib.backbones._classifier import load_classifier
 from dalib.core.errors import DalibError
 from dalib.core.registry import BACKBONES
 from dalib.core.types import Domain, Outputs
+from dalib.data.backbone import backbone_for, check_backbone
 from dalib.data.catalog import LoadedData
 from dalib.data.embed import embed_domain
 from dalib.data.features import load_features, read_arrays
@@ -35,6 +36,8 @@ def parse_candidates(text: str, weights: str, own: dict[str, str]) -> list[Candi
 
     Args
         weights: of backbones without `:WEIGHTS`; empty = `own`'s or imagenet
+    One that is built to fit its rows has no weights of its own: random ones, shown as `cnn1d:none`.
+
     Raises
         DalibError: nothing given, an unknown backbone, one twice
     """
@@ -48,6 +51,7 @@ def parse_candidates(text: str, weights: str, own: dict[str, str]) -> list[Candi
             found.append(Candidate(Path(item).name, item))
             continue
         BACKBONES.get(name.partition(":")[0])
+        given = given or ("none" if not weights and takes_rows(name) else "")
         label = f"{name}:{Path(given).name}" if given else name
         found.append(Candidate(label, name, given or weights or own.get(name, "imagenet")))
     labels = [c.label for c in found]
@@ -67,10 +71,12 @@ def pick_rows(y: np.ndarray, classes: Sequence[str], fraction: float, seed: int)
 
 
 def check_kind(candidate: Candidate, data: LoadedData) -> None:
-    """Images need a network and features need none."""
-    if candidate.weights and (candidate.name == "identity") != (data.kind == "features"):
-        fits = "identity or an .npz" if data.kind == "features" else "a network such as tiny, or an .npz"
-        raise DalibError(f"{data.name} holds {data.kind}; --backbones {candidate.label} does not fit: use {fits}")
+    """Images need a network, features none, and other rows one that is built to fit."""
+    if candidate.weights:
+        try:
+            check_backbone(data, candidate.name)
+        except DalibError as error:
+            raise DalibError(f"--backbones {candidate.label} does not fit: {error}, or an .npz of features") from None
 
 
 def embed_candidate(
@@ -90,17 +96,16 @@ def embed_candidate(
     """
     if not candidate.weights:
         return _read_file(candidate, data, target, fraction, seed)
-    width = int(data.domain(target).x.shape[1]) if data.kind == "features" else 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = load_backbone(candidate.name, candidate.weights, frozen=True, dim=width)
+        backbone = backbone_for(data, candidate.name, candidate.weights)
     if backbone.preprocess and crop:
         backbone = replace(backbone, preprocess=backbone.preprocess.at(crop))
     domain = data.domain(target, backbone.preprocess.resize if backbone.preprocess else None)
     if fraction < 1:
         rows = pick_rows(domain.labels, data.classes, fraction, seed)
         domain = domain.take(rows, f"rank:fraction={fraction}:seed={seed}")
-    embedded = embed_domain(backbone, domain, device) if backbone.preprocess else domain
+    embedded = embed_domain(backbone, domain, device) if backbone.preprocess or backbone.rows else domain
     z = torch.from_numpy(np.array(embedded.x, dtype=np.float32))
     classifier = load_classifier(backbone, candidate.weights)
     with torch.inference_mode():
@@ -115,6 +120,10 @@ def _read_file(candidate: Candidate, data: LoadedData, target: str, fraction: fl
     y = data.domain(target, 1 if data.kind == "images" else None).labels
     if target not in found.x:
         raise DalibError(f"--backbones {path} has no {target}_x; its domains: {', '.join(found.x)}")
+    if found.x[target].ndim != 2:
+        raise DalibError(
+            f"--backbones {path}: {target}_x does not hold features (n, d) but rows for a backbone; embed it"
+        )
     given = found.y[target]
     pairs = set(zip(given.tolist(), y.tolist(), strict=False))
     if len(given) != len(y) or not len(pairs) == len(set(given.tolist())) == len(set(y.tolist())):

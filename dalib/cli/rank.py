@@ -26,7 +26,8 @@ def rank_backbones(
         str,
         typer.Option(
             metavar="A,B,…",
-            help="NAME, NAME:WEIGHTS or a feature file .npz of the same rows; default: tiny,tiny:none, or identity.",
+            help="NAME, NAME:WEIGHTS or a feature file .npz of the same rows; default: tiny,tiny:none for images, "
+            "identity for features, those that fit for other rows.",
         ),
     ] = "",
     weights: Annotated[
@@ -60,18 +61,28 @@ def rank_backbones(
     if seed < 0:
         raise DalibError(f"--seed {seed} is negative; give 0 or more")
     kind = DATASETS.get(dataset.partition(":")[0]).kind
-    wanted = backbones or ("identity" if kind == "features" else "tiny,tiny:none")
 
     from dalib.cli._candidates import check_kind, embed_candidate, parse_candidates
     from dalib.core.types import pick_domain
+    from dalib.data.backbone import suit_rows
     from dalib.data.catalog import load_data
     from dalib.train.device import pick_device
 
-    candidates = parse_candidates(wanted, weights, OWN_WEIGHTS)
+    if backbones:
+        parse_candidates(backbones, weights, OWN_WEIGHTS)
     where = pick_device(device)
     with progress_bar(f"making {dataset}") as progress:
         data = load_data(dataset, data_root, partial=partial, normalise=split_names(normalise), progress=progress)
     pick_domain(dict.fromkeys(data.domains), target, data.name)
+    wanted, notes = backbones or "tiny,tiny:none", [f"Partial data: {data.note}."] if data.note else []
+    if kind == "features":
+        x = data.domain(target).x
+        wanted = backbones or ("identity" if x.ndim == 2 else ",".join(suit_rows(x)) or "identity")
+        if x.ndim == 2 and x.dtype.kind in "iu" and "identity" in wanted.split(","):
+            notes.append(
+                f"identity takes whole numbers as they are; for token ids: --backbones {','.join(suit_rows(x))}."
+            )
+    candidates = parse_candidates(wanted, weights, OWN_WEIGHTS)
     for candidate in candidates:
         check_kind(candidate, data)
     outputs, scores = [], []
@@ -92,7 +103,7 @@ def rank_backbones(
         names,
         tuple(rows.z.shape[1] for rows in outputs),
         np.array(scores, dtype=float),
-        (f"Partial data: {data.note}.",) if data.note else (),
+        tuple(notes),
     )
     _show(ranking, format, out)
 

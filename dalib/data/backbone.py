@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from dalib.backbones import check_options, load_backbone, takes_rows
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
+from dalib.core.rows import RowView
 from dalib.data.catalog import LoadedData
 
 
@@ -42,15 +45,24 @@ def check_backbone(data: LoadedData, name: str) -> None:
         raise DalibError(f"{data.name} holds images; backbone '{name}' takes {takes}: use tiny or resnet50")
     if not features or fitted:
         return
-    if name != "identity":
-        raise DalibError(f"{data.name} holds features; backbone '{name}' takes images: use identity")
     x = _first_rows(data)
     if x.ndim != 2:
         kind = "several modalities" if x.dtype.names else f"rows {x.shape[1:]}"
         raise DalibError(
-            f"{data.name} holds {kind}, which need a backbone that is built to fit: mlp, cnn1d, text_transformer, "
-            "modalities …"
+            f"{data.name} holds {kind}, which need a backbone that is built to fit, not {name}: "
+            f"{', '.join(suit_rows(x)) or 'a module of your own'}"
         )
+    if name != "identity":
+        raise DalibError(f"{data.name} holds features; backbone '{name}' takes images: use identity")
+
+
+def suit_rows(x: np.ndarray | RowView) -> tuple[str, ...]:
+    """Backbones from scratch that take rows like those of x, the general one first; empty for images in an array."""
+    if x.dtype.names:
+        return ("modalities",)
+    if x.ndim == 2:
+        return ("bag_of_words", "text_transformer") if x.dtype.kind in "iu" else ("mlp",)
+    return ("cnn1d",) if x.ndim == 3 else ()
 
 
 def _first_rows(data: LoadedData) -> Any:

@@ -122,7 +122,7 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "seed negative": ("identity", ("--seed", "-1"), "0 or more"),
     "backbone misspelt": ("identty", (), "'identity'"),
     "the same twice": ("identity,identity", (), "identity twice"),
-    "a network for features": ("tiny", (), "identity or an .npz"),
+    "a network for features": ("tiny", (), "use identity, or an .npz"),
     "no such file": ("gone.npz", (), "gone.npz"),
     "features of fewer rows": ("short.npz", (), "20 rows"),
     "features of other labels": ("mixed.npz", (), "same rows in the same order"),
@@ -144,4 +144,8 @@ def test_a_missing_domain_and_images_without_a_network_are_one_line(dalib: Dalib
     assert wrong.status == 2 and "'left'" in wrong.err[0]
     images = ("--dataset", "image_folder", "--data-root", world / "images", "--target", "dark")
     wrong = dalib("rank", *images, "--backbones", "identity")
-    assert wrong.status == 2 and len(wrong.err) == 1 and "a network such as tiny" in wrong.err[0]
+    assert (
+        wrong.status == 2
+        and len(wrong.err) == 1
+        and "holds images; backbone 'identity' takes features: use tiny" in wrong.err[0]
+    )

@@ -1,0 +1,109 @@
+"""Time series, token ids, modalities and images in arrays: what `dalib rank`, `data verify`, `advise` do with them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dalib.backbones import load_backbone
+from dalib.core.registry import MEASURES
+from dalib.core.rows import row_shape
+from dalib.core.types import Outputs
+
+Dalib = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """series, texts, both, plain (.npz) of two domains a and b with two classes, and digits: images in arrays."""
+    import torch
+
+    root, rng = tmp_path_factory.mktemp("rows"), np.random.default_rng(0)
+    y = np.arange(60) % 2
+    wave = (rng.normal(size=(120, 2, 16)) + np.tile(y, 2)[:, None, None]).astype(np.float32)
+    words = rng.integers(1, 6, (120, 7)) + 5 * np.tile(y, 2)[:, None]
+    table = (wave[:, 0, :4] * [1, 2, 3, 4]).astype(np.float32)
+    labels = {"a_y": y, "b_y": y}
+    np.savez(root / "series.npz", a_x=wave[:60], b_x=wave[60:] + 0.5, **labels)
+    np.savez(root / "texts.npz", a_x=words[:60], b_x=words[60:], **labels)
+    np.savez(root / "plain.npz", a_x=table[:60], b_x=table[60:] + 1, **labels)
+    both = {
+        f"{d}_x_{k}": v[s] for d, s in (("a", slice(60)), ("b", slice(60, 120))) for k, v in (("w", wave), ("t", table))
+    }
+    np.savez(root / "both.npz", **both, **labels)
+    digit = np.arange(100) % 10
+    images = [(20 * digit[:, None, None] + rng.integers(0, 40, (100, side, side))).astype(np.uint8) for side in (10, 8)]
+    parts = {"usps_train_x": images[1][:50], "usps_train_y": digit[:50], "usps_test_x": images[1][50:]}
+    np.savez(root / "digits.npz", mnist_x=images[0], mnist_y=digit, **parts, usps_test_y=digit[50:])
+    torch.manual_seed(0)
+    trained = load_backbone("cnn1d", "none", rows=row_shape(wave), seed=5)
+    torch.save(trained.module.state_dict(), root / "trained.pth")
+    return root
+
+
+def read(text: str) -> dict[tuple[str, str, str], float]:
+    lines = csv.DictReader(io.StringIO(text))
+    return {(r["table"], r["row"], r["column"]): float(r["value"] or "nan") for r in lines}
+
+
+def test_networks_that_fit_are_ranked_on_their_own_features(dalib: Dalib, rows: Path) -> None:
+    """The scores are those of the network's features of the same rows, computed here."""
+    import torch
+
+    backbones = f"cnn1d,cnn1d:{rows}/trained.pth"
+    answer = dalib(
+        "rank", "--dataset", f"features:{rows}/series.npz", "--target", "b", "--backbones", backbones,
+        "--measures", "log_me,k_nn", "--format", "csv",
+    )  # fmt: skip
+    assert (answer.status, answer.err) == (0, [])
+    found, file = read(answer.out), np.load(rows / "series.npz")
+    network = load_backbone("cnn1d", f"{rows}/trained.pth", rows=row_shape(file["a_x"]))
+    with torch.no_grad():
+        z = network.module.eval()(torch.from_numpy(file["b_x"]))
+    for name in ("log_me", "k_nn"):
+        score = MEASURES.get(name)().score(Outputs(z, torch.zeros(60, 0), torch.from_numpy(file["b_y"])))
+        assert found["score", "cnn1d:trained.pth", name] == pytest.approx(score, abs=1e-3)
+        assert found["score", "cnn1d:none", name] != pytest.approx(score, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("file", "models"), [("series", ["cnn1d:none"]), ("both", ["modalities:none"]), ("texts", ["identity"])]
+)
+def test_without_names_what_fits_the_rows_is_scored(dalib: Dalib, rows: Path, file: str, models: list[str]) -> None:
+    answer = dalib("rank", "--dataset", f"features:{rows}/{file}.npz", "--target", "a", "--measures", "k_nn")
+    assert answer.status == 0, answer.err
+    assert all(model in answer.out for model in models)
+    assert ("bag_of_words,text_transformer" in answer.out) == (file == "texts")
+
+
+@pytest.mark.parametrize(
+    ("file", "backbones", "line"),
+    [
+        ("series", "identity", "holds rows (2, 16), which need a backbone that is built to fit, not identity: cnn1d"),
+        ("series", "tiny", "not tiny: cnn1d, or an .npz of features"),
+        ("both", "identity", "holds several modalities"),
+        ("both", "cnn1d", "backbone 'cnn1d' takes time series (n, channels, time); these rows are w (2, 16), t (4,)"),
+        ("plain", "tiny", "backbone 'tiny' takes images: use identity"),
+        ("plain", "{}/series.npz", "series.npz: a_x does not hold features (n, d)"),
+    ],
+)
+def test_a_network_of_other_rows_is_refused_in_one_line(
+    dalib: Dalib, rows: Path, file: str, backbones: str, line: str
+) -> None:
+    given = ("--dataset", f"features:{rows}/{file}.npz", "--target", "a", "--backbones", backbones.format(rows))
+    answer = dalib("rank", *given)
+    assert answer.status == 2 and len(answer.err) == 1 and line in answer.err[0], answer.err
+
+
+def test_images_in_arrays_are_ranked_as_images_and_need_a_network_of_images(dalib: Dalib, rows: Path) -> None:
+    given = ("--dataset", "digits", "--data-root", rows / "digits.npz", "--partial", "--target", "usps")
+    answer = dalib("rank", *given, "--measures", "k_nn", "--backbones", "lenet:none")
+    assert answer.status == 0 and "lenet:none" in answer.out, answer.err
+    refused = dalib("rank", *given, "--backbones", "cnn1d")
+    assert refused.status == 2 and "digits holds images; backbone 'cnn1d' takes other rows" in refused.err[0]
