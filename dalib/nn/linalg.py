@@ -15,7 +15,7 @@ def matrix_power_psd(C: Tensor, power: float, eps: float = 0.0) -> Tensor:
     With eps = 0 and power < 0 a singular C gives inf.
     """
     values, vectors = solve_symmetric(C)
-    return (vectors * values.clamp(min=eps) ** power) @ vectors.T
+    return gram(vectors * values.clamp(min=eps) ** (power / 2))
 
 
 def recolour(z_s: Tensor, z_t: Tensor, reg: float = 1.0) -> Tensor:
