@@ -13,23 +13,36 @@ from dalib.core.registry import DATASETS
 
 
 def verify_data(
-    root: Annotated[Path, typer.Argument(metavar="ROOT", help="A folder or zip of domain/class/image.")],
-    dataset: Annotated[str, typer.Option(metavar="D", help="Also compare with this declaration.")] = "image_folder",
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="A folder or zip of domain/class/image, or an .npz.")],
+    dataset: Annotated[
+        str, typer.Option(metavar="D", help="Also compare with this declaration; default: image_folder, or features.")
+    ] = "",
     backbone: Annotated[
         str, typer.Option(metavar="B", help="A pretrained network, which finds wrong labels better; slower.")
     ] = "",
     weights: Annotated[str, typer.Option(metavar="W", help="Of the backbone.")] = "imagenet",
     plugin: Plugins = None,
 ) -> int:
-    """Find unreadable, empty, duplicate and mislabelled-looking files; status 1 when there are some."""
+    """Find unreadable, empty, duplicate and mislabelled-looking files; status 1 when there are some.
+
+    In an .npz of features, other rows or images: wrong shapes and labels, NaN, blank and repeated rows, rare classes.
+    """
     from collections import Counter
 
     from dalib.data.verify import KINDS, verify_root
+    from dalib.data.verify_rows import KINDS as KINDS_OF_ROWS
+    from dalib.data.verify_rows import verify_rows
 
     load_plugins(plugin)
-    options = _embedder(backbone, weights) if backbone else {}
-    with progress_bar(f"reading {root}") as progress:
-        findings = verify_root(root, dataset, progress=progress, **options)
+    dataset = dataset or ("features" if root.suffix == ".npz" else "image_folder")
+    if DATASETS.get(dataset).kind == "images":
+        options = _embedder(backbone, weights) if backbone else {}
+        with progress_bar(f"reading {root}") as progress:
+            findings, kinds = verify_root(root, dataset, progress=progress, **options), KINDS
+    elif backbone:
+        raise DalibError(f"--backbone {backbone} finds wrong labels of image files; {root} holds arrays: leave it out")
+    else:
+        findings, kinds = verify_rows(root, dataset), KINDS_OF_ROWS
     if not findings:
         print(f"{root}: nothing found")
         return 0
@@ -38,7 +51,7 @@ def verify_data(
     )
     print()
     counted = Counter(f.kind for f in findings)
-    print_columns([(kind, counted[kind], KINDS[kind]) for kind in KINDS if counted[kind]])
+    print_columns([(kind, counted[kind], kinds[kind]) for kind in kinds if counted[kind]])
     return 1
 
 
