@@ -149,7 +149,8 @@ def _group(job: Job) -> str:
 
     spec = job.spec
     features = spec.backbone.frozen or spec.backbone.name == "identity"
-    if job.run != RUN_ONE or not features or spec.train.precision != "fp32" or spec.train.compile:
+    alone = spec.train.precision != "fp32" or spec.train.compile or spec.train.cuda_graph
+    if job.run != RUN_ONE or not features or alone:
         return job.key
     content = spec.model_dump(mode="json", exclude={"source": True, "target": True, "seed": True})
     content["train"] = {k: v for k, v in content["train"].items() if k not in MAY_DIFFER}

@@ -86,6 +86,7 @@ ADDED: tuple[tuple[str, str, Any], ...] = (
     ("protocol", "source_per_class", 0),
     ("backbone", "options", {}),
     ("train", "colour_jitter", 0.0),
+    ("train", "cuda_graph", False),
 )
 """Settings that came after the first records: at these values, under which nothing changed, they are not in the key."""
 ADDED_HPARAMS: dict[str, dict[str, Any]] = {

@@ -27,6 +27,7 @@ class TrainConfig(BaseModel):
         precision: `fp32` or `bf16` (autocast; losses stay in fp32)
         channels_last: memory format of image input
         compile: torch.compile the network
+        cuda_graph: launch the whole step as one CUDA graph; without CUDA, and for a step that cannot be one, as ever
         crop: side in pixels of the network's input; 0 = the backbone's own
         resize: side in pixels that images are warped to before the crop; 0 = crop × the backbone's ratio (256 / 224)
         augment: `none`, `flip` (crop at random by a few pixels + flip) or `standard` (RandomResizedCrop + flip)
@@ -55,6 +56,7 @@ class TrainConfig(BaseModel):
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = False
     compile: bool = False
+    cuda_graph: bool = False
     crop: int = Field(0, ge=0)
     resize: int = Field(0, ge=0)
     augment: Literal["none", "flip", "standard"] = "standard"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from dalib.train.batch_norm import BATCH_NORMS, reestimate
 from dalib.train.checkpoint import load_checkpoint, save_checkpoint
 from dalib.train.device import arrange, autocast, rng_state, set_rng_state
 from dalib.train.fitted import Fitted
+from dalib.train.graph import RECORDERS, StepGraph
 from dalib.train.monitor import LossMonitor
 from dalib.train.optimiser import freeze_and_group, make_optimiser, set_rate
 
@@ -65,18 +66,27 @@ class Descent(Minimise):
         self.monitor = LossMonitor()
         self.nothing: Target | None = None
         self.network = torch.compile(algorithm.network) if config.compile else algorithm.network
+        self.graph: StepGraph | None = None
 
     def run(self, trainer: TrainerLike) -> Iterator[int]:
         """Do the steps; yields how many of the run's are done after each."""
         algorithm, (labelled, unlabelled) = self.algorithm, self.stores
         progress = torch.zeros((), device=self.fitted.device)
+
+        def take(rows: LabelledRows, views: Sequence[Rows]) -> None:
+            algorithm.step(*self.both(rows, views), progress, self)
+
+        self.graph = self._open_graph(take)
         set_training(algorithm, self.frozen)
         while self.step < self.last:
-            if self.streams[1].passes > self.passes:
+            begins = self.streams[1].passes > self.passes
+            if begins:
                 self.passes = self.streams[1].passes
                 algorithm.begin_epoch(trainer, self.target)
             if not algorithm.training:
                 set_training(algorithm, self.frozen)
+            if begins and self.graph:
+                self.graph.look_again()
             part = (self.step - self.first) / (self.last - self.first)
             set_rate(self.optimiser, self.config, part)
             rows = self._rows(labelled, self.streams[0].next())
@@ -88,13 +98,21 @@ class Descent(Minimise):
                     views.append(self._rows(unlabelled, index, "strong" if i else self.config.augment))
             else:
                 self.streams[1].skip()
-            algorithm.step(*self.both(rows, views), progress.fill_(part), self)
+            progress.fill_(part)
+            if self.graph:
+                self.monitor.add(self.step, self.graph.step(rows, views))
+            else:
+                take(rows, views)
             self.step += 1
             yield self.step
+        self.graph = None
         self.monitor.flush()
 
     def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
-        self.monitor.add(self.step, terms)
+        if self.graph:
+            self.graph.note(terms)
+        else:
+            self.monitor.add(self.step, terms)
         for p in self.parameters:
             p.grad = None
         reduce(torch.add, [t.float() for t in terms.values()]).backward()
@@ -140,6 +158,11 @@ class Descent(Minimise):
             "target": self.streams[1],
             "monitor": self.monitor,
         }
+
+    def _open_graph(self, take: Callable[[LabelledRows, Sequence[Rows]], None]) -> StepGraph | None:
+        """None where the recipe asks for none, or the device has none."""
+        recorder = RECORDERS.get(self.fitted.device.type) if self.config.cuda_graph else None
+        return StepGraph(take, self.algorithm, self.optimiser, recorder(self.fitted.device)) if recorder else None
 
     def _rows(self, store: DomainStore | FieldStore, index: Tensor, augment: str = "") -> Rows:
         config = self.config

@@ -28,6 +28,9 @@ class _Part(Descent):
         self.monitor.add(self.step, terms)
         self.terms = terms
 
+    def _open_graph(self, *_: object) -> None:
+        """None: the step ends outside."""
+
 
 @dataclass
 class _Member:
@@ -42,7 +45,7 @@ class MultiTask:
     step: minimise sum_k weight_k * sum(terms of algorithm k on its own batches), one optimiser for all parameters
 
     Args
-        config: the recipe of all tasks; batch_size rows per domain and task
+        config: the recipe of all tasks; batch_size rows per domain and task; `cuda_graph` has no effect
         seed: decides initial weights; task k draws its batches as a run of seed + 1000 k would
         device: `auto`, `cpu`, `cuda`, `cuda:N`
         weights: task -> factor of its loss, >= 0; 1 unless given
