@@ -210,7 +210,7 @@ def gaussian_map(z_s: Tensor, z_t: Tensor, reg: float = 1e-3) -> tuple[Tensor, T
 
     z_s (n_s, d), z_t (n_t, d), reg > 0. Flamary et al. 2019, arXiv:1905.10155; the ridge is a departure.
     """
-    Q, A = _gaussian_map(z_s, z_t, reg)
+    A, _, Q = _gaussian_map(z_s, z_t, reg)
     if Q is not None:
         A = torch.eye(len(Q)).to(A) + Q @ (A - torch.eye(len(A)).to(A)) @ Q.T
     return A, z_t.mean(0) - z_s.mean(0) @ A
@@ -218,28 +218,27 @@ def gaussian_map(z_s: Tensor, z_t: Tensor, reg: float = 1e-3) -> tuple[Tensor, T
 
 def move_gaussian(z_s: Tensor, z_t: Tensor, reg: float = 1e-3) -> Tensor:
     """z_s A + b (n_s, d) of `gaussian_map`, without a matrix of width d where the rows of both span less."""
-    Q, A = _gaussian_map(z_s, z_t, reg)
-    rows = z_s - z_s.mean(0)
-    return (rows @ A if Q is None else (rows @ Q) @ A @ Q.T) + z_t.mean(0)
+    A, X, Q = _gaussian_map(z_s, z_t, reg)
+    rows = X @ (A * max(len(X) - 1, 1) ** 0.5)
+    return (rows if Q is None else rows @ Q.T) + z_t.mean(0)
 
 
-def _gaussian_map(z_s: Tensor, z_t: Tensor, reg: float) -> tuple[Tensor | None, Tensor]:
-    """Q (d, r), A (r, r): the map is A in the span of Q, which holds all centred rows, and the identity beside it.
+def _gaussian_map(z_s: Tensor, z_t: Tensor, reg: float) -> tuple[Tensor, Tensor, Tensor | None]:
+    """A (r, r), the source's `centred_rows` (n_s, r) and the basis Q (d, r) of both, or None where r = d.
 
-    Q is None where A is all of the map. With C_s = L Lᵀ, A = L^(-ᵀ) (Lᵀ C_t L)^(1/2) L^(-1): the one positive definite
-    solution of A C_s A = C_t.
+    The map is A in the span of Q, which holds all centred rows, and the identity beside it. With C_s = L Lᵀ,
+    A = L^(-ᵀ) (Lᵀ C_t L)^(1/2) L^(-1): the one positive definite solution of A C_s A = C_t.
     """
     X, Y = centred_rows(z_s), centred_rows(z_t)
     ridge = scale_ridge(X, Y, reg)
     Q = None
     if len(X) + len(Y) < X.shape[1]:
-        Q = torch.linalg.qr(torch.cat([X, Y]).T).Q
-        X, Y = X @ Q, Y @ Q
-    same = ridge * torch.eye(X.shape[1]).to(X)
-    L = torch.linalg.cholesky(gram(X.T) + same)
-    values, vectors = solve_symmetric(L.T @ (gram(Y.T) + same) @ L)
-    B = torch.linalg.solve_triangular(L.T, vectors * values.clamp(min=0) ** 0.25, upper=True)
-    return Q, B @ B.T
+        Q, R = torch.linalg.qr(torch.cat([X, Y]).T)
+        X, Y = R.T.split([len(X), len(Y)])
+    L = torch.linalg.cholesky(gram(X.T) + ridge * torch.eye(X.shape[1]).to(X))
+    values, vectors = solve_symmetric(gram((Y @ L).T) + ridge * gram(L.T))
+    root = torch.linalg.solve_triangular(L.T, vectors * values.clamp(min=0) ** 0.25, upper=True)
+    return gram(root), X, Q
 
 
 def _solve(solver: Callable[[Any, Any, Any], np.ndarray], cost: Tensor, a: Tensor | None, b: Tensor | None) -> Tensor:
