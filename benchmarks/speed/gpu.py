@@ -5,7 +5,8 @@
 Ours: the trainer's steps, 32 + 32 rows at 224 px, bf16, channels_last, images as uint8 on the device. Bare: forward and
 backward of the same network on synthetic tensors, no optimiser. Eager: fp32, JPEG files through torchvision and as many
 DataLoader workers as cores. All three take turns. Then: the data path's share of a step, a run of steps in which CUDA
-reports every wait, and what six Office-31-sized tasks cost (`--suite` runs them, otherwise steps/s is scaled).
+reports every wait, and what six Office-31-sized tasks cost (`--suite` runs them, otherwise steps/s is scaled). Last: a
+step launched operation by operation beside the same step as one CUDA graph, on a feature head and on the network.
 Anchors, as published: stock PyTorch with AMP on an H200 3 079 img/s; MLPerf Training on an H100 7 313 img/s.
 
 Without a GPU (or with --quick) everything runs at a tiny size on the CPU, which shows that it runs and no more.
@@ -29,7 +30,7 @@ from _timing import Timing, compare, machine, print_table
 from torch import nn
 
 from dalib.backbones import load_backbone
-from dalib.core.backbone import Backbone
+from dalib.core.backbone import Backbone, identity
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Domain, Task
@@ -78,18 +79,48 @@ def make_backbone(size: Size) -> Backbone:
     return load_backbone(size.backbone, "none")
 
 
-def recipe(size: Size, steps: int, given: argparse.Namespace) -> TrainConfig:
+def recipe(size: Size, steps: int, given: argparse.Namespace, cuda_graph: bool = False) -> TrainConfig:
     return TrainConfig(
         steps=steps, batch_size=size.rows, crop=size.crop, evaluations=1, precision=given.precision,
-        channels_last=True, compile=given.compile,
+        channels_last=True, compile=given.compile, cuda_graph=cuda_graph,
     )  # fmt: skip
 
 
-def our_steps(size: Size, device: torch.device, given: argparse.Namespace) -> Iterator[int]:
+def our_steps(size: Size, device: torch.device, given: argparse.Namespace, cuda_graph: bool = False) -> Iterator[int]:
     """The trainer's own loop, a step at a time."""
-    trainer = Trainer(recipe(size, 10**6, given), device=str(device))
+    trainer = Trainer(recipe(size, 10**6, given, cuda_graph), device=str(device))
     domains = trainer.begin(ALGORITHMS.get("dann")(), make_task(size, size.images, size.images), make_backbone(size))
     return trainer.open_descent(*domains).run(trainer)
+
+
+def head_steps(size: Size, device: torch.device, given: argparse.Namespace, cuda_graph: bool) -> Iterator[int]:
+    """The trainer's own loop on 256 features, fp32."""
+    rng = np.random.default_rng(0)
+    y, classes = np.arange(size.images) % K, tuple(f"c{k}" for k in range(K))
+    source, target = (
+        Domain(name, rng.standard_normal((size.images, 256)).astype(np.float32), y, classes, f"{name}-{size.images}")
+        for name in ("source", "target")
+    )
+    config = TrainConfig(steps=10**6, batch_size=size.rows, evaluations=1, cuda_graph=cuda_graph)
+    trainer = Trainer(config, device=str(device))
+    task = Task("source->target", source, target.unlabelled(), source.take(np.arange(0), "none"), target)
+    return trainer.open_descent(*trainer.begin(ALGORITHMS.get("dann")(), task, identity(256))).run(trainer)
+
+
+def graph_rows(size: Size, device: torch.device, given: argparse.Namespace, repeats: int) -> list[list[str]]:
+    """Milliseconds of a DANN step as plain operations and as one CUDA graph; without CUDA both are plain."""
+    rows = []
+    networks: dict[str, Callable[..., Iterator[int]]] = {
+        "256-d feature head, fp32": head_steps,
+        f"{size.backbone}, {given.precision}": our_steps,
+    }
+    for label, make in networks.items():
+        runs = {how: block(make(size, device, given, how == "graph"), size.block, device) for how in ("plain", "graph")}
+        times = compare(runs, repeats=repeats, warmup=1 if size is TINY else 3)
+        plain, graph = times["plain"], times["graph"]
+        gain = str(plain.over(graph)) if device.type == "cuda" else "not measured: needs a GPU"
+        rows.append([label, *(f"{1000 * t.median / size.block:.3g}" for t in (plain, graph)), gain])
+    return rows
 
 
 def bare_steps(size: Size, device: torch.device, given: argparse.Namespace) -> Iterator[int]:
@@ -252,6 +283,8 @@ def main() -> None:
         [f"six tasks, minutes ({how})", minutes, "-"],
     ]
     print_table("Targets (for a GPU at full size)", ["what", "measured", "target"], rows)
+    headers = ["network, DANN", "ms plain", "ms as a graph", "graph is … times as fast"]
+    print_table("A step as one CUDA graph (train.cuda_graph)", headers, graph_rows(size, device, given, repeats))
 
 
 if __name__ == "__main__":
