@@ -62,7 +62,7 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
     remarks += _alike(match.classes)
     kept = Material(info.name, root, "images", match.classes, parts, bool(everything.differences), remarks=remarks)
     kept.lone = nameless
-    network = _choose_backbone(kept, where, info, options)
+    network = choose_backbone(kept, where, info, options)
     kept.backbone = (network.name, options.weights if options.backbone and options.weights else network.weights)
     for done, domain in enumerate(parts):
         options.report(done, len(parts))
@@ -103,7 +103,7 @@ def _alike(classes: Sequence[str]) -> list[str]:
     return [f"classes '{a}' and '{b}' look like one; name their folders alike" for a, b in twins if a != b]
 
 
-def _choose_backbone(kept: Material, where: Path, info: DatasetInfo, options: Options) -> Backbone:
+def choose_backbone(kept: Material, where: Path, info: DatasetInfo, options: Options) -> Backbone:
     """The one asked for; else `tiny` for drawn data, a torchvision network where its weights can be had."""
     from dalib.backbones import load_backbone
     from dalib.train.device import pick_device

@@ -1,4 +1,4 @@
-"""What lies at a path: the domains of a folder of images or of a feature file, a sample of their rows as features."""
+"""What lies at a path: the domains of a folder of images or of a file of rows, a sample of their rows as features."""
 
 from __future__ import annotations
 
@@ -66,6 +66,11 @@ class Material:
     refusal: str = ""
     remarks: list[str] = field(default_factory=list)
 
+    @property
+    def embedded(self) -> bool:
+        """A network made the features."""
+        return self.backbone[0] != "identity"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -87,8 +92,6 @@ def open_material(path: str, options: Options) -> Material:
         DalibError: nothing there, not of a known layout, an unreadable image, a backbone that does not load
     """
     if path.startswith("features:") or path.endswith(".npz"):
-        if options.backbone or options.weights:
-            raise DalibError(f"{path} holds features; leave out --backbone and --weights")
         return _open_features(path.removeprefix("features:"), options)
     if options.normalise:
         raise DalibError(f"{path} holds images; --normalise {','.join(options.normalise)} is for feature data only")
@@ -97,50 +100,79 @@ def open_material(path: str, options: Options) -> Material:
     where = Path(path).expanduser()
     if where.exists():
         return open_images(DATASETS.get("image_folder"), where, where, options)
-    if path in DATASETS and DATASETS.get(path).kind == "images" and path != "image_folder":
+    own = ("image_folder", "features")
+    if path in DATASETS and path not in own:
+        from dalib.advise.rows import open_arrays
         from dalib.data.roots import find_root
 
         info = DATASETS.get(path)
-        return open_images(info, find_root(info, options.data_root, options.report), options.data_root, options)
+        root = find_root(info, options.data_root, options.report)
+        return (
+            open_images(info, root, options.data_root, options)
+            if info.kind == "images"
+            else open_arrays(info, root, options)
+        )
     raise DalibError(
         f"no data at {path}; give a folder or .zip of domain/class/image, a feature file .npz, or a data set's name"
-        f"{suggest(path, DATASETS.names())}"
+        f"{'' if path in own else suggest(path, DATASETS.names())}"
     )
 
 
 def _open_features(path: str, options: Options) -> Material:
+    from dalib.advise.rows import embed_samples, refuse_images
     from dalib.data.features import LAYOUT as FILE
-    from dalib.data.features import _check_labels, _name_classes, check_rows, read_arrays
+    from dalib.data.features import _check_labels, _name_classes, _read_rows, find_keys, read_arrays
     from dalib.data.normalise import normalise_features
     from dalib.data.roots import find_feature_file
 
     file = find_feature_file(path, options.data_root)
     arrays = read_arrays(file)
-    domains = [k[:-2] for k in arrays if k.endswith("_x") and len(k) > 2]
+    keys = find_keys(arrays)
+    domains = list(keys)
     known = [d for d in domains if f"{d}_y" in arrays]
     if not known:
         raise DalibError(f"{file} has no labelled domain; expected {FILE}, labels for one domain at least")
-    stored = {d: check_rows(file, f"{d}_x", arrays) for d in domains}
-    x = {d: normalise_features(stored[d], options.normalise) for d in domains}
+    stored = {d: _read_rows(file, d, own, arrays) for d, own in keys.items()}
+    first = stored[domains[0]]
+    flat, whole = first.ndim == 2 and not first.dtype.names, first.dtype.kind in "iu"
+    if (options.backbone or options.weights) and flat and not whole:
+        raise DalibError(f"{file} holds features; leave out --backbone and --weights")
+    for a in stored.values():
+        refuse_images(str(file), a)
+    shapes = {d: a.dtype.names or a.shape[1:] for d, a in stored.items()}
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{d} {shape[0] if len(shape) == 1 else shape}" for d, shape in shapes.items())
+        raise DalibError(f"{file}: domains have different widths ({listed}); give every domain the same features")
+    picked = {d: pick_rows(len(a), options.rows) for d, a in stored.items()}
+    remarks, backbone = [], ("identity", "none")
+    if options.backbone or not flat:
+        z, network = embed_samples(str(file), stored, picked, options)
+        backbone = (network.name, options.weights or "none")
+        if network.weights == "none":
+            remarks.append(
+                f"the {network.name} has random weights, so distances and accuracies are rough; "
+                "give --weights FILE for trained ones"
+            )
+    else:
+        z = {d: normalise_features(a, options.normalise)[picked[d]].astype(np.float64) for d, a in stored.items()}
+        if whole:
+            remarks.append("whole numbers are taken as they are; for token ids give --backbone bag_of_words")
     per_row = [step for step in options.normalise if step != "zscore"]
-    widths = ", ".join(f"{d} {a.shape[1]}" for d, a in x.items())
-    if len({a.shape[1] for a in x.values()}) > 1:
-        raise DalibError(f"{file}: domains have different widths ({widths}); give every domain the same features")
     classes, y = _name_classes(
-        file, {d: _check_labels(file, d, arrays, len(x[d])) for d in known}, arrays.get("classes")
+        file, {d: _check_labels(file, d, arrays, len(stored[d])) for d in known}, arrays.get("classes")
     )
     parts = {}
     for d in domains:
         found = Counter(y[d].tolist()) if d in y else {}
-        picked = pick_rows(len(x[d]), options.rows)
-        labels = y[d][picked] if d in y else np.zeros(0, np.int64)
+        labels = y[d][picked[d]] if d in y else np.zeros(0, np.int64)
         counts = {classes[k]: found[k] for k in sorted(found)}
-        raw = normalise_features(stored[d], per_row)[picked] if "zscore" in options.normalise else np.zeros((0, 0))
-        parts[d] = Part(d, counts, len(x[d]), z=np.asarray(x[d][picked], np.float64), y=labels, raw=raw)
+        raw = normalise_features(stored[d], per_row)[picked[d]] if "zscore" in options.normalise else np.zeros((0, 0))
+        parts[d] = Part(d, counts, len(stored[d]), z=z[d], y=labels, raw=raw)
     partial = any(len(p.counts) < len(classes) for p in parts.values() if p.labelled)
     lacking = ", ".join(f"{d}_y" for d in domains if d not in known)
     refusal = f"the file lacks {lacking}, and runs are tested on labels" if lacking else ""
-    return Material(f"features:{file}", None, "features", classes, parts, partial, options.normalise, refusal=refusal)
+    how = (partial, options.normalise, backbone)
+    return Material(f"features:{file}", None, "features", classes, parts, *how, refusal=refusal, remarks=remarks)
 
 
 def pick_rows(n: int, most: int) -> np.ndarray:

@@ -294,14 +294,17 @@ def _rows(facts: Facts, tasks: tuple[TaskFacts, ...], gpu: bool) -> list[Finding
     least = min(tasks, key=lambda t: t.rows_per_class)
     reason = f"{least.name}: {least.rows_per_class:.0f} rows per class in the smaller domain (median)"
     name, weights = facts.material.backbone
-    images = facts.material.kind == "images"
+    embedded = facts.material.embedded
     if is_few(tasks):
-        what = f"keep {name} ({weights}) frozen" if images else "take the features as they are"
+        what = f"keep {name} ({weights}) frozen" if embedded else "take the features as they are"
         even = tasks[0].setting in ("closed-set", "unlabelled") and not any(has_label_shift(t) for t in tasks)
         what += " and prefer methods in closed form" if even else ""
         return [Finding("few rows", what, f"{reason} (< {FEW_ROWS})")]
-    if not images:
+    if not embedded:
         return [Finding("features", "trained on the features as they are", reason)]
+    if facts.material.kind == "features":
+        text = f"features of a frozen {name} ({weights}) first; then train it too: the suite's last line"
+        return [Finding("frozen", text, f"{reason}, and such a network is small")]
     if least.rows_per_class < MANY_ROWS or not gpu:
         why = f"{reason}; fine-tuning pays from {MANY_ROWS}" + ("" if gpu else ", and without a GPU it takes hours")
         return [Finding("frozen", f"features of a frozen {name} ({weights}) first", why)]

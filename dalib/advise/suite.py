@@ -46,7 +46,7 @@ def write_suite(facts: Facts, advice: Advice, out: Path) -> str:
     if protocol:
         lines += ["", "[protocol]", *(_pair(k, v) for k, v in protocol.items())]
     backbone, weights = material.backbone
-    if material.kind == "images":
+    if material.embedded:
         kept = {"name": backbone, "weights": _locate_weights(weights, out), "frozen": True}
         lines += ["", "[backbone]", *(_pair(k, v) for k, v in kept.items())]
     lines += ["", "[train]", *(_pair(k, v) for k, v in RECIPES.get(backbone, FROZEN).items())]
@@ -56,6 +56,13 @@ def write_suite(facts: Facts, advice: Advice, out: Path) -> str:
     if material.kind == "images" and any(f.rule in ("small distance", "fine-tune") for f in advice.findings):
         settings = {"backbone": {"frozen": False}, "train": {"lr": 0.01, "augment": "standard"}}
         lines += ["# the network trained end to end, which is much slower", f"# fine_tune = {_value(settings)}"]
+    if material.kind == "features" and material.embedded:
+        settings = {
+            "algorithm": "source_only",
+            "backbone": {"frozen": False},
+            "train": {"backbone_rate": 1.0, "lr": 0.02},
+        }
+        lines += ["# the network trained too, from where it starts", f"# trained = {_value(settings)}"]
     text = "\n".join(lines) + "\n"
     validate(Suite, tomllib.loads(text), f"suite {out.name}")
     return text

@@ -86,7 +86,7 @@ def print_facts(facts: Facts) -> None:
     """Domains, classes, distances and accuracies as tables."""
     material, images = facts.material, facts.material.kind == "images"
     name, weights = material.backbone
-    what = f"features of a frozen {name} ({weights})" if images else "features as they are"
+    what = f"features of a frozen {name} ({weights})" if material.embedded else "features as they are"
     if material.normalise:
         what = f"features, normalised by {', '.join(material.normalise)}"
     print(f"{bold(str(material.root or material.dataset))}  {material.kind}, {len(material.classes)} classes; {what}")

@@ -83,12 +83,15 @@ def resize_domain(found: ArraySet, domain: str, resize: int) -> np.ndarray:
     """Images of a domain: (n, 3, R, R) uint8, read-only memory map; warped as decoded files are, grey three times."""
 
     def make() -> np.ndarray:
-        out = np.empty((len(found.y[domain]), 3, resize, resize), np.uint8)
-        images = (image for part in found.x[domain] for image in part)
-        for i, image in enumerate(images):
-            resized = Image.fromarray(image).resize((resize, resize), Image.Resampling.BILINEAR)
-            pixels = np.asarray(resized)
-            out[i] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-        return out
+        return warp_images([image for part in found.x[domain] for image in part], resize)
 
     return cached_array(f"images-{domain}-{resize}", f"arrays{_VERSION}:{found.fingerprint}:{domain}:{resize}", make)
+
+
+def warp_images(images: Sequence[np.ndarray], resize: int) -> np.ndarray:
+    """Images (H, W) or (H, W, 3) uint8 -> (n, 3, R, R) uint8."""
+    out = np.empty((len(images), 3, resize, resize), np.uint8)
+    for i, image in enumerate(images):
+        pixels = np.asarray(Image.fromarray(image).resize((resize, resize), Image.Resampling.BILINEAR))
+        out[i] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return out

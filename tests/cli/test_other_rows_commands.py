@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from dalib.advise import distances
 from dalib.backbones import load_backbone
 from dalib.core.registry import MEASURES
-from dalib.core.rows import row_shape
-from dalib.core.types import Outputs
+from dalib.core.rows import combine, row_shape
+from dalib.core.types import Domain, Outputs
+from dalib.data.embed import embed_images
 
 Dalib = Callable[..., Any]
 
@@ -22,8 +26,6 @@ Dalib = Callable[..., Any]
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """series, texts, both, plain (.npz) of two domains a and b with two classes, and digits: images in arrays."""
-    import torch
-
     root, rng = tmp_path_factory.mktemp("rows"), np.random.default_rng(0)
     y = np.arange(60) % 2
     wave = (rng.normal(size=(120, 2, 16)) + np.tile(y, 2)[:, None, None]).astype(np.float32)
@@ -54,8 +56,6 @@ def read(text: str) -> dict[tuple[str, str, str], float]:
 
 def test_networks_that_fit_are_ranked_on_their_own_features(dalib: Dalib, rows: Path) -> None:
     """The scores are those of the network's features of the same rows, computed here."""
-    import torch
-
     backbones = f"cnn1d,cnn1d:{rows}/trained.pth"
     answer = dalib(
         "rank", "--dataset", f"features:{rows}/series.npz", "--target", "b", "--backbones", backbones,
@@ -183,3 +183,82 @@ def test_what_verify_cannot_do_is_one_line(dalib: Dalib, rows: Path) -> None:
     ):
         answer = dalib("data", "verify", *given)
         assert answer.status == 2 and len(answer.err) == 1 and line in answer.err[0], answer.err
+
+
+def advise(dalib: Dalib, *given: object) -> dict[str, Any]:
+    answer = dalib("advise", *given, "--format", "json")
+    assert (answer.status, answer.err) == (0, []), answer.err
+    found: dict[str, Any] = json.loads(answer.out)
+    return found
+
+
+@pytest.mark.parametrize(("file", "backbone"), [("series", "cnn1d"), ("both", "modalities")])
+def test_advice_on_other_rows_measures_the_features_of_a_network_that_fits(
+    dalib: Dalib, rows: Path, file: str, backbone: str
+) -> None:
+    found = advise(dalib, rows / f"{file}.npz", "--source", "a", "--target", "b")
+    assert found["backbone"] == [backbone, "none"] and "random weights" in found["remarks"][0]
+    assert [d["rows"] for d in found["domains"]] == [60, 60]
+    arrays = np.load(rows / f"{file}.npz")
+    x = [arrays[f"{d}_x"] if file == "series" else combine({k: arrays[f"{d}_x_{k}"] for k in "wt"}) for d in "ab"]
+    network = load_backbone(backbone, "none", rows=row_shape(*x), seed=0)
+    z = [embed_images(network, Domain("", part, None, (), ""), torch.device("cpu")) for part in x]
+    (task,) = found["tasks"]
+    assert task["source_only"] == pytest.approx(distances.probe(z[0], arrays["a_y"], z[1], arrays["b_y"]), abs=0.02)
+    assert task["a_distance"] == pytest.approx(distances.proxy_a_distance(*z), abs=0.05)
+    assert task["source_held_out"] > 0.65
+
+
+def test_trained_weights_make_other_features_and_no_remark(dalib: Dalib, rows: Path) -> None:
+    random = advise(dalib, rows / "series.npz")
+    trained = advise(dalib, rows / "series.npz", "--backbone", "cnn1d", "--weights", rows / "trained.pth")
+    assert not trained["remarks"] and trained["backbone"] == ["cnn1d", f"{rows}/trained.pth"]
+    assert trained["tasks"][0]["a_distance"] != random["tasks"][0]["a_distance"]
+
+
+def test_whole_numbers_are_numbers_unless_a_network_of_token_ids_is_named(dalib: Dalib, rows: Path) -> None:
+    plain = advise(dalib, rows / "texts.npz")
+    assert plain["backbone"][0] == "identity" and "give --backbone bag_of_words" in plain["remarks"][0]
+    words = advise(dalib, rows / "texts.npz", "--backbone", "bag_of_words")
+    assert words["backbone"] == ["bag_of_words", "none"] and words["tasks"][0]["source_only"] > 0.9
+
+
+def test_a_suite_advised_for_time_series_runs_as_it_is(
+    dalib: Dalib, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "s.toml"
+    assert dalib("advise", rows / "series.npz", "--source", "a", "--target", "b", "--out", out).status == 0
+    text = out.read_text()
+    assert 'name = "cnn1d"' in text and "frozen = true" in text
+    out.write_text(text.replace("steps = 500", "steps = 5").replace("[0, 1, 2]", "[0]").replace("# trained", "trained"))
+    done = dalib("run", out, "--store", tmp_path / "runs", "--device", "cpu")
+    assert done.status == 0 and "trained" in done.out, done.err
+
+
+def test_advice_on_images_in_arrays_is_advice_on_images(dalib: Dalib, rows: Path) -> None:
+    found = advise(dalib, "digits", "--data-root", rows / "digits.npz", "--backbone", "tiny")
+    assert found["backbone"] == ["tiny", "pretrained"]
+    assert [(d["name"], d["rows"], d["side"]) for d in found["domains"]] == [
+        ("mnist", 100, [10, 10]),
+        ("usps", 100, [8, 8]),
+    ]
+    assert len(found["tasks"]) == 2 and found["tasks"][0]["setting"] == "closed-set"
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (("{}/digits.npz",), "holds images in arrays (10, 10); give the name of their data set (digits) in its place"),
+        (("{}/series.npz", "--backbone", "resnet18"), "backbone 'resnet18' does not take rows (2, 16); use cnn1d"),
+        (("{}/series.npz", "--backbone", "mlp"), "backbone 'mlp' takes rows of numbers (n, d); these rows are (2, 16)"),
+        (("{}/series.npz", "--normalise", "l2"), "normalise = ['l2'] is for features (n, d), not for rows (2, 16)"),
+        (("{}/plain.npz", "--backbone", "mlp"), "holds features; leave out --backbone and --weights"),
+        (("image_folder",), "no data at image_folder; give a folder"),
+    ],
+)
+def test_rows_that_cannot_be_advised_on_are_one_line(
+    dalib: Dalib, rows: Path, given: tuple[str, ...], line: str
+) -> None:
+    answer = dalib("advise", *(part.format(rows) for part in given))
+    assert answer.status == 2 and len(answer.err) == 1 and line in answer.err[0], answer.err
