@@ -129,10 +129,7 @@ class Descent(Minimise):
 
     def save(self, path: Path, key: str, phase: int) -> None:
         """Everything that decides the steps still to come, those of later phases included."""
-        state = {name: part.state_dict() for name, part in self._state().items()}
-        state |= {"draws": self.draws.get_state(), "rng": rng_state(self.fitted.device)}
-        state |= {"candidates": self.fitted.candidates, "curve": self.fitted.curve}
-        save_checkpoint(path, state | {"step": self.step, "passes": self.passes, "phase": phase, "key": key})
+        save_checkpoint(path, self.state_dict() | {"phase": phase, "key": key})
 
     def resume(self, path: Path, key: str, phase: int) -> None:
         """Continue where `save` was called; nothing is left to do when that was in a later phase."""
@@ -142,6 +139,17 @@ class Descent(Minimise):
         if state["phase"] > phase:
             self.step = self.last
             return
+        self.load_state_dict(state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides the steps still to come, and what was found so far."""
+        state = {name: part.state_dict() for name, part in self._state().items()}
+        state |= {"draws": self.draws.get_state(), "rng": rng_state(self.fitted.device)}
+        state |= {"candidates": self.fitted.candidates, "curve": self.fitted.curve}
+        return state | {"step": self.step, "passes": self.passes}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was called."""
         for name, part in self._state().items():
             part.load_state_dict(state[name])
         self.draws.set_state(state["draws"])

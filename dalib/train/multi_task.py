@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError, unknown
 from dalib.core.types import Domain, Task
+from dalib.train.checkpoint import load_checkpoint, save_checkpoint
 from dalib.train.config import TrainConfig
 from dalib.train.descent import Descent
 from dalib.train.fitted import Fitted
@@ -49,6 +52,9 @@ class MultiTask:
         seed: decides initial weights; task k draws its batches as a run of seed + 1000 k would
         device: `auto`, `cpu`, `cuda`, `cuda:N`
         weights: task -> factor of its loss, >= 0; 1 unless given
+        checkpoint: file for the resumable state of all tasks, or None; `checkpoint_seconds` apart
+        checkpoint_key: a checkpoint of another key, or of other tasks, is ignored
+        report: called with (step, steps) now and then
 
     Example
         fitted = MultiTask(config).fit({"object": (objects, DANN()), "style": (styles, MCC())}, backbone)
@@ -62,11 +68,19 @@ class MultiTask:
         seed: int = 0,
         device: str = "auto",
         weights: Mapping[str, float] | None = None,
+        checkpoint: Path | None = None,
+        checkpoint_key: str = "",
+        checkpoint_seconds: float = 30.0,
+        report: Callable[[int, int], None] | None = None,
     ) -> None:
         self.config = config or TrainConfig()
         self.seed = seed
         self.device = device
         self.weights = dict(weights or {})
+        self.checkpoint = checkpoint
+        self.checkpoint_key = checkpoint_key
+        self.checkpoint_seconds = checkpoint_seconds
+        self.report = report
 
     def fit(self, tasks: Mapping[str, tuple[Task, Algorithm]], backbone: Backbone) -> dict[str, Fitted]:
         """A fitted model per task; the algorithms and the backbone's module are trained in place.
@@ -80,7 +94,10 @@ class MultiTask:
         with lead._seeded():
             members = {name: self._open(i, *pair, backbone) for i, (name, pair) in enumerate(tasks.items())}
             self._descend(members)
-            return {name: member.trainer.end(member.target) for name, member in members.items()}
+            fitted = {name: member.trainer.end(member.target) for name, member in members.items()}
+        if self.checkpoint is not None:
+            self.checkpoint.unlink(missing_ok=True)
+        return fitted
 
     def _open(self, number: int, task: Task, algorithm: Algorithm, backbone: Backbone) -> _Member:
         trainer = Trainer(self.config, seed=self.seed + 1000 * number, device=self.device)
@@ -92,17 +109,18 @@ class MultiTask:
 
     def _descend(self, members: dict[str, _Member]) -> None:
         groups: dict[float, list[Tensor]] = {}
-        seen: set[Tensor] = set()
+        seen: dict[Tensor, None] = {}
         for member in members.values():
             for group in member.descent.optimiser.param_groups:
                 groups.setdefault(group["factor"], []).extend(p for p in group["params"] if p not in seen)
-                seen.update(group["params"])
+                seen |= dict.fromkeys(group["params"])
         listed: list[dict[str, object]] = [
             {"params": p, "lr": self.config.lr * factor, "factor": factor} for factor, p in groups.items() if p
         ]
         optimiser = make_optimiser(listed, self.config)
         runs = [member.descent.run(member.trainer) for member in members.values()]
-        for step in range(self.config.steps):
+        first, saved = self._resume(members, optimiser), time.monotonic()
+        for step in range(first, self.config.steps):
             set_rate(optimiser, self.config, step / self.config.steps)
             for run in runs:
                 next(run)
@@ -115,9 +133,30 @@ class MultiTask:
             if self.config.clip:
                 nn.utils.clip_grad_norm_(list(seen), self.config.clip)
             optimiser.step()
+            done = step + 1
+            if self.report and done % 10 == 0:
+                self.report(done, self.config.steps)
+            if self.checkpoint and time.monotonic() - saved > self.checkpoint_seconds and done < self.config.steps:
+                states = {name: member.descent.state_dict() for name, member in members.items()}
+                together = {"optimiser": optimiser.state_dict(), "step": done, "key": self._key(members)}
+                save_checkpoint(self.checkpoint, {"tasks": states, **together})
+                saved = time.monotonic()
         for run, member in zip(runs, members.values(), strict=True):
             next(run, None)
             member.trainer._fitted.extend_curve(member.descent.monitor.thinned())
+
+    def _key(self, members: Mapping[str, _Member]) -> str:
+        return f"{self.checkpoint_key}|{'|'.join(members)}"
+
+    def _resume(self, members: Mapping[str, _Member], optimiser: torch.optim.Optimizer) -> int:
+        """The step to go on from: that of the checkpoint where there is one, else 0."""
+        state = load_checkpoint(self.checkpoint, self._key(members)) if self.checkpoint else None
+        if state is None:
+            return 0
+        for name, member in members.items():
+            member.descent.load_state_dict(state["tasks"][name])
+        optimiser.load_state_dict(state["optimiser"])
+        return int(state["step"])
 
     def _check(self, tasks: Mapping[str, tuple[Task, Algorithm]], backbone: Backbone) -> None:
         if not tasks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,3 +105,63 @@ def test_what_does_not_fit_is_refused_in_one_line() -> None:
         MultiTask().fit({"a": pair, "b": pair}, _backbone())
     with pytest.raises(DalibError, match="nothing to fit"):
         MultiTask().fit({}, _backbone())
+
+
+RECIPES: dict[str, dict[str, object]] = {
+    "sgd": {"momentum": 0.9, "clip": 0.3},
+    "adamw": {"optimiser": "adamw", "lr": 0.01, "schedule": "cosine", "forward": "separate"},
+}
+
+
+def _train(path: Path | None, changes: dict[str, object], kill_at: int = 0, key: str = "k") -> dict[str, Fitted]:
+    """Two tasks on a backbone with dropout and a batch norm, one with state of its own kept from step to step."""
+    one, two = _tasks()
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        module = nn.Sequential(nn.Linear(DIM, 12), nn.BatchNorm1d(12), nn.Dropout(0.3), nn.Tanh(), nn.Linear(12, 12))
+
+    def kill(step: int, steps: int) -> None:
+        if step == kill_at:
+            raise KeyboardInterrupt
+
+    config = TrainConfig(**{"steps": 30, "batch_size": 8, "bottleneck": 6, "lr": 0.1, "backbone_rate": 0.5, **changes})
+    trainer = MultiTask(
+        config, seed=4, device="cpu", weights={"first": 0.5}, checkpoint=path, checkpoint_key=key,
+        checkpoint_seconds=-1.0, report=kill if kill_at else None,
+    )  # fmt: skip
+    pairs: dict[str, tuple[Task, Algorithm]] = {"class": (one, dalib.DANN()), "first": (two, dalib.MSTN())}
+    return trainer.fit(pairs, Backbone.of(module, np.zeros((1, DIM), np.float32)))
+
+
+def _assert_same(a: dict[str, Fitted], b: dict[str, Fitted]) -> None:
+    for name in a:
+        one, two = (fitted[name].algorithm.state_dict() for fitted in (a, b))
+        assert [k for k in one if not torch.equal(one[k], two[k])] == []
+        assert a[name].curve == b[name].curve and len(a[name].curve["step"]) > 1
+
+
+@pytest.mark.parametrize("changes", RECIPES.values(), ids=RECIPES)
+def test_killed_training_ends_bit_for_bit_as_uninterrupted(changes: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "run" / "checkpoint.pt"
+    whole = _train(None, changes)
+    for kill_at in (10, 20):
+        with pytest.raises(KeyboardInterrupt):
+            _train(path, changes, kill_at)
+        state = torch.load(path, weights_only=True)
+        assert state["step"] == kill_at - 1 and set(state["tasks"]) == {"class", "first"}
+    _assert_same(whole, _train(path, changes))
+    assert not path.exists()
+
+
+def test_a_checkpoint_of_another_run_or_of_other_tasks_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(KeyboardInterrupt):
+        _train(path, {"lr": 0.5}, kill_at=20, key="other")
+    with pytest.warns(UserWarning, match="another run"):
+        _assert_same(_train(None, {}), _train(path, {}))
+    _train(path, {}, key="k")
+    with pytest.raises(KeyboardInterrupt):
+        _train(path, {}, kill_at=20)
+    with pytest.warns(UserWarning, match="another run"):
+        alone = MultiTask(TWO_STEPS, checkpoint=path, checkpoint_key="k", device="cpu")
+        alone.fit({"class": (make_task(), dalib.SourceOnly())}, _backbone())
