@@ -70,6 +70,13 @@ class Descent(Minimise):
 
     def run(self, trainer: TrainerLike) -> Iterator[int]:
         """Do the steps; yields how many of the run's are done after each."""
+        try:
+            yield from self._steps(trainer)
+        finally:
+            self.graph = None
+        self.monitor.flush()
+
+    def _steps(self, trainer: TrainerLike) -> Iterator[int]:
         algorithm, (labelled, unlabelled) = self.algorithm, self.stores
         progress = torch.zeros((), device=self.fitted.device)
 
@@ -105,8 +112,6 @@ class Descent(Minimise):
                 take(rows, views)
             self.step += 1
             yield self.step
-        self.graph = None
-        self.monitor.flush()
 
     def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
         if self.graph:

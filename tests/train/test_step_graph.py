@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
@@ -17,12 +19,15 @@ from torch import Tensor, nn
 from dalib.algorithms.dann import DANN
 from dalib.algorithms.fixmatch import FixMatch
 from dalib.algorithms.mean_teacher import MeanTeacher
+from dalib.backbones import load_backbone
+from dalib.bench.fleet import RUN_ONE, _group
 from dalib.bench.spec import DataSpec, RunSpec
 from dalib.checks.world import CONFIG, equal_states, features_of, make_task
 from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
 from dalib.core.errors import DalibError, Diverged
 from dalib.core.registry import ALGORITHMS
-from dalib.core.types import Domain, Source, Target
+from dalib.core.rows import combine, row_shape
+from dalib.core.types import Domain, Source, Target, Task
 from dalib.train import graph
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
@@ -133,6 +138,38 @@ def test_several_views_give_the_same_bits(cls: type[Algorithm], taped: Recorders
     plain = fit_images(cls(threshold=0.0), **changes)
     assert_alike(plain, fit_images(cls(threshold=0.0), cuda_graph=True, **changes))
     assert plays(taped) == [[12 - REHEARSALS]]
+
+
+def test_rows_of_several_modalities_give_the_same_bits(taped: Recorders) -> None:
+    x = combine({"a": np.random.default_rng(0).standard_normal((30, 4)).astype(np.float32), "b": np.ones((30, 3))})
+    source, target = (Domain(name, x, np.arange(30) % 3, ("a", "b", "c"), name) for name in ("s", "t"))
+    task = Task("s->t", source, target.unlabelled(), source.take(np.arange(0), "none"), target)
+    states = []
+    for cuda_graph in (False, True):
+        backbone = load_backbone("modalities", "none", seed=1, rows=row_shape(x), encoders={"a": "mlp", "b": "mlp"})
+        config = SMALL.model_copy(update={"cuda_graph": cuda_graph})
+        states.append(copy_state(Trainer(config, device="cpu").fit(Plain(), task, backbone).algorithm))
+    assert differing(*states) == []
+    assert plays(taped) == [[SMALL.steps - REHEARSALS]]
+
+
+class Onlooker(Plain):
+    """Sees what Python sees of the optimiser, once per call of its step."""
+
+    seen: ClassVar[list[tuple[bool, bool, bool]]] = []
+
+    def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
+        group = minimise.optimiser.param_groups[0]  # type: ignore[attr-defined]
+        grads = any(p.grad is not None for p in self.parameters())
+        self.seen.append((isinstance(group["lr"], Tensor), group["capturable"], grads))
+        super().step(source, target, progress, minimise)
+
+
+def test_adamw_is_told_of_the_recording_only_and_gradients_are_made_in_it(taped: Recorders) -> None:
+    Onlooker.seen.clear()
+    fit(Onlooker, cuda_graph=True, optimiser="adamw")
+    assert Onlooker.seen == [(True, False, False), (True, False, True), (True, False, True), (True, True, False)]
+    assert plays(taped) == [[SMALL.steps - REHEARSALS]]
 
 
 @pytest.mark.parametrize("changes", [IMAGES["augmented"], IMAGES["adamw"]], ids=["sgd", "adamw"])
@@ -288,11 +325,21 @@ def test_the_setting_is_in_the_key_and_earlier_keys_stay() -> None:
     assert len(keys) == 2
 
 
+def job_of(spec: RunSpec) -> Any:
+    return SimpleNamespace(spec=spec, key=spec.key, run=RUN_ONE)
+
+
 def test_fleets_leave_such_runs_alone_and_tasks_at_once_ignore_it(taped: Recorders) -> None:
     config = SMALL.model_copy(update={"cuda_graph": True})
     members = [Member(Trainer(config, seed=s, device="cpu"), Plain(), make_task(), features_of(Plain)) for s in (0, 1)]
     with pytest.raises(DalibError, match="CUDA graphs; run these runs one at a time"):
         fit_fleet(members)
+    specs = [
+        RunSpec(data=DataSpec(dataset="a"), source="s", target="t", algorithm="dann", train=config, seed=s)
+        for s in (0, 1)
+    ]
+    assert [_group(job_of(spec)) for spec in specs] == [spec.key for spec in specs]
+    assert len({_group(job_of(spec.model_copy(update={"train": SMALL}))) for spec in specs}) == 1
     states = []
     for cuda_graph in (False, True):
         tasks = {"a": (make_image_task(), Plain())}
@@ -328,70 +375,7 @@ def test_the_tape_repeats_memory_and_not_python() -> None:
     assert torch.equal(kept, torch.rand(()))
 
 
-def test_waits_that_cuda_reports_are_noted_with_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    modes: list[Any] = []
-    monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
-    with pytest.warns(UserWarning, match="something else") as passed, graph.noted_waits(True) as waits:
-        warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
-        warnings.warn("something else", stacklevel=1)
-        warnings.warn("Synchronization debug mode is a prototype feature", stacklevel=1)
-    assert len(passed) == 1
-    assert [w.partition(":")[0] for w in waits] == ["test_step_graph.py"]
-    assert modes == ["warn", 0]
-    with graph.noted_waits(False) as waits:
-        assert modes == ["warn", 0]
-    assert waits == []
-
-
 @pytest.mark.parametrize("act", [lambda x: x.sum().item(), lambda x: x[x > 0], lambda x: bool(x.any())])
 def test_the_tape_refuses_what_waits(act: Callable[[Tensor], Any]) -> None:
     with pytest.raises(RuntimeError, match="not permitted"), Tape():
         act(torch.ones(3))
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: the graph itself, which nothing here replaces")
-@pytest.mark.parametrize(
-    "case",
-    [
-        *((n, {}) for n in DEEP if n not in EXCEPTIONS),
-        ("dann", {"optimiser": "adamw", "lr": 0.002}),
-        ("dann", {"clip": 0.5}),
-    ],
-    ids=str,
-)
-def test_a_graph_on_a_gpu_gives_the_run_of_plain_steps(case: tuple[str, dict[str, Any]]) -> None:
-    """To rounding: a graph reads its learning rates in float32."""
-    cls, changes = ALGORITHMS.get(case[0]), case[1]
-    states, curves = [], []
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)
-        for cuda_graph in (False, True):
-            config = SMALL.model_copy(update={"cuda_graph": cuda_graph, **changes})
-            fitted = Trainer(config, device="cuda").fit(cls(), make_task(), features_of(cls))
-            states.append({k: v.double().cpu() for k, v in fitted.algorithm.state_dict().items()})
-            curves.append(fitted.curve)
-    assert curves[0].keys() == curves[1].keys()
-    for name_, value in states[0].items():
-        torch.testing.assert_close(states[1][name_], value, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: its detector of waits, and a failed capture")
-@pytest.mark.parametrize("watches", [True, False])
-def test_on_a_gpu_a_step_that_waits_runs_as_ever(watches: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Blind(graph.CudaRecorder):
-        def rehearse(self, step: Callable[[], None], watch: bool) -> str:
-            return super().rehearse(step, watch and watches)
-
-    class Reading(DANN):
-        def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-            terms = super().loss(source, target, progress)
-            return {**terms, "read": torch.rand_like(source.z).sum() * float(source.z.detach().mean()) * 0.001}
-
-    monkeypatch.setitem(graph.RECORDERS, "cuda", Blind)
-    plain = Trainer(SMALL, device="cuda").fit(Reading(), make_task(), features_of(Reading))
-    config = SMALL.model_copy(update={"cuda_graph": True})
-    with pytest.warns(RuntimeWarning, match="Reading cannot be one CUDA graph"):
-        recorded = Trainer(config, device="cuda").fit(Reading(), make_task(), features_of(Reading))
-    for name, value in plain.algorithm.state_dict().items():
-        torch.testing.assert_close(recorded.algorithm.state_dict()[name], value, rtol=1e-4, atol=1e-5)
