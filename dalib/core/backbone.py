@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,11 @@ class Backbone:
             found = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
             raise DalibError(f"{type(module).__name__} gives {found} for 2 rows; return features (2, width)")
         return cls(name, module, z.shape[1], [module] if any(True for _ in module.parameters()) else [], rows=rows)
+
+    def copied(self) -> Backbone:
+        """The same with a module of its own: what is done to one leaves the other as it is."""
+        module, groups, head = deepcopy((self.module, list(self.groups), self.head))
+        return replace(self, module=module, groups=groups, head=head)
 
     def takes(self, domain: Domain) -> bool:
         """The domain's rows are the module's input, not features that it made (or would have made) of them."""

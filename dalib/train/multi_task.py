@@ -83,14 +83,14 @@ class MultiTask:
         self.report = report
 
     def fit(self, tasks: Mapping[str, tuple[Task, Algorithm]], backbone: Backbone) -> dict[str, Fitted]:
-        """A fitted model per task; the algorithms and the backbone's module are trained in place.
+        """A fitted model per task; the algorithms are trained in place, and one copy of the backbone that they share.
 
         Raises
             DalibError: no task, a weight of no task, a frozen backbone, an algorithm that does more than give a loss
             Diverged: a loss term stopped being finite
         """
         self._check(tasks, backbone)
-        lead = Trainer(self.config, seed=self.seed, device=self.device)
+        lead, backbone = Trainer(self.config, seed=self.seed, device=self.device), backbone.copied()
         with lead._seeded():
             members = {name: self._open(i, *pair, backbone) for i, (name, pair) in enumerate(tasks.items())}
             self._descend(members)

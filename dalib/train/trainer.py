@@ -69,19 +69,26 @@ class Trainer:
         self._phase = self._done = 0
 
     def fit(self, algorithm: Algorithm, task: Task, backbone: Backbone) -> Fitted:
-        """Train `algorithm` on what the task grants; the algorithm and the backbone's module are trained in place.
+        """Train `algorithm`, in place, and a copy of the backbone on what the task grants.
+
+        The backbone given stays as it was, so the next `fit` starts from the same network: what was trained, with the
+        adapters and norms that an algorithm put into it, is `algorithm.network` and the result's `backbone`. Pass that
+        one to go on training.
 
         Raises
             DalibError: task and backbone do not fit together
             Diverged: a loss term stopped being finite
         """
         with self._seeded():
-            source, target = self.begin(algorithm, task, backbone)
+            source, target = self.begin(algorithm, task, backbone if backbone.frozen else backbone.copied())
             algorithm.fit(self, source, target)
             return self.end(target)
 
     def begin(self, algorithm: Algorithm, task: Task, backbone: Backbone) -> tuple[Domain, Domain]:
-        """The first part of `fit`: attach the network; returns source and target as the network takes them."""
+        """The first part of `fit`: attach the network; returns source and target as the network takes them.
+
+        The backbone's module is the one that is trained, without a copy.
+        """
         config = self.config
         if backbone.preprocess:
             backbone = replace(backbone, preprocess=backbone.preprocess.at(config.crop, config.resize))

@@ -42,8 +42,7 @@ def moved(algorithm: Algorithm, **changes: Any) -> set[str]:
     """Entries of the backbone's state that training changed."""
     backbone = make_backbone()
     before = copy_state(backbone.module)
-    train(algorithm, backbone, **changes)
-    return set(differing(before, copy_state(backbone.module)))
+    return set(differing(before, copy_state(train(algorithm, backbone, **changes).backbone.module)))
 
 
 def entries(block: int, *, parameters_only: bool = False) -> set[str]:
@@ -306,8 +305,8 @@ def test_l2_sp_stays_nearer_to_the_pretrained_weights() -> None:
     for alpha in (0.0, 10.0):
         backbone = make_backbone()
         before = copy_state(backbone.module)
-        train(dalib.L2SP(alpha=alpha, beta=0.0), backbone, steps=40, weight_decay=0.0, momentum=0.0)
-        after = dict(backbone.module.named_parameters())
+        fitted = train(dalib.L2SP(alpha=alpha, beta=0.0), backbone, steps=40, weight_decay=0.0, momentum=0.0)
+        after = dict(fitted.backbone.module.named_parameters())
         gaps.append(sum(float((p.detach() - before[k]).square().sum()) for k, p in after.items()))
     assert gaps[0] > 3 * gaps[1]
 

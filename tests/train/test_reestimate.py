@@ -83,7 +83,7 @@ def test_a_norm_without_weights_and_one_out_of_use_are_left_alone() -> None:
 def test_the_trainer_reestimates_before_the_first_step() -> None:
     backbone = make_backbone()
     before = copy_state(backbone.module)
-    Trainer(recipe(steps=0, batch_norm="reestimate"), device="cpu").fit(Plain(), make_image_task(), backbone)
-    after = backbone.module.state_dict()
+    trainer = Trainer(recipe(steps=0, batch_norm="reestimate"), device="cpu")
+    after = trainer.fit(Plain(), make_image_task(), backbone).backbone.module.state_dict()
     assert not torch.equal(before["0.1.running_mean"], after["0.1.running_mean"])
     assert torch.equal(before["0.0.weight"], after["0.0.weight"])

@@ -61,8 +61,8 @@ def test_rate_zero_freezes_weights_and_batch_norm_statistics() -> None:
     backbone = make_backbone(dropout=0.5)
     before = copy_state(backbone.module)
     fitted = Trainer(recipe(backbone_rate=0.0), device="cpu").fit(Plain(), make_image_task(), backbone)
-    assert differing(before, copy_state(backbone.module)) == []
-    assert not any(p.requires_grad for p in backbone.module.parameters())
+    assert differing(before, copy_state(fitted.backbone.module)) == []
+    assert not any(p.requires_grad for p in fitted.backbone.module.parameters())
     assert fitted.algorithm.network.head.weight.requires_grad
 
 
@@ -76,8 +76,8 @@ class LastBlock(Plain):
 def test_a_later_pair_wins_so_the_last_block_trains_alone() -> None:
     backbone = make_backbone()
     before = copy_state(backbone.module)
-    Trainer(recipe(), device="cpu").fit(LastBlock(), make_image_task(), backbone)
-    changed = differing(before, copy_state(backbone.module))
+    fitted = Trainer(recipe(), device="cpu").fit(LastBlock(), make_image_task(), backbone)
+    changed = differing(before, copy_state(fitted.backbone.module))
     assert changed
     assert all(name.startswith("1.") for name in changed)
     assert {"1.0.weight", "1.1.running_mean"} <= {*changed}
@@ -88,8 +88,8 @@ def test_batch_norm_eval_keeps_statistics_but_trains_weights_and_keeps_dropout_o
     before = copy_state(backbone.module)
     modes: set[bool] = set()
     backbone.module[4].register_forward_hook(lambda m, *_: modes.add(m.training))
-    Trainer(recipe(batch_norm="eval", evaluations=1), device="cpu").fit(Plain(), make_image_task(), backbone)
-    changed = differing(before, copy_state(backbone.module))
+    fitted = Trainer(recipe(batch_norm="eval", evaluations=1), device="cpu").fit(Plain(), make_image_task(), backbone)
+    changed = differing(before, copy_state(fitted.backbone.module))
     assert not [name for name in changed if "running" in name or "num_batches" in name]
     assert {"0.1.weight", "0.0.weight"} <= {*changed}
     assert True in modes
@@ -109,9 +109,9 @@ def test_minimise_only_moves_the_named_modules_even_with_weight_decay_and_moment
     algorithm = HeadOnly()
     backbone = make_backbone()
     before = copy_state(backbone.module)
-    Trainer(recipe(weight_decay=0.1), device="cpu").fit(algorithm, make_image_task(), backbone)
+    fitted = Trainer(recipe(weight_decay=0.1), device="cpu").fit(algorithm, make_image_task(), backbone)
     assert algorithm.moved == {"head.weight", "head.bias"}
-    assert all("running" in k or "num_batches" in k for k in differing(before, copy_state(backbone.module)))
+    assert all("running" in k or "num_batches" in k for k in differing(before, copy_state(fitted.backbone.module)))
 
 
 def test_clip_bounds_the_step() -> None:

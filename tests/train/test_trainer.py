@@ -131,7 +131,7 @@ def test_no_steps_leave_the_pretrained_weights_and_one_candidate() -> None:
     backbone = make_backbone()
     before = copy_state(backbone.module)
     fitted = Trainer(recipe(steps=0), device="cpu").fit(Plain(), make_image_task(), backbone)
-    assert differing(before, copy_state(backbone.module)) == []
+    assert differing(before, copy_state(fitted.backbone.module)) == []
     assert fitted.candidates == [{"step": 0}]
     assert fitted.curve == {"step": []}
 
