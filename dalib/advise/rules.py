@@ -1,50 +1,35 @@
-"""From facts to advice. Every rule says what fired it; every threshold is a constant here, with its reason."""
+"""From facts to advice: which tasks, what is found, which rows to try in which order, and what to leave out."""
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 from dalib.advise.evidence import Gains, load_gains, rank
 from dalib.advise.facts import SETTINGS, Facts, TaskFacts
+from dalib.advise.findings import (
+    Finding,
+    describe_setting,
+    judge_distance,
+    judge_labels,
+    judge_proportions,
+    judge_rows,
+    name_sources,
+)
+from dalib.advise.thresholds import (
+    FEW_ROWS,
+    FEW_TARGET_LABELS,
+    LARGE_GAIN,
+    REJECT,
+    SHOTS,
+    has_label_shift,
+    is_alike,
+    is_few,
+    is_small,
+)
 
-SMALL_DISTANCE = 0.5
-"""A-distance at which the domains count as alike: the domain classifier is right on at most 62.5 % of held-out rows."""
-CENTRED = -0.3
-"""… below which it says nothing: rows left out are told apart wrongly, as when each domain was centred by itself."""
-LARGE_DISTANCE = 1.2
-"""… as far apart: right on 80 % or more. mini_office: amazon and webcam 1.4, dslr and webcam 0.8; random halves 0.1."""
-SMALL_GAIN = 0.02
-"""Accuracy below which adapting is not worth a search: two or three points are what another seed moves."""
-LARGE_GAIN = 0.10
-"""Accuracy above which a few target labels are worth their price, whatever adapts."""
-LABEL_SHIFT = 0.2
-"""Total variation of class proportions: a fifth of the target's rows would have to change their class. Fires only when
-it is also twice what two samples of these sizes show by chance."""
-FEW_ROWS = 20
-"""Rows per class (median, smaller domain) below which methods that are solved on frozen features come first."""
-FEW_TARGET_LABELS = 10
-"""Rows per target class (median) below which they serve better as labels than as a test."""
-MANY_ROWS = 100
-"""Rows per class from which fine-tuning the network is worth its hours."""
-UNSURE = 100
-"""Target rows below which one standard error of an accuracy near 80 % is four points or more."""
-SHOTS = 3
-"""Labelled target rows per class of the semi-supervised row, fewer where a class is smaller."""
-REJECT = 0.5
-"""Part of log K above which an entropy means `unknown`, for methods without an output for it (docs/suites.md)."""
 ORDER = (*SETTINGS.values(), "unlabelled")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a rule concludes: the topic, the conclusion, and why."""
-
-    rule: str
-    text: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -111,28 +96,17 @@ def decide(facts: Facts, gains: Gains | None = None, gpu: bool = False) -> Advic
         groups[t.setting, frozenset((*t.shared, *t.source_extra)), frozenset((*t.shared, *t.target_extra))].append(t)
     tasks = tuple(groups[min(groups, key=lambda key: (-len(groups[key]), ORDER.index(key[0])))])
     first, others = tasks[0], tuple(t for t in facts.tasks if t not in tasks)
-    findings = [_setting(first), *_protocol(tasks), *_distance(tasks), *_proportions(tasks), *_rows(facts, tasks, gpu)]
+    findings = [
+        describe_setting(first),
+        *judge_labels(tasks),
+        *judge_distance(tasks),
+        *judge_proportions(tasks),
+        *judge_rows(facts, tasks, gpu),
+    ]
     pool, avoid = _pool(tasks, gains)
     pool = _baselines(first.setting) + pool + (_several() if len(first.sources) > 1 else []) + _references(tasks)
-    findings += [_sources(first)] if len(first.sources) > 1 else []
+    findings += [name_sources(first)] if len(first.sources) > 1 else []
     return Advice(tasks, tuple(findings), tuple(pool), tuple(avoid), others, gains)
-
-
-def is_alike(t: TaskFacts) -> bool:
-    return CENTRED <= t.a_distance <= SMALL_DISTANCE
-
-
-def is_small(tasks: tuple[TaskFacts, ...]) -> bool:
-    """Every task has next to nothing to gain where labels tell, or domains alike and not much to gain."""
-    return all(t.gain <= SMALL_GAIN or (is_alike(t) and not t.gain >= LARGE_GAIN) for t in tasks)
-
-
-def has_label_shift(t: TaskFacts) -> bool:
-    return t.shift >= LABEL_SHIFT and t.shift >= 2 * t.shift_chance
-
-
-def is_few(tasks: tuple[TaskFacts, ...]) -> bool:
-    return min(t.rows_per_class for t in tasks) < FEW_ROWS
 
 
 def _pool(tasks: tuple[TaskFacts, ...], gains: Gains) -> tuple[list[Row], list[tuple[str, str]]]:
@@ -194,124 +168,3 @@ def _references(tasks: tuple[TaskFacts, ...]) -> list[Row]:
     half = {"algorithm": "linear_probe", "protocol": {"name": "supervised"}}
     rows.append(Row("target_labels", half, "half of the target labelled: a reference, not a competitor"))
     return rows
-
-
-def _setting(t: TaskFacts) -> Finding:
-    classes = f"{len(t.shared)} shared classes"
-    if t.setting == "partial":
-        text = "partial target: PADA's setting; the suite names the classes of both sides"
-        return Finding("partial", text, f"{classes}; {len(t.source_extra)} of the source's are not in the target")
-    if t.setting == "open-set":
-        text = f"open-set target: an algorithm must say `unknown`; read the table by target_h_score, reject = {REJECT}"
-        return Finding("open-set", text, f"{classes}; the target has {len(t.target_extra)} that the source lacks")
-    if t.setting == "open-partial":
-        text = "each side has classes of its own: treated as open-set; no method here is built for both at once"
-        return Finding(
-            "open-set",
-            text,
-            f"{classes}; {len(t.source_extra)} in the source only, {len(t.target_extra)} in the target only",
-        )
-    if t.setting == "unlabelled":
-        text = "closed-set is assumed: without target labels its classes cannot be compared"
-        return Finding("unlabelled", text, f"'{t.target}' has no class folders or labels")
-    return Finding(
-        "closed-set", "closed-set: labelled source, unlabelled target (uda)", f"{classes}, none on one side only"
-    )
-
-
-def _protocol(tasks: tuple[TaskFacts, ...]) -> list[Finding]:
-    found = []
-    if tasks[0].setting == "unlabelled":
-        text = "sort about 10 rows per class into classes to test on; a model can be trained before that"
-        return [Finding("test", text, "nothing can be scored without target labels")]
-    smallest, middle = min(t.target_smallest for t in tasks), min(t.target_median for t in tasks)
-    if "open" not in tasks[0].setting and middle < FEW_TARGET_LABELS:
-        if smallest > 1:
-            text = "the few target labels help more in training: also run semi_supervised (few_labels) and supervised"
-        else:
-            text = "label a second row of every class, then the semi_supervised and supervised protocols can be run"
-        found.append(Finding("few labels", text, f"{middle:.0f} target rows per class (median; < {FEW_TARGET_LABELS})"))
-    best = max(tasks, key=lambda t: t.gain if not math.isnan(t.gain) else -1.0)
-    if "open" not in tasks[0].setting and best.gain >= LARGE_GAIN:
-        text = f"labels are worth up to {100 * best.gain:.0f} points: compare adaptation with labelling some rows"
-        found.append(Finding("labels pay", text, f"{best.name}: {_accuracies(best)}"))
-    small = min(tasks, key=lambda t: t.target_measured)
-    if small.target_measured < UNSURE:
-        error = math.sqrt(0.8 * 0.2 / max(small.target_measured, 1))
-        text = f"differences below {200 * error:.0f} points mean nothing: use several seeds and more test rows"
-        found.append(Finding("test noise", text, f"'{small.target}' has {small.target_measured} rows to test on"))
-    return found
-
-
-def _accuracies(t: TaskFacts) -> str:
-    return f"source-only {100 * t.source_only:.0f} %, with target labels {100 * t.ceiling:.0f} %"
-
-
-def _distance(tasks: tuple[TaskFacts, ...]) -> list[Finding]:
-    far = max(tasks, key=lambda t: t.a_distance if not math.isnan(t.a_distance) else -1.0)
-    if math.isnan(far.a_distance):
-        return []
-    right = 100 * (0.5 + far.a_distance / 4)
-    told = f"{right:.0f} % of rows told apart"
-    reason = f"{far.name}: A-distance {far.a_distance:.2f} ({told}), within a domain {far.a_within:.2f}"
-    reason = reason.replace(" -", " −")
-    if is_small(tasks):
-        known = [t for t in tasks if not is_alike(t)]
-        if known:
-            worst = max(known, key=lambda t: t.gain)
-            reason = f"{worst.name}: {_accuracies(worst)}"
-        text = "little to adapt: source-only, a linear probe and fine-tuning on the source first"
-        found = [Finding("small distance", text, reason)]
-    elif all(is_alike(t) for t in tasks):
-        found = [Finding("alike", "the domains look alike: there is little for an alignment to remove", reason)]
-    elif far.a_distance < CENTRED:
-        text = "the domain classifier is wrong on rows left out, so distances say nothing; judge by the accuracies"
-        found = [Finding("centred", f"{text} (were the domains centred one by one?)", reason)]
-    else:
-        size = "far apart" if far.a_distance >= LARGE_DISTANCE else "apart"
-        found = [Finding("large distance", f"the domains look {size}: adaptation is worth trying", reason)]
-    alike = [t for t in tasks if is_alike(t) and t.gain >= LARGE_GAIN]
-    if alike:
-        text = "the domains look alike and yet the source's classifier fails: check labels, or label target rows"
-        found.append(Finding("labels differ", text, f"{alike[0].name}: {_accuracies(alike[0])}"))
-    return found
-
-
-def _proportions(tasks: tuple[TaskFacts, ...]) -> list[Finding]:
-    known = [t for t in tasks if not math.isnan(t.shift)]
-    if not known:
-        return []
-    worst = max(known, key=lambda t: t.shift)
-    reason = f"{worst.name}: class proportions differ by {worst.shift:.2f}, by chance {worst.shift_chance:.2f}"
-    if any(has_label_shift(t) for t in known):
-        text = "label shift: methods that do not match the marginals (mcc, jumbot), not balanced transport or alignment"
-        return [Finding("label shift", text, reason)]
-    safe = ": transport and alignment are safe" if tasks[0].setting == "closed-set" else " among the shared classes"
-    return [Finding("balanced", f"class proportions agree{safe}", reason)]
-
-
-def _rows(facts: Facts, tasks: tuple[TaskFacts, ...], gpu: bool) -> list[Finding]:
-    least = min(tasks, key=lambda t: t.rows_per_class)
-    reason = f"{least.name}: {least.rows_per_class:.0f} rows per class in the smaller domain (median)"
-    name, weights = facts.material.backbone
-    embedded = facts.material.embedded
-    if is_few(tasks):
-        what = f"keep {name} ({weights}) frozen" if embedded else "take the features as they are"
-        even = tasks[0].setting in ("closed-set", "unlabelled") and not any(has_label_shift(t) for t in tasks)
-        what += " and prefer methods in closed form" if even else ""
-        return [Finding("few rows", what, f"{reason} (< {FEW_ROWS})")]
-    if not embedded:
-        return [Finding("features", "trained on the features as they are", reason)]
-    if facts.material.kind == "features":
-        text = f"features of a frozen {name} ({weights}) first; then train it too: the suite's last line"
-        return [Finding("frozen", text, f"{reason}, and such a network is small")]
-    if least.rows_per_class < MANY_ROWS or not gpu:
-        why = f"{reason}; fine-tuning pays from {MANY_ROWS}" + ("" if gpu else ", and without a GPU it takes hours")
-        return [Finding("frozen", f"features of a frozen {name} ({weights}) first", why)]
-    text = f"frozen {name} ({weights}) first, in minutes; then remove `frozen` from the suite and fine-tune"
-    return [Finding("fine-tune", text, f"{reason} (>= {MANY_ROWS}), and there is a GPU")]
-
-
-def _sources(t: TaskFacts) -> Finding:
-    text = f"tasks of several sources ({t.name}), with the methods made for them: mdan, m3sda"
-    return Finding("several sources", text, f"{len(t.sources)} labelled domains beside '{t.target}'")

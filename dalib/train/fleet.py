@@ -18,6 +18,7 @@ from dalib.train.config import TrainConfig
 from dalib.train.descent import Descent, set_training
 from dalib.train.device import rng_state, set_rng_state
 from dalib.train.fitted import Fitted
+from dalib.train.fleet_rows import Bank, feature_rows
 from dalib.train.optimiser import make_optimiser, set_rate
 from dalib.train.trainer import Trainer
 
@@ -128,7 +129,7 @@ class Fleet:
         self.views: list[tuple[Tensor, nn.Parameter, slice]] = []
         self.optimisers = [(self._optimiser(config), config) for config in recipes]
         self.clip = lead.config.clip
-        self.rows = [_Bank(self.descents, side) for side in range(1 + lead.algorithm.uses_target)]
+        self.rows = [Bank(self.descents, side) for side in range(1 + lead.algorithm.uses_target)]
         self._held: list[tuple[int, dict[str, Tensor]]] = []
         self._names: dict[str, None] = {}
 
@@ -242,49 +243,6 @@ class _Model(nn.Module):
         return self.algorithm.loss(*self.descent.both(LabelledRows(x, index, y), views, origin), progress)
 
 
-class _Bank:
-    """All runs' rows of one side (0 source, 1 target) on the device, equal domains once; batches of all runs."""
-
-    def __init__(self, descents: Sequence[Descent], side: int) -> None:
-        self.streams = [d.streams[side] for d in descents]
-        self.size = self.streams[0].batch_size
-        self.at_once = side == 1 or descents[0].config.sampler == "shuffle"
-        stores = [d.stores[side] for d in descents]
-        self.device = descents[0].fitted.device
-        kept: list[Tensor] = []
-        places = [_find_or_add(kept, _features(d, side).to(self.device)) for d in descents]
-        self.place = torch.tensor(places, device=self.device)[:, None]
-        self.x = torch.cat(kept)
-        starts = torch.tensor([0, *(len(store) for store in stores[:-1])]).cumsum(0)
-        self.start = starts.to(self.device)[:, None]
-        facts = [(store.y, d.origin) for store, d in zip(stores, descents, strict=True)] if side == 0 else []
-        self.facts = [torch.cat(list(column)) for column in zip(*facts, strict=True)]
-
-    def draw(self, steps: int) -> None:
-        """The row numbers of the next steps, as every run's own stream gives them."""
-        drawn = []
-        for stream in self.streams:
-            stream.batch_size = self.size * (steps if self.at_once else 1)
-            drawn.append(torch.cat([stream.next() for _ in range(1 if self.at_once else steps)]))
-        self.index = torch.stack(drawn).view(-1, steps, self.size).transpose(0, 1).contiguous().to(self.device)
-
-    def batch(self, i: int) -> list[Tensor]:
-        """x (R, B, d), index (R, B) and, on the source's side, y and origin (R, B) of the i-th step drawn."""
-        index = self.index[i]
-        return [self.x[index + self.place], index, *(fact[index + self.start] for fact in self.facts)]
-
-
-def _find_or_add(kept: list[Tensor], x: Tensor) -> int:
-    """Where the rows x begin in the concatenation of `kept`, to which they are added unless they are there."""
-    start = 0
-    for other in kept:
-        if other.shape == x.shape and torch.equal(other, x):
-            return start
-        start += len(other)
-    kept.append(x)
-    return start
-
-
 def _tensors(algorithm: Algorithm) -> dict[str, Tensor]:
     return {**dict(algorithm.named_parameters()), **dict(algorithm.named_buffers())}
 
@@ -301,15 +259,8 @@ def check_alike(descents: Sequence[Descent]) -> None:
             raise DalibError("runs of a fleet differ in algorithm, recipe or shapes; run them one at a time")
 
 
-def _features(descent: Descent, side: int) -> Tensor:
-    x = getattr(descent.stores[side], "x", None)
-    if not isinstance(x, Tensor) or x.ndim != 2 or not x.is_floating_point():
-        raise DalibError("a fleet trains on features (n, d) only; freeze the backbone, or use --fleet off")
-    return x
-
-
 def _structure(d: Descent) -> tuple[Any, ...]:
     shapes = {name: (t.shape, t.dtype, t.requires_grad) for name, t in _tensors(d.algorithm).items()}
-    rows = [(d.streams[side].batch_size, type(d.streams[side]), _features(d, side).shape[1]) for side in (0, 1)]
+    rows = [(d.streams[side].batch_size, type(d.streams[side]), feature_rows(d, side).shape[1]) for side in (0, 1)]
     recipe = d.config.model_dump(exclude=set(MAY_DIFFER))
     return type(d.algorithm), d.algorithm.hparams, recipe, shapes, rows, d.first, d.last, d.fitted.device

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from worlds import draw_shape, write_images
 
-from dalib.advise import distances, evidence, rules
+from dalib.advise import distances, evidence, rules, thresholds
 from dalib.advise.facts import Facts, TaskFacts
 from dalib.advise.material import Material
 from dalib.bench.suite import Row
@@ -365,7 +365,7 @@ def test_domains_that_are_standardised_one_by_one_are_still_told_apart(dalib: Da
         arrays[f"{d}_x"] = (arrays[f"{d}_x"] - arrays[f"{d}_x"].mean(0)) / arrays[f"{d}_x"].std(0)
     np.savez(file, **arrays)
     found = facts()
-    assert found["tasks"][0]["a_distance"] < rules.CENTRED
+    assert found["tasks"][0]["a_distance"] < thresholds.CENTRED
     assert "alike" not in [f["rule"] for f in found["findings"]]
 
 
