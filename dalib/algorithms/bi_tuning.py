@@ -7,14 +7,14 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize, pad
+from torch.nn.functional import cross_entropy, normalize
 
 from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Minimise, Terms
 from dalib.core.errors import DalibError
 from dalib.core.types import Source, Target
 from dalib.nn.averaging import move_towards
-from dalib.nn.contrastive import contrast_with_classes, push_rows
+from dalib.nn.contrastive import contrast_head_and_rows, extend_by_one, push_rows
 
 Self = TypeVar("Self", bound="BiTuning")
 
@@ -98,18 +98,14 @@ class BiTuning(Algorithm):
         self.keys = push_rows(self.keys, new, source.y)
 
     def _contrasts(self, source: Source, new: Tensor) -> Terms:
-        y, head, keys = source.y, self.network.head, push_rows(self.keys, new, source.y)
-        h, q = _extend(source.z), normalize(self.projector(source.z), dim=1)
+        y, head, queue = source.y, self.network.head, push_rows(self.keys, new, source.y)
+        h, q = extend_by_one(source.z), normalize(self.projector(source.z), dim=1)
         w = normalize(torch.cat([head.weight, head.bias[:, None]], 1).detach(), dim=1)
-        keys_h, keys_u = keys.split([h.shape[1], q.shape[1]], 2)
-        u = new[:, h.shape[1] :]
-        of_head = (h * w[y]).sum(1), torch.einsum("cd,knd->ckn", w, keys_h)[y]
-        of_projection = (q * u).sum(1), torch.einsum("bd,knd->bkn", q, keys_u)
-        filled = (keys != 0).any(2)
+        of_head, of_rows = contrast_head_and_rows(h, q, w, new[:, h.shape[1] :], queue, y, self.temperature)
         return {
             "classification": cross_entropy(source.logits, y),
-            "head_contrast": self.weight * contrast_with_classes(*of_head, filled, y, self.temperature),
-            "projection_contrast": self.weight * contrast_with_classes(*of_projection, filled, y, self.temperature),
+            "head_contrast": self.weight * of_head,
+            "projection_contrast": self.weight * of_rows,
         }
 
     def _encoding(self) -> tuple[nn.Module, nn.Module, nn.Module]:
@@ -119,9 +115,4 @@ class BiTuning(Algorithm):
     def _encode(self, x: Tensor) -> Tensor:
         """The rows' keys [h, u] (B, d + 1 + projection)."""
         z = self.encoder[:2](x).float()
-        return torch.cat([_extend(z), normalize(self.encoder[2](z), dim=1)], 1)
-
-
-def _extend(z: Tensor) -> Tensor:
-    """[z, 1] of unit length."""
-    return normalize(pad(z, (0, 1), value=1.0), dim=1)
+        return torch.cat([extend_by_one(z), normalize(self.encoder[2](z), dim=1)], 1)

@@ -13,6 +13,8 @@ from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Minimise, Terms
 from dalib.core.errors import DalibError
 from dalib.core.types import Source, Target
+from dalib.nn.averaging import move_towards
+from dalib.nn.self_ensembling import confident_consistency, distance_from_balance
 
 Self = TypeVar("Self", bound="MeanTeacher")
 
@@ -82,26 +84,13 @@ class MeanTeacher(Algorithm):
         p = target.strong.logits.softmax(1)
         with torch.no_grad():
             q = self.teacher(target.x)[1].softmax(1)
-        part = q.max(1).values >= self.threshold
-        consistency = (part * (p - q).square().mean(1)).mean()
-        mean = p.mean(0)
-        balance = -((mean + 1e-6).log() + (p.shape[1] - 1) * (1 - mean + 1e-6).log()).mean()
-        return {
-            "classification": cross_entropy(source.logits, source.y),
-            "consistency": self.weight * (consistency + self.balance * balance),
-        }
+        consistency = confident_consistency(p, q, self.threshold) + self.balance * distance_from_balance(p)
+        return {"classification": cross_entropy(source.logits, source.y), "consistency": self.weight * consistency}
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
         super().step(source, target, progress, minimise)
-        self._follow()
+        self.moves += 1
+        move_towards([self.teacher], [self.network], (1 / self.moves).clamp(min=1 - self.decay))
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.teacher(x)
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        self.moves += 1
-        part = (1 / self.moves).clamp(min=1 - self.decay)
-        followed = [*self.network.parameters(), *self.network.buffers()]
-        for mine, new in zip([*self.teacher.parameters(), *self.teacher.buffers()], followed, strict=True):
-            mine.add_(part * (new - mine)) if mine.is_floating_point() else mine.copy_(new)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, one_hot
+from torch.nn.functional import normalize
 
 from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain
-from dalib.nn.classifiers import ABSENT, fit_classifier, score_classifier
-from dalib.nn.components import kernel_features, mean_contrasts
-from dalib.nn.manifold import cosine_laplacian, fit_aligned
-from dalib.nn.separability import estimate_balance
+from dalib.nn.components import kernel_features
+from dalib.nn.manifold import fit_with_own_labels
 from dalib.nn.subspaces import geodesic_flow, principal_axes
 
 
@@ -83,22 +81,15 @@ class MEDA(FeatureAlgorithm):
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
-        y_s, classes = torch.as_tensor(source.labels), self.network.num_classes
+        y_s = torch.as_tensor(source.labels)
         k = min(int(self.components), len(z_s), len(z_t))
         W = geodesic_flow(principal_axes(z_s, k), principal_axes(z_t, k))
         g_s, g_t = (z_s - z_s.mean(0)) @ W, (z_t - z_t.mean(0)) @ W
-        z, Y = normalize(torch.cat([g_s, g_t])), one_hot(y_s, classes).double()
-        K, L = kernel_features("rbf", z, z, 0.5), cosine_laplacian(z, int(self.neighbours))
-        bias = torch.where(Y.any(0), 0.0, ABSENT).double()
-        nearest = fit_classifier("nearest", z[: len(z_s)], y_s, 1.0, classes)
-        y_t = score_classifier("nearest", z[len(z_s) :], nearest, classes).argmax(1)
-        for _ in range(int(self.iterations)):
-            mu = estimate_balance(g_s, y_s, g_t, y_t) if self.mu == "estimated" else float(self.mu)
-            E = mean_contrasts(y_s, len(z_t), y_t, (1 - mu) * len(y_s.unique()), mu)
-            beta = fit_aligned(K, Y, E, L, self.weight, self.rho, self.eta)
-            before, y_t = y_t, (K[len(z_s) :] @ beta + bias).argmax(1)
-            if torch.equal(y_t, before):
-                break
+        z, beta, bias = fit_with_own_labels(
+            g_s, y_s, g_t, self.network.num_classes, mu=None if self.mu == "estimated" else float(self.mu),
+            weight=self.weight, rho=self.rho, eta=self.eta, neighbours=int(self.neighbours),
+            iterations=int(self.iterations),
+        )  # fmt: skip
         for name, value in {"centre": z_t.mean(0), "directions": W, "rows": z, "beta": beta, "bias": bias}.items():
             self.register_buffer(name, value)
 

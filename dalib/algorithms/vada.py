@@ -13,7 +13,7 @@ from dalib.core.rows import join
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import DomainDiscriminator, reverse_gradient
 from dalib.nn.entropy import prediction_entropy
-from dalib.nn.virtual_adversarial import same_function, virtual_adversarial
+from dalib.nn.virtual_adversarial import own_virtual_adversarial
 
 
 class VADA(Algorithm):
@@ -81,19 +81,14 @@ class VADA(Algorithm):
         x = join([source.x, target.x])
         if isinstance(x, dict) or not x.is_floating_point():
             raise DalibError("vada perturbs its input: it takes one array of numbers, no token ids or modalities")
-        v_s, v_t = self._perturb(x).split([len(source), len(target)])
+        v = own_virtual_adversarial(self.network, self._classify, x, self.radius, self.xi, int(self.iterations))
+        v_s, v_t = v.split([len(source), len(target)])
         smooth = self.target_weight * (prediction_entropy(target.logits).mean() + v_t.mean())
         return {
             "classification": cross_entropy(source.logits, source.y),
             "adversarial": (softplus(-d_s).mean() + softplus(d_t).mean()) / 2,
             "cluster": self.source_weight * v_s.mean() + smooth,
         }
-
-    def _perturb(self, x: Tensor) -> Tensor:
-        with same_function(self.network):
-            with torch.no_grad():
-                p = self.network(x)[1].softmax(1)
-            return virtual_adversarial(self._classify, x, p, self.radius, self.xi, int(self.iterations))
 
     def _classify(self, x: Tensor) -> Tensor:
         return self.network(x)[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import normalize, one_hot, pad
 
 
 def contrast_with_classes(own: Tensor, stored: Tensor, filled: Tensor, y: Tensor, temperature: float) -> Tensor:
@@ -34,3 +34,26 @@ def push_rows(queue: Tensor, rows: Tensor, y: Tensor) -> Tensor:
     moved = torch.cat([moved, moved[:, :1]], 1)
     moved[y, rank.clamp(max=n)] = rows
     return moved[:, :n].contiguous()
+
+
+def extend_by_one(z: Tensor) -> Tensor:
+    """z (B, d) -> [z, 1] of unit length (B, d + 1)."""
+    return normalize(pad(z, (0, 1), value=1.0), dim=1)
+
+
+def contrast_head_and_rows(
+    h: Tensor, q: Tensor, w: Tensor, u: Tensor, queue: Tensor, y: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """(h against the classes' weights w, q against its other encoding u), see `contrast_with_classes`, two scalars.
+
+    h (B, d) and w (K, d); q and u (B, p); the queue (K, n, d + p) holds keys [h, u] of earlier rows, zeros = none; all
+    of unit length. y (B,) in [0, K). In the first contrast the queries are the weights w_y.
+    Zhong et al. Bi-tuning of Pre-trained Representations. arXiv:2011.06182.
+    """
+    keys_h, keys_u = queue.split([h.shape[1], q.shape[1]], 2)
+    of_head = (h * w[y]).sum(1), torch.einsum("cd,knd->ckn", w, keys_h)[y]
+    of_rows = (q * u).sum(1), torch.einsum("bd,knd->bkn", q, keys_u)
+    filled = (queue != 0).any(2)
+    return contrast_with_classes(*of_head, filled, y, temperature), contrast_with_classes(
+        *of_rows, filled, y, temperature
+    )

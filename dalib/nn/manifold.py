@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, one_hot
+
+from dalib.nn.classifiers import ABSENT, fit_classifier, score_classifier
+from dalib.nn.components import kernel_features, mean_contrasts
+from dalib.nn.separability import estimate_balance
 
 
 def cosine_laplacian(z: Tensor, k: int) -> Tensor:
@@ -32,3 +36,39 @@ def fit_aligned(K: Tensor, y: Tensor, E: Tensor, L: Tensor, weight: float, rho: 
     target = torch.cat([y, y.new_zeros(len(K) - len(y), y.shape[1])])
     S = (torch.arange(len(K)) < len(y)).to(K).diag()
     return torch.linalg.solve((S + weight * E @ E.T + rho * L) @ K + eta * torch.eye(len(K)).to(K), target)
+
+
+def fit_with_own_labels(
+    g_s: Tensor,
+    y_s: Tensor,
+    g_t: Tensor,
+    classes: int,
+    *,
+    mu: float | None,
+    weight: float,
+    rho: float,
+    eta: float,
+    neighbours: int,
+    iterations: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`fit_aligned` again and again, each time with the labels that the last solution gives the target.
+
+    It begins with those of 1-NN and ends when none changes, after `iterations` at the latest. g_s (n_s, d) and
+    g_t (n_t, d) float64; y_s (n_s,) in [0, classes); mu in [0, 1], None = estimated each time (`estimate_balance`).
+    Returns (z, beta, bias): all rows z (n, d) at unit length; scores are f(x) = k(x, z) beta + bias with the kernel
+    k(a, b) = exp(-||a - b||² / 2).
+    Wang et al. Visual Domain Adaptation with Manifold Embedded Distribution Alignment. ACM MM 2018. arXiv:1807.07258.
+    """
+    z, Y = normalize(torch.cat([g_s, g_t])), one_hot(y_s, classes).double()
+    K, L = kernel_features("rbf", z, z, 0.5), cosine_laplacian(z, neighbours)
+    bias = torch.where(Y.any(0), 0.0, ABSENT).double()
+    nearest = fit_classifier("nearest", z[: len(g_s)], y_s, 1.0, classes)
+    y_t = score_classifier("nearest", z[len(g_s) :], nearest, classes).argmax(1)
+    for _ in range(iterations):
+        part = estimate_balance(g_s, y_s, g_t, y_t) if mu is None else mu
+        E = mean_contrasts(y_s, len(g_t), y_t, (1 - part) * len(y_s.unique()), part)
+        beta = fit_aligned(K, Y, E, L, weight, rho, eta)
+        before, y_t = y_t, (K[len(g_s) :] @ beta + bias).argmax(1)
+        if torch.equal(y_t, before):
+            break
+    return z, beta, bias

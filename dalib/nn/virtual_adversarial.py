@@ -43,6 +43,24 @@ def virtual_adversarial(
     return divergence(radius * d)
 
 
+def own_virtual_adversarial(
+    network: nn.Module,
+    network_function: Callable[[Tensor], Tensor],
+    x: Tensor,
+    radius: float,
+    xi: float = 1e-3,
+    iterations: int = 1,
+) -> Tensor:
+    """`virtual_adversarial` (B,) about the network's own prediction at x, every pass the same function of its input.
+
+    network_function: x -> logits (B, K) by `network`, whose dropout and running statistics rest meanwhile
+    """
+    with same_function(network):
+        with torch.no_grad():
+            p = network_function(x).softmax(1)
+        return virtual_adversarial(network_function, x, p, radius, xi, iterations)
+
+
 @contextmanager
 def same_function(network: nn.Module) -> Iterator[None]:
     """Inside, every pass computes the same function and leaves no trace: no dropout, batch norms keep their statistics.
