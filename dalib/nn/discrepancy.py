@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from dalib.nn.constants import constant
+from dalib.nn.constants import blocks, constant
 from dalib.nn.kernel_means import weigh_pairs, weighted_kernel_sum
+from dalib.nn.known_gradients import with_gradients
 
 ESTIMATORS = ("unbiased", "biased", "linear")
 FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0)
@@ -85,7 +84,9 @@ def kernel_scale(z: Tensor, bandwidths: Sequence[float] | Tensor | None) -> Tens
     """-1 / (2 sigma_u²) (U,) of given bandwidths, for `weighted_kernel_sum` over rows z; None = the default ones."""
     if bandwidths is None:
         return None
-    return -0.5 / torch.as_tensor(bandwidths, dtype=z.dtype, device=z.device)
+    if isinstance(bandwidths, Tensor):
+        return -0.5 / bandwidths.to(z)
+    return constant(tuple(-0.5 / sigma2 for sigma2 in bandwidths), z.dtype, z.device)
 
 
 def _kernel(squared: Tensor, scale: Tensor) -> Tensor:
@@ -103,36 +104,29 @@ def covariance(z: Tensor) -> Tensor:
 def coral_distance(z_s: Tensor, z_t: Tensor) -> Tensor:
     """||C_s - C_t||²_F / (4 d²), C = covariance with n - 1; z_s (n_s, d), z_t (n_t, d) -> a scalar >= 0.
 
+    Fewer rows than features: the same from inner products of the centred rows c, sum_ij w_ij (c_i · c_j)² / (4 d²),
+    where w_ij is the product of 1 / (n_s - 1) for a source row and -1 / (n_t - 1) for a target row.
+
     Sun & Saenko. Deep CORAL. ECCV workshops 2016. arXiv:1607.01719 (eq. 1-3). Departure: rows are centred before the
     product (the paper's one-pass form cancels badly at large means); half-precision input is cast to fp32.
     """
-    value: Tensor = _CoralDistance.apply(as_float(z_s), as_float(z_t))[0]
-    return value
-
-
-class _CoralDistance(torch.autograd.Function):
-    """The value, C_s - C_t and both centred samples; d value / d z_s = (z_s - m_s) (C_s - C_t) / (d² (n_s - 1))."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(z_s: Tensor, z_t: Tensor) -> tuple[Tensor, ...]:
+    z_s, z_t = as_float(z_s), as_float(z_t)
+    n, m, d = len(z_s), len(z_t), z_s.shape[1]
+    a, b = 1 / max(n - 1, 1), -1 / max(m - 1, 1)
+    with torch.no_grad():
         s, t = z_s - z_s.mean(0), z_t - z_t.mean(0)
-        a, b = (1 / max(len(z) - 1, 1) for z in (s, t))
-        gap = (s.T @ s).mul_(a).sub_((t.T @ t).mul_(b))
-        return gap.square().sum() / (4 * s.shape[1] ** 2), gap, s, t
+        if n + m < d:
+            c = torch.cat([s, t])
+            inner = c @ c.T
+            w = blocks((n, m), (a * a, a * b, b * b), False, c.dtype, c.device) * inner
+            value = (w * inner).sum().clamp(min=0) / (4 * d**2)
+        else:
+            gap = (s.T @ s).mul_(a).add_((t.T @ t).mul_(b))
+            value = gap.square().sum() / (4 * d**2)
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*output[1:])
+    def differentiate() -> tuple[Tensor, ...]:
+        if n + m < d:
+            return (w @ c).div_(d**2).split([n, m])
+        return (s @ gap).mul_(a / d**2), (t @ gap).mul_(b / d**2)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        gap, s, t = ctx.saved_tensors
-        if gradient is None:
-            return None, None
-        a, b = (gradient / (len(gap) ** 2 * max(len(z) - 1, 1)) for z in (s, t))
-        return (s @ gap).mul_(a), (t @ gap).mul_(-b)
+    return with_gradients(value, [z_s, z_t], differentiate)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import reduce
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from dalib.nn.constants import blocks
+from dalib.nn.known_gradients import with_gradients
 
 
 def weigh_pairs(z_s: Tensor, z_t: Tensor, estimator: str) -> Tensor:
@@ -15,13 +17,13 @@ def weigh_pairs(z_s: Tensor, z_t: Tensor, estimator: str) -> Tensor:
 
     biased    within a domain of n rows 1 / n², between the domains -1 / (n m)
     unbiased  within a domain 1 / (n (n - 1)), 0 on the diagonal
+
+    One of the `blocks` that are kept: never changed in place.
     """
     n, m = len(z_s), len(z_t)
-    w = z_s.new_full((n + m, n + m), -1 / max(n * m, 1))
     less = 0 if estimator == "biased" else 1
-    w[:n, :n] = 1 / max(n * (n - less), 1)
-    w[n:, n:] = 1 / max(m * (m - less), 1)
-    return w.fill_diagonal_(0) if less else w
+    values = 1 / max(n * (n - less), 1), -1 / max(n * m, 1), 1 / max(m * (m - less), 1)
+    return blocks((n, m), values, less == 1, z_s.dtype, z_s.device)
 
 
 def weighted_kernel_sum(
@@ -32,77 +34,52 @@ def weighted_kernel_sum(
     z = rows of both samples, pooled: layers_s (n, d_l) and layers_t (N - n, d_l) each; w (N, N) symmetric, constant;
     scales: (U_l,) < 0 each, constant; all of one dtype. None: five scales from -1 / (4 s) on, doubling, with
     s = `mean_squared_distance` of the layer: one exponential, then squares.
-    One matrix product forward and one backward per layer: with P_ij = w_ij times the kernel's derivative by the squared
-    distance, the gradient is 4 (diag(P 1) - P) z.
+    Two matrix products per layer: with Q_ij = -4 w_ij times the kernel's derivative by the squared distance, the
+    gradient by z_i is sum_j Q_ij (z_j - z_i), computed beside the value unless gradients are switched off.
     """
-    value: Tensor = _KernelSum.apply(w, len(scales), *scales, *layers_s, *layers_t)[0]
-    return value
+    with torch.no_grad():
+        rows, kernels, pulls = zip(*map(_evaluate_kernel, layers_s, layers_t, scales), strict=True)
+        weights = [reduce(torch.mul, kernels[:i] + kernels[i + 1 :], w) for i in range(len(kernels))]
+        value = (weights[0] * kernels[0]).sum()
+
+    def differentiate() -> list[Tensor]:
+        found, n = [], len(layers_s[0])
+        for c, weight, pull in zip(rows, weights, pulls, strict=True):
+            Q = weight * pull
+            Q.diagonal().sub_(Q.sum(1))
+            found.append(Q @ c)
+        return [g[:n] for g in found] + [g[n:] for g in found]
+
+    return with_gradients(value, [*layers_s, *layers_t], differentiate)
+
+
+def _evaluate_kernel(s: Tensor, t: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """A layer -> its pooled rows (N, d), centred; its kernel and -4 times its derivative by the distance (N, N)."""
+    c = torch.cat([s, t])
+    total, N = c.sum(0), len(c)
+    c.sub_(total, alpha=1 / N)
+    inner = c @ c.T
+    square = inner.diagonal()
+    distance = (square[:, None] + square).sub_(inner, alpha=2).relu_()
+    if scale is not None:
+        return c, *sum_gaussians(distance, scale)
+    floor = total.dot(total).mul_(100 * torch.finfo(c.dtype).eps ** 2 / N**2).add_(1e-30)
+    return c, *sum_doubling_gaussians(distance, floor.add_(distance.sum(), alpha=1 / N**2))
 
 
 def sum_gaussians(distance: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """sum_u exp(scale_u * distance) and its derivative by the distance; scale (U,)."""
-    kernel, slope = torch.zeros_like(distance), torch.zeros_like(distance)
-    for factor in scale.unbind():
-        e = (factor * distance).exp()
-        kernel, slope = kernel + e, slope + factor * e
-    return kernel, slope
+    """sum_u exp(scale_u * distance) and -4 times its derivative by the distance; scale (U,), U >= 1."""
+    terms = [(factor * -4, (factor * distance).exp_()) for factor in scale.unbind()]
+    return reduce(torch.add, (e for _, e in terms)), reduce(torch.add, (slope * e for slope, e in terms))
 
 
-def sum_doubling_gaussians(distance: Tensor, scale: Tensor, doublings: int = 4) -> tuple[Tensor, Tensor]:
-    """sum_k exp(2^k scale * distance), k = 0 … doublings, and its derivative by the distance; scale () < 0."""
-    e = (scale * distance).exp()
-    kernel, slope = e, e
-    for k in range(1, doublings + 1):
-        e = e * e
-        kernel, slope = kernel + e, slope.add(e, alpha=2**k)
-    return kernel, slope * scale
-
-
-class _KernelSum(torch.autograd.Function):
-    """w, layers, their scales, source rows, target rows -> the value, and every layer's P and centred rows."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(w: Tensor, count: int, *inputs: Any) -> tuple[Tensor, ...]:
-        kernels, slopes, rows = [], [], []
-        for scale, s, t in zip(inputs[:count], inputs[count : 2 * count], inputs[2 * count :], strict=True):
-            z = torch.cat([s, t])
-            mean = z.mean(0)
-            c = z - mean
-            square = c.square().sum(1)
-            distance = torch.addmm(square[:, None] + square, c, c.T, alpha=-2).clamp(min=0)
-            if scale is None:
-                spread = square.mean()
-                floor = 100 * torch.finfo(z.dtype).eps ** 2 * (spread + mean.square().sum()) + 1e-30
-                kernel, slope = sum_doubling_gaussians(distance, -0.25 / (2 * spread + floor))
-            else:
-                kernel, slope = sum_gaussians(distance, scale)
-            rows.append(c)
-            kernels.append(kernel)
-            slopes.append(w * slope)
-        for i, kernel in enumerate(kernels):
-            w = w * kernel
-            slopes = [P if i == j else P * kernel for j, P in enumerate(slopes)]
-        return w.sum(), *slopes, *rows
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.n = len(inputs[2 + inputs[1]])
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*output[1:])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        count = len(ctx.saved_tensors) // 2
-        found: list[Tensor | None] = [None] * (2 + 3 * count)
-        if gradient is None:
-            return tuple(found)
-        for i, (P, c) in enumerate(zip(ctx.saved_tensors[:count], ctx.saved_tensors[count:], strict=True)):
-            s, t = 2 + count + i, 2 + 2 * count + i
-            if ctx.needs_input_grad[s] or ctx.needs_input_grad[t]:
-                moved = torch.addmm(P.sum(1, keepdim=True) * c, P, c, beta=4, alpha=-4) * gradient
-                found[s], found[t] = moved[: ctx.n], moved[ctx.n :]
-        return tuple(found)
+def sum_doubling_gaussians(distance: Tensor, spread: Tensor, doublings: int = 4) -> tuple[Tensor, Tensor]:
+    """sum_k exp(-2^k distance / (4 spread)), k = 0 … doublings >= 1, and -4 times its derivative by the distance."""
+    e = distance.div(spread).mul_(-0.25).exp_()
+    power = e * e
+    kernel, pull = e + power, e.add(power, alpha=2)
+    for k in range(2, doublings + 1):
+        power.mul_(power)
+        kernel.add_(power)
+        pull.add_(power, alpha=2**k)
+    return kernel, pull.div_(spread)
