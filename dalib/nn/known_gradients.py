@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+Class = TypeVar("Class", bound=type[torch.autograd.Function])
+
+
+def quick_to_call(function: Class) -> Class:
+    """A class of functions that keeps its `forward`'s signature, which PyTorch makes anew at every call otherwise."""
+    function.forward.__signature__ = inspect.signature(function.forward)  # type: ignore[attr-defined]
+    return function
 
 
 def with_gradients(value: Tensor, inputs: Sequence[Tensor], differentiate: Callable[[], Sequence[Tensor]]) -> Tensor:
@@ -24,6 +32,7 @@ def with_gradients(value: Tensor, inputs: Sequence[Tensor], differentiate: Calla
     return found
 
 
+@quick_to_call
 class _Known(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -40,7 +49,3 @@ class _Known(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         gradients = ctx.saved_tensors
         return None, *[gradient * g for g in gradients], *[None for _ in gradients]
-
-
-# PyTorch asks for it at every call, and making it takes as long as five small operations
-_Known.forward.__signature__ = inspect.signature(_Known.forward)  # type: ignore[attr-defined]
