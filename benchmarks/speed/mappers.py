@@ -12,6 +12,7 @@ Peak memory: of one call, in a process of its own, beyond what it held before. `
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -210,7 +211,10 @@ def floor(name: str, n_s: int, n_t: int, d: int, rate: float) -> float:
 def peak(name: str, size: str, candidate: str, skada: Path | None) -> float:
     """MiB that one call needs beside its arguments, in a process of its own."""
     arguments = [sys.executable, __file__, "--only", name, "--sizes", size, *(["--skada", str(skada)] if skada else [])]
-    done = subprocess.run([*arguments, "--peak", candidate], capture_output=True, text=True, check=True)
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}  # what was freed is given back, and not used again
+    done = subprocess.run(
+        [*arguments, "--peak", candidate], capture_output=True, text=True, check=True, env=environment
+    )
     return int(done.stdout) / 1024
 
 
