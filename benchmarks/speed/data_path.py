@@ -1,6 +1,6 @@
 """Batches of augmented images: ours beside torchvision's loaders, in one run, second epoch on.
 
-    python benchmarks/speed/data_path.py [--data FOLDER --domain NAME] [--images 512] [--repeats 9] [--quick]
+    python benchmarks/speed/data_path.py [--data FOLDER --domain NAME] [--images 512] [--repeats 5] [--quick]
 
 Every candidate makes one pass over the same JPEG files (drawn in a temporary folder at the sizes of Office-31's, or
 your own) in shuffled batches of 64: random resized crop to 224 px, flip, float32, normalised. The candidates take
@@ -208,7 +208,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with domain/class/image; default: drawn images")
     parser.add_argument("--domain", default="", help="default: the first one")
     parser.add_argument("--images", type=int, default=512, help="how many are drawn")
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--backbone", default="resnet18", help="for the features; random weights")
     parser.add_argument("--quick", action="store_true", help="few images, two repeats, a tiny backbone")
     given = parser.parse_args()

@@ -1,6 +1,6 @@
 """Many small runs at once: a fleet against one run after the other, per algorithm and feature width.
 
-    python benchmarks/speed/fleets.py [--device cuda] [--tasks 12] [--seeds 3] [--steps 20] [--repeats 5] [--quick]
+    python benchmarks/speed/fleets.py [--device cuda] [--tasks 12] [--seeds 1] [--steps 10] [--repeats 3] [--quick]
 
 Both sides build their networks and take the same steps on the same rows without evaluations; the weights that come out
 are compared. A ratio above 1 says how many times longer one run after the other takes.
@@ -79,9 +79,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:N")
     parser.add_argument("--tasks", type=int, default=12)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--widths", type=int, nargs="+", default=[256, 1280])
     parser.add_argument("--only", nargs="+", default=list(ALL), metavar="ALGORITHM")
     parser.add_argument("--quick", action="store_true", help="four runs of three steps, in about ten seconds")

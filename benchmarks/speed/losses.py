@@ -1,6 +1,6 @@
 """What a loss costs, forward and backward: ours beside a textbook implementation and Transfer-Learning-Library's.
 
-    python benchmarks/speed/losses.py [--quick] [--rows 36 128] [--only mmd jan] [--tll FOLDER]
+    python benchmarks/speed/losses.py [--quick] [--repeats 9] [--rows 36 128] [--only mmd jan] [--tll FOLDER]
 
 All of one row add the source's cross-entropy, share discriminators and heads, and run in turn, 50 ms at a time, on the
 same batch: B + B rows, d = 256, 31 classes, float32, one thread, in processor time. Value and gradient (features,
@@ -299,12 +299,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="36 + 36 rows only and few repeats, in about ten seconds")
     parser.add_argument("--rows", type=int, nargs="+", default=[36, 128])
+    parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--only", nargs="+", default=list(make_cases(None, 4)))
     parser.add_argument("--tll", type=Path, help="folder of a checkout of Transfer-Learning-Library")
     given = parser.parse_args()
     torch.set_num_threads(1)
     tll, rates = load_tll(given.tll), measure_rates()
-    repeats = 3 if given.quick else 15
+    repeats = 3 if given.quick else given.repeats
     sizes = [36] if given.quick else given.rows
     print(f"{machine()}; {rates[0] / 1e9:.0f} GFLOP/s, {rates[1] / 1e9:.1f} GB/s")
     print_table(

@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--processor-time", action="store_true", help="for a machine that others use too")
     given = parser.parse_args()
     clock = children_seconds if given.processor_time else time.perf_counter
-    repeats, warmup = (1, 0) if given.quick else (11, 1)
+    repeats, warmup = (1, 0) if given.quick else (7, 1)
     times = compare({name: start(a) for name, a in COMMANDS.items()}, repeats, warmup, clock)
     print_table(f"Start-up ({machine()})", ["process", "s"], [[name, str(t)] for name, t in times.items()])
     rows = []

@@ -2,7 +2,7 @@
 
     python benchmarks/speed/suite_processes.py [--quick] [--jobs N] [--repeats N] [--suite FILE]
 
-Six tasks on random features of width 256, three algorithms, two seeds: 36 runs of one to four seconds; or the suite of
+Six tasks on random features of width 256, three algorithms, two seeds: 36 runs of one to three seconds; or the suite of
 a file. Each time is a whole `dalib run` into an empty store: start of the interpreter, planning, start of the workers,
 all runs and their records. One thread per process. What N processes can be worth on this machine is measured too: a
 bare training loop (`dann` on features) in one process and in N at once. Keep the machine quiet.
@@ -52,7 +52,7 @@ def write_suite(folder: Path, quick: bool) -> Path:
         path=folder / "random.npz",
         seeds=[0] if quick else [0, 1],
         tasks='tasks = ["a->b", "b->a"]' if quick else "",
-        steps=10 if quick else 300,
+        steps=10 if quick else 200,
     )
     (folder / "random.toml").write_text(text, encoding="utf-8")
     return folder / "random.toml"
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--suite", type=Path, help="a suite on features of your own")
     given = parser.parse_args()
     one, several = "1 process", f"{given.jobs} processes"
-    alone, together = (bare_seconds(n, 50 if given.quick else 1000) for n in (1, given.jobs))
+    alone, together = (bare_seconds(n, 50 if given.quick else 500) for n in (1, given.jobs))
     with tempfile.TemporaryDirectory() as folder:
         suite = given.suite.resolve() if given.suite else write_suite(Path(folder), given.quick)
         candidates = {one: run(suite, 1), several: run(suite, given.jobs)}

@@ -200,11 +200,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few steps: does it run, not how fast")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processor-time", action="store_true", help="one thread on a machine that others use too")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    heads, images, repeats = (20, 2, 1) if given.quick else (200, 6, 9)
+    heads, images, repeats = (20, 2, 1) if given.quick else (200, 6, given.repeats)
     cases = [Case("features", name, 0, heads) for name in ("source_only", "dann", "mmd")]
     cases += [Case("resnet18", name, 64, images) for name in ("source_only", "dann")]
     rate = peak_rate(given.device)
