@@ -157,7 +157,7 @@ def pot_labels(data: Data, method: str) -> np.ndarray:
     if method == "emd":
         transport = ot.da.EMDTransport(norm="max")
     else:
-        transport = ot.da.SinkhornTransport(reg_e=0.03, norm="max", max_iter=20_000, tol=1e-8)
+        transport = ot.da.SinkhornTransport(reg_e=0.03, norm="max", max_iter=20_000, tol=1e-11)
     return transport.fit(Xs=x_s, Xt=x_t).transform_labels(y_s)
 
 
