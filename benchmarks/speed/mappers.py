@@ -1,6 +1,6 @@
 """What closed-form maps cost: ours beside a textbook implementation, skada and POT, at the same result.
 
-    python benchmarks/speed/mappers.py [--quick] [--only coral ...] [--repeats N] [--skada FOLDER]
+    python benchmarks/speed/mappers.py [--quick] [--only coral ...] [--repeats N] [--memory] [--skada FOLDER]
 
 Features of width 2048: 2817 against 795 rows, and 795 against 498, fewer rows than features; float64, one thread, in
 turn, in processor time. Transport plans and components at 795 against 498 rows. `off by` is the largest difference from

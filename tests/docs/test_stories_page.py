@@ -14,7 +14,7 @@ import typer
 from dalib.bench.suite import load_suite
 from dalib.cli._app import app
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 MISTAKES = "## Mistakes"
 
 
