@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dalib.data.drawing.primitives import (
+from dalib.datasets.drawing.primitives import (
     Drawing,
     Part,
     arc,
@@ -33,8 +33,8 @@ from dalib.data.drawing.primitives import (
     sample,
     tile,
 )
-from dalib.data.drawing.render import generator, photograph
-from dalib.data.drawing.styles import STYLES, Style
+from dalib.datasets.drawing.render import generator, photograph
+from dalib.datasets.drawing.styles import STYLES, Style
 
 SIDE, CROP = 72, 64
 

@@ -31,8 +31,8 @@ def score_suite(name: str) -> pd.DataFrame:
     from dalib.core.registry import MEASURES
     from dalib.core.types import Outputs
     from dalib.data.catalog import load_data
-    from dalib.data.embed import embed_images
     from dalib.data.protocols import make_task
+    from dalib.feed.embed import embed_images
 
     suite = load_suite(HERE / f"{name}.toml")
     data = load_data(suite.dataset, partial=suite.partial)
@@ -62,7 +62,7 @@ def score_suite(name: str) -> pd.DataFrame:
 
 
 def write_tables() -> None:
-    from dalib.bench.archive import Archive
+    from dalib.records.archive import Archive
     from dalib.report.markdown import render_markdown
     from dalib.report.rank_study import draw_study, read_reached, study_frame, study_sheets
 

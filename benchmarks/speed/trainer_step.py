@@ -27,7 +27,7 @@ from dalib.core.backbone import Backbone, identity
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Domain, Task
-from dalib.data.augment import cut_views, draw_views, normalise
+from dalib.feed.augment import cut_views, draw_views, normalise
 from dalib.nn.discrepancy import mmd2
 from dalib.train.config import TrainConfig
 from dalib.train.trainer import Trainer

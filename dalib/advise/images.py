@@ -133,7 +133,7 @@ def _embed(tree: ImageTree, domain: str, members: list[str], network: Backbone, 
     from dalib.backbones._weights import hash_state
     from dalib.data.cache import cached_array
     from dalib.data.decode import decode_image
-    from dalib.data.embed import embed_images
+    from dalib.feed.embed import embed_images
     from dalib.train.device import pick_device
 
     assert network.preprocess is not None

@@ -32,7 +32,7 @@ def embed_samples(
         DalibError: images, rows that no network here fits, or a backbone of other rows
     """
     from dalib.backbones import load_backbone
-    from dalib.data.embed import embed_images
+    from dalib.feed.embed import embed_images
     from dalib.train.device import pick_device
 
     first = next(iter(x.values()))
@@ -63,7 +63,7 @@ def open_arrays(info: DatasetInfo, file: Path, options: Options) -> Material:
     from dalib.advise.images import choose_backbone
     from dalib.data.arrays import load_arrays, warp_images
     from dalib.data.declaration import match_declaration
-    from dalib.data.embed import embed_images
+    from dalib.feed.embed import embed_images
     from dalib.train.device import pick_device
 
     found = load_arrays(file, info.domains)

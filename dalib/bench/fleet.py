@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from dalib.bench.context import RunContext
-from dalib.bench.locks import release
-from dalib.bench.record import Record
 from dalib.bench.run import Run
-from dalib.bench.spec import RunSpec
-from dalib.bench.store import Store
 from dalib.bench.work import Job, Result, claim, do_job, keep, load_function
 from dalib.core.errors import DalibError
+from dalib.records.locks import release
+from dalib.records.record import Record
+from dalib.records.spec import RunSpec
+from dalib.records.store import Store
 
 if TYPE_CHECKING:
     from dalib.train.fitted import Fitted

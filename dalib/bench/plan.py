@@ -7,11 +7,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dalib.bench.manifest import Cell, Manifest
 from dalib.bench.search import Draw, Values, check_space, draw_random, row_space
-from dalib.bench.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.bench.suite import SECTIONS, Suite
 from dalib.core.errors import DalibError, unknown
+from dalib.records.manifest import Cell, Manifest
+from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.train.config import TrainConfig
 
 if TYPE_CHECKING:

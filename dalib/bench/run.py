@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dalib.bench.context import RunContext
-from dalib.bench.record import Candidate, Failure, Record
-from dalib.bench.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.core.errors import Diverged
+from dalib.records.record import Candidate, Failure, Record
+from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 
 if TYPE_CHECKING:
     from dalib.core.algorithm import Algorithm
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def run_one(spec: RunSpec, context: RunContext) -> tuple[Record, dict[str, np.ndarray]]:
-    """Train and evaluate; returns the record and its arrays (see `dalib.bench.rescore`), labels as int16.
+    """Train and evaluate; returns the record and its arrays (see `dalib.evaluate.rescore`), labels as int16.
 
     Only KeyboardInterrupt and SystemExit pass through.
     """
@@ -96,8 +96,8 @@ class Run:
         import torch
 
         from dalib.core.registry import ALGORITHMS, load_plugin
-        from dalib.data.embed import embed_data
         from dalib.data.protocols import make_task
+        from dalib.feed.embed import embed_data
         from dalib.train.device import pick_device
         from dalib.train.trainer import Trainer
 
@@ -129,9 +129,9 @@ class Run:
 
     def evaluate(self, fitted: Fitted, step: int) -> dict[str, Any]:
         """Metrics, scores and arrays of a model on the way."""
-        from dalib.bench.diagnose import domain_accuracy
-        from dalib.bench.metrics import domain_metrics, scores
-        from dalib.bench.rescore import outputs_to_arrays
+        from dalib.evaluate.diagnose import domain_accuracy
+        from dalib.evaluate.metrics import domain_metrics, scores
+        from dalib.evaluate.rescore import outputs_to_arrays
 
         begun, task, known = time.monotonic(), self.task, len(self.task.classes)
         target, held_out = fitted.outputs(task.test), fitted.outputs(task.validation)
@@ -149,8 +149,8 @@ class Run:
 
     def finish(self, fitted: Fitted) -> None:
         """Fill the record from the fitted model and its candidates."""
-        from dalib.bench.diagnose import warn
-        from dalib.bench.metrics import class_metrics, domain_metrics
+        from dalib.evaluate.diagnose import warn
+        from dalib.evaluate.metrics import class_metrics, domain_metrics
         from dalib.train.device import peak_memory
 
         record, task, known, arrays = self.record, self.task, len(self.task.classes), self.arrays

@@ -13,16 +13,16 @@ from typing import Literal
 from dalib.bench.context import RunContext
 from dalib.bench.executors import count_cores, load_executor
 from dalib.bench.fleet import FleetMode, Item, do_item, pack
-from dalib.bench.locks import is_held
 from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
 from dalib.bench.schedule import assign_devices, longest_first
 from dalib.bench.search import Draw, propose
-from dalib.bench.store import Store
 from dalib.bench.suite import Suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
 from dalib.core.errors import DalibError, unknown
 from dalib.core.registry import VALIDATORS
+from dalib.records.locks import is_held
+from dalib.records.store import Store
 
 Redo = Literal["never", "failed", "all"]
 

@@ -13,7 +13,7 @@ from dalib.core.registry import ALGORITHMS
 
 if TYPE_CHECKING:
     from dalib.bench.plan import PlannedRun
-    from dalib.bench.spec import RunSpec
+    from dalib.records.spec import RunSpec
 
 UNKNOWN, NETWORK, SOLUTION = 2.0, 300.0, 100.0
 """In steps of source-only on features: an algorithm not in the table, a step of a trained network, a linear probe."""

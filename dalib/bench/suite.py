@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, Stri
 from pydantic import field_validator as check_field
 
 from dalib.bench.search import SearchSpec
-from dalib.bench.spec import BackboneSpec, ProtocolSpec
 from dalib.bench.sweep import Sweep, expand_rows
 from dalib.core.errors import DalibError, suggest, unknown
+from dalib.records.spec import BackboneSpec, ProtocolSpec
 from dalib.train.config import TrainConfig
 
 if sys.version_info >= (3, 11):

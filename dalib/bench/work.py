@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dalib.bench.context import RunContext
-from dalib.bench.locks import acquire, release
-from dalib.bench.record import Failure, Record
-from dalib.bench.spec import RunSpec
-from dalib.bench.store import Store
+from dalib.records.locks import acquire, release
+from dalib.records.record import Failure, Record
+from dalib.records.spec import RunSpec
+from dalib.records.store import Store
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-from dalib.bench.metrics import decide, domain_metrics
-from dalib.bench.spec import RunSpec
 from dalib.cli._common import bold, print_columns, progress_bar
 from dalib.core.backbone import Backbone
 from dalib.core.registry import ALGORITHMS
@@ -19,7 +17,9 @@ from dalib.data.backbone import backbone_for
 from dalib.data.catalog import LoadedData, load_data
 from dalib.data.protocols import make_task
 from dalib.data.settings import split_task
+from dalib.evaluate.metrics import decide, domain_metrics
 from dalib.nn.metrics import accuracy
+from dalib.records.spec import RunSpec
 from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import save_model

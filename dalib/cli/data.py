@@ -59,7 +59,7 @@ def _embedder(backbone: str, weights: str) -> dict[str, Any]:
     """`embed` and `resize` of `verify_root` for a backbone."""
     from dalib.backbones import load_backbone
     from dalib.core.types import Domain
-    from dalib.data.embed import embed_images
+    from dalib.feed.embed import embed_images
     from dalib.train.device import pick_device
 
     network, device = load_backbone(backbone, weights), pick_device()

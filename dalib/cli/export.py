@@ -16,8 +16,8 @@ def export_records(
     store: StoreRoot = Path("results/runs"),
 ) -> None:
     """Write a suite's records, without host names and predictions, as one JSON-lines file."""
-    from dalib.bench.archive import export
-    from dalib.bench.store import Store
+    from dalib.records.archive import export
+    from dalib.records.store import Store
 
     kept = Store(store)
     manifest = kept.manifest(find_suite_name(suite))

@@ -173,9 +173,9 @@ def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence
 
 
 def _rank(fitted: Fitted, names: Sequence[str], x: Any, top: int, reject: float) -> Iterator[tuple[str, str, str]]:
-    from dalib.bench.metrics import decide
     from dalib.core.types import Domain
-    from dalib.data.embed import embed_images
+    from dalib.evaluate.metrics import decide
+    from dalib.feed.embed import embed_images
 
     rows = Domain("predict", x, None, fitted.classes, "none")
     if fitted.backbone.frozen and rows.is_images:

@@ -9,8 +9,8 @@ from dalib.cli._common import Plugins, StoreRoot, SuiteName, find_suite_name, lo
 
 def rescore_records(suite: SuiteName, store: StoreRoot = Path("results/runs"), plugin: Plugins = None) -> None:
     """Score a suite's stored outputs by validators and metrics that its records lack; nothing is trained."""
-    from dalib.bench.rescore import rescore
-    from dalib.bench.store import Store
+    from dalib.evaluate.rescore import rescore
+    from dalib.records.store import Store
 
     load_plugins(plugin)
     kept = Store(store)

@@ -90,8 +90,8 @@ def add_plugin_rows(suite: Suite, plugins: Sequence[Path]) -> None:
 
 def print_and_write(suite: Suite, store: Path, folder: Path) -> None:
     """The suite's table on the terminal and in a folder."""
-    from dalib.bench.store import Store
     from dalib.cli.table import show_table
+    from dalib.records.store import Store
     from dalib.report.render import write_tables
     from dalib.report.table import build_table
 
@@ -103,7 +103,7 @@ def print_and_write(suite: Suite, store: Path, folder: Path) -> None:
 
 def count_failed(suite: Suite, store: Path, only: list[str] | tuple[str, ...]) -> int:
     """Failed records among the suite's rows, old ones too."""
-    from dalib.bench.store import Store
+    from dalib.records.store import Store
 
     kept = Store(store)
     keys = [run.key for run in kept.manifest(suite.name).runs if not only or run.label in only or run.row in only]

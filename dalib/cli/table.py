@@ -124,10 +124,10 @@ def open_source(suite: str, store: Path, records: Path | None) -> tuple[Any, str
     """(where the records are, name of the suite)."""
     name = find_suite_name(suite)
     if records is not None:
-        from dalib.bench.archive import Archive
+        from dalib.records.archive import Archive
 
         return Archive(records), name
-    from dalib.bench.store import Store
+    from dalib.records.store import Store
 
     return Store(store), name
 

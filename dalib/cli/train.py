@@ -75,9 +75,9 @@ def train_model(
     out: Annotated[Path | None, typer.Option(metavar="MODEL", help="Write the model there (.safetensors).")] = None,
 ) -> None:
     """Train one algorithm on one pair of domains and print its accuracies."""
-    from dalib.bench.spec import RunSpec
     from dalib.bench.suite import validate
     from dalib.cli._fit import fit_run, print_accuracies, save_run
+    from dalib.records.spec import RunSpec
 
     if seed < 0:
         raise DalibError(f"--seed {seed} is negative; give 0 or more")

@@ -11,5 +11,5 @@ DATASET = DatasetInfo(
     counts={"amazon": 936, "dslr": 282, "webcam": 400},
     source="drawn by dalib (leave the root out)",
     licence="Apache-2.0, as dalib",
-    generator="dalib.data.drawing:write_mini_office",
+    generator="dalib.datasets.drawing:write_mini_office",
 )

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from dalib.bench.manifest import Manifest
-from dalib.bench.record import Record
-from dalib.bench.spec import BackboneSpec, RunSpec
+from dalib.records.manifest import Manifest
+from dalib.records.record import Record
+from dalib.records.spec import BackboneSpec, RunSpec
 from dalib.report.select import describe_rule, is_collapsed
 
 KINDS = ("dead adversary", "beaten features", "collapsed predictions", "source accuracy falls", "lone validator")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dalib.bench.record import Record
 from dalib.core.errors import DalibError
+from dalib.records.record import Record
 from dalib.report.caption import describe_data
 from dalib.report.layout import Block, Sheet, Shown, percent
 from dalib.report.source import RecordSource

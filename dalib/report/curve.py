@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dalib.bench.manifest import Manifest
 from dalib.core.errors import DalibError
+from dalib.records.manifest import Manifest
 from dalib.report.caption import describe_data
 from dalib.report.layout import Block, Sheet, Shown, percent
 from dalib.report.select import describe_rule

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dalib.bench.record import Record
 from dalib.core.errors import DalibError
+from dalib.records.record import Record
 from dalib.report.markdown import escape, markdown_grid
 from dalib.report.source import RecordSource
 

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from dalib.bench.record import Candidate, Record
 from dalib.core.errors import DalibError, suggest
+from dalib.records.record import Candidate, Record
 
 ENSEMBLE = ("source_accuracy", "ami", "information_maximisation")
 """One validator of each kind: held-out source, structure of the features, certainty and variety of the predictions."""
@@ -84,7 +84,7 @@ def score(points: Sequence[tuple[int, Candidate]], rule: str) -> list[float]:
 
 
 def is_collapsed(candidate: Candidate) -> bool:
-    """Its predictions spread over an effective half of the classes or less (`dalib.bench.metrics.spread`).
+    """Its predictions spread over an effective half of the classes or less (`dalib.evaluate.metrics.spread`).
 
     Records of before this was measured count as diverse.
     """

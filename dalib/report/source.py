@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from dalib.bench.manifest import Manifest
-from dalib.bench.record import Record
+from dalib.records.manifest import Manifest
+from dalib.records.record import Record
 
 
 class RecordSource(Protocol):

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from dalib.bench.manifest import Manifest
-from dalib.bench.record import Record
 from dalib.core.errors import DalibError, unknown
+from dalib.records.manifest import Manifest
+from dalib.records.record import Record
 from dalib.report.caption import write_caption
 from dalib.report.select import check_rule, rules, select
 from dalib.report.source import RecordSource

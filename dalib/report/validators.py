@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from dalib.bench.record import Candidate
 from dalib.core.errors import DalibError
+from dalib.records.record import Candidate
 from dalib.report.figures import save_figure
 from dalib.report.layout import Block, Sheet, Shown, percent
 from dalib.report.select import ENSEMBLE, is_collapsed, pick, score

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
 from dalib.core.rows import join, pick
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
-from dalib.data.batches import DomainStore, EpisodeStream, IndexStream
-from dalib.data.placement import send
-from dalib.data.stores import FieldStore
+from dalib.feed.batches import DomainStore, EpisodeStream, IndexStream
+from dalib.feed.placement import send
+from dalib.feed.stores import FieldStore
 from dalib.train.batch_norm import BATCH_NORMS, reestimate
 from dalib.train.checkpoint import load_checkpoint, save_checkpoint
 from dalib.train.device import arrange, autocast, rng_state, set_rng_state

@@ -13,9 +13,9 @@ from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
 from dalib.core.rows import Input
 from dalib.core.types import Domain, Outputs
-from dalib.data.batches import DomainStore
-from dalib.data.embed import embed_domain
-from dalib.data.stores import open_store
+from dalib.feed.batches import DomainStore
+from dalib.feed.embed import embed_domain
+from dalib.feed.stores import open_store
 from dalib.train.config import TrainConfig
 from dalib.train.device import arrange, autocast
 

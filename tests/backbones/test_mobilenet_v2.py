@@ -17,8 +17,8 @@ from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.types import Domain
 from dalib.data.decode import decode_domain, decode_image
-from dalib.data.embed import embed_domain, embed_images
 from dalib.data.folders import ImageTree
+from dalib.feed.embed import embed_domain, embed_images
 
 CPU = torch.device("cpu")
 HALF = (0.5, 0.5, 0.5)

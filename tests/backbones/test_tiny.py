@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from dalib.backbones.tiny import WEIGHTS, TinyNet
-from dalib.data.drawing import draw
+from dalib.datasets.drawing import draw
 
 
 def test_features_are_160_wide_and_not_negative() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dalib.bench.record import Candidate, Failure, Record
+from dalib.records.record import Candidate, Failure, Record
 
 
 def note(spec):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from dalib.bench.diagnose import domain_accuracy, warn
-from dalib.bench.metrics import spread
-from dalib.bench.record import Candidate, Record
-from dalib.bench.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.checks.world import fit, make_task
 from dalib.core.registry import ALGORITHMS
+from dalib.evaluate.diagnose import domain_accuracy, warn
+from dalib.evaluate.metrics import spread
+from dalib.records.record import Candidate, Record
+from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.report.caption import _warnings
 
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from dalib.bench.fleet import LARGEST, do_item, pack
-from dalib.bench.locks import acquire
 from dalib.bench.progress import LineProgress
-from dalib.bench.record import Record
 from dalib.bench.runner import Summary, run_suite
-from dalib.bench.store import Store
 from dalib.bench.work import Job
 from dalib.core.errors import DalibError
+from dalib.records.locks import acquire
+from dalib.records.record import Record
+from dalib.records.store import Store
 
 TEXT = """
 dataset = "features:blobs.npz"

@@ -1,8 +1,8 @@
 import pytest
 
 from dalib.bench.plan import plan
-from dalib.bench.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.bench.suite import Suite
+from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 
 SPEC = RunSpec(
     data=DataSpec(dataset="office31", fingerprint="f" * 8),

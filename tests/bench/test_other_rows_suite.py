@@ -11,9 +11,9 @@ import pytest
 from dalib.bench.context import RunContext
 from dalib.bench.plan import plan
 from dalib.bench.run import run_one
-from dalib.bench.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.bench.suite import load_suite
 from dalib.core.errors import DalibError
+from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.train.model_file import load_model, save_model
 
 SUITE = """

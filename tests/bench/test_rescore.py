@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from dalib.bench.progress import LineProgress
-from dalib.bench.record import Record
-from dalib.bench.rescore import rescore
 from dalib.bench.runner import run_suite
-from dalib.bench.store import Store
 from dalib.bench.suite import Suite
 from dalib.core.errors import DalibError
 from dalib.core.registry import VALIDATORS
+from dalib.evaluate.rescore import rescore
+from dalib.records.record import Record
+from dalib.records.store import Store
 
 CLUSTERED = {"ami", "ari", "fmi", "v_measure"}
 """k-means from another order of eight rows ends elsewhere."""

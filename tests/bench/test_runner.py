@@ -10,8 +10,8 @@ import pytest
 
 from dalib.bench.progress import LineProgress
 from dalib.bench.runner import run_suite
-from dalib.bench.store import Store
 from dalib.core.errors import DalibError
+from dalib.records.store import Store
 
 SCRIPT = """
 import sys

@@ -12,7 +12,7 @@ from dalib.bench.plan import plan
 from dalib.bench.progress import LineProgress
 from dalib.bench.runner import run_suite
 from dalib.bench.schedule import assign_devices, expected_cost, longest_first
-from dalib.bench.store import Store
+from dalib.records.store import Store
 
 
 def test_the_longest_runs_come_first_and_equal_ones_stay_in_order(suite: Any) -> None:

@@ -10,12 +10,12 @@ import pytest
 
 from dalib.bench.plan import plan, random_draws
 from dalib.bench.progress import LineProgress
-from dalib.bench.record import Candidate, Record
 from dalib.bench.runner import run_suite
 from dalib.bench.search import Draw, SearchSpec, draw_random, propose
-from dalib.bench.store import Store
 from dalib.bench.suite import Suite, validate
 from dalib.core.errors import DalibError
+from dalib.records.record import Candidate, Record
+from dalib.records.store import Store
 from dalib.report.select import select
 from dalib.report.table import build_table
 

@@ -10,19 +10,19 @@ import pandas as pd
 import pytest
 from fake_runs import fail_on_seed_1
 
-from dalib.bench.archive import Archive, export
 from dalib.bench.context import RunContext
-from dalib.bench.locks import acquire, is_held, release
 from dalib.bench.plan import plan
-from dalib.bench.store import Store
 from dalib.core.errors import DalibError
+from dalib.records.archive import Archive, export
+from dalib.records.locks import acquire, is_held, release
+from dalib.records.store import Store
 
 PUT_FOREVER = """
 import sys
 import numpy as np
-from dalib.bench.record import Record
-from dalib.bench.spec import DataSpec, RunSpec
-from dalib.bench.store import Store
+from dalib.records.record import Record
+from dalib.records.spec import DataSpec, RunSpec
+from dalib.records.store import Store
 store, seed = Store(sys.argv[1]), 0
 while True:
     spec = RunSpec(data=DataSpec(dataset="x"), source="a", target="b", algorithm="dann", seed=seed % 50)
@@ -113,7 +113,9 @@ def test_a_killed_writer_leaves_only_whole_records(tmp_path):
 
 def test_a_lock_of_a_dead_process_is_taken_over_and_a_live_one_is_not(tmp_path):
     lock = tmp_path / "locks" / "key"
-    code = "import sys, os; from pathlib import Path; from dalib.bench.locks import acquire; acquire(Path(sys.argv[1]))"
+    code = (
+        "import sys, os; from pathlib import Path; from dalib.records.locks import acquire; acquire(Path(sys.argv[1]))"
+    )
     assert acquire(lock)
     assert not acquire(lock)
     release(lock)
@@ -127,9 +129,9 @@ def test_a_lock_of_a_dead_process_is_taken_over_and_a_live_one_is_not(tmp_path):
 def test_a_compressed_archive_is_the_same_archive_and_the_same_bytes(suite, tmp_path):
     import io
 
-    from dalib.bench.archive import Archive, export
     from dalib.bench.progress import LineProgress
     from dalib.bench.runner import run_suite
+    from dalib.records.archive import Archive, export
 
     run_suite(suite, store=tmp_path / "store", run="fake_runs:finish", progress=LineProgress(io.StringIO()))
     store = Store(tmp_path / "store")

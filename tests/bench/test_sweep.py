@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dalib.bench.manifest import Manifest
 from dalib.bench.plan import plan
 from dalib.bench.suite import Suite, load_suite, pick_labels
 from dalib.core.errors import DalibError
+from dalib.records.manifest import Manifest
 
 ROWS = """
 [algorithms.few]

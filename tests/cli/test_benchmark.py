@@ -149,7 +149,7 @@ def test_a_plug_in_joins_the_suite_without_an_edit(dalib: Dalib, finished: Path,
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_a_table_fits_the_terminal_without_losing_a_column(width: int, finished: Path) -> None:
-    from dalib.bench.store import Store
+    from dalib.records.store import Store
     from dalib.report.layout import make_sheet
     from dalib.report.table import build_table
     from dalib.report.terminal import render_terminal

@@ -18,7 +18,7 @@ from dalib.backbones import load_backbone
 from dalib.core.registry import MEASURES
 from dalib.core.rows import combine, row_shape
 from dalib.core.types import Domain, Outputs
-from dalib.data.embed import embed_images
+from dalib.feed.embed import embed_images
 
 Dalib = Callable[..., Any]
 

@@ -19,12 +19,12 @@ from dalib.algorithms.mmd import MMD
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.rows import RowView, row_shape, stack_rows, take_rows
 from dalib.core.types import Domain, Task
-from dalib.data import batches
-from dalib.data.batches import DomainStore
 from dalib.data.catalog import LoadedData, load_data
-from dalib.data.embed import embed_domain, embed_images
-from dalib.data.placement import RESIDENTS, Pieces
 from dalib.data.protocols import concatenate, make_task
+from dalib.feed import batches
+from dalib.feed.batches import DomainStore
+from dalib.feed.embed import embed_domain, embed_images
+from dalib.feed.placement import RESIDENTS, Pieces
 from dalib.train.config import TrainConfig
 from dalib.train.trainer import Trainer
 

@@ -10,10 +10,10 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import KNeighborsClassifier
 
 import dalib
-from dalib.bench.spec import DataSpec, RunSpec
 from dalib.checks.world import fit
 from dalib.core.errors import DalibError
 from dalib.nn.classifiers import fit_classifier, score_classifier
+from dalib.records.spec import DataSpec, RunSpec
 
 
 def rows(n: int, d: int, seed: int = 0, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dalib.bench.manifest import Cell, Manifest
-from dalib.bench.record import Candidate, Failure, Record
-from dalib.bench.spec import BackboneSpec, DataSpec, ProtocolSpec, RunSpec
 from dalib.core.errors import DalibError
+from dalib.records.manifest import Cell, Manifest
+from dalib.records.record import Candidate, Failure, Record
+from dalib.records.spec import BackboneSpec, DataSpec, ProtocolSpec, RunSpec
 
 FAILED, MISSING = "failed", "missing"
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dalib.bench.manifest import Cell, Manifest
-from dalib.bench.record import Candidate, Failure, Record
-from dalib.bench.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.core.errors import DalibError
+from dalib.records.manifest import Cell, Manifest
+from dalib.records.record import Candidate, Failure, Record
+from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.report.curve import COLUMNS, build_curve, join_targets
 from dalib.report.curve_plot import draw_curve
 from dalib.report.render import render, write_report

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from scipy.stats import weightedtau
 
-from dalib.bench.manifest import Cell, Manifest
-from dalib.bench.record import Candidate, Record
-from dalib.bench.spec import DataSpec, RunSpec
 from dalib.core.errors import DalibError
+from dalib.records.manifest import Cell, Manifest
+from dalib.records.record import Candidate, Record
+from dalib.records.spec import DataSpec, RunSpec
 from dalib.report.markdown import render_markdown
 from dalib.report.rank_study import draw_study, read_reached, study_frame, study_sheets
 

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from dalib.bench.record import Candidate, Record
-from dalib.bench.spec import DataSpec, RunSpec
 from dalib.core.errors import DalibError
+from dalib.records.record import Candidate, Record
+from dalib.records.spec import DataSpec, RunSpec
 from dalib.report.select import describe_rule, rules, select
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dalib.bench.manifest import Cell, Manifest
-from dalib.bench.record import Candidate, Record
-from dalib.bench.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.core.errors import DalibError
+from dalib.records.manifest import Cell, Manifest
+from dalib.records.record import Candidate, Record
+from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.report.render import render, write_report
 from dalib.report.statistics import difference_interval
 from dalib.report.summary import COLUMNS, build_summary

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from dalib.bench.manifest import Cell, Manifest
-from dalib.bench.record import Candidate, Record
-from dalib.bench.spec import DataSpec, RunSpec
 from dalib.core.errors import DalibError
+from dalib.records.manifest import Cell, Manifest
+from dalib.records.record import Candidate, Record
+from dalib.records.spec import DataSpec, RunSpec
 from dalib.report.render import render, write_report
 from dalib.report.validators import COLUMNS, build_study, draw_study
 

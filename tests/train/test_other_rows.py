@@ -17,9 +17,9 @@ from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
 from dalib.core.rows import combine, count, join, pick
 from dalib.core.types import Domain, Task
-from dalib.data.batches import DomainStore
 from dalib.data.protocols import concatenate
-from dalib.data.stores import open_store
+from dalib.feed.batches import DomainStore
+from dalib.feed.stores import open_store
 
 ENCODERS = {"series": {"name": "cnn1d", "channels": [6], "kernels": [3]}, "text": "bag_of_words", "table": "mlp"}
 CPU = torch.device("cpu")

@@ -21,13 +21,13 @@ from dalib.algorithms.fixmatch import FixMatch
 from dalib.algorithms.mean_teacher import MeanTeacher
 from dalib.backbones import load_backbone
 from dalib.bench.fleet import RUN_ONE, _group
-from dalib.bench.spec import DataSpec, RunSpec
 from dalib.checks.world import CONFIG, equal_states, features_of, make_task
 from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
 from dalib.core.errors import DalibError, Diverged
 from dalib.core.registry import ALGORITHMS
 from dalib.core.rows import combine, row_shape
 from dalib.core.types import Domain, Source, Target, Task
+from dalib.records.spec import DataSpec, RunSpec
 from dalib.train import graph
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted

@@ -18,7 +18,7 @@ from dalib.core.algorithm import Algorithm, Terms, TrainerLike
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain, Source, Target
-from dalib.data.embed import embed_domain
+from dalib.feed.embed import embed_domain
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
 from dalib.train.trainer import Trainer

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from dalib.bench.manifest import Manifest
-from dalib.bench.record import Record
-from dalib.bench.store import Store, _write, make_frame
 from dalib.core.errors import DalibError, unknown
+from dalib.records.manifest import Manifest
+from dalib.records.record import Record
+from dalib.records.store import Store, _write, make_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dalib.bench.spec import RunSpec
+from dalib.records.spec import RunSpec
 
 
 class Candidate(BaseModel):

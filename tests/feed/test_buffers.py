@@ -7,9 +7,9 @@ import torch
 
 from dalib.core.backbone import Preprocess
 from dalib.core.types import Domain
-from dalib.data.augment import cut_and_normalise, cut_views, draw_views, normalise
-from dalib.data.batches import DomainStore
-from dalib.data.buffers import Buffers
+from dalib.feed.augment import cut_and_normalise, cut_views, draw_views, normalise
+from dalib.feed.batches import DomainStore
+from dalib.feed.buffers import Buffers
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -9,11 +9,11 @@ from scipy.stats import chisquare, ks_2samp
 from torchvision.transforms import ColorJitter
 from torchvision.transforms.v2 import functional as V2
 
-from dalib.bench.spec import DataSpec, RunSpec
 from dalib.core.backbone import Preprocess
 from dalib.core.types import Domain
-from dalib.data.batches import DomainStore
-from dalib.data.colour import Jitter, draw_jitter, jitter_colours
+from dalib.feed.batches import DomainStore
+from dalib.feed.colour import Jitter, draw_jitter, jitter_colours
+from dalib.records.spec import DataSpec, RunSpec
 from dalib.train.config import TrainConfig
 
 THEIRS = (V2.adjust_brightness, V2.adjust_contrast, V2.adjust_saturation, V2.adjust_hue)

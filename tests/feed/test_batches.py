@@ -17,8 +17,8 @@ from torchvision.transforms.v2 import functional as V2
 from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain
-from dalib.data.augment import MODES, Views, _cut_all, cut_views, draw_views
-from dalib.data.batches import DomainStore, IndexStream
+from dalib.feed.augment import MODES, Views, _cut_all, cut_views, draw_views
+from dalib.feed.batches import DomainStore, IndexStream
 
 CPU = torch.device("cpu")
 SIDE, CROP, N = 60, 44, 12

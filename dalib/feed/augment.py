@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dalib.core.errors import unknown
-from dalib.data.buffers import BUFFERS
-from dalib.data.placement import Pieces, send
+from dalib.feed.buffers import BUFFERS
+from dalib.feed.placement import Pieces, send
 
 MODES = ("none", "flip", "standard", "strong")
 RATIO = (3 / 4, 4 / 3)

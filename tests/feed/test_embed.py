@@ -15,7 +15,7 @@ from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.registry import DATASETS
 from dalib.core.types import Domain
 from dalib.data.catalog import LoadedData
-from dalib.data.embed import embed_data, embed_domain, embed_images
+from dalib.feed.embed import embed_data, embed_domain, embed_images
 
 CPU = torch.device("cpu")
 

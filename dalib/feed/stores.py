@@ -13,7 +13,7 @@ from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.rows import RowShape, row_shape
 from dalib.core.types import Domain
-from dalib.data.batches import DomainStore
+from dalib.feed.batches import DomainStore
 
 
 class FieldStore(DomainStore):

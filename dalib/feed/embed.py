@@ -13,7 +13,7 @@ from dalib.core.backbone import Backbone
 from dalib.core.types import Domain
 from dalib.data.cache import cached_array
 from dalib.data.catalog import LoadedData
-from dalib.data.stores import open_store
+from dalib.feed.stores import open_store
 
 
 def embed_images(backbone: Backbone, domain: Domain, device: torch.device, batch_size: int = 64) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dalib.data.placement import send
+from dalib.feed.placement import send
 
 HUE = 0.25
 """Range of the hue as a part of the strength: ColorJitter(0.4, 0.4, 0.4, 0.1) is strength 0.4."""

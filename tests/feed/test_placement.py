@@ -10,8 +10,8 @@ import torch
 
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain
-from dalib.data.batches import DomainStore
-from dalib.data.placement import SETTING, Residents, device_budget, pick_rows, send
+from dalib.feed.batches import DomainStore
+from dalib.feed.placement import SETTING, Residents, device_budget, pick_rows, send
 
 CPU, FAR = torch.device("cpu"), torch.device("meta")
 

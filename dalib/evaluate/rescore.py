@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dalib.bench.diagnose import warn
-from dalib.bench.manifest import Manifest
-from dalib.bench.metrics import decide, scores, spread
-from dalib.bench.record import Candidate, Record
-from dalib.bench.store import Store
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.types import Outputs
+from dalib.evaluate.diagnose import warn
+from dalib.evaluate.metrics import decide, scores, spread
+from dalib.records.manifest import Manifest
+from dalib.records.record import Candidate, Record
+from dalib.records.store import Store
 
 _LATEST = "target_effective_classes"
 """The metric that came last; where it is missing, both that `spread` gives may be."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from pydantic import ValidationError
 
-from dalib.bench.locks import process_started
-from dalib.bench.manifest import Manifest
-from dalib.bench.record import Record
 from dalib.core.errors import DalibError, unknown
+from dalib.records.locks import process_started
+from dalib.records.manifest import Manifest
+from dalib.records.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dalib.data.drawing import CLASSES, COUNTS, draw, write_mini_office
+from dalib.datasets.drawing import CLASSES, COUNTS, draw, write_mini_office
 
 ONE_EACH = {domain: [1] * 31 for domain in ("amazon", "webcam", "dslr")}
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dalib.bench.record import Candidate
 from dalib.core.algorithm import Algorithm
 from dalib.core.types import Domain, Source, Target, Task
 from dalib.nn.adversarial import DomainDiscriminator
+from dalib.records.record import Candidate
 from dalib.train.fitted import Fitted
 
 ROWS = 128

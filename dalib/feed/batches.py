@@ -12,9 +12,9 @@ from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.rows import RowShape, RowView
 from dalib.core.types import Domain
-from dalib.data.augment import cut_and_normalise, cut_views, distort, draw_views, drop_features, normalise
-from dalib.data.colour import draw_jitter, jitter_colours
-from dalib.data.placement import RESIDENTS, Pieces, as_tensor, device_budget, pick_rows, send
+from dalib.feed.augment import cut_and_normalise, cut_views, distort, draw_views, drop_features, normalise
+from dalib.feed.colour import draw_jitter, jitter_colours
+from dalib.feed.placement import RESIDENTS, Pieces, as_tensor, device_budget, pick_rows, send
 
 
 class DomainStore:

@@ -1,0 +1,1 @@
+"""Metrics and scores of outputs, rescoring of old records, diagnosis."""

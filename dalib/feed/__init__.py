@@ -1,0 +1,1 @@
+"""From a Domain to batches: stores, streams, augmentation, device placement, embeddings."""
