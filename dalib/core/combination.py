@@ -100,6 +100,10 @@ class Combination(Algorithm):
         pairs = zip(self.names, self.classes, strict=True)
         return [cls(**{k: given[f"{name}.{k}"] for k in cls.hypers}) for name, cls in pairs]
 
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Pickled and copied by its parts: the class itself is made when it is asked for."""
+        return _restore, (tuple(zip(self.names, self.classes, strict=True)),), self.__dict__
+
     def _part_with(self, method: str) -> Algorithm | None:
         """The part that has a method of its own."""
         return next((part for part in self.parts.values() if overrides(type(part), method)), None)
@@ -180,6 +184,11 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
     made.hypers = {f"{name}.{k}": hyper for name, cls in parts for k, hyper in cls.hypers.items()}
     made.space = {k: list(hyper.search) for k, hyper in made.hypers.items() if hyper.search}
     return made
+
+
+def _restore(parts: tuple[tuple[str, type[Algorithm]], ...]) -> Combination:
+    cls = _combine(parts)
+    return cls.__new__(cls)
 
 
 def add(first: Algorithm, second: Algorithm) -> Combination:
