@@ -19,7 +19,7 @@ class ComponentMethod(FeatureAlgorithm):
         default="primal",
         options=KERNELS,
         search=KERNELS,
-        doc="phi(z): `primal` z itself; `linear` and `rbf` the kernel's values at all training rows",
+        doc="phi(z): z itself, or the kernel's values at all training rows",
     )
     components: int = whole(default=20, search=(10, 20, 40, 80), doc="dimensions of z'; at most the features' width")
     reg: float = positive(

@@ -11,11 +11,7 @@ from dalib.core.hyper import positive, state, whole
 class Projection(FeatureAlgorithm):
     """Target-like rows move by z' = (z - centre) directions; `align` of a subclass calls `keep`."""
 
-    components: int = whole(
-        default=20,
-        search=(10, 20, 40, 80),
-        doc="dimensions of the subspace; at most the features' width and the smaller domain's rows are used",
-    )
+    components: int = whole(default=20, search=(10, 20, 40, 80), doc="dimensions of the subspace, cut to the data's")
     C: float = positive(
         default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True
     )

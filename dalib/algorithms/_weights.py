@@ -15,10 +15,7 @@ class RowWeighting(FeatureAlgorithm):
     """Features stay where they are; a subclass gives `weigh`, an estimate of p_t(z) / p_s(z) at every source row."""
 
     C: float = positive(
-        default=1.0,
-        search=(0.1, 1.0, 10.0),
-        doc="inverse regularisation of the classifier, whose rows' weights are scaled to mean 1",
-        last=True,
+        default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation, at row weights of mean 1", last=True
     )
 
     def check(self) -> None:

@@ -1,7 +1,5 @@
 """Train on the source, then give every batch norm the target's statistics."""
 
-from __future__ import annotations
-
 from dalib.algorithms._statistics import TargetStatistics
 from dalib.core.algorithm import TrainerLike
 from dalib.core.errors import DalibError

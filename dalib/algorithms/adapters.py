@@ -1,7 +1,5 @@
 """Freeze the backbone and learn small residual bottlenecks between its blocks."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from dalib.algorithms._blocks import pick_blocks
@@ -33,13 +31,9 @@ class Adapters(Algorithm):
     family = "fine-tuning"
     paper = "houlsby2019adapters"
     uses_target = False
-
     width: int = whole(default=64, search=(8, 64, 256), doc="of the bottlenecks; C where that is smaller")
     blocks: int | str = whole(
-        default="all",
-        words=("all", "first"),
-        search=("all", "first", 1, 2),
-        doc="which get one: `all`, `first`, or k >= 1: the last k. Other blocks are left alone, norms included",
+        default="all", words=("all", "first"), search=("all", "first", 1, 2), doc="which get one; k: the last k"
     )
 
     def build(self, dim: int, outputs: int) -> None:

@@ -1,7 +1,5 @@
 """Train a second encoder so that a discriminator takes its target features for source features."""
 
-from __future__ import annotations
-
 import copy
 
 import torch
@@ -37,7 +35,6 @@ class ADDA(SourceFirst, TargetStatistics):
     family = "adversarial"
     paper = "tzeng2017adda"
     withholds = False
-
     hidden: int = whole(default=500, doc="width of the discriminator's two hidden layers")
     rate: float = positive(
         default=0.2, search=(0.03, 0.1, 0.2, 1.0), doc="factor on the target encoder's learning rates in phase two"

@@ -1,7 +1,5 @@
 """Enlarge the features' norms on both domains, step by step."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -30,7 +28,6 @@ class AFN(Algorithm):
     family = "regularisation"
     objectives = ("classification",)
     paper = "xu2019afn"
-
     weight: float = positive(default=0.05, zero=True, search=(0.01, 0.05, 0.1), doc="trade-off of the norm")
     hard: bool = flag(default=False, search=(False, True), doc="one radius for all")
     delta: float = positive(default=1.0, doc="step, in units of z (stepwise)")

@@ -1,7 +1,5 @@
 """Pseudo-label the target by its own rows: a memory of their features and predictions votes, not the classifier."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
@@ -35,9 +33,7 @@ class ATDOC(Algorithm):
     family = "self-training"
     objectives = ("classification",)
     paper = "liang2021atdoc"
-    weight: float = positive(
-        default=0.2, zero=True, search=(0.1, 0.2, 0.5, 1.0), doc="trade-off of the pseudo-labels, dimensionless"
-    )
+    weight: float = positive(default=0.2, zero=True, search=(0.1, 0.2, 0.5, 1.0), doc="trade-off of the pseudo-labels")
     mode: str = choice(default="neighbours", options=MODES, search=MODES, doc="`neighbours` (NA) or `centroids` (NC)")
     neighbours: int = whole(default=5, search=(3, 5, 10), doc="rows of the memory that vote (neighbours)")
     rate: float = positive(default=0.1, most=1, doc="part of a centroid that each batch replaces (centroids)")
@@ -60,9 +56,7 @@ class ATDOC(Algorithm):
             w, y = self._ask_neighbours(target) if self.mode == "neighbours" else self._ask_centroids(target)
         ce = cross_entropy(target.logits, y, reduction="none")
         pseudo = (w * ce).sum() / w.sum().clamp(min=torch.finfo(w.dtype).tiny)
-        return {
-            "pseudo_labels": self.weight * progress * pseudo,
-        }
+        return {"pseudo_labels": self.weight * progress * pseudo}
 
     def _ask_neighbours(self, target: Target) -> tuple[Tensor, Tensor]:
         z, p, own = normalize(target.z, dim=1), sharpen_and_balance(target.logits.softmax(1)), target.index

@@ -1,7 +1,5 @@
 """Weigh the distance of the domains' means against that of the classes' means, then fit a classifier."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.algorithms._components import ComponentMethod
@@ -25,13 +23,12 @@ class BDA(ComponentMethod):
 
     family = "subspace"
     paper = "wang2017bda"
-
     mu: float = positive(
         default=0.5,
         zero=True,
         most=1,
         search=(0.0, 0.25, 0.5, 0.75, 1.0),
-        doc="balance; 0 aligns the domains only (TCA), 1 the classes only, 0.5 is JDA",
+        doc="0 aligns domains only (TCA), 1 classes only, 0.5 is JDA",
     )
     iterations: int = whole(
         default=10, doc="solutions; every one but the first uses the labels that the one before gives the target"

@@ -1,7 +1,5 @@
 """Fine-tune with classifier and features contrasted against a queue of earlier rows of every class."""
 
-from __future__ import annotations
-
 import copy
 from typing import TypeVar
 

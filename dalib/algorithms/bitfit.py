@@ -1,7 +1,5 @@
 """Fine-tune the backbone's biases and none of its weights."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from dalib.core.algorithm import Algorithm
@@ -27,7 +25,6 @@ class Bitfit(Algorithm):
     family = "fine-tuning"
     paper = "zaken2022bitfit"
     uses_target = False
-
     rate: float = positive(default=10.0, search=(1.0, 3.0, 10.0, 30.0), doc="factor on the recipe's backbone_rate")
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:

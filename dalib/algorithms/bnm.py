@@ -1,7 +1,5 @@
 """Predict the target with certainty and variety: a large nuclear norm of the batch's predictions."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -25,8 +23,7 @@ class BNM(Algorithm):
     family = "self-training"
     objectives = ("classification",)
     paper = "cui2020bnm"
-
-    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the norm, dimensionless")
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the norm")
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         norm = nuclear_norm(target.logits.softmax(1)) / len(target)

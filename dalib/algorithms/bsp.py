@@ -1,7 +1,5 @@
 """Adversarial features that may not put everything into one direction."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -29,19 +27,13 @@ class BSP(Algorithm):
 
     family = "adversarial"
     paper = "chen2019bsp"
-    base: str = choice(default="dann", options=BASES, search=BASES, doc="`dann` or `cdan`, each with its own defaults")
+    base: str = choice(default="dann", options=BASES, search=BASES, doc="with its own defaults")
     weight: float = positive(
-        default=1.0,
-        zero=True,
-        search=(0.1, 0.3, 1.0, 3.0),
-        doc="trade-off of the base's adversarial term, dimensionless",
+        default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the base's adversarial term"
     )
     hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
     beta: float = positive(
-        default=1e-4,
-        zero=True,
-        search=(1e-5, 1e-4, 1e-3),
-        doc="weight of the penalty; the term grows with B and the square of z",
+        default=1e-4, zero=True, search=(1e-5, 1e-4, 1e-3), doc="weight of the penalty; it grows with B and z²"
     )
     adversary: Algorithm = state()
 

@@ -1,7 +1,5 @@
 """Fine-tune while the weakest directions of a batch's features are shrunk."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -27,16 +25,10 @@ class BSS(Algorithm):
     family = "fine-tuning"
     paper = "chen2019bss"
     uses_target = False
-
     weight: float = positive(
-        default=1e-3,
-        zero=True,
-        search=(1e-4, 1e-3, 1e-2),
-        doc="trade-off of the shrinkage (the paper's eta); the term grows with the square of z",
+        default=1e-3, zero=True, search=(1e-4, 1e-3, 1e-2), doc="trade-off (the paper's eta); grows with z²"
     )
     k: int = whole(default=1, search=(1, 2, 4), doc="how many singular values; all of them if there are fewer")
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {
-            "shrinkage": self.weight * smallest_squared_singular_values(source.z, self.k),
-        }
+        return {"shrinkage": self.weight * smallest_squared_singular_values(source.z, self.k)}

@@ -1,7 +1,5 @@
 """Make features and predictions together something a domain discriminator cannot tell apart."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -36,15 +34,10 @@ class CDAN(Algorithm):
     objectives = ("classification",)
     paper = "long2018cdan"
     weight: float = positive(
-        default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the adversarial term, dimensionless"
+        default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the adversarial term"
     )
     entropy: bool = flag(default=False, search=(False, True), doc="weigh rows by their certainty (CDAN+E)")
-    map: str = choice(
-        default="auto",
-        options=MAPS,
-        search=("exact", "random"),
-        doc="`exact`, `random`, or `auto` = exact up to d * K = 4096, as in the paper",
-    )
+    map: str = choice(default="auto", options=MAPS, search=("exact", "random"), doc="`auto` = exact up to d * K = 4096")
     random_dim: int = whole(default=1024, doc="width of the random map")
     hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
     R_z: Tensor | None = state()

@@ -1,7 +1,5 @@
 """Match the moments of the two domains' features, order by order."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -26,10 +24,7 @@ class CMD(Algorithm):
 
     family = "discrepancy"
     paper = "zellinger2017cmd"
-
-    weight: float = positive(
-        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the discrepancy, dimensionless"
-    )
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the discrepancy")
     moments: int = whole(default=5, search=(3, 5), doc="highest order")
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:

@@ -1,7 +1,5 @@
 """Fine-tune with the pretrained classifier kept, taught which of its classes each new class looks like."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -31,9 +29,7 @@ class CoTuning(PretrainedHead):
     family = "fine-tuning"
     objectives = ("classification",)
     paper = "you2020cotuning"
-    weight: float = positive(
-        default=2.3, zero=True, search=(0.3, 1.0, 2.3), doc="trade-off of the second term, dimensionless"
-    )
+    weight: float = positive(default=2.3, zero=True, search=(0.3, 1.0, 2.3), doc="trade-off of the second term")
     temperature: float = positive(default=1.13, search=(1.0, 1.13), doc="calibrates the pretrained head for R")
     relationship: Tensor | None = state()
 

@@ -1,7 +1,5 @@
 """Give the source features the target's covariance, then fit a classifier."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import FeatureAlgorithm
@@ -24,15 +22,8 @@ class CORAL(FeatureAlgorithm):
 
     family = "feature map"
     paper = "sun2016coral"
-
-    reg: float = positive(
-        default=1.0,
-        search=(0.01, 0.1, 1.0),
-        doc="ridge as a fraction of the mean variance (1 on z-scored features: the paper's identity matrix)",
-    )
-    C: float = positive(
-        default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the logistic classifier"
-    )
+    reg: float = positive(default=1.0, search=(0.01, 0.1, 1.0), doc="ridge over the mean variance (1: the paper's)")
+    C: float = positive(default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the classifier")
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return recolour(z_s, z_t, self.reg)

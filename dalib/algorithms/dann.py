@@ -1,7 +1,5 @@
 """Make features a domain discriminator cannot tell apart."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -27,9 +25,8 @@ class DANN(Algorithm):
 
     family = "adversarial"
     paper = "ganin2016dann"
-
     weight: float = positive(
-        default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the adversarial term, dimensionless"
+        default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the adversarial term"
     )
     hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
 

@@ -1,7 +1,5 @@
 """Pull the two domains' mean features together."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -24,15 +22,9 @@ class DDC(Algorithm):
 
     family = "discrepancy"
     paper = "tzeng2014ddc"
-
     weight: float = positive(
-        default=0.25,
-        zero=True,
-        search=(0.03, 0.1, 0.25, 1.0),
-        doc="trade-off of the distance; the term grows with the width of z and the square of its scale",
+        default=0.25, zero=True, search=(0.03, 0.1, 0.25, 1.0), doc="trade-off; grows with d and the square of z"
     )
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {
-            "discrepancy": self.weight * mean_distance2(source.z, target.z),
-        }
+        return {"discrepancy": self.weight * mean_distance2(source.z, target.z)}

@@ -1,7 +1,5 @@
 """Match the covariances of the two domains' features while training."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -26,15 +24,9 @@ class DeepCORAL(Algorithm):
 
     family = "discrepancy"
     paper = "sun2016deepcoral"
-
     weight: float = positive(
-        default=100.0,
-        zero=True,
-        search=(1.0, 10.0, 100.0),
-        doc="trade-off of the alignment; the term scales with the fourth power of z",
+        default=100.0, zero=True, search=(1.0, 10.0, 100.0), doc="trade-off; the term scales with z to the fourth"
     )
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {
-            "correlation": self.weight * coral_distance(source.z, target.z),
-        }
+        return {"correlation": self.weight * coral_distance(source.z, target.z)}

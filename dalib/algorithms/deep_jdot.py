@@ -1,7 +1,5 @@
 """Couple source and target rows by optimal transport of features and labels together."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -31,7 +29,6 @@ class DeepJDOT(Algorithm):
     family = "optimal transport"
     objectives = ("classification",)
     paper = "damodaran2018deepjdot"
-
     alpha: float = positive(default=0.001, zero=True, search=(0.001, 0.01, 0.1), doc="weight of the feature distance")
     lam: float = positive(default=0.0001, zero=True, search=(0.0001, 0.01, 1.0), doc="weight of the label loss")
 
@@ -41,6 +38,4 @@ class DeepJDOT(Algorithm):
         label = -target.logits.log_softmax(1).T[source.y]
         cost = self.alpha * squared_distances(z_s, z_t) + self.lam * label
         plan = emd(torch.where(cost.isfinite(), cost, 0.0))
-        return {
-            "transport": (plan * cost).sum(),
-        }
+        return {"transport": (plan * cost).sum()}

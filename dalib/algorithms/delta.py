@@ -1,7 +1,5 @@
 """Fine-tune while the feature maps of every block stay near the pretrained network's."""
 
-from __future__ import annotations
-
 import copy
 from typing import TypeVar
 
@@ -37,12 +35,8 @@ class DELTA(Algorithm):
     family = "fine-tuning"
     paper = "li2019delta"
     uses_target = False
-
     weight: float = positive(
-        default=0.01,
-        zero=True,
-        search=(0.01, 0.1, 0.64, 3.0),
-        doc="trade-off of the distance; the term grows with the square of the feature maps",
+        default=0.01, zero=True, search=(0.01, 0.1, 0.64, 3.0), doc="trade-off; the term grows with the maps squared"
     )
 
     def build(self, dim: int, outputs: int) -> None:

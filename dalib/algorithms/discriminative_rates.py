@@ -1,7 +1,5 @@
 """Fine-tune every block at a rate of its own, the lower the block the smaller."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from dalib.core.algorithm import Algorithm
@@ -27,12 +25,8 @@ class DiscriminativeRates(Algorithm):
     family = "fine-tuning"
     paper = "howard2018ulmfit"
     uses_target = False
-
     decay: float = number(
-        default=2.6,
-        least=1,
-        search=(1.0, 1.6, 2.6, 4.0),
-        doc="factor between the rates of neighbouring blocks; 1 = one rate for everything",
+        default=2.6, least=1, search=(1.0, 1.6, 2.6, 4.0), doc="factor between the rates of neighbouring blocks"
     )
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:

@@ -1,7 +1,5 @@
 """Pull the two domains together class by class, with the target's predictions as soft labels."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -28,13 +26,8 @@ class DSAN(Algorithm):
     family = "discrepancy"
     objectives = ("classification",)
     paper = "zhu2021dsan"
-
-    weight: float = positive(
-        default=0.5, zero=True, search=(0.1, 0.5, 1.0, 3.0), doc="trade-off of the discrepancy, dimensionless"
-    )
+    weight: float = positive(default=0.5, zero=True, search=(0.1, 0.5, 1.0, 3.0), doc="trade-off of the discrepancy")
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         distance = local_mmd2(source.z, target.z, source.y, target.logits.softmax(1))
-        return {
-            "discrepancy": self.weight * warm_up(progress) * distance,
-        }
+        return {"discrepancy": self.weight * warm_up(progress) * distance}

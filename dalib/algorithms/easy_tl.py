@@ -1,7 +1,5 @@
 """Align covariances, then give every target row to a source class mean, and every class at least one row."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -35,11 +33,7 @@ class EasyTL(FeatureAlgorithm):
     classifier = "nearest"
     C = 1.0
     k = 5
-    reg: float = positive(
-        default=1.0,
-        search=(0.01, 0.1, 1.0),
-        doc="ridge of the covariances as a fraction of the mean variance (see `coral`)",
-    )
+    reg: float = positive(default=1.0, search=(0.01, 0.1, 1.0), doc="ridge over the mean variance (see `coral`)")
     present: Tensor = state()
     means: Tensor = state()
     bonuses: Tensor = state()

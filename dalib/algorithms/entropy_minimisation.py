@@ -1,7 +1,5 @@
 """Predict the target with certainty, all classes about equally often."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -26,18 +24,8 @@ class EntropyMinimisation(Algorithm):
     family = "self-training"
     objectives = ("classification",)
     paper = "grandvalet2004entropy"
-
-    weight: float = positive(
-        default=0.1, zero=True, search=(0.01, 0.1, 1.0), doc="trade-off of both entropies, dimensionless"
-    )
-    diversity: float = positive(
-        default=1.0,
-        zero=True,
-        search=(0.0, 1.0),
-        doc="weight of the batch's marginal entropy; 0 is plain entropy minimisation",
-    )
+    weight: float = positive(default=0.1, zero=True, search=(0.01, 0.1, 1.0), doc="trade-off of both entropies")
+    diversity: float = positive(default=1.0, zero=True, search=(0.0, 1.0), doc="weight of the batch's marginal entropy")
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {
-            "information": self.weight * information_maximisation(target.logits, self.diversity),
-        }
+        return {"information": self.weight * information_maximisation(target.logits, self.diversity)}

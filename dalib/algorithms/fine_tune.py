@@ -1,7 +1,5 @@
 """Fine-tune the pretrained backbone on the source: the head, the last blocks or everything."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from dalib.core.algorithm import Algorithm
@@ -31,19 +29,14 @@ class FineTune(Algorithm):
     family = "fine-tuning"
     paper = "howard2018ulmfit"
     uses_target = False
-
     blocks: int | str = whole(
         default="all",
         words=("features", "partial", "full", "head", "all"),
         search=("head", 1, 2, "all"),
-        doc="`features`, `partial` or `full`; or `head` (backbone frozen), `all`, or k >= 1: the "
-        "last k blocks. Frozen blocks keep their batch-norm statistics",
+        doc="trained ones; k: the last k. Frozen ones keep their batch-norm statistics",
     )
     decay: float = number(
-        default=2.6,
-        least=1,
-        search=(1.0, 2.6),
-        doc="factor between the rates of neighbouring blocks; 1 = one rate for the whole backbone",
+        default=2.6, least=1, search=(1.0, 2.6), doc="factor between the rates of neighbouring blocks"
     )
 
     def build(self, dim: int, outputs: int) -> None:

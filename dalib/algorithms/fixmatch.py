@@ -1,7 +1,5 @@
 """Confident predictions of a mild view of each target row are the labels of a strongly distorted one."""
 
-from __future__ import annotations
-
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -30,21 +28,12 @@ class FixMatch(Algorithm):
     objectives = ("classification",)
     paper = "sohn2020fixmatch"
     views = 2
-
-    weight: float = positive(
-        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the pseudo-labels, dimensionless"
-    )
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the pseudo-labels")
     threshold: float = positive(
-        default=0.95,
-        zero=True,
-        most=1,
-        search=(0.8, 0.9, 0.95),
-        doc="least probability of a row that takes part; 0 = every row",
+        default=0.95, zero=True, most=1, search=(0.8, 0.9, 0.95), doc="least probability of a row that takes part"
     )
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         confidence, label = target.logits.detach().softmax(1).max(1)
         each = cross_entropy(target.strong.logits, label, reduction="none")
-        return {
-            "consistency": self.weight * ((confidence >= self.threshold) * each).mean(),
-        }
+        return {"consistency": self.weight * ((confidence >= self.threshold) * each).mean()}

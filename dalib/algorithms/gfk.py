@@ -1,7 +1,5 @@
 """Average over all subspaces on the geodesic between the domains' principal subspaces, then fit a classifier."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.algorithms._projection import Projection

@@ -1,7 +1,5 @@
 """Fine-tune towards weights around which the loss is flat: the norm of its gradient is penalised."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -29,12 +27,8 @@ class GradientNorm(Algorithm):
     family = "fine-tuning"
     paper = "zhao2022gradientnorm"
     uses_target = False
-
     weight: float = positive(
-        default=0.08,
-        zero=True,
-        search=(0.01, 0.03, 0.08),
-        doc="trade-off of the norm, in the unit of the weights; with weight = r it is sharpness-aware minimisation",
+        default=0.08, zero=True, search=(0.01, 0.03, 0.08), doc="trade-off of the norm, in the unit of the weights"
     )
     r: float = positive(
         default=0.1, search=(0.05, 0.1), doc="length of the step along the gradient, in the unit of the weights"

@@ -1,7 +1,5 @@
 """Fine-tune the new layers first, then one block more at a time, from the top down."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -31,16 +29,10 @@ class GradualUnfreezing(Algorithm):
     paper = "howard2018ulmfit"
     uses_target = False
     until: float = positive(
-        default=0.5,
-        below=1,
-        search=(0.3, 0.5, 0.8),
-        doc="part of the steps after which everything is trained; the G descents before share it equally",
+        default=0.5, below=1, search=(0.3, 0.5, 0.8), doc="part of the steps shared by the first G descents"
     )
     decay: float = number(
-        default=1.0,
-        least=1,
-        search=(1.0, 2.6),
-        doc="factor between the rates of neighbouring blocks; 2.6 adds the paper's discriminative fine-tuning",
+        default=1.0, least=1, search=(1.0, 2.6), doc="between the rates of neighbouring blocks (the paper: 2.6)"
     )
     unfrozen: Tensor = state()
 

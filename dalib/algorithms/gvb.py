@@ -1,7 +1,5 @@
 """Give the classifier and the discriminator a helper each, and let both helpers fade while training."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -32,10 +30,7 @@ class GVB(Algorithm):
     family = "adversarial"
     objectives = ("classification",)
     paper = "cui2020gvb"
-
-    weight: float = positive(
-        default=1.0, zero=True, search=(0.3, 1.0), doc="trade-off of the adversarial term, dimensionless"
-    )
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0), doc="trade-off of the adversarial term")
     generator_bridge: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="the paper's lambda")
     discriminator_bridge: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="the paper's mu")
     hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")

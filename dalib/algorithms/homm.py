@@ -1,7 +1,5 @@
 """Match all moments of one higher order of the two domains' features, products of different features included."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -28,12 +26,11 @@ class HoMM(Algorithm):
 
     family = "discrepancy"
     paper = "chen2020homm"
-
     weight: float = positive(
         default=1000.0,
         zero=True,
         search=(100.0, 1000.0, 10000.0),
-        doc="trade-off of the discrepancy; the term is a mean over d^p small numbers",
+        doc="trade-off; the term is a mean of d^p small numbers",
     )
     order: int = whole(default=3, search=(2, 3, 4), doc="p (1 is constant 0, 2 compares covariances)")
 

@@ -1,7 +1,5 @@
 """Weight the source rows with the odds that a domain classifier gives them, then fit a classifier."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.algorithms._weights import RowWeighting
@@ -25,12 +23,7 @@ class ImportanceWeighted(RowWeighting):
 
     family = "importance weighting"
     paper = "bickel2007discriminative"
-
-    domain_C: float = positive(
-        default=1.0,
-        search=(0.1, 1.0, 10.0),
-        doc="inverse ridge of the domain classifier, on rows of mean square length 1",
-    )
+    domain_C: float = positive(default=1.0, search=(0.1, 1.0, 10.0), doc="inverse ridge of the domain classifier")
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return self.usable(discriminative_weights(z_s, z_t, self.domain_C))

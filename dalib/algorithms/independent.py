@@ -1,7 +1,5 @@
 """Train on the source first, then fine-tune on the labelled target rows alone."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.algorithms._few import TargetLast

@@ -1,7 +1,5 @@
 """Pull together the two domains' joint distributions of features and predictions."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -27,21 +25,13 @@ class JAN(Algorithm):
     family = "discrepancy"
     objectives = ("classification",)
     paper = "long2017jan"
-
-    weight: float = positive(
-        default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the discrepancy, dimensionless"
-    )
+    weight: float = positive(default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the discrepancy")
     sigma: float = positive(default=0.92, doc="bandwidth of the probabilities' kernel")
     estimator: str = choice(
-        default="unbiased",
-        options=JOINT_ESTIMATORS,
-        search=JOINT_ESTIMATORS,
-        doc="`unbiased` (may be negative) or `biased`",
+        default="unbiased", options=JOINT_ESTIMATORS, search=JOINT_ESTIMATORS, doc="`unbiased` may be negative"
     )
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         layers_s, layers_t = ([rows.z, rows.logits.softmax(1)] for rows in (source, target))
         distance = joint_mmd2(layers_s, layers_t, [None, [self.sigma**2]], self.estimator)
-        return {
-            "discrepancy": self.weight * distance,
-        }
+        return {"discrepancy": self.weight * distance}

@@ -1,7 +1,5 @@
 """Match the domains' means and, through pseudo-labels, the classes' means, then fit a classifier."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.algorithms._components import ComponentMethod
@@ -24,7 +22,6 @@ class JDA(ComponentMethod):
 
     family = "subspace"
     paper = "long2013jda"
-
     iterations: int = whole(
         default=10, doc="solutions; every one but the first uses the labels that the one before gives the target"
     )

@@ -1,7 +1,5 @@
 """Couple source and target rows by features and labels at once, and fit the classifier on the labels carried over."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -40,12 +38,10 @@ class JDOT(FeatureAlgorithm):
     C = 1.0
     k = 5
     alpha: float = positive(
-        default=1.0, search=(0.1, 1.0, 10.0), doc="weight of the feature distance against the label loss, dimensionless"
+        default=1.0, search=(0.1, 1.0, 10.0), doc="weight of the feature distance against the label loss"
     )
     reg: float = positive(
-        default=0.01,
-        search=(0.001, 0.01, 0.1),
-        doc="ridge of f as a fraction of the target's total variance; small = f repeats the carried labels",
+        default=0.01, search=(0.001, 0.01, 0.1), doc="ridge of f as a fraction of the target's total variance"
     )
     iterations: int = whole(default=10, doc="most plans solved; it ends sooner when the plan no longer changes")
     W: Tensor = state()

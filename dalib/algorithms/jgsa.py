@@ -1,7 +1,5 @@
 """Give each domain a projection of its own, close to the other's, that keeps classes apart and means together."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -34,18 +32,13 @@ class JGSA(FeatureAlgorithm):
     paper = "zhang2017jgsa"
     components: int = whole(default=30, search=(10, 20, 30, 60), doc="dimensions of z'; at most K + min(d, n_t)")
     weight: float = positive(
-        default=1.0,
-        search=(0.1, 1.0, 10.0),
-        doc="weight of ||A - B||² beside the distance of means (on unit rows), the paper's lambda",
+        default=1.0, search=(0.1, 1.0, 10.0), doc="of ||A - B||² beside means on unit rows; lambda"
     )
     mu: float = positive(default=1.0, doc="weight of the target's variance and of ||B||²")
     beta: float = positive(default=0.1, search=(0.01, 0.1, 1.0), doc="weight of the source's class scatters")
     iterations: int = whole(default=10, doc="most solutions; it ends sooner when no pseudo-label changes")
     classifier: str = choice(
-        default="nearest",
-        options=CLASSIFIERS,
-        last=True,
-        doc="`nearest`, as in the paper, `logistic` or `svm`; it also gives the pseudo-labels",
+        default="nearest", options=CLASSIFIERS, last=True, doc="also gives the pseudo-labels (the paper: 1-NN)"
     )
     directions: Tensor = state()
 

@@ -1,7 +1,5 @@
 """Train on source rows and a few labelled target rows together, both counting alike."""
 
-from __future__ import annotations
-
 from dalib.algorithms._few import balance
 from dalib.algorithms.source_only import SourceOnly
 from dalib.core.algorithm import TrainerLike
@@ -25,12 +23,10 @@ class Joint(SourceOnly):
 
     family = "few labels"
     paper = "saito2019mme"
-
     balanced: bool = flag(
         default=True,
         search=(False, True),
-        doc="target rows are repeated until they are half of all; False = every row counts alike, "
-        "which is `source_only` under the protocol `semi_supervised`",
+        doc="target rows are repeated until they are half of all, else every row counts alike",
     )
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:

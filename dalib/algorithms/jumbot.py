@@ -1,7 +1,5 @@
 """Couple source and target rows by unbalanced optimal transport: rows without a partner in the batch stay uncoupled."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -29,17 +27,14 @@ class JUMBOT(Algorithm):
     family = "optimal transport"
     objectives = ("classification",)
     paper = "fatras2021jumbot"
-
-    weight: float = positive(default=1.0, zero=True, doc="trade-off of the transport cost, dimensionless")
+    weight: float = positive(default=1.0, zero=True, doc="trade-off of the transport cost")
     alpha: float = positive(
         default=0.01, zero=True, search=(0.001, 0.01, 0.1), doc="weight of the feature distance (the paper's eta_1)"
     )
     lam: float = positive(default=0.5, zero=True, search=(0.1, 0.5, 1.0), doc="weight of the label loss (eta_2)")
     reg: float = positive(default=0.01, doc="entropy, in units of the cost (epsilon)")
     reg_m: float = positive(
-        default=0.5,
-        search=(0.3, 0.5, 1.0),
-        doc="penalty on mass that is left out, in units of the cost (tau); large = balanced",
+        default=0.5, search=(0.3, 0.5, 1.0), doc="penalty on mass left out, in units of the cost (tau)"
     )
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
@@ -48,6 +43,4 @@ class JUMBOT(Algorithm):
         label = -target.logits.log_softmax(1).T[source.y]
         cost = self.alpha * squared_distances(z_s, z_t) + self.lam * label
         plan = unbalanced_sinkhorn(cost, self.reg, self.reg_m)
-        return {
-            "transport": self.weight * (plan * cost).sum(),
-        }
+        return {"transport": self.weight * (plan * cost).sum()}

@@ -1,7 +1,5 @@
 """Weight the source rows with a sum of kernels under which the target rows are most likely, then fit a classifier."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.algorithms._weights import RowWeighting
@@ -27,7 +25,6 @@ class KLIEP(RowWeighting):
 
     family = "importance weighting"
     paper = "sugiyama2008kliep"
-
     centres: int = whole(default=100, search=(50, 100, 200), doc="kernels, at target rows")
     folds: int = whole(default=5, least=2, doc="parts of both domains, left out in turn to choose the kernel's width")
 

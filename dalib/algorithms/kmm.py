@@ -1,7 +1,5 @@
 """Weight the source rows so that their mean in a kernel's feature space is the target's, then fit a classifier."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.algorithms._weights import RowWeighting
@@ -25,18 +23,12 @@ class KMM(RowWeighting):
 
     family = "importance weighting"
     paper = "huang2006kmm"
-
     bandwidth: float = positive(
-        default=0.5,
-        search=(0.1, 0.3, 1.0),
-        doc="sigma of the Gaussian kernel, in root mean squared distances of the pooled rows",
+        default=0.5, search=(0.1, 0.3, 1.0), doc="sigma in root mean squared distances of the pooled rows"
     )
     B: float = number(default=1000.0, least=1, search=(3.0, 10.0, 1000.0), doc="largest weight")
     eps: float | None = positive(
-        default=None,
-        below=1,
-        nothing=True,
-        doc="how far the mean weight may be from 1; None = (sqrt n_s - 1) / sqrt n_s",
+        default=None, below=1, nothing=True, doc="slack of the mean weight; None = (sqrt n_s - 1) / sqrt n_s"
     )
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:

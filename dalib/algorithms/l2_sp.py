@@ -1,7 +1,5 @@
 """Fine-tune with a weight decay that pulls the backbone to its pretrained weights instead of zero."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """A plain classifier on the backbone's frozen features: logistic regression, SVM, LDA or nearest neighbours."""
 
-from __future__ import annotations
-
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, positive
 from dalib.nn.classifiers import CLASSIFIERS
@@ -23,12 +21,7 @@ class LinearProbe(FeatureAlgorithm):
     family = "baseline"
     paper = "alain2016probes"
     uses_target = False
-
     C: float = positive(
         default=1.0, search=(0.01, 0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`"
     )
-    classifier: str = choice(
-        default="logistic",
-        options=CLASSIFIERS,
-        doc="`logistic`, `svm`, `lda`, `k_nn` or `nearest`; the last two are not linear",
-    )
+    classifier: str = choice(default="logistic", options=CLASSIFIERS, doc="`k_nn` and `nearest` are not linear")

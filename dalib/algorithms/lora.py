@@ -1,7 +1,5 @@
 """Freeze the backbone and learn a low-rank update of each of its weights."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from dalib.algorithms._blocks import pick_blocks
@@ -29,14 +27,10 @@ class LoRA(Algorithm):
     family = "fine-tuning"
     paper = "hu2022lora"
     uses_target = False
-
     rank: int = whole(default=8, search=(2, 4, 8, 16), doc="of the updates")
     alpha: float = positive(default=16.0, search=(8.0, 16.0, 32.0), doc="scale of the updates")
     blocks: int | str = whole(
-        default="all",
-        words=("all", "first"),
-        search=("all", "first", 1, 2),
-        doc="whose weights: `all` (also of layers outside blocks), `first`, or k >= 1: the last k",
+        default="all", words=("all", "first"), search=("all", "first", 1, 2), doc="whose weights; k: the last k"
     )
 
     def build(self, dim: int, outputs: int) -> None:

@@ -1,7 +1,5 @@
 """Train the new layers on the frozen backbone, then fine-tune everything from there."""
 
-from __future__ import annotations
-
 from dalib.algorithms._probe import ProbeFirst
 from dalib.core.hyper import positive
 
@@ -23,5 +21,4 @@ class LpFt(ProbeFirst):
 
     family = "fine-tuning"
     paper = "kumar2022lpft"
-
     probe: float = positive(default=0.5, below=1, search=(0.2, 0.5, 0.8), doc="part of the steps spent on phase one")

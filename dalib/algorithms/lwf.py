@@ -1,7 +1,5 @@
 """Fine-tune while the pretrained classifier's answers to the new rows stay what they were."""
 
-from __future__ import annotations
-
 import copy
 from typing import TypeVar
 
@@ -38,10 +36,7 @@ class LwF(PretrainedHead):
 
     family = "fine-tuning"
     paper = "li2016lwf"
-
-    weight: float = positive(
-        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the old answers, dimensionless"
-    )
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the old answers")
     temperature: float = positive(default=2.0, search=(1.0, 2.0, 4.0), doc="softens both answers")
 
     def begin(self) -> None:

@@ -1,7 +1,5 @@
 """Match the first two moments of every source with the target's, and of the sources with each other."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -30,12 +28,8 @@ class M3SDA(Algorithm):
     family = "discrepancy"
     setting = "multi-source"
     paper = "peng2019m3sda"
-
     weight: float = positive(
-        default=0.0005,
-        zero=True,
-        search=(0.0005, 0.01, 0.03, 0.1, 0.3),
-        doc="trade-off of the moment distance; the term grows with z^moments and the square root of d",
+        default=0.0005, zero=True, search=(0.0005, 0.01, 0.03, 0.1, 0.3), doc="trade-off; grows with z^moments, sqrt d"
     )
     moments: int = whole(default=2, search=(1, 2), doc="highest moment")
 

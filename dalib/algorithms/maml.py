@@ -1,7 +1,5 @@
 """Find weights from which a few gradient steps on a few rows go far: first-order model-agnostic meta-learning."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -33,7 +31,6 @@ class MAML(TargetLast):
     family = "few labels"
     objectives = ("classification",)
     paper = "finn2017maml"
-
     ways: int = whole(default=10, doc="classes of an episode; all of a domain's classes if it has fewer")
     shots: int = whole(default=3, doc="support and query rows of each class")
     queries: int = whole(default=3, doc="support and query rows of each class")

@@ -1,7 +1,5 @@
 """Predict the target with little confusion between classes."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -26,13 +24,8 @@ class MCC(Algorithm):
     family = "self-training"
     objectives = ("classification",)
     paper = "jin2020mcc"
-
-    weight: float = positive(
-        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the confusion, dimensionless"
-    )
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the confusion")
     temperature: float = positive(default=2.5, search=(1.5, 2.5, 4.0), doc="softens the target's predictions")
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {
-            "confusion": self.weight * class_confusion(target.logits, self.temperature),
-        }
+        return {"confusion": self.weight * class_confusion(target.logits, self.temperature)}

@@ -1,7 +1,5 @@
 """Two heads disagree about the target; the features learn to make them agree."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import TypeVar
 
@@ -36,10 +34,7 @@ class MCD(Algorithm):
     family = "adversarial"
     objectives = ("classification",)
     paper = "saito2018mcd"
-
-    weight: float = positive(
-        default=1.0, zero=True, search=(1.0, 10.0), doc="trade-off of the discrepancy, dimensionless"
-    )
+    weight: float = positive(default=1.0, zero=True, search=(1.0, 10.0), doc="trade-off of the discrepancy")
     inner: int = whole(default=4, search=(1, 2, 4), doc="steps of phase C")
     balance: float = positive(
         default=0.01, zero=True, doc="weight of E, which keeps predictions spread over the classes"

@@ -1,7 +1,5 @@
 """One discriminator per source domain; the source that is hardest at the moment is learned from and aligned most."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot, softplus
@@ -33,15 +31,10 @@ class MDAN(Algorithm):
     setting = "multi-source"
     paper = "zhao2018mdan"
     alone = "how much a source is learned from depends on how far it is from the target"
-
     weight: float = positive(
-        default=1.0, zero=True, search=(0.01, 0.1, 0.3, 1.0), doc="trade-off of the adversarial terms, dimensionless"
+        default=1.0, zero=True, search=(0.01, 0.1, 0.3, 1.0), doc="trade-off of the adversarial terms"
     )
-    hard: bool = flag(
-        default=False,
-        search=(False, True),
-        doc="only the worst source (the paper's hard version), instead of a smooth maximum",
-    )
+    hard: bool = flag(default=False, search=(False, True), doc="only the worst source, not a smooth maximum")
     gamma: float = positive(default=10.0, search=(1.0, 10.0), doc="sharpness of the smooth maximum")
     hidden: int = whole(default=1024, doc="width of each discriminator's two hidden layers")
 

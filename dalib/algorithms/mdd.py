@@ -1,7 +1,5 @@
 """Make a second head unable to agree with the first on the source and disagree on the target."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -28,10 +26,7 @@ class MDD(Algorithm):
     family = "adversarial"
     objectives = ("classification",)
     paper = "zhang2019mdd"
-
-    weight: float = positive(
-        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the disparity, dimensionless"
-    )
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the disparity")
     margin: float = positive(default=4.0, search=(2.0, 4.0), doc="gamma, weight of the agreement on the source")
     reversal: float = positive(
         default=0.1, search=(0.03, 0.1, 0.3), doc="the reversal's coefficient at the end of training"

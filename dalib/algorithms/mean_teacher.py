@@ -1,7 +1,5 @@
 """The average of the network's past weights teaches it to predict two views of a target row alike."""
 
-from __future__ import annotations
-
 import copy
 from typing import TypeVar
 
@@ -42,23 +40,17 @@ class MeanTeacher(Algorithm):
     objectives = ("classification",)
     paper = "french2018selfensembling"
     views = 2
-    weight: float = positive(
-        default=3.0, zero=True, search=(1.0, 3.0, 10.0), doc="trade-off of the consistency, dimensionless"
-    )
+    weight: float = positive(default=3.0, zero=True, search=(1.0, 3.0, 10.0), doc="trade-off of the consistency")
     threshold: float = positive(
         default=0.96837722,
         zero=True,
         most=1,
         search=(0.0, 0.8, 0.9, 0.96837722),
-        doc="least probability, of the teacher's, of a row that takes part; 0 = every row",
+        doc="least probability (teacher's) of a row",
     )
     balance: float = positive(default=0.005, zero=True, doc="weight of the distance to equally frequent classes")
     decay: float = positive(
-        default=0.99,
-        zero=True,
-        below=1,
-        search=(0.99, 0.999),
-        doc="largest part of itself that the teacher keeps in a step",
+        default=0.99, zero=True, below=1, search=(0.99, 0.999), doc="most of itself that the teacher keeps in a step"
     )
     moves: Tensor = state()
 

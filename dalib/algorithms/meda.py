@@ -1,7 +1,5 @@
 """In the domains' common subspace, fit a kernel classifier that is smooth over neighbours and keeps means together."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -36,18 +34,14 @@ class MEDA(FeatureAlgorithm):
     classifier = "nearest"
     C = 1.0
     k = 5
-    components: int = whole(
-        default=20,
-        search=(10, 20, 40, 80),
-        doc="dimensions of the subspaces of GFK; at most the features' width and the smaller domain's rows",
-    )
+    components: int = whole(default=20, search=(10, 20, 40, 80), doc="dimensions of GFK's subspaces, cut to the data's")
     mu: float | str = number(
         default="estimated",
         least=0,
         most=1,
         words=("estimated",),
         search=("estimated", 0.0, 0.5, 1.0),
-        doc="balance; 0 aligns the domains only, 1 the classes only; `estimated`: see `estimate_balance`",
+        doc="balance: 0 aligns domains only, 1 classes only (see `estimate_balance`)",
     )
     weight: float = positive(
         default=10.0, search=(1.0, 10.0, 100.0), doc="weight of the distance of means, the paper's lambda"
@@ -55,11 +49,7 @@ class MEDA(FeatureAlgorithm):
     rho: float = positive(default=1.0, zero=True, doc="weight of the neighbours' agreement")
     eta: float = positive(default=0.1, doc="weight of ||f||²_K")
     neighbours: int = whole(default=10, doc="rows to which a row is linked besides itself")
-    iterations: int = whole(
-        default=10,
-        doc="most solutions, each with the labels that the one before gives the target; it ends "
-        "sooner when none changes. The first labels are those of 1-NN",
-    )
+    iterations: int = whole(default=10, doc="most solutions, each with the labels of the one before (first: 1-NN)")
     centre: Tensor = state()
     directions: Tensor = state()
     rows: Tensor = state()

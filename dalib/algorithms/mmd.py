@@ -1,7 +1,5 @@
 """Pull the two domains' features together under several Gaussian kernels."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -25,18 +23,13 @@ class MMD(Algorithm):
 
     family = "discrepancy"
     paper = "long2015dan"
-
-    weight: float = positive(
-        default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the discrepancy, dimensionless"
-    )
+    weight: float = positive(default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the discrepancy")
     estimator: str = choice(
         default="unbiased",
         options=ESTIMATORS,
         search=ESTIMATORS,
-        doc="`unbiased` (may be negative), `biased`, or `linear` (the paper's O(B) estimate: noisier)",
+        doc="`unbiased` may be negative, `linear` is the paper's O(B)",
     )
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {
-            "discrepancy": self.weight * mmd2(source.z, target.z, estimator=self.estimator),
-        }
+        return {"discrepancy": self.weight * mmd2(source.z, target.z, estimator=self.estimator)}

@@ -1,7 +1,5 @@
 """Class weights move towards the unlabelled target, its features towards the class weights: minimax entropy."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -32,9 +30,7 @@ class MME(Algorithm):
     family = "few labels"
     objectives = ("classification",)
     paper = "saito2019mme"
-    weight: float = positive(
-        default=0.1, zero=True, search=(0.03, 0.1, 0.3), doc="trade-off of the entropy, dimensionless"
-    )
+    weight: float = positive(default=0.1, zero=True, search=(0.03, 0.1, 0.3), doc="trade-off of the entropy")
     temperature: float = positive(default=0.05, search=(0.05, 0.1), doc="of the cosine classifier")
 
     def build(self, dim: int, outputs: int) -> None:

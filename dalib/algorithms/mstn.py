@@ -1,7 +1,5 @@
 """DANN that also pulls each class's centroids in the two domains together, the target's by its predicted labels."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -34,10 +32,7 @@ class MSTN(DANN):
     objectives = ("classification",)
     paper = "xie2018mstn"
     semantic: float = positive(
-        default=1.0,
-        zero=True,
-        search=(0.3, 1.0, 3.0, 10.0),
-        doc="trade-off of the centroids' distance; the term grows with the square of z",
+        default=1.0, zero=True, search=(0.3, 1.0, 3.0, 10.0), doc="trade-off; the term grows with z²"
     )
     decay: float = positive(default=0.7, zero=True, below=1, doc="how much of a centroid stays at each step")
     centroids_s: Tensor = state()

@@ -1,7 +1,5 @@
 """The label of the nearest source row: the plainest classifier on fixed features."""
 
-from __future__ import annotations
-
 from dalib.core.algorithm import FeatureAlgorithm
 
 

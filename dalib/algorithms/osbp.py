@@ -1,7 +1,5 @@
 """Let a class for the unknown and the features play against each other about where its boundary lies."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -30,15 +28,9 @@ class OSBP(Algorithm):
     paper = "saito2018osbp"
     rejects = True
     alone = "its head has an output for unknown rows, which the others do not know"
-
-    weight: float = positive(
-        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the boundary, dimensionless"
-    )
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the boundary")
     boundary: float = positive(
-        default=0.5,
-        below=1,
-        search=(0.3, 0.5, 0.7),
-        doc="the paper's t, the probability of `unknown` that C wants for every target row",
+        default=0.5, below=1, search=(0.3, 0.5, 0.7), doc="the paper's t: P(unknown) that C wants for every target row"
     )
 
     def build(self, dim: int, outputs: int) -> None:
@@ -51,9 +43,7 @@ class OSBP(Algorithm):
         log_unknown = g[:, -1] - g.logsumexp(1)
         log_known = g[:, :-1].logsumexp(1) - g.logsumexp(1)
         t = self.boundary
-        return {
-            "boundary": -self.weight * (t * log_unknown + (1 - t) * log_known).mean(),
-        }
+        return {"boundary": -self.weight * (t * log_unknown + (1 - t) * log_known).mean()}
 
     def answer(self, z: Tensor, prediction: Tensor) -> Tensor:
         return self.classifier(z)

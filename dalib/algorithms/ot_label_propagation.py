@@ -1,7 +1,5 @@
 """Carry the source's labels to the target rows through an optimal plan, and fit the classifier on the target rows."""
 
-from __future__ import annotations
-
 import torch
 from torch.nn.functional import one_hot
 
@@ -37,17 +35,11 @@ class OTLabelPropagation(FeatureAlgorithm):
 
     family = "optimal transport"
     paper = "redko2019target"
-
     method: str = choice(default="sinkhorn", options=METHODS, search=METHODS, doc="`emd` or `sinkhorn`")
     reg: float = positive(
         default=0.03, search=(0.01, 0.03, 0.1), doc="entropy as a fraction of the largest cost, for `sinkhorn`"
     )
-    C: float = positive(
-        default=1.0,
-        last=True,
-        search=(0.1, 1.0, 10.0),
-        doc="inverse regularisation of the logistic classifier and the machine",
-    )
+    C: float = positive(default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the classifier")
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()

@@ -1,7 +1,5 @@
 """Carry the source features onto the target by optimal transport, then fit a classifier."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -39,18 +37,10 @@ class OTMap(FeatureAlgorithm):
         default="sinkhorn", options=METHODS, search=METHODS, doc="`emd`, `sinkhorn`, `class_regularised` or `linear`"
     )
     reg: float = positive(
-        default=0.1,
-        search=(0.01, 0.03, 0.1),
-        doc="entropy as a fraction of the largest cost; for `linear` a ridge as a fraction of the mean variance",
+        default=0.1, search=(0.01, 0.03, 0.1), doc="entropy over the largest cost; `linear`: ridge over mean variance"
     )
-    group: float = positive(
-        default=0.01,
-        search=(0.001, 0.01, 0.1),
-        doc="class regularisation as a fraction of the largest cost, for `class_regularised`",
-    )
-    C: float = positive(
-        default=3.0, last=True, search=(1.0, 3.0, 10.0), doc="inverse regularisation of the logistic classifier"
-    )
+    group: float = positive(default=0.01, search=(0.001, 0.01, 0.1), doc="class regularisation over the largest cost")
+    C: float = positive(default=3.0, last=True, search=(1.0, 3.0, 10.0), doc="inverse regularisation of the classifier")
     scale: Tensor = state()
 
     def project(self, z: Tensor) -> Tensor:

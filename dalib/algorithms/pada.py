@@ -1,7 +1,5 @@
 """DANN for a target that has only some of the source's classes: classes it does not predict count little."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus

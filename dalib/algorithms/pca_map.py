@@ -1,7 +1,5 @@
 """Project both domains onto their common principal axes, then fit a classifier: the plainest feature transfer."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Learn features in which a class is its mean, from small tasks; then take the mean of a few labelled target rows."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -44,10 +42,7 @@ class Prototypical(Algorithm):
     shots: int = whole(default=3, search=(1, 3, 5), doc="support and query rows of each class")
     queries: int = whole(default=3, doc="support and query rows of each class")
     prior: float = positive(
-        default=0.0,
-        zero=True,
-        search=(0.0, 1.0, 3.0),
-        doc="how many target rows a source prototype counts for; 0 = target rows alone where there are any",
+        default=0.0, zero=True, search=(0.0, 1.0, 3.0), doc="target rows that a source prototype counts for"
     )
     prototypes: Tensor | None = state()
 

@@ -1,7 +1,5 @@
 """Take confident predictions of the target for labels, more and more as training goes on."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -30,16 +28,11 @@ class PseudoLabel(Algorithm):
     family = "self-training"
     objectives = ("classification",)
     paper = "lee2013pseudolabel"
-
     weight: float = positive(
-        default=3.0, zero=True, search=(0.3, 1.0, 3.0), doc="largest trade-off of the pseudo-labels, dimensionless"
+        default=3.0, zero=True, search=(0.3, 1.0, 3.0), doc="largest trade-off of the pseudo-labels"
     )
     threshold: float = positive(
-        default=0.95,
-        zero=True,
-        most=1,
-        search=(0.0, 0.8, 0.95),
-        doc="least probability of a row that takes part; 0 = every row",
+        default=0.95, zero=True, most=1, search=(0.0, 0.8, 0.95), doc="least probability of a row that takes part"
     )
     start: float = positive(
         default=0.1, zero=True, doc="parts of training between which alpha rises, 0 <= start < end <= 1"
@@ -55,6 +48,4 @@ class PseudoLabel(Algorithm):
         confidence, label = target.logits.detach().softmax(1).max(1)
         part = torch.as_tensor((progress - self.start) / (self.end - self.start)).clamp(0, 1)
         each = cross_entropy(target.logits, label, reduction="none")
-        return {
-            "pseudo_label": self.weight * part * ((confidence >= self.threshold) * each).mean(),
-        }
+        return {"pseudo_label": self.weight * part * ((confidence >= self.threshold) * each).mean()}

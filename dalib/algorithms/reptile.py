@@ -1,7 +1,5 @@
 """Find weights near those that every task ends at, by moving towards each in turn."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -34,7 +32,6 @@ class Reptile(TargetLast):
     family = "few labels"
     objectives = ("classification",)
     paper = "nichol2018reptile"
-
     ways: int = whole(default=10, doc="classes of an episode; all of a domain's classes if it has fewer")
     shots: int = whole(default=2, doc="rows of each class in an inner step")
     inner: int = whole(default=3, search=(3, 5), doc="gradient steps in a task")

@@ -1,7 +1,5 @@
 """Adversarial features whose task loss is flat around the weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -33,21 +31,13 @@ class SDAT(Algorithm):
 
     family = "adversarial"
     paper = "rangwani2022sdat"
-    base: str = choice(
-        default="cdan",
-        options=BASES,
-        search=BASES,
-        doc="`dann`, `cdan`, `cdan+mcc` or `dann+mcc`, each with its own defaults otherwise",
-    )
+    base: str = choice(default="cdan", options=BASES, search=BASES, doc="with its own defaults otherwise")
     weight: float = positive(
-        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the base's adversarial term, dimensionless"
+        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the base's adversarial term"
     )
     hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
     rho: float = positive(
-        default=0.02,
-        zero=True,
-        search=(0.005, 0.02, 0.05),
-        doc="length of the perturbation, in the unit of the weights; 0 = the base alone",
+        default=0.02, zero=True, search=(0.005, 0.02, 0.05), doc="length of the perturbation; 0 = the base alone"
     )
     base_algorithm: Algorithm = state()
 

@@ -1,7 +1,5 @@
 """Adapt a trained model to the target without the source: certain, varied, self-labelled predictions."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -33,10 +31,7 @@ class SHOT(SourceFirst):
     objectives = ("classification",)
     setting = "source-free"
     paper = "liang2020shot"
-
-    weight: float = positive(
-        default=0.3, zero=True, search=(0.0, 0.1, 0.3, 1.0), doc="trade-off of the pseudo-labels, dimensionless"
-    )
+    weight: float = positive(default=0.3, zero=True, search=(0.0, 0.1, 0.3, 1.0), doc="trade-off of the pseudo-labels")
     smoothing: float = positive(
         default=0.1, zero=True, below=1, doc="part of each label spread over all classes in phase one"
     )

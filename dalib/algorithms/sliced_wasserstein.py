@@ -1,7 +1,5 @@
 """Pull the two domains together along random directions, each of which has exact optimal transport."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -28,12 +26,8 @@ class SlicedWasserstein(Algorithm):
 
     family = "optimal transport"
     paper = "lee2019swd"
-
     weight: float = positive(
-        default=0.1,
-        zero=True,
-        search=(0.01, 0.03, 0.1, 0.3, 1.0),
-        doc="trade-off of the distance; the term grows with the square of z",
+        default=0.1, zero=True, search=(0.01, 0.03, 0.1, 0.3, 1.0), doc="trade-off; the term grows with z²"
     )
     directions: int = whole(default=128, search=(32, 128), doc="number of projections")
 

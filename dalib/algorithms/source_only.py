@@ -1,7 +1,5 @@
 """Train on the source alone: what every adaptation method has to beat."""
 
-from __future__ import annotations
-
 from dalib.core.algorithm import Algorithm
 
 

@@ -1,7 +1,5 @@
 """Fine-tune with batch norms that mix the batch's statistics with those of pretraining, at random."""
 
-from __future__ import annotations
-
 from dalib.core.algorithm import Algorithm
 from dalib.core.hyper import positive
 from dalib.nn.stoch_norm import make_stochastic
@@ -23,13 +21,12 @@ class StochNorm(Algorithm):
     family = "fine-tuning"
     paper = "kou2020stochnorm"
     uses_target = False
-
     p: float = positive(
         default=0.5,
         zero=True,
         most=1,
         search=(0.25, 0.5, 0.75),
-        doc="probability of the batch's statistics, per channel and pass; 1 = ordinary batch norms",
+        doc="probability of the batch's statistics, per channel and pass",
     )
 
     def build(self, dim: int, outputs: int) -> None:

@@ -1,7 +1,5 @@
 """Rotate the source's principal axes onto the target's, then fit a classifier."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.algorithms._projection import Projection

@@ -1,7 +1,5 @@
 """Fine-tune one block of the backbone and leave the others as they are."""
 
-from __future__ import annotations
-
 from torch import nn
 
 from dalib.core.algorithm import Algorithm
@@ -31,12 +29,8 @@ class Surgical(Algorithm):
     family = "fine-tuning"
     paper = "lee2023surgical"
     uses_target = False
-
     block: int | str = whole(
-        default="first",
-        words=("first", "last"),
-        search=("first", "last", 2, 3),
-        doc="`first`, `last` or k >= 1: the k-th from the input",
+        default="first", words=("first", "last"), search=("first", "last", 2, 3), doc="which one; k-th from the input"
     )
 
     def build(self, dim: int, outputs: int) -> None:

@@ -1,7 +1,5 @@
 """Project both domains onto components in which their means agree and their variance stays, then fit a classifier."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.algorithms._components import ComponentMethod

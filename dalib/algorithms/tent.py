@@ -1,7 +1,5 @@
 """Adapt a trained model to the target by its batch norms alone, without the source."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from dalib.algorithms._phases import SourceFirst
@@ -37,7 +35,6 @@ class TENT(SourceFirst, TargetStatistics):
     objectives = ("classification",)
     setting = "test-time"
     paper = "wang2021tent"
-
     rate: float = positive(default=0.1, search=(0.03, 0.1, 0.3, 1.0), doc="factor on the learning rates in phase two")
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:

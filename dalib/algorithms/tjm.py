@@ -1,7 +1,5 @@
 """Match the domains' means and let go of source rows that do not help, then fit a classifier."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize

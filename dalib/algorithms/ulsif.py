@@ -1,7 +1,5 @@
 """Weight the source rows with a sum of kernels fitted to the density ratio by least squares, then fit a classifier."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from dalib.algorithms._weights import RowWeighting
@@ -27,7 +25,6 @@ class ULSIF(RowWeighting):
 
     family = "importance weighting"
     paper = "kanamori2009ulsif"
-
     centres: int = whole(default=100, search=(50, 100, 200), doc="kernels, at target rows")
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:

@@ -1,7 +1,5 @@
 """Adversarial features, certain target predictions, and predictions that no small change of an input can flip."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -38,20 +36,12 @@ class VADA(Algorithm):
     family = "adversarial"
     objectives = ("classification",)
     paper = "shu2018dirtt"
-
     weight: float = positive(
-        default=0.01,
-        zero=True,
-        search=(0.01, 0.1, 1.0),
-        doc="trade-off of the adversarial term for the features, dimensionless",
+        default=0.01, zero=True, search=(0.01, 0.1, 1.0), doc="trade-off of the adversarial term for the features"
     )
     source_weight: float = positive(default=1.0, zero=True, search=(0.0, 1.0), doc="of V on the source")
     target_weight: float = positive(default=0.01, zero=True, search=(0.01, 0.1), doc="of entropy and V on the target")
-    radius: float = positive(
-        default=3.5,
-        doc="length of r per row, in the unit of x; it takes sqrt(width / 3072) times as much to "
-        "change each of an image's numbers as on the paper's 32 × 32 × 3",
-    )
+    radius: float = positive(default=3.5, doc="length of r per row in the unit of x (the paper: 32 × 32 × 3 images)")
     xi: float = positive(default=1e-3, doc="length of the trial step that finds the direction of r, in the unit of x")
     iterations: int = whole(default=1, doc="how often the direction is refined")
     hidden: int = whole(default=100, doc="width of the discriminator's two hidden layers")

@@ -1,7 +1,5 @@
 """Bring the domains closer in a distance that a critic estimates anew at every step."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -31,7 +29,6 @@ class WDGRL(Algorithm):
 
     family = "adversarial"
     paper = "shen2018wdgrl"
-
     weight: float = positive(
         default=1.0, zero=True, search=(0.1, 0.3, 1.0), doc="trade-off of the distance, in 1 / (unit of z)"
     )

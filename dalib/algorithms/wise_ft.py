@@ -1,7 +1,5 @@
 """Average the weights of the fine-tuned network with those it started from."""
 
-from __future__ import annotations
-
 import copy
 
 from torch import Tensor, nn
@@ -32,7 +30,6 @@ class WiseFt(ProbeFirst):
 
     family = "fine-tuning"
     paper = "wortsman2022wiseft"
-
     alpha: float = positive(
         default=0.5, zero=True, most=1, search=(0.3, 0.5, 0.7), doc="part of θ_1, in [0, 1]: 0 = the probe, 1 = `lp_ft`"
     )
