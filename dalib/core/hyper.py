@@ -158,6 +158,7 @@ _STATE = object()
 def collect(cls: type, inherited: Mapping[str, Hyper]) -> dict[str, Hyper]:
     """The hyper-parameters of a class: those inherited, then those of its body, which become their default values.
 
+    One that the body declares anew stands where the body has it.
     A plain value in the body fixes an inherited one: it is no hyper-parameter of this class. A constructor of one's own
     declares its parameters.
     """
@@ -170,7 +171,7 @@ def collect(cls: type, inherited: Mapping[str, Hyper]) -> dict[str, Hyper]:
         named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
         return {p.name: Hyper(p.default, search=tuple(space.get(p.name, ()))) for p in named}
     own = {name: value for name, value in body.items() if isinstance(value, Hyper)}
-    hypers = {name: hyper for name, hyper in inherited.items() if name in own or name not in body} | own
+    hypers = {name: hyper for name, hyper in inherited.items() if name not in body} | own
     for name, hyper in own.items():
         setattr(cls, name, hyper.default)
     return dict(sorted(hypers.items(), key=lambda item: item[1].last))
