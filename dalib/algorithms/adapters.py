@@ -10,8 +10,9 @@ from dalib.algorithms._ranges import require_whole
 from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.types import Source, Target
 from dalib.nn.adapter import Adapter, insert_adapters
+from dalib.nn.batch_norms import BATCH_NORMS
 
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+NORMS = (*BATCH_NORMS, nn.LayerNorm, nn.GroupNorm)
 
 
 class Adapters(Algorithm):

@@ -155,6 +155,9 @@ class Algorithm(nn.Module):
         """One training step; override for alternating games (`minimise(terms, only=[module])`)."""
         minimise(self.loss(source, target, progress))
 
+    def end_step(self) -> None:
+        """Called after every `step` (an averaged copy that follows, a memory)."""
+
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         """Train on a labelled and an unlabelled domain; the default descends on `loss`."""
         trainer.descend(self, source, target)
