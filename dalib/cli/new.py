@@ -17,7 +17,7 @@ NEXT = {
 
 
 def write_plugin(
-    kind: Annotated[str, typer.Argument(help="algorithm, validator, measure, dataset or backbone.")],
+    kind: Annotated[str, typer.Argument(help="algorithm, validator, measure, dataset, backbone or listener.")],
     name: Annotated[str, typer.Argument(help="Lower-case words joined by _; the file is NAME.py.")],
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the file.")] = Path(),
 ) -> None:

@@ -19,7 +19,7 @@ from dalib.core.backbone import identity
 from dalib.core.errors import DalibError, Diverged
 from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Domain, Source, Target, Task
-from dalib.train.config import TrainConfig
+from dalib.train.config import IN_A_FLEET, MAY_DIFFER, TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.fleet import Member, fit_fleet
 from dalib.train.fleetable import can_fleet, structural_reason
@@ -184,6 +184,14 @@ def test_runs_that_do_not_stack_are_refused() -> None:
             fit_fleet(_members(SourceOnly, **recipe))
     with pytest.raises(DalibError, match="at least one"):
         fit_fleet([])
+
+
+def test_settings_say_themselves_whether_runs_of_a_fleet_may_differ_in_them() -> None:
+    assert {"lr", "optimiser", "momentum", "weight_decay", "schedule", "warmup"} == MAY_DIFFER
+    for name, field in TrainConfig.model_fields.items():
+        assert (field.json_schema_extra == IN_A_FLEET) == (name in MAY_DIFFER)
+    schema = TrainConfig.model_json_schema()["properties"]
+    assert schema["lr"]["may_differ_in_a_fleet"] is True and "may_differ_in_a_fleet" not in schema["batch_size"]
 
 
 class _Chance(SourceOnly):
