@@ -13,6 +13,7 @@ NEXT = {
     "measure": "dalib rank --plugin {path} --measures {name} …",
     "dataset": "dalib train --plugin {path} --dataset {name} …",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
+    "listener": "in Python: load_plugin('{path}'); Trainer(listeners=[LISTENERS.get('{name}')()])",
 }
 
 
