@@ -6,8 +6,9 @@ from dalib.algorithms._blocks import pick_blocks
 from dalib.core.algorithm import Algorithm
 from dalib.core.hyper import whole
 from dalib.nn.adapter import Adapter, insert_adapters
+from dalib.nn.batch_norms import BATCH_NORMS
 
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+NORMS = (*BATCH_NORMS, nn.LayerNorm, nn.GroupNorm)
 
 
 class Adapters(Algorithm):

@@ -13,11 +13,12 @@ NEXT = {
     "measure": "dalib rank --plugin {path} --measures {name} …",
     "dataset": "dalib train --plugin {path} --dataset {name} …",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
+    "listener": "in Python: load_plugin('{path}'); Trainer(listeners=[LISTENERS.get('{name}')()])",
 }
 
 
 def write_plugin(
-    kind: Annotated[str, typer.Argument(help="algorithm, validator, measure, dataset or backbone.")],
+    kind: Annotated[str, typer.Argument(help="algorithm, validator, measure, dataset, backbone or listener.")],
     name: Annotated[str, typer.Argument(help="Lower-case words joined by _; the file is NAME.py.")],
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the file.")] = Path(),
 ) -> None:

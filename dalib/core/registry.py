@@ -38,7 +38,7 @@ class Registry(Generic[T]):
         self._find = find
         self._extra: dict[str, T] = {}
         self._files: dict[str, Path] = {}
-        self._folder = Path(__file__).parent.parent / package.rpartition(".")[2]
+        self._folder = Path(__file__).parent.parent.joinpath(*package.split(".")[1:])
 
     def files(self) -> dict[str, Path]:
         """Built-in plug-in name -> its file, without importing it (a file may declare several in `NAMES`)."""
@@ -193,6 +193,12 @@ class AlgorithmRegistry(Registry[Any]):
     def summary(self, name: str) -> str:
         return f"{name.replace('+', ' and ')} at once." if "+" in name else super().summary(name)
 
+    def name_of(self, plugin: Any) -> str:
+        parts = dict(zip(getattr(plugin, "names", ()), getattr(plugin, "classes", ()), strict=False))
+        if not parts:
+            return super().name_of(plugin)
+        return "+".join(parts) if all(name in self and self.get(name) is cls for name, cls in parts.items()) else ""
+
     def canonical(self, name: str) -> str:
         """The one spelling of a name: the parts of a combination in alphabetical order."""
         return "+".join(sorted(part.strip() for part in name.split("+")))
@@ -204,7 +210,10 @@ VALIDATORS: Registry[Any] = Registry("validator", "dalib.validators", subclass_f
 MEASURES: Registry[Any] = Registry("measure", "dalib.measures", subclass_finder("dalib.core.measure:Measure"))
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
-REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, OBJECTIVES, VALIDATORS, MEASURES, DATASETS, BACKBONES)}
+LISTENERS: Registry[Any] = Registry(
+    "listener", "dalib.train.listeners", subclass_finder("dalib.core.listener:Listener")
+)
+REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, OBJECTIVES, VALIDATORS, MEASURES, DATASETS, BACKBONES, LISTENERS)}
 
 
 def load_plugin(path: str | Path) -> dict[str, list[str]]:
@@ -228,6 +237,7 @@ def load_plugin(path: str | Path) -> dict[str, list[str]]:
     found = {kind: names for kind, r in REGISTRIES.items() if (names := r.load_module(module, path.stem))}
     if not found:
         raise DalibError(
-            f"plug-in {path} defines no Algorithm, Validator, Measure, DATASET or backbone build(); nothing to load"
+            f"plug-in {path} defines no Algorithm, Validator, Measure, Listener, DATASET or backbone build(); "
+            "nothing to load"
         )
     return found

@@ -14,7 +14,7 @@ from dalib.core.rows import RowShape, RowView
 from dalib.core.types import Domain
 from dalib.feed.augment import cut_and_normalise, cut_views, distort, draw_views, drop_features, normalise
 from dalib.feed.colour import draw_jitter, jitter_colours
-from dalib.feed.placement import RESIDENTS, Pieces, as_tensor, device_budget, pick_rows, send
+from dalib.feed.placement import RESIDENTS, Pieces, as_tensor, device_budget, send, send_rows
 
 
 class DomainStore:
@@ -99,7 +99,7 @@ class DomainStore:
         if self.rows is not None:
             index = self.rows[index.cpu()]
         if self.device.type != "cpu" and (isinstance(x, Pieces) or x.device.type == "cpu"):
-            x, index = pick_rows(x, index.cpu(), self.device), torch.arange(len(index))
+            x, index = send_rows(x, index.cpu(), self.device), torch.arange(len(index))
         if p is None:
             assert isinstance(x, Tensor)
             x = x.index_select(0, send(index, x.device))

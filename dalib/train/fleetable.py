@@ -15,7 +15,7 @@ from dalib.train.config import TrainConfig
 from dalib.train.fleet import Member, fit_fleet
 from dalib.train.trainer import Trainer
 
-OWN = ("fit", "step", "begin_epoch", "before_evaluation", "end_step")
+OWN = ("fit", "step", "end_step", "begin_epoch", "before_evaluation")
 """What a fleet does for all runs at once, so an algorithm must not have its own."""
 TOLERANCE = 1e-4
 WIDTH = 5

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dalib.core.algorithm import Algorithm, Minimise, Terms
 from dalib.core.rows import Input, count, join
 from dalib.core.types import Source, Target
+from dalib.train.engine import update
 
 
 class Loop(Minimise):
@@ -46,13 +47,8 @@ class Loop(Minimise):
         return self.terms
 
     def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.stack([t.float() for t in terms.values()]).sum().backward()
-        kept = None if only is None else {p for module in only for p in module.parameters()}
-        for group in self.optimiser.param_groups:
-            for p in group["params"]:
-                p.grad = p.grad if kept is None or p in kept else None
-        self.optimiser.step()
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        update(terms.values(), parameters, self.optimiser, only=only)
         self.terms |= {k: v.detach() for k, v in terms.items()}
 
     def forward(self, source: Source, target: Target) -> tuple[Source, Target]:

@@ -41,6 +41,11 @@ NAMED = {
         "groups_are_blocks_of_the_module": "2 parameters are in no group",
         "wrong_weights_are_refused": "raise DalibError",
     },
+    "meddling_listener": {
+        "changes_no_number": "draw no random numbers",
+        "candidates_stay": "'target_accuracy' of a candidate is changed",
+        "follows_several_fits": "start anew in `begin`",
+    },
     "wrong_counts": {"counts_match_domains": "'third'", "names_are_folder_names": "['apple'] occur twice"},
 }
 
@@ -64,7 +69,7 @@ def test_a_seeded_defect_is_caught_and_named(defect: str) -> None:
     assert all("\n" not in message for message in failed.values())
 
 
-@pytest.mark.parametrize("kind", ["algorithm", "validator", "measure", "dataset", "backbone"])
+@pytest.mark.parametrize("kind", ["algorithm", "validator", "measure", "dataset", "backbone", "listener"])
 def test_a_new_plugin_passes_as_it_is(kind: str, tmp_path: Path) -> None:
     path = new_plugin(kind, f"fresh_{kind}", tmp_path)
     results = check_plugin(path)

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from dalib.checks.world import CONFIG, DIM, fit, make_task
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
 from dalib.core.backbone import identity
+from dalib.core.listener import Listener, RunLike
 from dalib.core.registry import ALGORITHMS
 from dalib.train.trainer import Trainer
 
@@ -119,13 +120,16 @@ def test_a_step_on_a_gpu_does_not_wait(name: str) -> None:
             steps.append(1)
             super().step(*given)
 
+    class Enough(Listener):
+        def after_step(self, run: RunLike, step: int, terms: Terms) -> None:
+            if step == 3:  # before the next pass, and before losses are read
+                raise StopIteration
+
     steps: list[int] = []
     config = CONFIG.model_copy(update={"steps": 4, "evaluations": 1})
-    trainer = Trainer(config, device="cuda")
-    descent = trainer.open_descent(*trainer.begin(Watched(), make_task(), identity(DIM)))
+    trainer = Trainer(config, device="cuda", listeners=[Enough()])
     try:
-        for step in descent.run(trainer):
-            if step == 3:  # before the next pass, and before losses are read
-                break
+        with pytest.raises(StopIteration):
+            trainer.fit(Watched(), make_task(), identity(DIM))
     finally:
         torch.cuda.set_sync_debug_mode("default")

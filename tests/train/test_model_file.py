@@ -69,6 +69,28 @@ def test_a_saved_feature_model_keeps_width_and_hyperparameters(tmp_path: Path) -
     assert loaded.backbone.dim == DIM
 
 
+@pytest.mark.parametrize("name", ["dann", "dann+mcc"])
+def test_a_saved_model_names_its_algorithm_itself(name: str, tmp_path: Path) -> None:
+    fitted = Trainer(recipe(steps=1), device="cpu").fit(ALGORITHMS.get(name)(), make_task(), identity(DIM))
+    path = save_model(fitted, tmp_path / "m")
+    assert read_facts(path)["algorithm"] == name
+    assert torch.equal(
+        load_model(path, "cpu").outputs(make_task().test).logits, fitted.outputs(make_task().test).logits
+    )
+
+
+def test_an_algorithm_without_a_name_is_not_saved(tmp_path: Path) -> None:
+    class Nameless(Plain):
+        pass
+
+    for algorithm in (Nameless(), Nameless() + ALGORITHMS.get("mcc")()):
+        fitted = Trainer(recipe(steps=1), device="cpu").fit(algorithm, make_task(), identity(DIM))
+        with pytest.raises(DalibError, match=r"is not registered, .*ALGORITHMS\.add") as caught:
+            save_model(fitted, tmp_path / "m")
+        assert "\n" not in str(caught.value)
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_wrong_files_are_one_clear_line(tmp_path: Path) -> None:
     text, foreign = tmp_path / "text.safetensors", tmp_path / "foreign.safetensors"
     text.write_text("hello")

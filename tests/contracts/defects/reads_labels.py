@@ -31,7 +31,8 @@ class ReadsLabels(Algorithm):
         self.register_buffer("accuracy", torch.zeros(()))
 
     def fit(self, trainer: Any, source: Domain, target: Domain) -> None:
-        self.accuracy.fill_(trainer.evaluate(trainer._fitted, 0)["target_accuracy"])
+        trainer.evaluate(0)
+        self.accuracy.fill_(trainer.fitted.candidates.pop()["target_accuracy"])
         trainer.descend(self, source, target)
 
     def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:

@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 from dalib.core.errors import Diverged
+from dalib.core.listener import Listener, RunLike
 
 
-class LossMonitor:
-    """Collects named terms on the device and looks at them once per `window` steps.
+class Curve(Listener):
+    """Collects a descent's terms on the device, looks at them once per `window` steps, and extends `fitted.curve`.
+
+    It comes first of all listeners, so that no other one evaluates a model that has diverged.
 
     Args
         window: steps between looks; a diverged run stops at most that many steps late, and the first bad step is named
@@ -22,16 +25,31 @@ class LossMonitor:
     def __init__(self, window: int = 20, points: int = 100) -> None:
         self.window = window
         self.points = points
+        self._clear()
+
+    def _clear(self) -> None:
         self.curve: dict[str, list[float]] = {"step": []}
         self._held: list[tuple[int, dict[str, Tensor]]] = []
 
+    def begin_descent(self, run: RunLike) -> None:
+        self._clear()
+
+    def after_step(self, run: RunLike, step: int, terms: dict[str, Tensor]) -> None:
+        self.add(step - 1, terms)
+        if step in run.points:
+            self.flush()
+
+    def end_descent(self, run: RunLike) -> None:
+        self.flush()
+        run.fitted.extend_curve(self.thinned())
+
     def add(self, step: int, terms: dict[str, Tensor]) -> None:
-        if self._held and self._held[-1][0] == step:
-            self._held[-1][1].update({k: v.detach() for k, v in terms.items()})
-        else:
-            if len(self._held) >= self.window:
-                self.flush()
-            self._held.append((step, {k: v.detach() for k, v in terms.items()}))
+        """The terms of the step of that number, detached; a step without any leaves no trace."""
+        if not terms:
+            return
+        if len(self._held) >= self.window:
+            self.flush()
+        self._held.append((step, terms))
 
     def flush(self) -> None:
         """Move the held window into the curve; where a term is absent it counts as 0, what it adds to the loss.
