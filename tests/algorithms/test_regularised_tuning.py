@@ -33,7 +33,7 @@ from dalib.train.trainer import Trainer
 
 sys.path.append(str(Path(__file__).parents[1] / "train"))
 
-from image_world import copy_state, differing, make_backbone, make_image_task, recipe
+from tests.support.image_world import copy_state, differing, make_backbone, make_image_task, recipe
 
 NAMES = ("delta", "bss", "stoch_norm", "bi_tuning", "lora", "adapters", "gradient_norm")
 EFFICIENT = ("lora", "adapters")

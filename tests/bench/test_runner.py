@@ -19,7 +19,7 @@ sys.path.insert(0, sys.argv[4])
 from dalib.bench.runner import run_suite
 if __name__ == "__main__":
     try:
-        run_suite(sys.argv[1], store=sys.argv[2], jobs=int(sys.argv[3]), run="fake_runs:sleep_briefly")
+        run_suite(sys.argv[1], store=sys.argv[2], jobs=int(sys.argv[3]), run="tests.support.fake_runs:sleep_briefly")
     except KeyboardInterrupt:
         sys.exit(130)
 """
@@ -29,7 +29,7 @@ if __name__ == "__main__":
 def go(suite, tmp_path):
     def run(fake="finish", **options):
         options.setdefault("progress", LineProgress(io.StringIO()))
-        return run_suite(suite, store=tmp_path / "store", run=f"fake_runs:{fake}", **options)
+        return run_suite(suite, store=tmp_path / "store", run=f"tests.support.fake_runs:{fake}", **options)
 
     return run
 
@@ -40,7 +40,7 @@ def spawn(suite_file, tmp_path):
     script.write_text(SCRIPT)
 
     def start(jobs, seconds):
-        command = [sys.executable, script, suite_file, tmp_path / "store", jobs, Path(__file__).parent]
+        command = [sys.executable, script, suite_file, tmp_path / "store", jobs, Path(__file__).parents[2]]
         return subprocess.Popen(
             [str(c) for c in command],
             env=os.environ | {"FAKE_SECONDS": str(seconds)},

@@ -8,7 +8,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from fake_runs import fail_on_seed_1
 
 from dalib.bench.context import RunContext
 from dalib.bench.plan import plan
@@ -16,6 +15,7 @@ from dalib.core.errors import DalibError
 from dalib.records.archive import Archive, export
 from dalib.records.locks import acquire, is_held, release
 from dalib.records.store import Store
+from tests.support.fake_runs import fail_on_seed_1
 
 PUT_FOREVER = """
 import sys
@@ -133,7 +133,9 @@ def test_a_compressed_archive_is_the_same_archive_and_the_same_bytes(suite, tmp_
     from dalib.bench.runner import run_suite
     from dalib.records.archive import Archive, export
 
-    run_suite(suite, store=tmp_path / "store", run="fake_runs:finish", progress=LineProgress(io.StringIO()))
+    run_suite(
+        suite, store=tmp_path / "store", run="tests.support.fake_runs:finish", progress=LineProgress(io.StringIO())
+    )
     store = Store(tmp_path / "store")
     manifest = store.manifest(suite.name)
     paths = [tmp_path / name for name in ("a.jsonl", "a.jsonl.gz", "b.jsonl.gz")]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_sets import TWO_DOMAINS, encode, members, write_folder, write_zip
 from PIL import Image
 
 from dalib.core.errors import DalibError
 from dalib.data import decode
 from dalib.data.decode import decode_domain, decode_image
 from dalib.data.folders import ImageTree
+from tests.support.image_sets import TWO_DOMAINS, encode, members, write_folder, write_zip
 
 RED, WHITE, GREY = (255, 0, 0), (255, 255, 255), (128, 128, 128)
 

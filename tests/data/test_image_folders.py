@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from image_sets import TWO_DOMAINS, members, png, write_folder, write_zip
 
 from dalib.core.errors import DalibError
 from dalib.data.folders import ImageTree
+from tests.support.image_sets import TWO_DOMAINS, members, png, write_folder, write_zip
 
 CONTENT = members(TWO_DOMAINS)
 LAYOUTS = {

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_shelf import FAILED, MISSING, Shelf
 
 from dalib.core.errors import DalibError
 from dalib.report.latex import escape_latex
@@ -16,6 +15,7 @@ from dalib.report.published import add_published
 from dalib.report.render import FORMATS, render, write_tables
 from dalib.report.table import build_table
 from dalib.report.tidy import COLUMNS
+from tests.support.report_shelf import FAILED, MISSING, Shelf
 
 
 def test_markdown_is_an_aligned_table_with_its_caption(shelf: Shelf) -> None:

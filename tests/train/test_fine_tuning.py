@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from image_world import CLASSES, copy_state, differing, make_backbone, make_image_task, recipe
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -27,6 +26,7 @@ from dalib.train.fitted import Fitted
 from dalib.train.loop import Loop
 from dalib.train.optimiser import freeze_and_group
 from dalib.train.trainer import Trainer
+from tests.support.image_world import CLASSES, copy_state, differing, make_backbone, make_image_task, recipe
 
 STRATEGIES = ("DiscriminativeRates", "GradualUnfreezing", "LpFt", "Surgical", "Bitfit", "L2SP", "WiseFt")
 PHASED = ("GradualUnfreezing", "LpFt", "WiseFt")

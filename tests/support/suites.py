@@ -1,3 +1,5 @@
+"""A tiny suite of fake runs, and a count of how often each was started."""
+
 from collections import Counter
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Fits on a second device beside the same fits on the CPU; a process of its own, started by test_second_device.py.
 
-    python far_fits.py algorithms | rest
+    python -m tests.support.far_fits algorithms | rest
 
 Prints JSON: what was fitted -> an empty string, or what went wrong.
 """
@@ -17,8 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from far_device import far, far_device, near
-from image_world import Plain, make_backbone, make_image_task, recipe
 from torch import Tensor
 
 from dalib.checks.world import CONFIG, DIM, features_of, make_task
@@ -31,6 +29,8 @@ from dalib.train.fleet import Member, fit_fleet
 from dalib.train.model_file import load_model, save_model
 from dalib.train.multi_task import MultiTask
 from dalib.train.trainer import Trainer
+from tests.support.far_device import far, far_device, near
+from tests.support.image_world import Plain, make_backbone, make_image_task, recipe
 
 Fit = Callable[[torch.device], Tensor]
 
