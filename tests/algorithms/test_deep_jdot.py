@@ -43,7 +43,7 @@ def test_deep_jdot_term_is_the_exact_transport_cost_between_joint_distributions(
         for j in range(7):
             label = cross_entropy(target.logits[j : j + 1], source.y[i : i + 1])
             cost[i, j] = 0.3 * (source.z[i] - target.z[j]).square().sum() + 0.7 * label
-    assert float(term) == pytest.approx(float(ot.emd2(ot.unif(9), ot.unif(7), cost.detach().numpy())), abs=1e-5)
+    assert term.item() == pytest.approx(float(ot.emd2(ot.unif(9), ot.unif(7), cost.detach().numpy())), abs=1e-5)
 
 
 def test_deep_jdot_reports_features_that_are_not_numbers() -> None:

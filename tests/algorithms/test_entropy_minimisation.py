@@ -1,4 +1,4 @@
-"""EntropyMinimisation."""
+"""EntropyMinimisation: predict the target with certainty, all classes about equally often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ImportanceWeighted."""
+"""ImportanceWeighted: source rows weighted by a domain classifier's odds."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: dict
 
 
 def test_a_block_that_the_backbone_lacks_is_refused_with_their_number() -> None:
-    with pytest.raises(DalibError, match="surgical.block = 4, but the backbone has 3 blocks; give at most 3"):
+    with pytest.raises(DalibError, match=r"surgical.block = 4, but the backbone has 3 blocks; give at most 3"):
         dalib.Surgical(block=4).attach(toy()[0])
 
 
