@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from dalib.data.cache import cache_root, cached_array, cached_rows, write_atomic, written_aside
+from tests.support.waiting import HANG
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +84,7 @@ def test_of_two_processes_that_need_an_array_one_makes_it(tmp_path: Path) -> Non
     workers = [context.Process(target=_fill, args=(tmp_path / "log", results)) for _ in range(3)]
     for worker in workers:
         worker.start()
-    assert [results.get(timeout=20) for _ in workers] == [350000] * 3
+    assert [results.get(timeout=HANG) for _ in workers] == [350000] * 3
     for worker in workers:
         worker.join()
     files = list((cache_root() / "arrays").iterdir())

@@ -30,6 +30,19 @@ def sleep_briefly(spec, context):
     return finish(spec, context)
 
 
+def hold_after_three(spec, context):
+    """Three runs end; any other starts, and waits for its process to be stopped."""
+    for slot in range(3):
+        try:
+            Path(f"{os.environ['FAKE_LOG']}.{slot}").touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return finish(spec, context)
+    note(spec)
+    while True:
+        time.sleep(0.02)
+
+
 def fail_on_seed_1(spec, context):
     if spec.seed != 1:
         return finish(spec, context)
