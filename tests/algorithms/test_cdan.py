@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 import dalib
 from dalib.core.network import Network
 from dalib.nn.adversarial import conditional_map
-from tests.support.algorithms import attached, batch, check_refusal
+from tests.support.algorithms import attached, batch, check_features_meet_the_adversary_by_degrees, check_refusal
 from tests.support.shifts import (
     check_it_beats_source_only_on_its_shift,
     check_it_does_no_harm_without_a_shift,
@@ -70,3 +70,7 @@ def test_cdan_takes_the_random_map_where_the_product_is_wide_and_keeps_its_matri
 )
 def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: Any, message: str) -> None:
     check_refusal("CDAN", hparams, message)
+
+
+def test_features_meet_the_adversary_by_degrees() -> None:
+    check_features_meet_the_adversary_by_degrees("CDAN", "adversarial", hidden=8)

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.algorithms import DIM, array, attached, batch, check_refusal, softmax
+from tests.support.algorithms import (
+    DIM,
+    array,
+    attached,
+    batch,
+    check_features_meet_the_adversary_by_degrees,
+    check_refusal,
+    softmax,
+)
 from tests.support.shifts import check_its_estimator_beats_source_only
 
 
@@ -65,3 +73,7 @@ def test_the_bridges_vanish_under_their_penalties() -> None:
 )
 def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: Any, message: str) -> None:
     check_refusal("GVB", hparams, message)
+
+
+def test_features_meet_the_adversary_by_degrees() -> None:
+    check_features_meet_the_adversary_by_degrees("GVB", "adversarial", hidden=8)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dalib.nn.adversarial import margin_disparity
-from tests.support.algorithms import attached, batch, check_refusal
+from tests.support.algorithms import attached, batch, check_features_meet_the_adversary_by_degrees, check_refusal
 from tests.support.shifts import (
     check_it_beats_source_only_on_its_shift,
     check_it_does_no_harm_without_a_shift,
@@ -41,3 +41,7 @@ def test_mdd_reverses_the_disparity_for_features_by_a_tenth_and_not_for_its_head
     torch.testing.assert_close(reversed_, -0.1 * gradient, rtol=1e-3, atol=1e-7)
     head = next(algorithm.adversary.parameters())  # type: ignore[union-attr]
     torch.testing.assert_close(torch.autograd.grad(term, head), torch.autograd.grad(plain, head))
+
+
+def test_features_meet_the_adversary_by_degrees() -> None:
+    check_features_meet_the_adversary_by_degrees("MDD", "disparity", hidden=8)

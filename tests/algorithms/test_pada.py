@@ -8,7 +8,14 @@ import torch
 
 from dalib.core.algorithm import Algorithm
 from dalib.core.types import Domain, Outputs
-from tests.support.algorithms import DIM, array, attached, batch, check_refusal
+from tests.support.algorithms import (
+    DIM,
+    array,
+    attached,
+    batch,
+    check_features_meet_the_adversary_by_degrees,
+    check_refusal,
+)
 from tests.support.settings import (
     HIDDEN,
     blobs,
@@ -78,3 +85,7 @@ def test_each_says_what_it_is_for() -> None:
 
 def test_hyper_parameters_out_of_range_name_thing_value_and_remedy() -> None:
     check_refusal("PADA", {"weight": -1.0}, "pada.weight = -1.0")
+
+
+def test_features_meet_the_adversary_by_degrees() -> None:
+    check_features_meet_the_adversary_by_degrees("PADA", "adversarial", hidden=8)

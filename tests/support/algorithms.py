@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -92,3 +93,12 @@ def check_state_moves_while_training_only(name: str, **hparams: Any) -> None:
     assert all(torch.equal(v, before[k]) for k, v in algorithm.state_dict().items())
     algorithm.train().loss(*batch(), 0.5)
     assert any(not torch.equal(v, before[k]) for k, v in algorithm.state_dict().items())
+
+
+def check_features_meet_the_adversary_by_degrees(name: str, term: str, **hparams: Any) -> None:
+    """Their gradient grows by the papers' 2 / (1 + exp(-10 progress)) - 1, from nothing."""
+    algorithm, (source, target) = attached(name, **hparams), batch()
+    at = {p: torch.autograd.grad(algorithm.loss(source, target, p)[term], target.z)[0] for p in (0.0, 0.1, 1.0)}
+    share = {p: 2 / (1 + math.exp(-10 * p)) - 1 for p in at}
+    assert not at[0.0].any() and at[1.0].abs().max() > 0
+    torch.testing.assert_close(at[0.1] / share[0.1], at[1.0] / share[1.0], rtol=1e-4, atol=1e-7)
