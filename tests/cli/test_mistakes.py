@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worlds import write_features
+
+from tests.support.worlds import write_features
 
 Dalib = Callable[..., Any]
 TRAIN = "train --dataset features:{w}/good.npz --source left --target right --algorithm source_only"

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import CLASSES
+
+from tests.support.worlds import CLASSES
 
 Dalib = Callable[..., Any]
 

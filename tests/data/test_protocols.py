@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_sets import members, write_folder
 
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain
 from dalib.data.catalog import LoadedData, load_data
 from dalib.data.protocols import PROTOCOLS, concatenate, make_task
+from tests.support.image_sets import members, write_folder
 
 SIZES = {"a": [40, 20, 3, 2, 1], "b": [30, 12, 9, 5, 4]}
 

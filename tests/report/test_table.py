@@ -1,12 +1,12 @@
 import math
 
 import pytest
-from report_shelf import FAILED, MISSING, Shelf, points
 
 from dalib.core.errors import DalibError
 from dalib.records.spec import DataSpec
 from dalib.report.layout import cell_text, lay_out
 from dalib.report.table import Cell, Row, build_table, short_columns
+from tests.support.report_shelf import FAILED, MISSING, Shelf, points
 
 
 def rows(shelf: Shelf, **kwargs: object) -> dict[str, Row]:

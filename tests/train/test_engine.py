@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from image_world import Plain, make_backbone, make_image_task, recipe
 from torch import Tensor, nn
 
 import dalib
@@ -25,6 +24,7 @@ from dalib.train.fleetable import structural_reason
 from dalib.train.loop import Loop
 from dalib.train.multi_task import MultiTask
 from dalib.train.trainer import Trainer
+from tests.support.image_world import Plain, make_backbone, make_image_task, recipe
 
 PACKAGE = Path(dalib.__file__).parent
 

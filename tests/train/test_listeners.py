@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
-from test_host_reads import HostReads
 from torch import Tensor
 
 import dalib
@@ -26,6 +24,8 @@ from dalib.train.fitted import Fitted
 from dalib.train.fleet import Member, fit_fleet
 from dalib.train.multi_task import MultiTask
 from dalib.train.trainer import Trainer
+from tests.support.host_reads import HostReads
+from tests.support.image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
 
 TRACKER = '''"""Tracks a fit in a folder: metrics as CSV, events as lines of JSON."""
 

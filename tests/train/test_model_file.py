@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from image_world import Plain, make_backbone, make_image_task, recipe
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model, read_facts, save_model
 from dalib.train.trainer import Trainer
+from tests.support.image_world import Plain, make_backbone, make_image_task, recipe
 
 
 class Shifted(FeatureAlgorithm):
