@@ -10,7 +10,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-KINDS = ("identical", "curves differ", "accuracies differ", "failures differ")
+KINDS = ("identical", "scores differ", "curves differ", "accuracies differ", "failures differ")
+LABEL_FREE = ("_predicted_classes", "_effective_classes")
+"""Metrics that count as scores: as validators' scores do, those of some records come from outputs kept as float16."""
 
 
 @dataclass
@@ -21,7 +23,7 @@ class Difference:
         kind: one of KINDS, the gravest that applies
         accuracy: largest difference of a metric of a candidate or class, in [0, 1]; `metric` is its name
         curve: largest difference of a term, relative to the term's largest size; `term` is its name
-        score: largest difference of a validator's score, relative to the larger size; `validator` is its name
+        score: largest difference of a score or a LABEL_FREE metric, relative to the larger size; `validator` is its name
         renamed: old name of a term -> the name under which its values stand now
         notes: everything else that is not as it was, a few words each
     """
@@ -36,9 +38,28 @@ class Difference:
     renamed: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def largest(self) -> str:
+        """The three differences in words, without those that are none."""
+        parts = [f"{100 * self.accuracy:.3f} points ({self.metric})" if self.accuracy else ""]
+        parts += [f"{self.curve:.1e} ({self.term})" if self.curve else ""]
+        parts += [f"{self.score:.1e} ({self.validator})" if self.score else ""]
+        return ", ".join(part for part in parts if part)
+
     def say(self, kind: str) -> None:
         """Keep the graver of what is known and what is new."""
         self.kind = max(self.kind, kind, key=KINDS.index)
+
+
+def pool(results: list[Difference]) -> Difference:
+    """The largest differences of several runs."""
+    gap = max(results, key=lambda result: result.accuracy)
+    curve = max(results, key=lambda result: result.curve)
+    score = max(results, key=lambda result: result.score)
+    return Difference(
+        max((result.kind for result in results), key=KINDS.index),
+        gap.accuracy, gap.metric, curve.curve, curve.term, score.score, score.validator,
+    )  # fmt: skip
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> Difference:
@@ -54,9 +75,11 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> Difference:
     old, new = before.get("predictions") or {}, after.get("predictions") or {}
     other = [name for name in sorted(old.keys() & new.keys()) if old[name] != new[name]]
     if other:
+        result.say("scores differ")
         result.notes.append(f"predictions differ: {', '.join(other[:3])}{' …' if other[3:] else ''}")
     gone = sorted(old.keys() - new.keys()) if new else []
     if gone:
+        result.say("scores differ")
         result.notes.append(f"predictions gone: {', '.join(gone[:3])}{' …' if gone[3:] else ''}")
     return result
 
@@ -82,15 +105,21 @@ def _compare_metrics(before: dict[str, Any], after: dict[str, Any], result: Diff
         result.say("accuracies differ")
         result.notes.append(f"candidates at steps {steps[0]} are now at {steps[1]}")
         return
-    sheets = [(f"step {a['step']}", a, b) for a, b in zip(before["candidates"], after["candidates"], strict=True)]
-    for _, old, new in sheets:
-        _compare_values(old["metrics"], new["metrics"], "", result)
-        for name, value in old["scores"].items():
-            gap = _relative(value, new["scores"].get(name, math.nan))
+    for old, new in zip(before["candidates"], after["candidates"], strict=True):
+        _compare_values(_accuracies(old), _accuracies(new), "", result)
+        now = {**new["metrics"], **new["scores"]}
+        for name, value in {**old["metrics"], **old["scores"]}.items():
+            gap = _relative(value, now.get(name, math.nan)) if name in old["scores"] or name.endswith(LABEL_FREE) else 0
+            if gap:
+                result.say("scores differ")
             if gap > result.score:
                 result.score, result.validator = gap, name
     for name, values in before["per_class"].items():
         _compare_values(values, after["per_class"].get(name, {}), f"{name}: ", result)
+
+
+def _accuracies(candidate: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in candidate["metrics"].items() if not name.endswith(LABEL_FREE)}
 
 
 def _compare_values(old: dict[str, float], new: dict[str, float], prefix: str, result: Difference) -> None:

@@ -27,7 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from _record_differences import KINDS, Difference, compare, compare_specs
+from _record_differences import KINDS, Difference, compare, compare_specs, pool
 from _record_draws import KEPT, Drawn, draw_runs, first_of, read_lines, read_records, unrecorded_runs
 
 import dalib
@@ -120,13 +120,7 @@ def print_table(title: str, groups: dict[str, list[Difference]]) -> None:
     for name, results in groups.items():
         kinds = Counter(result.kind for result in results)
         counts = "  ".join(f"{kinds[kind] or '·':>{len(kind)}}" for kind in KINDS)
-        gap = max(results, key=lambda r: r.accuracy)
-        curve = max(results, key=lambda r: r.curve)
-        score = max(results, key=lambda r: r.score)
-        worst = [f"{100 * gap.accuracy:.3f} points ({gap.metric})" if gap.accuracy else ""]
-        worst += [f"{curve.curve:.1e} ({curve.term})" if curve.curve else ""]
-        worst += [f"{score.score:.1e} ({score.validator})" if score.score else ""]
-        print(f"{name:{width}s}  {len(results):4d}  {counts}  {', '.join(part for part in worst if part)}".rstrip())
+        print(f"{name:{width}s}  {len(results):4d}  {counts}  {pool(results).largest}".rstrip())
 
 
 def print_differences(differences: dict[str, Difference], lines: dict[str, dict[str, Any]]) -> None:
@@ -137,9 +131,10 @@ def print_differences(differences: dict[str, Difference], lines: dict[str, dict[
     print_table("algorithm", dict(sorted(by_algorithm.items())))
     print_table("suite", {**dict(sorted(by_suite.items())), "all": list(differences.values())})
     print_counts("terms renamed", (f"{a} -> {b}" for d in differences.values() for a, b in d.renamed.items()))
+    print()
     for name, result in sorted(differences.items()):
-        for note in result.notes:
-            print(f"  {name}: {note}")
+        if result.kind not in KINDS[:2] or result.notes:
+            print(f"{name}: {result.kind}: {'; '.join([result.largest, *result.notes])}")
 
 
 def print_counts(title: str, items: Iterable[str]) -> None:

@@ -123,3 +123,15 @@ def test_a_line_that_was_cut_off_is_left_out(draws: Any, tmp_path: Path) -> None
     file = tmp_path / "saved.jsonl"
     file.write_text('{"name": "a\\u2028b"}\n{"name": "\u2028"}\n{"na', encoding="utf-8")
     assert [line["name"] for line in draws.read_lines(file)] == ["a\u2028b", "\u2028"]
+
+
+def test_scores_and_counts_of_classes_are_told_apart_from_accuracies(differences: Any) -> None:
+    before, after = result(), result()
+    before["candidates"][0]["metrics"]["target_effective_classes"] = 0.8
+    after["candidates"][0]["metrics"]["target_effective_classes"] = 0.6
+    told = differences.compare(before, after)
+    assert (told.kind, told.validator) == ("scores differ", "target_effective_classes")
+    assert told.score == pytest.approx(0.25)
+    after["candidates"][0]["scores"] = {"entropy": -4.0}
+    assert differences.compare(before, after).validator == "entropy"
+    assert differences.compare({**result(), "predictions": {"a": "1"}}, {**result(), "predictions": {"a": "2"}}).notes
