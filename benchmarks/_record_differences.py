@@ -21,9 +21,9 @@ class Difference:
 
     Attributes
         kind: one of KINDS, the gravest that applies
-        accuracy: largest difference of a metric of a candidate or class, in [0, 1]; `metric` is its name
+        accuracy: largest difference of a metric in [0, 1], of a class where no candidate's differs; `metric` is its name
         curve: largest difference of a term, relative to the term's largest size; `term` is its name
-        score: largest difference of a score or a LABEL_FREE metric, relative to the larger size; `validator` is its name
+        score: largest difference of a score or LABEL_FREE metric, relative to the larger size; `validator` is its name
         renamed: old name of a term -> the name under which its values stand now
         notes: everything else that is not as it was, a few words each
     """
@@ -114,7 +114,8 @@ def _compare_metrics(before: dict[str, Any], after: dict[str, Any], result: Diff
                 result.say("scores differ")
             if gap > result.score:
                 result.score, result.validator = gap, name
-    for name, values in before["per_class"].items():
+    per_class = {} if result.accuracy else before["per_class"]
+    for name, values in per_class.items():
         _compare_values(values, after["per_class"].get(name, {}), f"{name}: ", result)
 
 
