@@ -21,7 +21,7 @@ class Difference:
 
     Attributes
         kind: one of KINDS, the gravest that applies
-        accuracy: largest difference of a metric in [0, 1], of a class where no candidate's differs; `metric` is its name
+        accuracy: largest difference of a candidate's metric, else of a class's, in [0, 1]; `metric` is its name
         curve: largest difference of a term, relative to the term's largest size; `term` is its name
         score: largest difference of a score or LABEL_FREE metric, relative to the larger size; `validator` is its name
         renamed: old name of a term -> the name under which its values stand now
