@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dalib.nn
 from dalib.cli.list_plugins import COSTS
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, MEASURES, VALIDATORS
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, MEASURES, METRICS, VALIDATORS
 from dalib.train.fleetable import can_fleet
 
 INTRODUCTION = """\
@@ -57,14 +57,20 @@ def bibliography() -> dict[str, str]:
 
 
 def others() -> str:
-    """Data sets, backbones, validators and measures with their one-line summaries."""
+    """Data sets, backbones, validators, metrics and measures with their one-line summaries."""
     lines = [
-        "# Data sets, backbones, validators, measures",
+        "# Data sets, backbones, validators, metrics, measures",
         "",
         "Made from the code when the documentation is built.",
         "",
     ]
-    kinds = {"Data sets": DATASETS, "Backbones": BACKBONES, "Validators": VALIDATORS, "Measures": MEASURES}
+    kinds = {
+        "Data sets": DATASETS,
+        "Backbones": BACKBONES,
+        "Validators": VALIDATORS,
+        "Metrics": METRICS,
+        "Measures": MEASURES,
+    }
     for title, registry in kinds.items():
         lines += [f"## {title}", "", "| name | what it is |", "|---|---|"]
         lines += [f"| `{name}` | {registry.summary(name)} |" for name in registry.names()] + [""]

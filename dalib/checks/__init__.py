@@ -8,6 +8,7 @@ from dalib.checks.runner import (
     check_backbone,
     check_dataset,
     check_measure,
+    check_metric,
     check_plugin,
     check_validator,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "check_backbone",
     "check_dataset",
     "check_measure",
+    "check_metric",
     "check_plugin",
     "check_validator",
     "new_plugin",

@@ -35,9 +35,13 @@ def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
     subject = REGISTRIES[kind].get(name)
     if kind == "datasets":
         return check_dataset(subject, name, slow)
-    if kind == "measures":
-        return check_measure(subject, name)
-    return check_algorithm(subject, name) if kind == "algorithms" else check_validator(subject, name)
+    checks = {
+        "algorithms": check_algorithm,
+        "validators": check_validator,
+        "metrics": check_metric,
+        "measures": check_measure,
+    }
+    return checks[kind](subject, name)
 
 
 def check_algorithm(cls: type, name: str = "") -> list[CheckResult]:
@@ -51,6 +55,12 @@ def check_validator(cls: type, name: str = "") -> list[CheckResult]:
     from dalib.checks.validator import VALIDATOR_CHECKS
 
     return run_checks(VALIDATOR_CHECKS, cls, f"validator {name or snake_case(cls.__name__)}")
+
+
+def check_metric(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.metric import METRIC_CHECKS
+
+    return run_checks(METRIC_CHECKS, cls, f"metric {name or snake_case(cls.__name__)}")
 
 
 def check_measure(cls: type, name: str = "") -> list[CheckResult]:

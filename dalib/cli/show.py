@@ -6,6 +6,7 @@ import inspect
 import shutil
 import sys
 import textwrap
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -17,21 +18,22 @@ from dalib.core.registry import REGISTRIES
 
 
 def show_plugin(
-    name: Annotated[str, typer.Argument(help="An algorithm, validator, measure, data set or backbone (dalib list).")],
+    name: Annotated[str, typer.Argument(help="A plug-in of any kind (dalib list).")],
     plugin: Plugins = None,
 ) -> None:
-    """Say what an algorithm, validator, measure, data set or backbone does."""
+    """Say what a plug-in does: an algorithm, validator, metric, measure, data set, backbone …"""
     load_plugins(plugin)
     lookup = "timm" if name.startswith("timm:") else name
     kinds = [kind for kind, registry in REGISTRIES.items() if lookup in registry]
     if not kinds:
         known = {n for registry in REGISTRIES.values() for n in registry.names()}
-        raise unknown("algorithm, validator, measure, dataset or backbone", name, known, "dalib list")
+        raise unknown(" or ".join(registry.kind for registry in REGISTRIES.values()), name, known, "dalib list")
     for number, kind in enumerate(kinds):
         if number:
             print()
-        found = REGISTRIES[kind].get(lookup)
-        SHOW[kind](name, found, REGISTRIES[kind].summary(lookup))
+        registry = REGISTRIES[kind]
+        show = SHOW.get(kind, partial(_show_other, registry.kind))
+        show(name, registry.get(lookup), registry.summary(lookup))
 
 
 def _print_text(text: str) -> None:
@@ -64,6 +66,14 @@ def _value(value: object) -> str:
 def _show_validator(name: str, cls: Any, summary: str) -> None:
     labels = "uses target labels" if cls.uses_target_labels else "label-free on the target"
     print(bold(name) + f"  validator, {labels}; higher is better")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+
+
+def _show_metric(name: str, cls: Any, summary: str) -> None:
+    unit = f"in {cls.unit}" if cls.unit else "a plain number"
+    direction = "higher" if cls.higher_is_better else "lower"
+    print(bold(name) + f"  metric of {' and '.join(cls.objectives)}, {unit}; {direction} is better")
     print(summary)
     _print_text(cls.__doc__ or "")
 
@@ -108,10 +118,18 @@ def _show_backbone(name: str, build: Any, summary: str) -> None:
     print_columns(rows)
 
 
+def _show_other(kind: str, name: str, plugin: Any, summary: str) -> None:
+    """A kind of plug-in that has nothing more to say than its docstring."""
+    print(bold(name) + f"  {kind}")
+    print(summary)
+    _print_text(plugin.__doc__ or "")
+
+
 SHOW = {
     "algorithms": _show_algorithm,
     "datasets": _show_dataset,
     "backbones": _show_backbone,
     "validators": _show_validator,
+    "metrics": _show_metric,
     "measures": _show_measure,
 }

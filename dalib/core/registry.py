@@ -172,10 +172,11 @@ class AlgorithmRegistry(Registry[Any]):
 
 ALGORITHMS = AlgorithmRegistry("algorithm", "dalib.algorithms", subclass_finder("dalib.core.algorithm:Algorithm"))
 VALIDATORS: Registry[Any] = Registry("validator", "dalib.validators", subclass_finder("dalib.core.validator:Validator"))
+METRICS: Registry[Any] = Registry("metric", "dalib.metrics", subclass_finder("dalib.core.metric:Metric"))
 MEASURES: Registry[Any] = Registry("measure", "dalib.measures", subclass_finder("dalib.core.measure:Measure"))
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
-REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, VALIDATORS, MEASURES, DATASETS, BACKBONES)}
+REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES)}
 
 
 def load_plugin(path: str | Path) -> dict[str, list[str]]:
@@ -199,6 +200,6 @@ def load_plugin(path: str | Path) -> dict[str, list[str]]:
     found = {kind: names for kind, r in REGISTRIES.items() if (names := r.load_module(module, path.stem))}
     if not found:
         raise DalibError(
-            f"plug-in {path} defines no Algorithm, Validator, Measure, DATASET or backbone build(); nothing to load"
+            f"plug-in {path} defines no plug-in of a known kind ({', '.join(REGISTRIES)}); nothing to load"
         )
     return found

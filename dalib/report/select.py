@@ -84,7 +84,7 @@ def score(points: Sequence[tuple[int, Candidate]], rule: str) -> list[float]:
 
 
 def is_collapsed(candidate: Candidate) -> bool:
-    """Its predictions spread over an effective half of the classes or less (`dalib.evaluate.metrics.spread`).
+    """Its predictions spread over an effective half of the classes or less (metric `effective_classes`).
 
     Records of before this was measured count as diverse.
     """

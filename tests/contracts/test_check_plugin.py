@@ -36,6 +36,11 @@ NAMED = {
         "class_numbers_are_irrelevant": "other numbers for the classes",
         "row_order_is_irrelevant": "other order of the rows",
     },
+    "wrong_direction": {
+        "score_is_a_number": "set unit = ''",
+        "right_answers_score_best": "turn higher_is_better",
+        "score_is_deterministic_and_pure": "two calls give",
+    },
     "wrong_width": {
         "output_has_the_declared_width": "declared are (2, 16)",
         "groups_are_blocks_of_the_module": "2 parameters are in no group",
@@ -64,7 +69,7 @@ def test_a_seeded_defect_is_caught_and_named(defect: str) -> None:
     assert all("\n" not in message for message in failed.values())
 
 
-@pytest.mark.parametrize("kind", ["algorithm", "validator", "measure", "dataset", "backbone"])
+@pytest.mark.parametrize("kind", ["algorithm", "validator", "metric", "measure", "dataset", "backbone"])
 def test_a_new_plugin_passes_as_it_is(kind: str, tmp_path: Path) -> None:
     path = new_plugin(kind, f"fresh_{kind}", tmp_path)
     results = check_plugin(path)
