@@ -51,6 +51,8 @@ def add_published(table: ResultTable) -> ResultTable:
 
     The average of a published row is over the tasks of this table; nan unless all of them are reported.
     """
+    if table.metric != "target_accuracy":
+        return replace(table, published_note=f"Published numbers are accuracies, not {table.metric}: none are shown.")
     rows = published_rows(table.dataset)
     if rows.empty:
         return replace(table, published_note=f"No published numbers are kept for {table.dataset}.")

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from dalib.core.errors import DalibError
-from dalib.report.layout import Block, Sheet, Shown, percent
+from dalib.report.layout import Block, Sheet, Shown
+from dalib.report.scale import Scale, scale_of
 from dalib.report.select import describe_rule, rules
 from dalib.report.source import RecordSource
 from dalib.report.statistics import (
@@ -59,7 +60,7 @@ COLUMNS = (
 class Summary:
     """One line per complete row of a suite.
 
-    rows: `COLUMNS`; accuracies, regret and differences in [0, 1]; nan where there is no value
+    rows: `COLUMNS`; the metric, regret and differences as they are; nan where there is no value
     """
 
     suite: str
@@ -70,11 +71,16 @@ class Summary:
     rows: tuple[dict[str, object], ...]
     notes: tuple[str, ...]
 
+    @property
+    def scale(self) -> Scale:
+        """Unit and direction of the metric."""
+        return scale_of(self.metric)
+
     def frame(self) -> pd.DataFrame:
         """The lines as `COLUMNS`, fractions as they are.
 
         last, selected, oracle: mean over tasks and seeds of the metric at the end, at the point chosen by `rule`, and
-            at the best point by target test labels; regret = oracle - selected
+            at the best point by the metric itself; regret: what the oracle has over the selection, never negative
         low, high, iqm: 95 % interval and interquartile mean of `selected`
         difference…, improvement, p, p_holm, better, negative_transfer: `selected` against the baseline's
         """
@@ -83,13 +89,16 @@ class Summary:
     def sheet(self) -> Sheet:
         header = ("Algorithm", "Last", "Selected", "95 %", "Oracle", "Regret", "Rank", f"vs {self.baseline}", "95 %",
                   "P(better)", "p (Holm)", "n")  # fmt: skip
-        tips = {"Selected": f"chosen by {self.rule}", "Regret": "oracle minus selected",
+        scale = self.scale
+        regret = "oracle minus selected" if scale.higher_is_better else "selected minus oracle"
+        tips = {"Selected": f"chosen by {self.rule}", "Regret": regret,
                 "P(better)": "how often a run beats a run of the baseline on the same task",
                 "n": "seeds × tasks"}  # fmt: skip
-        best = max((_number(r["selected"]) for r in self.rows if r["kind"] == "run"), default=math.nan)
+        best = scale.best(_number(r["selected"]) for r in self.rows if r["kind"] == "run")
         kinds = {"run": "", "reference": "Uses target labels (reference)"}
         blocks = [
-            Block(title, tuple(_line(r, best) for r in self.rows if r["kind"] == kind)) for kind, title in kinds.items()
+            Block(title, tuple(_line(r, best, scale) for r in self.rows if r["kind"] == kind))
+            for kind, title in kinds.items()
         ]
         width = max((len(str(r["label"])) for r in self.rows), default=0)
         return Sheet(
@@ -114,7 +123,10 @@ def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str 
     scores = {row.label: array for row in rows if (array := _scores(row)) is not None}
     baseline = chosen.baseline if chosen.baseline in scores else ""
     ranked = {row.label for row in rows if not row.reference}
-    found = compare({k: v for k, v in scores.items() if k in ranked}, baseline) if baseline in ranked else {}
+    found: dict[str, Comparison] = {}
+    if baseline in ranked:
+        compared = {label: array for label, array in scores.items() if label in ranked}
+        found = compare(compared, baseline, higher_is_better=chosen.scale.higher_is_better)
     lines = tuple(_describe(row, tables, rule, scores.get(row.label), found.get(row.label)) for row in rows)
     return Summary(
         chosen.suite,
@@ -160,7 +172,7 @@ def _describe(
     line |= {
         "suite": tables[rule].suite, "label": row.label, "algorithm": row.algorithm, "metric": tables[rule].metric,
         "kind": "reference" if row.reference else "run", "rule": rule, "last": means["last"], "selected": means[rule],
-        "oracle": means["oracle"], "regret": means["oracle"] - means[rule],
+        "oracle": means["oracle"], "regret": tables[rule].scale.sign * (means["oracle"] - means[rule]),
         "n_seeds": 0 if scores is None else scores.shape[0], "n_tasks": len(row.cells),
         "negative_transfer": False, "better": False,
     }  # fmt: skip
@@ -176,10 +188,13 @@ def _describe(
 
 
 def _notes(table: ResultTable, rule: str, rows: Sequence[Row], found: dict[str, Comparison]) -> tuple[str, ...]:
-    tasks = len(table.columns)
+    tasks, scale = len(table.columns), table.scale
+    labels = "by target test labels" if scale.metric.startswith("target_") else "by the metric itself"
+    regret = "oracle − selected" if scale.higher_is_better else "selected − oracle"
+    sides = "above / below" if scale.higher_is_better else "below / above"
     text = (
-        f"Selected: {describe_rule(rule)}. Oracle: by target test labels, an upper bound; regret = oracle − selected. "
-        f"95 %: intervals over seeds with the tasks fixed; ▲ / ▼: the interval of the difference lies above / below 0 "
+        f"Selected: {describe_rule(rule, scale)}. Oracle: {labels}, an upper bound; regret = {regret}. "
+        f"95 %: intervals over seeds with the tasks fixed; ▲ / ▼: the interval of the difference lies {sides} 0 "
         f"(▼: negative transfer). P(better): how often a run beats a run of {table.baseline} on the same task. "
         f"p (Holm): exact Wilcoxon test over {tasks} tasks, adjusted for {max(len(found) - 1, 0)} comparisons; {tasks} "
         f"blocks allow no p below {smallest_p(tasks):.2g} before adjustment. n: seeds × tasks."
@@ -192,28 +207,28 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else math.nan
 
 
-def _line(row: dict[str, object], best: float) -> tuple[Shown, ...]:
-    def number(name: str, form: str = "percent") -> Shown:
+def _line(row: dict[str, object], best: float, scale: Scale) -> tuple[Shown, ...]:
+    def number(name: str, form: str = "metric") -> Shown:
         value = _number(row[name])
         if math.isnan(value):
             return Shown("–", dim=True)
         if form == "signed":
-            return Shown(f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−"))
-        return Shown(percent(value) if form == "percent" else form.format(value))
+            return Shown(scale.show_difference(value))
+        return Shown(scale.show(value) if form == "metric" else form.format(value))
 
     def interval(low: str, high: str, form: str) -> Shown:
         ends = [number(name, form).text for name in (low, high)]
         return Shown("–", dim=True) if "–" in ends else Shown(f"{ends[0]} … {ends[1]}")
 
     selected = number("selected")
-    selected = Shown(selected.text, bold=row["kind"] == "run" and selected.text == percent(best))
+    selected = Shown(selected.text, bold=row["kind"] == "run" and selected.text == scale.show(best))
     mark = " ▼" if row["negative_transfer"] else " ▲" if row["better"] else ""
     difference = number("difference", "signed")
     return (
         Shown(str(row["label"]), hint=str(row["algorithm"])),
         number("last"),
         selected,
-        interval("low", "high", "percent"),
+        interval("low", "high", "metric"),
         number("oracle"),
         number("regret"),
         number("rank", "{:.1f}"),

@@ -6,6 +6,7 @@ from report_shelf import FAILED, MISSING, Shelf, points
 from dalib.core.errors import DalibError
 from dalib.records.spec import DataSpec
 from dalib.report.layout import cell_text, lay_out
+from dalib.report.scale import Scale
 from dalib.report.table import Cell, Row, build_table, short_columns
 
 
@@ -69,10 +70,10 @@ def test_one_seed_shows_no_spread() -> None:
 
 
 def test_what_is_not_there_is_seen() -> None:
-    assert cell_text(Cell({0: 0.71, 1: 0.714}, 3, n_failed=1)) == "71.2 ± 0.3 (2/3)"
-    assert cell_text(Cell({}, 3, n_failed=2, n_missing=1)) == "failed 2/3"
-    assert cell_text(Cell({}, 3, n_missing=3)) == "–"
-    assert cell_text(Cell({}, 3, n_unavailable=3)) == "n/a"
+    assert cell_text(Cell({0: 0.71, 1: 0.714}, 3, n_failed=1), Scale()) == "71.2 ± 0.3 (2/3)"
+    assert cell_text(Cell({}, 3, n_failed=2, n_missing=1), Scale()) == "failed 2/3"
+    assert cell_text(Cell({}, 3, n_missing=3), Scale()) == "–"
+    assert cell_text(Cell({}, 3, n_unavailable=3), Scale()) == "n/a"
 
 
 @pytest.mark.parametrize("hole", [FAILED, MISSING])
