@@ -40,6 +40,7 @@ def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
         "validators": check_validator,
         "metrics": check_metric,
         "measures": check_measure,
+        "formats": check_format,
     }
     return checks[kind](subject, name)
 
@@ -67,6 +68,12 @@ def check_measure(cls: type, name: str = "") -> list[CheckResult]:
     from dalib.checks.measure import MEASURE_CHECKS
 
     return run_checks(MEASURE_CHECKS, cls, f"measure {name or snake_case(cls.__name__)}")
+
+
+def check_format(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.format import FORMAT_CHECKS
+
+    return run_checks(FORMAT_CHECKS, cls, f"format {name or snake_case(cls.__name__)}")
 
 
 def check_dataset(info: DatasetInfo, name: str = "", slow: bool = False) -> list[CheckResult]:

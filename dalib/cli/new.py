@@ -14,6 +14,7 @@ NEXT = {
     "validator": "dalib run SUITE --plugin {path}",
     "metric": "dalib rescore SUITE --plugin {path}",
     "measure": "dalib rank --plugin {path} --measures {name} …",
+    "format": "dalib table SUITE --plugin {path} --format {name}",
     "dataset": "dalib train --plugin {path} --dataset {name} …",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
 }

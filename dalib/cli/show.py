@@ -118,6 +118,13 @@ def _show_backbone(name: str, build: Any, summary: str) -> None:
     print_columns(rows)
 
 
+def _show_format(name: str, cls: Any, summary: str) -> None:
+    files = f"files end in .{cls.ending}" if cls.ending else "for a screen, no files"
+    print(bold(name) + f"  table format, {files}{', written by default' if cls.by_default else ''}")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+
+
 def _show_other(kind: str, name: str, plugin: Any, summary: str) -> None:
     """A kind of plug-in that has nothing more to say than its docstring."""
     print(bold(name) + f"  {kind}")
@@ -132,4 +139,5 @@ SHOW = {
     "validators": _show_validator,
     "metrics": _show_metric,
     "measures": _show_measure,
+    "formats": _show_format,
 }

@@ -38,7 +38,7 @@ class Registry(Generic[T]):
         self._find = find
         self._extra: dict[str, T] = {}
         self._files: dict[str, Path] = {}
-        self._folder = Path(__file__).parent.parent / package.rpartition(".")[2]
+        self._folder = Path(__file__).parents[1].joinpath(*package.split(".")[1:])
 
     def files(self) -> dict[str, Path]:
         """Built-in plug-in name -> its file, without importing it (a file may declare several in `NAMES`)."""
@@ -176,7 +176,10 @@ METRICS: Registry[Any] = Registry("metric", "dalib.metrics", subclass_finder("da
 MEASURES: Registry[Any] = Registry("measure", "dalib.measures", subclass_finder("dalib.core.measure:Measure"))
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
-REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES)}
+FORMATS: Registry[Any] = Registry(
+    "format", "dalib.report.formats", subclass_finder("dalib.report.table_format:TableFormat")
+)
+REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES, FORMATS)}
 
 
 def load_plugin(path: str | Path) -> dict[str, list[str]]:

@@ -11,8 +11,8 @@ import pandas as pd
 from dalib.core.errors import DalibError
 from dalib.records.record import Record
 from dalib.report.caption import describe_data
-from dalib.report.layout import Block, Sheet, Shown
 from dalib.report.scale import Scale, scale_of
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 
 COLUMNS = (

@@ -12,9 +12,9 @@ import pandas as pd
 from dalib.core.errors import DalibError
 from dalib.records.manifest import Manifest
 from dalib.report.caption import describe_data
-from dalib.report.layout import Block, Sheet, Shown
 from dalib.report.scale import Scale
 from dalib.report.select import describe_rule
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 from dalib.report.statistics import Interval, mean, stratified_bootstrap
 from dalib.report.statistics.scores import Floats

@@ -6,7 +6,7 @@ import pandas as pd
 
 from dalib.core.errors import DalibError
 from dalib.records.record import Record
-from dalib.report.markdown import escape, markdown_grid
+from dalib.report.formats.md import escape, markdown_grid
 from dalib.report.source import RecordSource
 
 _COLUMNS = ("n", "target_recall", "target_precision", "target_f1")

@@ -12,8 +12,8 @@ import pandas as pd
 
 from dalib.core.errors import DalibError
 from dalib.report.figures import save_figure
-from dalib.report.layout import Block, Sheet, Shown
 from dalib.report.ranking import weighted_tau
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 
 WAYS = ("probe", "tune")

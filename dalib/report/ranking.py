@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, weightedtau
 
-from dalib.report.layout import Block, Sheet, Shown
-from dalib.report.markdown import render_markdown
-from dalib.report.terminal import render_terminal
+from dalib.report.formats.md import render_markdown
+from dalib.report.formats.terminal import render_terminal
+from dalib.report.sheet import Block, Sheet, Shown
 
 
 @dataclass(frozen=True)

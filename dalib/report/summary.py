@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from dalib.core.errors import DalibError
-from dalib.report.layout import Block, Sheet, Shown
 from dalib.report.scale import Scale, scale_of
 from dalib.report.select import describe_rule, rules
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 from dalib.report.statistics import (
     Comparison,

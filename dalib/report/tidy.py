@@ -35,11 +35,6 @@ def tidy(table: ResultTable) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(counts, "Int64"))
 
 
-def render_csv(table: ResultTable) -> str:
-    """`tidy` as CSV with a header line."""
-    return tidy(table).to_csv(index=False, lineterminator="\n")
-
-
 def _line(table: ResultTable, row: Row, name: str) -> dict[str, object]:
     cell, scale = row.cells[name], table.scale
 

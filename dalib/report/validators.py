@@ -13,9 +13,9 @@ from scipy.stats import rankdata
 from dalib.core.errors import DalibError
 from dalib.records.record import Candidate
 from dalib.report.figures import save_figure
-from dalib.report.layout import Block, Sheet, Shown
 from dalib.report.scale import Scale, scale_of
 from dalib.report.select import ENSEMBLE, is_collapsed, pick, score
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 from dalib.report.statistics import Interval, mean_interval
 

@@ -72,7 +72,7 @@ def test_a_metric_shows_its_unit_and_direction(name: str, words: str, dalib: Dal
     assert words in dalib("show", name).out
 
 
-@pytest.mark.parametrize("kind", ["algorithm", "dataset", "backbone", "validator", "metric", "measure"])
+@pytest.mark.parametrize("kind", ["algorithm", "dataset", "backbone", "validator", "metric", "measure", "format"])
 def test_a_new_plug_in_passes_its_checks(kind: str, dalib: Dalib, tmp_path: Path) -> None:
     written = dalib("new", kind, f"my_{kind}", "--folder", tmp_path)
     path = tmp_path / f"my_{kind}.py"
