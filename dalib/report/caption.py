@@ -81,10 +81,10 @@ def _setting(specs: Sequence[RunSpec]) -> str:
         if inductive
         else _PROTOCOLS
     )
-    found = [*(f"Protocol {words[name]}" for name in protocols), f"backbone {' / '.join(backbones)}"]
+    clauses = [*(f"Protocol {words[name]}" for name in protocols), f"backbone {' / '.join(backbones)}"]
     if crops:
-        found.append(f"input {' / '.join(str(crop) for crop in crops)} px")
-    text = "; ".join(found)
+        clauses.append(f"input {' / '.join(str(crop) for crop in crops)} px")
+    text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -96,15 +96,15 @@ def _spread(manifest: Manifest) -> str:
 
 
 def _marks(specs: Sequence[RunSpec], baseline: str, scale: Scale) -> str:
-    found = [f"▼: average {'below' if scale.higher_is_better else 'above'} {baseline}."] if baseline else []
+    sentences = [f"▼: average {'below' if scale.higher_is_better else 'above'} {baseline}."] if baseline else []
     used = [
         _PROTOCOLS[name]
         for name in ("semi_supervised", "supervised")
         if any(spec.protocol.name == name for spec in specs)
     ]
     if used:
-        found.append(f"Below the rule, for reference only, rows that use target labels ({'; '.join(used)}).")
-    return " ".join(found)
+        sentences.append(f"Below the rule, for reference only, rows that use target labels ({'; '.join(used)}).")
+    return " ".join(sentences)
 
 
 def _guarded(records: Sequence[Record], rule: str) -> str:
@@ -130,14 +130,14 @@ def _completeness(records: Sequence[Record], expected: int) -> str:
 
 def _warnings(records: Sequence[Record]) -> str:
     """`Warnings: dead adversary in 3 runs (dann 2, cdan 1).`: what the runs themselves found suspicious."""
-    found: dict[str, Counter[str]] = {}
+    kinds: dict[str, Counter[str]] = {}
     for record in records:
         for sentence in record.warnings:
             kind = next((words for words in KINDS if sentence.startswith(words)), sentence)
-            found.setdefault(kind, Counter())[record.spec.algorithm] += 1
+            kinds.setdefault(kind, Counter())[record.spec.algorithm] += 1
     parts = [
         f"{kind} in {sum(counts.values())} runs ({', '.join(f'{name} {n}' for name, n in counts.most_common(6))}"
         f"{', …' if len(counts) > 6 else ''})"
-        for kind, counts in sorted(found.items())
+        for kind, counts in sorted(kinds.items())
     ]
     return f"Warnings: {'; '.join(parts)}." if parts else ""

@@ -74,18 +74,20 @@ def build_costs(source: RecordSource, suite: str, metric: str = "") -> Costs:
             groups.setdefault(label, []).append(record)
     if not groups:
         raise DalibError(f"suite {suite} has no successful run; dalib run makes them")
-    fits = {label: _quartiles([r.seconds.get("fit", math.nan) for r in found])[1] for label, found in groups.items()}
+    fits = {
+        label: _quartiles([r.seconds.get("fit", math.nan) for r in records])[1] for label, records in groups.items()
+    }
     unit = fits.get(baseline, np.nanmin(list(fits.values())))
     lines = tuple(
-        {"suite": manifest.name, "label": label, "metric": scale.metric} | _measure(found, scale.metric, float(unit))
-        for label, found in groups.items()
+        {"suite": manifest.name, "label": label, "metric": scale.metric} | _measure(records, scale.metric, float(unit))
+        for label, records in groups.items()
     )
     note = (
         "Medians over successful runs. Seconds: wall clock on the machine that ran them, beside whatever else it did; "
         "compare within the table. Trained numbers: parameters that move, of the backbone too unless it is frozen, or "
         "the numbers of a solved classifier."
     )
-    held = [record for found in groups.values() for record in found]
+    held = [record for records in groups.values() for record in records]
     notes = (f"{describe_data(manifest, held, scale)} {note}",)
     return Costs(
         manifest.name, manifest.title or manifest.name, scale, baseline if baseline in groups else "", lines, notes

@@ -18,7 +18,7 @@ from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 from dalib.report.statistics import Interval, mean, stratified_bootstrap
 from dalib.report.statistics.scores import Floats
-from dalib.report.table import ResultTable, Row, build_table
+from dalib.report.table import ResultTable, TableRow, build_table
 
 COLUMNS = (
     "suite", "strategy", "algorithm", "labels", "sweep", "at", "metric", "rule", "mean", "std", "low", "high",
@@ -94,9 +94,9 @@ class Curve:
         assert callable(cell)
         lines = []
         for name in self.strategies:
-            found = [self.at(name, value) for value in self.values]
-            head = Shown(name, hint=str(found[0]["algorithm"])), Shown(str(found[0]["labels"]))
-            lines.append((*head, *(cell(row, *arguments) for row in found)))
+            points = [self.at(name, value) for value in self.values]
+            head = Shown(name, hint=str(points[0]["algorithm"])), Shown(str(points[0]["labels"]))
+            lines.append((*head, *(cell(row, *arguments) for row in points)))
         return tuple(lines)
 
     def _value(self, row: dict[str, object]) -> Shown:
@@ -147,7 +147,7 @@ def build_curve(source: RecordSource, suite: str, rule: str = "", metric: str = 
     first = {name: next(iter(points.values())) for name, points in grid.items()}
     baselines = {kind: _baseline(manifest, first, protocol) for kind, protocol in
                  (("source", "uda"), ("target", "supervised"))}  # fmt: skip
-    scores = {(name, at): _scores(row) for name, points in grid.items() for at, row in points.items()}
+    scores = {(name, at): row.scores for name, points in grid.items() for at, row in points.items()}
     lines = [
         _describe(table, name, row, at, scores, baselines) | {"sweep": manifest.sweep}
         for name, points in grid.items()
@@ -160,9 +160,9 @@ def build_curve(source: RecordSource, suite: str, rule: str = "", metric: str = 
     )  # fmt: skip
 
 
-def _grid(manifest: Manifest, rows: dict[str, Row], values: Sequence[float]) -> dict[str, dict[float, Row]]:
+def _grid(manifest: Manifest, rows: dict[str, TableRow], values: Sequence[float]) -> dict[str, dict[float, TableRow]]:
     """strategy -> value -> row; a row that is not swept stands at every value."""
-    grid: dict[str, dict[float, Row]] = {}
+    grid: dict[str, dict[float, TableRow]] = {}
     for cell in manifest.runs:
         points = grid.setdefault(cell.row or cell.label, {})
         for value in [cell.at] if cell.row else values:
@@ -170,21 +170,12 @@ def _grid(manifest: Manifest, rows: dict[str, Row], values: Sequence[float]) -> 
     return {name: {value: points[value] for value in values if value in points} for name, points in grid.items()}
 
 
-def _baseline(manifest: Manifest, first: dict[str, Row], protocol: str) -> str:
+def _baseline(manifest: Manifest, first: dict[str, TableRow], protocol: str) -> str:
     """The suite's baseline where it has the protocol, else the first row of `BASELINE` under it, else none."""
     named = next((cell.row or cell.label for cell in manifest.runs if cell.label == manifest.baseline), "")
     if named and first[named].protocol == protocol:
         return named
     return next((n for n, row in first.items() if (row.algorithm, row.protocol) == (BASELINE, protocol)), "")
-
-
-def _scores(row: Row) -> Floats | None:
-    """(splits, tasks); None unless the row is complete and every task has the same seeds."""
-    cells = list(row.cells.values())
-    seeds = sorted(cells[0].values)
-    if not row.complete or any(sorted(cell.values) != seeds for cell in cells):
-        return None
-    return np.array([[cell.values[seed] for cell in cells] for seed in seeds])
 
 
 def join_targets(scores: Floats, tasks: Sequence[str]) -> Floats:
@@ -199,7 +190,7 @@ def join_targets(scores: Floats, tasks: Sequence[str]) -> Floats:
 
 
 def _describe(
-    table: ResultTable, name: str, row: Row, at: float, scores: dict[tuple[str, float], Floats | None],
+    table: ResultTable, name: str, row: TableRow, at: float, scores: dict[tuple[str, float], Floats | None],
     baselines: dict[str, str],
 ) -> dict[str, object]:  # fmt: skip
     own = scores[name, at]
@@ -248,6 +239,6 @@ def _notes(
         "target, tasks fixed, each on its own, so one comparison of equals in forty is marked ▼ by chance. ▲ / ▼: the "
         f"interval lies {sides} 0."
     )
-    missing = sum(found is None for found in scores.values())
+    missing = sum(array is None for array in scores.values())
     left = [f"{missing} incomplete points are left out."] if missing else []
     return (text, *([gains] if any(baselines.values()) else []), *left)

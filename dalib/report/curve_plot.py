@@ -89,12 +89,12 @@ def _draw_gains(panel: Axes, curve: Curve, names: list[str], kind: str, styles: 
 
 def _styles(curve: Curve, labels: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Colours by labels: greys = source, warm = target; the two references are dashed, colours used twice dotted."""
-    found: dict[str, dict[str, Any]] = {}
+    styles: dict[str, dict[str, Any]] = {}
     used = dict.fromkeys(COLOURS, 0)
     for name in curve.strategies:
         n, colours = used[labels[name]], COLOURS[labels[name]]
         line = "--" if name in (curve.source, curve.target) else ":" if n >= len(colours) else "-"
-        found[name] = {"color": colours[n % len(colours)], "marker": _MARKS[n % len(_MARKS)], "linestyle": line}
-        found[name] |= {"linewidth": 1.2, "markersize": 4}
+        styles[name] = {"color": colours[n % len(colours)], "marker": _MARKS[n % len(_MARKS)], "linestyle": line}
+        styles[name] |= {"linewidth": 1.2, "markersize": 4}
         used[labels[name]] += 1
-    return found
+    return styles

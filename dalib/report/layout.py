@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from dalib.report.scale import Scale
 from dalib.report.sheet import Block, Sheet, Shown
-from dalib.report.table import Cell, ResultTable, Row
+from dalib.report.table import ResultTable, TableCell, TableRow
 
 
 def make_sheet(table: ResultTable) -> Sheet:
@@ -39,7 +39,7 @@ def lay_out(table: ResultTable) -> tuple[list[str], list[Block]]:
     return header, [block for block in [*blocks, *_published(table, len(header))] if block.rows]
 
 
-def cell_text(cell: Cell, scale: Scale) -> str:
+def cell_text(cell: TableCell, scale: Scale) -> str:
     """`71.2 ± 0.4`, `71.2 ± 0.4 (2/3)`, `failed 2/3`, `n/a`, or `–` for a cell whose runs are all missing."""
     if not cell.n_ok:
         if cell.n_failed:
@@ -60,10 +60,10 @@ def _best(table: ResultTable) -> dict[str, str]:
     return best | {"average": scale.show(scale.best(row.average.mean for row in rows))}
 
 
-def _row(row: Row, table: ResultTable, best: dict[str, str]) -> tuple[Shown, ...]:
+def _row(row: TableRow, table: ResultTable, best: dict[str, str]) -> tuple[Shown, ...]:
     scale = table.scale
 
-    def shown(cell: Cell, column: str) -> Shown:
+    def shown(cell: TableCell, column: str) -> Shown:
         bold = row.competes and best.get(column) == scale.show(cell.mean)
         return Shown(cell_text(cell, scale), bold, dim=not cell.complete, hint=_hint(cell, scale))
 
@@ -84,13 +84,13 @@ def _row(row: Row, table: ResultTable, best: dict[str, str]) -> tuple[Shown, ...
     return (*cells, Shown(count))
 
 
-def _gain(row: Row, baseline: str, scale: Scale) -> Shown:
+def _gain(row: TableRow, baseline: str, scale: Scale) -> Shown:
     if math.isnan(row.gain):
         return Shown("baseline" if row.label == baseline else "–", dim=True)
     return Shown(scale.show_difference(row.gain) + (" ▼" if scale.is_worse(row.gain) else ""))
 
 
-def _hint(cell: Cell, scale: Scale) -> str:
+def _hint(cell: TableCell, scale: Scale) -> str:
     parts = [f"n = {cell.n_ok} of {cell.n_expected}"]
     parts += (
         [f"seed {seed}: {scale.show(value)}" for seed, value in sorted(cell.values.items())] if cell.n_ok > 1 else []
@@ -103,8 +103,8 @@ def _published(table: ResultTable, width: int) -> Iterable[Block]:
     if table.published is None:
         return
     for kind, title in (("paper", "Published by papers"), ("rerun", "Published re-runs by others")):
-        found = table.published[table.published["kind"] == kind]
-        rows = [_published_row(entry, table, width) for entry in found.to_dict("records")]
+        entries = table.published[table.published["kind"] == kind]
+        rows = [_published_row(entry, table, width) for entry in entries.to_dict("records")]
         yield Block(f"{title}: another protocol, see the note", tuple(rows))
 
 

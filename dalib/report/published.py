@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dalib.report.table import ResultTable, Row
+from dalib.report.table import ResultTable, TableRow
 
 _DOMAINS = {
     "office31": {"A": "amazon", "D": "dslr", "W": "webcam"},
@@ -68,7 +68,7 @@ def add_published(table: ResultTable) -> ResultTable:
     return replace(table, published=rows.reset_index(drop=True), published_note=_differences(table, rows, everything))
 
 
-def _published_name(row: Row) -> str:
+def _published_name(row: TableRow) -> str:
     return "target_only" if row.protocol == "supervised" and row.algorithm == "source_only" else row.algorithm
 
 

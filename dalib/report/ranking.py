@@ -112,12 +112,12 @@ class Ranking:
 
 def weighted_tau(a: np.ndarray, b: np.ndarray) -> float:
     """Over the entries that both have (not nan), as in `Ranking.agreement`; nan where fewer than two values differ."""
-    both = ~np.isnan(a) & ~np.isnan(b)
-    if len(set(a[both])) < 2 or len(set(b[both])) < 2:
+    scored = ~np.isnan(a) & ~np.isnan(b)
+    if len(set(a[scored])) < 2 or len(set(b[scored])) < 2:
         return math.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return float(weightedtau(a[both], b[both]).statistic)
+        return float(weightedtau(a[scored], b[scored]).statistic)
 
 
 def render_ranking(ranking: Ranking, format: str, width: int = 160) -> str:

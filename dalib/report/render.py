@@ -16,12 +16,12 @@ from dalib.report.layout import make_sheet
 from dalib.report.published import add_published
 from dalib.report.sheet import Sheet
 from dalib.report.source import RecordSource
-from dalib.report.summary import Summary
+from dalib.report.summary import MethodSummary
 from dalib.report.table import ResultTable, build_table
 from dalib.report.tidy import tidy
 from dalib.report.validators import ValidatorStudy
 
-Report = ResultTable | Summary | ValidatorStudy | Curve | Costs
+Report = ResultTable | MethodSummary | ValidatorStudy | Curve | Costs
 
 
 def render(report: Report, format: str) -> str:
@@ -49,13 +49,13 @@ def endings(formats: Sequence[str] = ()) -> dict[str, str]:
     Raises
         DalibError: no such format, or one without files
     """
-    found = {name: FORMATS.get(name) for name in formats or FORMATS.names()}
+    classes = {name: FORMATS.get(name) for name in formats or FORMATS.names()}
     if not formats:
-        return {name: cls.ending for name, cls in found.items() if cls.by_default}
-    for name, cls in found.items():
+        return {name: cls.ending for name, cls in classes.items() if cls.by_default}
+    for name, cls in classes.items():
         if not cls.ending:
             raise DalibError(f"format {name} is for the screen and has no files; choose another (dalib list formats)")
-    return {name: cls.ending for name, cls in found.items()}
+    return {name: cls.ending for name, cls in classes.items()}
 
 
 def write_tables(

@@ -26,9 +26,9 @@ _WORDS = {
 
 def rules(records: Iterable[Record]) -> tuple[str, ...]:
     """Every selection rule that at least one of the records can answer."""
-    found = {name for record in records for candidate in record.candidates for name in candidate.scores}
-    ensemble = ("ensemble",) if found.issuperset(ENSEMBLE) else ()
-    return ("last", "oracle", *ensemble, *sorted(found - {"last", "oracle"}))
+    scored = {name for record in records for candidate in record.candidates for name in candidate.scores}
+    ensemble = ("ensemble",) if scored.issuperset(ENSEMBLE) else ()
+    return ("last", "oracle", *ensemble, *sorted(scored - {"last", "oracle"}))
 
 
 def check_rule(rule: str, known: Collection[str]) -> None:
@@ -63,10 +63,10 @@ def select(
         scale: of the reported metric
     """
     check_rule(rule, rules(draws) if known is None else known)
-    found = [(n, c) for n, record in enumerate(draws) if record.status == "ok" for c in record.candidates]
+    points = [(n, c) for n, record in enumerate(draws) if record.status == "ok" for c in record.candidates]
     if rule == "last":
-        return max((c for n, c in found if n == 0), key=lambda candidate: candidate.step, default=None)
-    return pick(found, rule, not any(record.spec.protocol.is_partial for record in draws), scale)
+        return max((c for n, c in points if n == 0), key=lambda candidate: candidate.step, default=None)
+    return pick(points, rule, not any(record.spec.protocol.is_partial for record in draws), scale)
 
 
 def pick(
@@ -90,8 +90,8 @@ def pick(
 
 def score(points: Sequence[tuple[int, Candidate]], rule: str, scale: Scale = ACCURACY) -> list[float]:
     """What the rule thinks of each candidate, higher is better; nan where it has no answer."""
-    found = [c for _, c in points]
-    return _ensemble(found) if rule == "ensemble" else [_score(c, rule, scale) for c in found]
+    candidates = [c for _, c in points]
+    return _ensemble(candidates) if rule == "ensemble" else [_score(c, rule, scale) for c in candidates]
 
 
 def is_collapsed(candidate: Candidate) -> bool:

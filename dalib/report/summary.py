@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from dalib.core.errors import DalibError
@@ -23,7 +22,7 @@ from dalib.report.statistics import (
     smallest_p,
 )
 from dalib.report.statistics.scores import Floats
-from dalib.report.table import ResultTable, Row, build_table
+from dalib.report.table import ResultTable, TableRow, build_table
 
 RULES = ("ensemble", "source_accuracy", "last")
 """The rule unless asked otherwise: the first that the records can answer. See docs/validators.md for the order."""
@@ -57,7 +56,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Summary:
+class MethodSummary:
     """One line per complete row of a suite.
 
     rows: `COLUMNS`; the metric, regret and differences as they are; nan where there is no value
@@ -107,7 +106,7 @@ class Summary:
         )  # fmt: skip
 
 
-def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str = "") -> Summary:
+def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str = "") -> MethodSummary:
     """Every complete row against the baseline, at the points that `rule` chooses (default: the first of `RULES`).
 
     Raises
@@ -120,26 +119,26 @@ def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str 
     tables = {name: build_table(source, suite, name, metric) for name in dict.fromkeys(("last", rule, "oracle"))}
     chosen = tables[rule]
     rows = [row for row in (*chosen.rows, *chosen.references) if row.complete]
-    scores = {row.label: array for row in rows if (array := _scores(row)) is not None}
+    scores = {row.label: array for row in rows if (array := row.scores) is not None}
     baseline = chosen.baseline if chosen.baseline in scores else ""
     ranked = {row.label for row in rows if not row.reference}
-    found: dict[str, Comparison] = {}
+    comparisons: dict[str, Comparison] = {}
     if baseline in ranked:
         compared = {label: array for label, array in scores.items() if label in ranked}
-        found = compare(compared, baseline, higher_is_better=chosen.scale.higher_is_better)
-    lines = tuple(_describe(row, tables, rule, scores.get(row.label), found.get(row.label)) for row in rows)
-    return Summary(
+        comparisons = compare(compared, baseline, higher_is_better=chosen.scale.higher_is_better)
+    lines = tuple(_describe(row, tables, rule, scores.get(row.label), comparisons.get(row.label)) for row in rows)
+    return MethodSummary(
         chosen.suite,
         chosen.title or chosen.suite,
         rule,
         chosen.metric,
         baseline,
         lines,
-        _notes(chosen, rule, rows, found),
+        _notes(chosen, rule, rows, comparisons),
     )
 
 
-def draw_summary(summary: Summary, path: str | Path) -> Path:
+def draw_summary(summary: MethodSummary, path: str | Path) -> Path:
     """The critical-difference diagram of the ranked rows (Nemenyi, 5 %); .png, .pdf or .svg.
 
     Raises
@@ -152,17 +151,8 @@ def draw_summary(summary: Summary, path: str | Path) -> Path:
     return draw_critical_difference(ranks, nemenyi_critical_difference(len(ranks), tasks), path)
 
 
-def _scores(row: Row) -> Floats | None:
-    """(seeds, tasks); None unless every task has the same seeds."""
-    cells = list(row.cells.values())
-    seeds = sorted(cells[0].values)
-    if any(sorted(cell.values) != seeds for cell in cells):
-        return None
-    return np.array([[cell.values[seed] for cell in cells] for seed in seeds])
-
-
 def _describe(
-    row: Row, tables: dict[str, ResultTable], rule: str, scores: Floats | None, found: Comparison | None
+    row: TableRow, tables: dict[str, ResultTable], rule: str, scores: Floats | None, versus: Comparison | None
 ) -> dict[str, object]:
     means = {}
     for name, table in tables.items():
@@ -176,18 +166,20 @@ def _describe(
         "n_seeds": 0 if scores is None else scores.shape[0], "n_tasks": len(row.cells),
         "negative_transfer": False, "better": False,
     }  # fmt: skip
-    if found:
+    if versus:
         line |= {
-            "low": found.interval.low, "high": found.interval.high, "iqm": found.iqm, "rank": found.rank,
-            "difference": found.difference, "difference_low": found.difference_interval.low,
-            "difference_high": found.difference_interval.high, "improvement": found.improvement.probability,
-            "p": found.p, "p_holm": found.p_holm, "smallest_p": found.smallest_p,
-            "negative_transfer": found.negative_transfer, "better": found.better,
+            "low": versus.interval.low, "high": versus.interval.high, "iqm": versus.iqm, "rank": versus.rank,
+            "difference": versus.difference, "difference_low": versus.difference_interval.low,
+            "difference_high": versus.difference_interval.high, "improvement": versus.improvement.probability,
+            "p": versus.p, "p_holm": versus.p_holm, "smallest_p": versus.smallest_p,
+            "negative_transfer": versus.negative_transfer, "better": versus.better,
         }  # fmt: skip
     return line
 
 
-def _notes(table: ResultTable, rule: str, rows: Sequence[Row], found: dict[str, Comparison]) -> tuple[str, ...]:
+def _notes(
+    table: ResultTable, rule: str, rows: Sequence[TableRow], comparisons: dict[str, Comparison]
+) -> tuple[str, ...]:
     tasks, scale = len(table.columns), table.scale
     labels = "by target test labels" if scale.metric.startswith("target_") else "by the metric itself"
     regret = "oracle − selected" if scale.higher_is_better else "selected − oracle"
@@ -196,8 +188,8 @@ def _notes(table: ResultTable, rule: str, rows: Sequence[Row], found: dict[str, 
         f"Selected: {describe_rule(rule, scale)}. Oracle: {labels}, an upper bound; regret = {regret}. "
         f"95 %: intervals over seeds with the tasks fixed; ▲ / ▼: the interval of the difference lies {sides} 0 "
         f"(▼: negative transfer). P(better): how often a run beats a run of {table.baseline} on the same task. "
-        f"p (Holm): exact Wilcoxon test over {tasks} tasks, adjusted for {max(len(found) - 1, 0)} comparisons; {tasks} "
-        f"blocks allow no p below {smallest_p(tasks):.2g} before adjustment. n: seeds × tasks."
+        f"p (Holm): exact Wilcoxon test over {tasks} tasks, adjusted for {max(len(comparisons) - 1, 0)} comparisons; "
+        f"{tasks} blocks allow no p below {smallest_p(tasks):.2g} before adjustment. n: seeds × tasks."
     )
     left = len(table.rows) + len(table.references) - len(rows)
     return (table.caption, text, *([f"{left} incomplete rows are left out."] if left else []))

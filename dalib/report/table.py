@@ -37,7 +37,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One row on one task. values: seed -> metric as it is; unavailable: ok runs on which the rule has no answer."""
 
     values: dict[int, float]
@@ -66,7 +66,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One label of the suite. reference: it was given target labels, so it is neither ranked nor bold.
 
     rank: average rank over the tasks among the complete rows, 1 = best in the metric's direction
@@ -76,7 +76,7 @@ class Row:
     label: str
     algorithm: str
     protocol: str
-    cells: dict[str, Cell]
+    cells: dict[str, TableCell]
     rank: float = math.nan
     gain: float = math.nan
 
@@ -93,16 +93,25 @@ class Row:
         return self.complete and not self.reference
 
     @cached_property
-    def average(self) -> Cell:
+    def average(self) -> TableCell:
         """Over tasks. A complete row: one value per seed. Otherwise the mean of the cells that have one, no spread."""
         cells = list(self.cells.values())
         counted = {name: sum(getattr(c, name) for c in cells) for name in ("n_failed", "n_missing", "n_unavailable")}
         if self.complete and len({frozenset(cell.values) for cell in cells}) == 1:
             values = {seed: float(np.mean([cell.values[seed] for cell in cells])) for seed in cells[0].values}
-            return Cell(values, n_expected=len(values))
+            return TableCell(values, n_expected=len(values))
         means = [cell.mean for cell in cells if cell.n_ok]
         only = {0: float(np.mean(means))} if means else {}
-        return Cell(only, n_expected=1, **counted)
+        return TableCell(only, n_expected=1, **counted)
+
+    @property
+    def scores(self) -> np.ndarray | None:
+        """(seeds, tasks); None unless the row is complete and every task has the same seeds."""
+        cells = list(self.cells.values())
+        seeds = sorted(cells[0].values)
+        if not self.complete or any(sorted(cell.values) != seeds for cell in cells):
+            return None
+        return np.array([[cell.values[seed] for cell in cells] for seed in seeds])
 
     @property
     def n_ok(self) -> int:
@@ -124,8 +133,8 @@ class ResultTable:
     metric: str
     baseline: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    references: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
+    references: tuple[TableRow, ...]
     caption: str
     failures: tuple[str, ...] = ()
     partial: bool = False
@@ -215,7 +224,7 @@ def _check(records: dict[str, Record], rule: str, metric: str) -> None:
 
 def _rows(
     manifest: Manifest, records: dict[str, Record], columns: Sequence[Column], rule: str, scale: Scale
-) -> list[Row]:
+) -> list[TableRow]:
     known = rules(records.values())
     grouped: dict[str, dict[str, Runs]] = {}
     for run in sorted(manifest.runs, key=lambda run: run.draw):
@@ -226,7 +235,7 @@ def _rows(
     for label, tasks in grouped.items():
         spec = next((r.spec for runs in tasks.values() for draws in runs.values() for r in draws if r), None)
         cells = {task: _cell(runs, rule, scale, known) for task, runs in tasks.items()}
-        rows.append(Row(label, spec.algorithm if spec else label, spec.protocol.name if spec else "uda", cells))
+        rows.append(TableRow(label, spec.algorithm if spec else label, spec.protocol.name if spec else "uda", cells))
     return rows
 
 
@@ -234,7 +243,7 @@ Runs = dict[int, list[Record | None]]
 """seed -> a record per draw of the search, None where it is missing."""
 
 
-def _cell(runs: Runs, rule: str, scale: Scale, known: tuple[str, ...]) -> Cell:
+def _cell(runs: Runs, rule: str, scale: Scale, known: tuple[str, ...]) -> TableCell:
     values: dict[int, float] = {}
     failed = missing = unavailable = 0
     for seed, draws in runs.items():
@@ -251,17 +260,17 @@ def _cell(runs: Runs, rule: str, scale: Scale, known: tuple[str, ...]) -> Cell:
                 unavailable += 1
             else:
                 values[seed] = value
-    return Cell(values, len(runs), failed, missing, unavailable)
+    return TableCell(values, len(runs), failed, missing, unavailable)
 
 
-def _keep(rows: list[Row], wanted: Sequence[str]) -> list[Row]:
+def _keep(rows: list[TableRow], wanted: Sequence[str]) -> list[TableRow]:
     for name in wanted:
         if not any(name in (row.label, row.algorithm) for row in rows):
             raise unknown("row", name, {row.label for row in rows})
     return [row for row in rows if not wanted or row.label in wanted or row.algorithm in wanted]
 
 
-def _ranks(rows: list[Row], scale: Scale) -> dict[str, float]:
+def _ranks(rows: list[TableRow], scale: Scale) -> dict[str, float]:
     """label -> rank averaged over tasks; equal means share the mean of their ranks."""
     if not rows:
         return {}
@@ -270,7 +279,7 @@ def _ranks(rows: list[Row], scale: Scale) -> dict[str, float]:
     return {row.label: float(rank) for row, rank in zip(rows, ranks, strict=True)}
 
 
-def _gain(row: Row, baseline: Row | None) -> float:
+def _gain(row: TableRow, baseline: TableRow | None) -> float:
     if baseline is None or row.label == baseline.label or not (row.complete and baseline.complete):
         return math.nan
     return row.average.mean - baseline.average.mean

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from dalib.report.table import ResultTable, Row
+from dalib.report.table import ResultTable, TableRow
 
 COLUMNS = (
     "suite", "kind", "label", "algorithm", "protocol", "dataset", "backbone", "task", "source", "target", "metric",
@@ -35,7 +35,7 @@ def tidy(table: ResultTable) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(counts, "Int64"))
 
 
-def _line(table: ResultTable, row: Row, name: str) -> dict[str, object]:
+def _line(table: ResultTable, row: TableRow, name: str) -> dict[str, object]:
     cell, scale = row.cells[name], table.scale
 
     def number(value: float) -> float:

@@ -111,19 +111,19 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
     for (seed, task, label), points in within.items():
         if (task, label) in blocks:
             across.setdefault((seed, task, ""), []).extend(points)
-    found = rules_of(within)
-    lines = [_describe(manifest.name, rule, seeds, blocks, within, across, scale) for rule in found]
+    every_rule = rules_of(within)
+    lines = [_describe(manifest.name, rule, seeds, blocks, within, across, scale) for rule in every_rule]
     ordered = sorted(
         lines, key=lambda r: (r["rule"] != "oracle", r["rule"] == "last", -scale.sign * float(r["accuracy"]))
     )
     tasks, methods = len({t for t, _ in blocks}), len({m for _, m in blocks})
     some = next(iter(within.values()))
-    settings = len({n for n, _ in some})
+    draws = len({n for n, _ in some})
     collapsed = sum(is_collapsed(c) for points in within.values() for _, c in points)
     words = scale.metric.replace("_", " ") + ("" if scale.higher_is_better else ", lower being better")
     note = (
         f"Seeds: {len(seeds)}, tasks: {tasks}, methods: {methods}; {len(some)} candidates each (points × settings: "
-        f"{len(some) // settings} × {settings}). {scale.heading}: mean over methods, tasks and seeds of what the "
+        f"{len(some) // draws} × {draws}). {scale.heading}: mean over methods, tasks and seeds of what the "
         "rule selects; 95 %: over seeds, tasks and methods fixed; regret: to the best candidate by target test labels; "
         f"ρ: Spearman's rank correlation between score and {words}. Only the oracle reads target labels. "
         f"Diversity guard: {collapsed} of {sum(map(len, within.values()))} candidates had collapsed (predictions "
@@ -210,7 +210,7 @@ def _choose(
     scale: Scale, guard: bool = True,
 ) -> _Choice:  # fmt: skip
     shape = (len(seeds), len(blocks))
-    found = _Choice(np.full(shape, math.nan), np.full(shape, math.nan), np.zeros(shape))
+    choice = _Choice(np.full(shape, math.nan), np.full(shape, math.nan), np.zeros(shape))
     for i, seed in enumerate(seeds):
         for j, (task, label) in enumerate(blocks):
             points = groups[seed, task, label]
@@ -218,11 +218,11 @@ def _choose(
                 candidate = max((c for n, c in points if n == 0), key=lambda c: c.step)
             else:
                 candidate = pick(points, rule, guard, scale) or points[-1][1]
-            found.accuracy[i, j] = candidate.metrics[scale.metric]
-            found.collapsed[i, j] = is_collapsed(candidate)
+            choice.accuracy[i, j] = candidate.metrics[scale.metric]
+            choice.collapsed[i, j] = is_collapsed(candidate)
     if rule != "last" and guard:
-        found.correlation[:] = [_correlate([groups[seed, t, m] for t, m in blocks], rule, scale) for seed in seeds]
-    return found
+        choice.correlation[:] = [_correlate([groups[seed, t, m] for t, m in blocks], rule, scale) for seed in seeds]
+    return choice
 
 
 def _best(
@@ -244,15 +244,15 @@ def _correlate(groups: list[Points], rule: str, scale: Scale) -> list[float]:
         for points in groups
     ]
     known = [pair[:, ~np.isnan(pair[0])] for pair in pairs]
-    found = [math.nan] * len(known)
+    rho = [math.nan] * len(known)
     for length in {pair.shape[1] for pair in known} - {0, 1, 2}:
         places = [i for i, pair in enumerate(known) if pair.shape[1] == length]
         ranks = rankdata(np.stack([known[i] for i in places]), axis=2)
         ranks -= ranks.mean(2, keepdims=True)
         sizes = np.sqrt((ranks**2).sum(2).prod(1))
         for i, product, size in zip(places, (ranks[:, 0] * ranks[:, 1]).sum(1), sizes, strict=True):
-            found[i] = float(product / size) if size else math.nan
-    return found
+            rho[i] = float(product / size) if size else math.nan
+    return rho
 
 
 def _line(row: dict[str, float | str], scale: Scale) -> tuple[Shown, ...]:
