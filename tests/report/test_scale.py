@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -49,3 +51,11 @@ def test_the_best_and_the_worse_follow_the_direction() -> None:
     assert (up.best([1, math.nan, 2]), down.best([1, math.nan, 2])) == (2, 1)
     assert math.isnan(up.best([math.nan]))
     assert (up.is_worse(-1), down.is_worse(-1), up.is_worse(0)) == (True, False, False)
+
+
+def test_asking_every_metric_for_its_scale_loads_no_torch() -> None:
+    code = (
+        "import sys; from dalib.core.registry import METRICS; from dalib.report.scale import scale_of; "
+        "[scale_of('target_' + name) for name in METRICS.names()]; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
