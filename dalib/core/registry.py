@@ -38,7 +38,7 @@ class Registry(Generic[T]):
         self._find = find
         self._extra: dict[str, T] = {}
         self._files: dict[str, Path] = {}
-        self._folder = Path(__file__).parent.parent.joinpath(*package.split(".")[1:])
+        self._folder = Path(__file__).parents[1].joinpath(*package.split(".")[1:])
 
     def files(self) -> dict[str, Path]:
         """Built-in plug-in name -> its file, without importing it (a file may declare several in `NAMES`)."""
@@ -207,13 +207,20 @@ class AlgorithmRegistry(Registry[Any]):
 ALGORITHMS = AlgorithmRegistry("algorithm", "dalib.algorithms", subclass_finder("dalib.core.algorithm:Algorithm"))
 OBJECTIVES: Registry[Any] = Registry("objective", "dalib.objectives", subclass_finder("dalib.core.objective:Objective"))
 VALIDATORS: Registry[Any] = Registry("validator", "dalib.validators", subclass_finder("dalib.core.validator:Validator"))
+METRICS: Registry[Any] = Registry("metric", "dalib.metrics", subclass_finder("dalib.core.metric:Metric"))
 MEASURES: Registry[Any] = Registry("measure", "dalib.measures", subclass_finder("dalib.core.measure:Measure"))
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
 LISTENERS: Registry[Any] = Registry(
     "listener", "dalib.train.listeners", subclass_finder("dalib.core.listener:Listener")
 )
-REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, OBJECTIVES, VALIDATORS, MEASURES, DATASETS, BACKBONES, LISTENERS)}
+FORMATS: Registry[Any] = Registry(
+    "format", "dalib.report.formats", subclass_finder("dalib.report.table_format:TableFormat")
+)
+_ALL: tuple[Registry[Any], ...] = (
+    ALGORITHMS, OBJECTIVES, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES, LISTENERS, FORMATS
+)  # fmt: skip
+REGISTRIES = {f"{registry.kind}s": registry for registry in _ALL}
 
 
 def load_plugin(path: str | Path) -> dict[str, list[str]]:
@@ -237,7 +244,6 @@ def load_plugin(path: str | Path) -> dict[str, list[str]]:
     found = {kind: names for kind, r in REGISTRIES.items() if (names := r.load_module(module, path.stem))}
     if not found:
         raise DalibError(
-            f"plug-in {path} defines no Algorithm, Validator, Measure, Listener, DATASET or backbone build(); "
-            "nothing to load"
+            f"plug-in {path} defines no plug-in of a known kind ({', '.join(REGISTRIES)}); nothing to load"
         )
     return found

@@ -8,23 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from dalib.core.errors import DalibError, unknown
-
-OBJECTIVES_OF_FILES = ("classification", "multilabel", "regression")
-"""What the key `objective` of a feature file may say."""
+from dalib.core.registry import OBJECTIVES
 
 
 def read_answers(
     path: Path, objective: str, arrays: Mapping[str, np.ndarray], rows: Mapping[str, int]
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """(names of the outputs, domain -> y): float32 (n, m) for `regression`, int64 (n, K) for `multilabel`.
+    """(names of the outputs, domain -> y): int64 (n, K) of 0, 1 and -1 for `multilabel`, float32 (n, m) else.
 
     Args
         rows: domain -> rows that it has
     Raises
         DalibError: an unknown objective, labels of another shape, NaN, or answers that are neither 0, 1 nor -1
     """
-    if objective not in OBJECTIVES_OF_FILES:
-        raise unknown("objective", objective, OBJECTIVES_OF_FILES, f"key objective of {path}")
+    if objective not in OBJECTIVES:
+        raise unknown("objective", objective, OBJECTIVES.names(), f"key objective of {path}")
     y = {domain: _read_domain(path, objective, f"{domain}_y", arrays, n) for domain, n in rows.items()}
     widths = {domain: answers.shape[1] for domain, answers in y.items()}
     if len(set(widths.values())) > 1:
@@ -52,7 +50,7 @@ def _read_domain(path: Path, objective: str, key: str, arrays: Mapping[str, np.n
         )
     if y.dtype.kind not in "iufb" or not np.isfinite(y).all():
         raise DalibError(f"{path}: {key} holds {y.dtype} values, or NaN; {objective} needs finite numbers")
-    if objective == "regression":
+    if objective != "multilabel":
         return y.astype(np.float32)
     strange = y[~np.isin(y, (-1, 0, 1))]
     if len(strange):

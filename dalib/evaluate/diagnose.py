@@ -71,21 +71,23 @@ def warn(candidates: Sequence[Candidate], partial: bool = False) -> list[str]:
 
     partial: the target lacks classes of the source, so that few predicted classes are no collapse
     """
-    found = []
+    sentences = []
     told = [c.metrics["domain_accuracy"] for c in candidates if "domain_accuracy" in c.metrics]
     if len(told) > 1 and max(abs(v - 0.5) for v in told) <= CHANCE:
-        found.append(f"dead adversary: domain accuracy stays at chance ({told[-1]:.2f})")
+        sentences.append(f"dead adversary: domain accuracy stays at chance ({told[-1]:.2f})")
     if len(told) > 1 and min(told) >= SURE:
-        found.append(f"beaten features: the adversary tells the domains apart throughout ({told[-1]:.2f})")
+        sentences.append(f"beaten features: the adversary tells the domains apart throughout ({told[-1]:.2f})")
     end = candidates[-1].metrics
     share = end.get("target_effective_classes", 1.0)
     if share <= 0.5 and not partial:
-        found.append(f"collapsed predictions: they spread over an effective {share:.0%} of the classes")
+        sentences.append(f"collapsed predictions: they spread over an effective {share:.0%} of the classes")
     held = [c.metrics["source_accuracy"] for c in candidates if "source_accuracy" in c.metrics]
     if held and max(held) - held[-1] > FALL:
-        found.append(f"source accuracy falls from {max(held):.1%} to {held[-1]:.1%} while adaptation runs")
-    found += [f"lone validator: {name} orders the points against every other validator" for name in lone(candidates)]
-    return found
+        sentences.append(f"source accuracy falls from {max(held):.1%} to {held[-1]:.1%} while adaptation runs")
+    sentences += [
+        f"lone validator: {name} orders the points against every other validator" for name in lone(candidates)
+    ]
+    return sentences
 
 
 def lone(candidates: Sequence[Candidate]) -> list[str]:

@@ -9,7 +9,6 @@ import torch
 from dalib.checks.world import fit, make_task
 from dalib.core.registry import ALGORITHMS
 from dalib.evaluate.diagnose import domain_accuracy, warn
-from dalib.evaluate.metrics import spread
 from dalib.records.record import Candidate, Record
 from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.report.caption import _warnings
@@ -90,13 +89,3 @@ def test_a_table_counts_warnings_by_kind_and_algorithm() -> None:
     records = [Record(key="k", spec=spec, status="ok", warnings=[sentence]) for _ in range(2)]
     assert _warnings(records) == "Warnings: dead adversary in 2 runs (dann 2)."
     assert _warnings([]) == ""
-
-
-@pytest.mark.parametrize(
-    ("guess", "predicted", "effective"),
-    [([0, 1, 2, 3], 1.0, 1.0), ([2, 2, 2, 2], 0.25, 0.25), ([0, 0, 1, 1], 0.5, 0.5), ([0] * 9 + [1], 0.5, 0.346)],
-)
-def test_spread_is_the_exponential_of_the_entropy_of_the_predictions(guess, predicted, effective) -> None:
-    found = spread(np.array(guess), 4)
-    assert found["predicted_classes"] == predicted
-    assert found["effective_classes"] == pytest.approx(effective, abs=5e-4)

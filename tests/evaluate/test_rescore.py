@@ -11,7 +11,8 @@ from dalib.bench.progress import LineProgress
 from dalib.bench.runner import run_suite
 from dalib.bench.suite import Suite
 from dalib.core.errors import DalibError
-from dalib.core.registry import VALIDATORS
+from dalib.core.metric import Metric
+from dalib.core.registry import METRICS, VALIDATORS
 from dalib.evaluate.rescore import rescore
 from dalib.records.record import Record
 from dalib.records.store import Store
@@ -57,6 +58,34 @@ def test_what_was_scored_in_the_run_comes_back_from_stored_outputs(ran) -> None:
     blind = {name for name in VALIDATORS.names() if not VALIDATORS.get(name).uses_features}
     assert blind - {"snd", "mix_val"} <= compared
     assert ("mmd_distance" in compared) == features
+
+
+class RightMinusWrong(Metric):
+    """A plug-in metric that no record holds."""
+
+    unit = ""
+
+    def score(self, y: np.ndarray, prediction: np.ndarray, answer: np.ndarray, known: int) -> float:
+        return float(2 * (y == answer).mean() - 1)
+
+
+def test_whatever_metric_is_registered_is_filled_in_from_stored_outputs_and_labels(ran, monkeypatch) -> None:
+    store, suite, _ = ran
+    manifest = store.manifest(suite.name)
+    before = {r.key: [dict(c.metrics) for c in r.candidates] for r in store.records(manifest.keys)}
+    for record in store.records(manifest.keys):
+        for candidate in record.candidates:
+            kept = ("target_accuracy", "source_accuracy", "train_accuracy", "domain_accuracy")
+            candidate.metrics = {name: candidate.metrics[name] for name in kept if name in candidate.metrics}
+        store.put(record, store.predictions(record.key))
+    monkeypatch.setattr(METRICS, "_extra", {"right_minus_wrong": RightMinusWrong})
+    assert rescore(store, manifest).records == len(before)
+    for record in store.records(manifest.keys):
+        for old, new in zip(before[record.key], record.candidates, strict=True):
+            assert {name: new.metrics[name] for name in old} == pytest.approx(old, abs=0.02)
+            for side in ("target", "source"):
+                expected = 2 * new.metrics[f"{side}_accuracy"] - 1
+                assert new.metrics[f"{side}_right_minus_wrong"] == pytest.approx(expected, abs=0.02)
 
 
 def test_complete_records_and_records_without_outputs_are_left_alone(ran) -> None:
