@@ -36,9 +36,7 @@ def _example(cls: type[Objective]) -> tuple[Tensor, Tensor]:
 
 
 def check_it_says_its_name_and_metrics(cls: type[Objective]) -> None:
-    require(
-        isinstance(cls.name, str) and cls.name, "name is empty; give the registry name, which is the loss term's too"
-    )
+    require(isinstance(cls.name, str) and cls.name, "name is empty; give the registry name")
     require(cls.metrics, "metrics is empty; name what tells how good an answer is, the table's first")
     for name in cls.metrics:
         require(name in METRICS, f"metrics names '{name}', which is no metric; dalib list metrics")
@@ -49,7 +47,8 @@ def check_the_loss_is_the_mean_of_rows(cls: type[Objective]) -> None:
     rows, mean = cls().row_losses(prediction, y), cls().loss(prediction, y)
     require(mean.ndim == 0, f"loss gives shape {tuple(mean.shape)}; return a scalar")
     require(
-        torch.allclose(rows.mean(), mean, rtol=1e-5, atol=1e-7), f"loss is {mean:.6g}, its rows' mean {rows.mean():.6g}"
+        torch.allclose(rows.mean(), mean, rtol=1e-5, atol=1e-7),
+        f"loss {mean:.6g} is not the rows' mean {rows.mean():.6g}",
     )
     some = cls().row_losses(prediction[:5], y[:5])
     require(torch.allclose(some, rows[:5], rtol=1e-5, atol=1e-7), "the loss of a row depends on the rows beside it")
@@ -60,7 +59,7 @@ def check_the_loss_is_finite_and_learns(cls: type[Objective]) -> None:
     prediction, y = _example(cls)
     require(
         cls().loss(1000 * prediction, y).isfinite(),
-        "the loss is not finite on certain predictions; clamp, or use logits",
+        "the loss is not finite on certain predictions; clamp",
     )
     free = prediction.clone().requires_grad_()
     before = cls().loss(free, y)
