@@ -22,11 +22,11 @@ from dalib.train.fitted import Fitted
 
 
 class _Plain(Algorithm):
-    """What the listener follows."""
+    """What the listener follows; it draws random numbers in every step."""
 
     def adapt(self, source: Source, target: Target, progress: float | torch.Tensor) -> Terms:
-        noise = 0.01 * torch.randn_like(source.z)
-        return {"gap": ((source.z + noise).mean(0) - target.z.mean(0)).square().sum()}
+        noise = 0.01 * torch.randn_like(target.z)
+        return {"gap": (source.z.mean(0) - (target.z + noise).mean(0)).square().sum()}
 
 
 def _same(alone: Fitted, followed: Fitted) -> bool:

@@ -80,8 +80,8 @@ def test_a_saved_model_names_its_algorithm_itself(name: str, tmp_path: Path) -> 
 
 
 def test_an_algorithm_without_a_name_is_not_saved(tmp_path: Path) -> None:
-    class Nameless(Plain):
-        pass
+    class Nameless(Algorithm):
+        """Supervises, and no registry knows it."""
 
     for algorithm in (Nameless(), Nameless() + ALGORITHMS.get("mcc")()):
         fitted = Trainer(recipe(steps=1), device="cpu").fit(algorithm, make_task(), identity(DIM))
