@@ -67,7 +67,7 @@ def test_an_adapter_bends_what_the_head_needs_straight_but_reads_nothing_hidden(
     ("hparams", "message"),
     [
         ({"width": 0}, "adapters.width = 0"),
-        ({"blocks": 0}, "adapters.blocks = 0; give 'all', 'first' or a whole number >= 1"),
+        ({"blocks": 0}, "adapters.blocks = 0 is out of range; give 'all', 'first' or a whole number >= 1"),
     ],
 )
 def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: Any, message: str) -> None:

@@ -141,7 +141,7 @@ def test_addas_terms_are_the_two_cross_entropies_with_inverted_labels() -> None:
 @pytest.mark.parametrize(
     ("hparams", "message"),
     [
-        ({"pretrain": 1.0}, "adda.pretrain = 1.0 is out of range; give a number between 0 and 1"),
+        ({"pretrain": 1.0}, "adda.pretrain = 1.0 is out of range; give a number in (0, 1)"),
         ({"hidden": 0}, "adda.hidden = 0"),
         ({"rate": 0.0}, "adda.rate = 0.0"),
     ],

@@ -64,7 +64,7 @@ def test_a_solved_method_does_no_harm_without_a_shift() -> None:
     ("hparams", "message"),
     [
         ({"reg": 0.0}, "coral.reg = 0.0"),
-        ({"classifier": "forest"}, "no classifier named 'forest'"),
+        ({"classifier": "forest"}, "no coral.classifier named 'forest'"),
     ],
 )
 def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: Any, message: str) -> None:

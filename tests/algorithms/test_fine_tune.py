@@ -38,7 +38,10 @@ def test_constant_features_and_predictions_have_finite_gradients(value: float) -
     ("hparams", "message"),
     [
         ({"decay": 0.5}, "fine_tune.decay = 0.5"),
-        ({"blocks": "tail"}, "fine_tune.blocks = 'tail'; give 'head', 'all' or a whole number"),
+        (
+            {"blocks": "tail"},
+            "fine_tune.blocks = 'tail' is out of range; give 'features', 'partial', 'full', 'head', 'all' or a whole",
+        ),
         ({"blocks": 0}, "fine_tune.blocks = 0"),
         ({"blocks": 2}, "the backbone has 0 blocks; give 'head' or 'all'"),
     ],
@@ -95,6 +98,7 @@ def test_other_blocks_keep_their_decay() -> None:
 
 def test_an_unknown_preset_is_one_clear_line() -> None:
     with pytest.raises(
-        DalibError, match=r"blocks = 'half'; give 'head', 'all' or a whole number .* 'features', 'partial'"
+        DalibError,
+        match=r"blocks = 'half' is out of range; give 'features', 'partial', 'full', 'head', 'all' or a whole number",
     ):
         dalib.FineTune(blocks="half").check()

@@ -76,8 +76,8 @@ def test_a_backbone_rate_of_zero_freezes_the_backbone() -> None:
 @pytest.mark.parametrize(
     ("hparams", "message"),
     [
-        ({"until": 1.0}, "gradual_unfreezing.until, decay = 1.0, 1.0; give until < 1"),
-        ({"decay": 0.9}, "= 0.5, 0.9; give until < 1 and decay >= 1"),
+        ({"until": 1.0}, "gradual_unfreezing.until = 1.0 is out of range; give a number in (0, 1)"),
+        ({"decay": 0.9}, "gradual_unfreezing.decay = 0.9 is out of range; give a number >= 1"),
     ],
 )
 def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: dict[str, Any], message: str) -> None:

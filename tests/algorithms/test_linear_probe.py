@@ -45,7 +45,7 @@ def test_a_probe_takes_every_classifier(kind: str) -> None:
 def test_wrong_settings_are_one_clear_line() -> None:
     with pytest.raises(DalibError, match=r"linear_probe.k = 0 is out of range; give a whole number >= 1"):
         dalib.LinearProbe(k=0).check()
-    with pytest.raises(DalibError, match="no classifier named 'lad'; did you mean 'lda'"):
+    with pytest.raises(DalibError, match=r"no linear_probe\.classifier named 'lad'; did you mean 'lda'"):
         dalib.LinearProbe(classifier="lad").check()
 
 

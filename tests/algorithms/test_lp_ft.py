@@ -51,7 +51,7 @@ def test_the_probe_moves_no_backbone_weight_and_what_follows_moves_all() -> None
 @pytest.mark.parametrize(
     ("hparams", "message"),
     [
-        ({"probe": 1.0}, "lp_ft.probe = 1.0 is out of range; give a number between 0 and 1"),
+        ({"probe": 1.0}, "lp_ft.probe = 1.0 is out of range; give a number in (0, 1)"),
         ({"probe": 0.0}, "lp_ft.probe = 0.0"),
     ],
 )

@@ -13,9 +13,9 @@ from torch import Tensor
 from tests.support.algorithms import array, attached, batch, check_refusal
 from tests.support.settings import (
     HIDDEN,
-    check_a_method_with_a_classification_term_of_its_own_is_not_added,
     check_each_says_what_it_is_for,
     check_two_sources_are_used_better_than_by_training_on_both,
+    check_what_stands_alone_says_why,
     cross_entropies,
     log_loss,
 )
@@ -74,8 +74,8 @@ def test_mdan_has_a_discriminator_per_source_and_leaves_that_of_an_absent_one_al
     assert gradients[1] == 0 and min(gradients[0], gradients[2]) > 0
 
 
-def test_a_method_with_a_classification_term_of_its_own_is_not_added() -> None:
-    check_a_method_with_a_classification_term_of_its_own_is_not_added("MDAN")
+def test_it_says_why_it_stands_alone() -> None:
+    check_what_stands_alone_says_why("MDAN", "how far it is from the target")
 
 
 def test_each_says_what_it_is_for() -> None:

@@ -56,7 +56,7 @@ def test_meda_without_its_regularisers_is_kernel_ridge_regression() -> None:
 @pytest.mark.parametrize("mu", [-0.1, 1.1, float("nan"), True, "auto"])
 def test_a_balance_that_is_neither_estimated_nor_a_share_is_refused(mu: Any) -> None:
     with pytest.raises(
-        dalib.DalibError, match=r"meda.mu = .* is out of range; give `estimated` or a number in \[0, 1\]"
+        dalib.DalibError, match=r"meda.mu = .* is out of range; give 'estimated' or a number in \[0, 1\]"
     ):
         fit("MEDA", turned(), mu=mu)
 

@@ -12,8 +12,8 @@ import torch
 from tests.support.algorithms import DIM, K, array, attached, batch, check_refusal
 from tests.support.settings import (
     blobs,
-    check_a_method_with_a_classification_term_of_its_own_is_not_added,
     check_each_says_what_it_is_for,
+    check_what_stands_alone_says_why,
     measure,
 )
 
@@ -25,8 +25,8 @@ def test_osbp_separates_a_foreign_class_better_than_rejection_by_entropy() -> No
     assert osbp > plain + 0.1, f"OSBP: {osbp:.3f}, source only with rejection at 0.5: {plain:.3f}"
 
 
-def test_a_method_with_a_classification_term_of_its_own_is_not_added() -> None:
-    check_a_method_with_a_classification_term_of_its_own_is_not_added("OSBP")
+def test_it_says_why_it_stands_alone() -> None:
+    check_what_stands_alone_says_why("OSBP", "output for unknown rows")
 
 
 @pytest.mark.parametrize("boundary", [0.5, 0.3])

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+import dalib
+from dalib.core.network import Network
+
 from dalib.core.algorithm import Algorithm
 from dalib.core.types import Domain, Outputs
-from tests.support.algorithms import (
+from tests.support.algorithms import DIM, K, (
     DIM,
     array,
     attached,
@@ -19,7 +22,6 @@ from tests.support.algorithms import (
 from tests.support.settings import (
     HIDDEN,
     blobs,
-    check_a_method_with_a_classification_term_of_its_own_is_not_added,
     check_each_says_what_it_is_for,
     cross_entropies,
     log_loss,
@@ -37,8 +39,15 @@ def test_absent_classes_make_dann_worse_than_source_only_and_not_pada() -> None:
     assert pada > max(plain, dann + 0.05), f"PADA: {pada:.3f}, DANN: {dann:.3f}, source only: {plain:.3f}"
 
 
-def test_a_method_with_a_classification_term_of_its_own_is_not_added() -> None:
-    check_a_method_with_a_classification_term_of_its_own_is_not_added("PADA")
+def test_in_a_sum_its_weights_of_classes_are_the_supervised_loss() -> None:
+    both = dalib.PADA(hidden=8) + dalib.MCC()
+    both.attach(Network.on_features(DIM, K, bottleneck=0))
+    pada = both.parts["pada"]
+    pada.gamma.copy_(torch.tensor([1.0, 0.25, 0.0]))
+    source, target = batch()
+    terms = both.loss(source, target, 0.5)
+    assert set(terms) == {"classification", "adversarial", "confusion"}
+    assert torch.equal(terms["classification"], pada.supervise(source))
 
 
 def test_pada_weighs_both_source_terms_by_the_class() -> None:

@@ -79,9 +79,9 @@ def test_shot_labels_the_whole_target_before_each_pass_of_phase_two() -> None:
 def test_shots_terms_are_entropies_and_the_cross_entropy_of_the_stored_labels() -> None:
     source, target = batch(dtype=torch.float64)
     algorithm = attached("SHOT", dtype=torch.float64, weight=0.5)
-    assert {*algorithm.loss(source, target, 0.5)} == {"information"}
+    assert {*algorithm.adapt(source, target, 0.5)} == {"information"}
     algorithm.labels = torch.tensor([2, 1, 0, 2, 2, 1, 0])
-    terms = algorithm.loss(source, target, 0.5)
+    terms = algorithm.adapt(source, target, 0.5)
     logits = target.logits.detach().numpy()
     p, log_p = softmax(logits, axis=1), log_softmax(logits, axis=1)
     information = np.mean([scipy_entropy(row) for row in p]) - scipy_entropy(p.mean(0))
@@ -94,7 +94,7 @@ def test_shot_smooths_the_labels_of_phase_one() -> None:
     source, _ = batch(dtype=torch.float64)
     log_p = log_softmax(source.logits.detach().numpy(), axis=1)
     each = [-0.8 * log_p[i, y] - 0.2 * log_p[i].mean() for i, y in enumerate(source.y.tolist())]
-    term = attached("SHOT", dtype=torch.float64, smoothing=0.2).supervise(source)["classification"]  # type: ignore[operator]
+    term = attached("SHOT", dtype=torch.float64, smoothing=0.2).supervise(source)
     assert term.item() == pytest.approx(np.mean(each), abs=1e-8)
 
 
@@ -102,7 +102,7 @@ def test_shot_smooths_the_labels_of_phase_one() -> None:
     ("hparams", "message"),
     [
         ({"pretrain": 0.0}, "shot.pretrain = 0.0"),
-        ({"smoothing": 1.0}, "shot.smoothing = 1.0 is out of range; give a number >= 0 and < 1"),
+        ({"smoothing": 1.0}, "shot.smoothing = 1.0 is out of range; give a number in [0, 1)"),
         ({"weight": -0.1}, "shot.weight = -0.1"),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_backbone_rate_of_zero_freezes_the_backbone() -> None:
 @pytest.mark.parametrize(
     ("hparams", "message"),
     [
-        ({"block": "middle"}, "surgical.block = 'middle'; give 'first', 'last' or a whole number >= 1"),
+        ({"block": "middle"}, "surgical.block = 'middle' is out of range; give 'first', 'last' or a whole number >= 1"),
         ({"block": 0}, "surgical.block = 0"),
     ],
 )

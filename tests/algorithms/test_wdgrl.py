@@ -69,7 +69,7 @@ def test_the_wasserstein_critic_finds_the_distance_of_two_shifted_samples() -> N
 
 def test_the_reversed_loss_pushes_features_against_the_critic() -> None:
     source, target = batch()
-    algorithm = attached("WDGRL", weight=0.5, penalty=0.0, hidden=8)
+    algorithm = attached("WDGRL", weight=0.5, penalty_weight=0.0, hidden=8)
     (reversed_,) = torch.autograd.grad(algorithm.loss(source, target, 1.0)["critic"], source.z)
     (ascent,) = torch.autograd.grad(algorithm.critic(source.z).mean(), source.z)
     torch.testing.assert_close(reversed_, 0.5 * ascent)
@@ -83,7 +83,7 @@ def test_wdgrls_critic_has_its_own_rate() -> None:
 @pytest.mark.parametrize(
     ("hparams", "message"),
     [
-        ({"penalty": float("nan")}, "penalty = nan"),
+        ({"penalty_weight": float("nan")}, "penalty_weight = nan"),
         ({"critic_steps": 2.5}, "critic_steps = 2.5"),
         ({"critic_rate": 0.0}, "critic_rate = 0.0 is out of range; give a number > 0"),
     ],

@@ -118,7 +118,7 @@ def test_wise_ft_with_alpha_1_is_lp_ft() -> None:
 @pytest.mark.parametrize(
     ("hparams", "message"),
     [
-        ({"alpha": 1.5}, "wise_ft.alpha = 1.5 is out of range; give a number between 0 and 1"),
+        ({"alpha": 1.5}, "wise_ft.alpha = 1.5 is out of range; give a number in [0, 1]"),
         ({"alpha": -0.1}, "wise_ft.alpha = -0.1"),
     ],
 )

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import dalib
 from dalib import DANN, MCC, MCD
 from dalib.bench.suite import Row
-from dalib.checks.algorithm import checks_for
+from dalib.checks import check_plugin, new_plugin
 from dalib.checks.runner import check_algorithm
-from dalib.checks.world import attached, batches
-from dalib.core.algorithm import Algorithm
-from dalib.core.combination import Combination, can_combine
+from dalib.checks.world import CONFIG, attached, batches, make_task
+from dalib.checks.world import DIM as DIM_WORLD
+from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
+from dalib.core.backbone import Backbone, identity
+from dalib.core.combination import ONCE, Combination, combine, overrides, why_alone
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
-from dalib.core.registry import ALGORITHMS
-from dalib.core.types import Domain
+from dalib.core.registry import ALGORITHMS, load_plugin
+from dalib.core.types import Domain, Source, Target, Task
+from dalib.train.trainer import Trainer
 from tests.support.algorithms import DIM, K, batch
+
+
+def small_network(task: Task) -> Backbone:
+    """Two blocks on the small world's features."""
+    torch.manual_seed(0)
+    blocks = [nn.Sequential(nn.Linear(DIM_WORLD, DIM_WORLD), nn.ReLU()) for _ in range(2)]
+    made = Backbone.of(nn.Sequential(*blocks), np.asarray(task.labelled.x))
+    return replace(made, groups=blocks)
 
 
 @pytest.mark.parametrize("names", [("DANN", "ATDOC"), ("MCC", "MSTN"), ("HoMM", "ATDOC")])
@@ -93,7 +107,7 @@ def test_versions_of_the_parts_make_the_version() -> None:
     try:
         assert ALGORITHMS.get("dann+newer").version == 1000 * DANN.version + 7
     finally:
-        ALGORITHMS._extra.pop("newer")
+        ALGORITHMS.remove("newer")
 
 
 @pytest.mark.parametrize(
@@ -112,11 +126,113 @@ def test_mistakes_are_one_clear_line(call: Any, text: str) -> None:
         call()
 
 
-@pytest.mark.parametrize("name", [n for n in ALGORITHMS.names() if can_combine(ALGORITHMS.get(n))])
-def test_what_combines_calls_plain_cross_entropy_classification(name: str) -> None:
-    cls: type[Algorithm] = ALGORITHMS.get(name)
-    algorithm = attached(cls)
-    source, target = batches(algorithm)
-    terms = algorithm.loss(source, target, 0.5)
-    torch.testing.assert_close(terms["classification"], cross_entropy(source.logits, source.y))
-    assert checks_for(cls)
+DEEP = [n for n in ALGORITHMS.names() if not issubclass(ALGORITHMS.get(n), FeatureAlgorithm)]
+SUMMED = [n for n in DEEP if not why_alone(ALGORITHMS.get(n))]
+
+
+def test_most_algorithms_can_be_summed_and_the_others_say_why() -> None:
+    alone = {name: why_alone(ALGORITHMS.get(name)) for name in DEEP if name not in SUMMED}
+    assert len(SUMMED) >= 45 and len(DEEP) == 60
+    games = {"gradient_norm", "maml", "mcd", "reptile", "sdat", "wdgrl"}
+    assert set(alone) == games | {"adda", "mdan", "osbp", "prototypical", "shot", "tent"}
+    assert all(alone.values())
+
+
+def contradict(first: str, second: str) -> bool:
+    """Both want to train, predict or supervise in a way of their own."""
+    classes = ALGORITHMS.get(first), ALGORITHMS.get(second)
+    return any(all(any(overrides(c, m) for m in methods) for c in classes) for methods in ONCE.values())
+
+
+@pytest.mark.parametrize("first", SUMMED)
+def test_every_pair_whose_mathematics_adds_is_summed_and_supervises_once(first: str) -> None:
+    for second in SUMMED[SUMMED.index(first) + 1 :]:
+        parts = [(name, ALGORITHMS.get(name)) for name in (first, second)]
+        if contradict(first, second):
+            with pytest.raises(DalibError, match=f"{min(first, second)} and {max(first, second)} cannot be combined"):
+                combine(*parts)
+            continue
+        algorithm = attached(combine(*parts))
+        source, target = batches(algorithm)
+        terms = algorithm.loss(source, target, 0.5)
+        adapted = [name for part in algorithm.parts.values() for name in {**part.adapt(source, target, 0.5)}]
+        pulled = [name for part in algorithm.parts.values() for name in part.penalty()]
+        assert len(terms) == 1 + len(adapted) + len(pulled) and next(iter(terms)) == "classification", (first, second)
+        assert all(term.isfinite() for term in terms.values()), (first, second)
+        if not any(overrides(cls, m) for _, cls in parts for m in ("supervise", "answer")):
+            torch.testing.assert_close(terms["classification"], cross_entropy(source.logits, source.y))
+
+
+def test_penalties_and_strategies_of_training_add() -> None:
+    task = make_task()
+    both = dalib.L2SP(alpha=0.5) + DANN(hidden=8) + dalib.LpFt(probe=0.4)
+    fitted = Trainer(CONFIG, device="cpu").fit(both, task, small_network(task))
+    assert {"classification", "adversarial", "start", "decay"} <= set(fitted.curve)
+    assert both.get_submodule("lp_ft").tuning
+
+
+def test_a_strategy_in_phases_freezes_the_backbone_for_the_whole_sum() -> None:
+    """In the first phase of linear probing nothing moves the backbone, not even the adversary."""
+    task = make_task()
+    network = small_network(task)
+    both = dalib.LpFt(probe=0.999) + DANN(hidden=8)
+    fitted = Trainer(CONFIG, device="cpu").fit(both, task, network)
+    pairs = zip(network.module.parameters(), fitted.backbone.module.parameters(), strict=True)
+    assert all(torch.equal(before, after) for before, after in pairs)
+
+
+def test_the_others_see_what_a_head_of_ones_own_predicts() -> None:
+    """MCC's confusion is that of MME's cosine classifier, not of the network's head, which nothing trains."""
+    both = dalib.MME() + MCC()
+    both.attach(Network.on_features(DIM, K, bottleneck=0))
+    source, target = batch()
+    mme, mcc = both.parts["mme"], both.parts["mcc"]
+    expected = mcc.adapt(source, replace(target, logits=mme.answer(target.z, target.logits)), 0.5)["confusion"]
+    assert torch.equal(both.loss(source, target, 0.5)["confusion"], expected)
+    assert not torch.equal(expected, mcc.adapt(source, target, 0.5)["confusion"])
+
+
+def test_the_teacher_of_a_part_predicts() -> None:
+    task = make_task()
+    both = dalib.MeanTeacher() + MCC()
+    fitted = Trainer(CONFIG, device="cpu").fit(both, task, identity(DIM_WORLD))
+    x = torch.as_tensor(np.asarray(task.test.x))
+    with torch.no_grad():
+        assert torch.equal(both.predict(x)[1], both.parts["mean_teacher"].teacher(x)[1])  # type: ignore[operator]
+        assert not torch.equal(both.predict(x)[1], both.network(x)[1])
+    assert fitted.outputs(task.test).logits.isfinite().all()
+
+
+def test_a_loss_that_says_everything_is_not_summed() -> None:
+    class Old(Algorithm):
+        def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+            return {"ce": cross_entropy(source.logits, source.y), "gap": (source.z.mean(0) - target.z.mean(0)).norm()}
+
+    with pytest.raises(DalibError, match="old cannot be combined: its `loss` says everything at once; give in `adapt`"):
+        Old() + MCC()
+
+
+def test_a_new_plug_in_counts_the_supervised_loss_once_whatever_its_term_is_called(tmp_path: Path) -> None:
+    """A plug-in that calls its term `ce` in `adapt` is caught by its check; the template adds to MCC as it should."""
+    path = new_plugin("algorithm", "my_idea", tmp_path)
+    names = load_plugin(path)["algorithms"]
+    try:
+        both = ALGORITHMS.get("my_idea+mcc")()
+        both.attach(Network.on_features(DIM, K, bottleneck=0))
+        source, target = batch()
+        terms = both.loss(source, target, 0.5)
+        assert set(terms) == {"classification", "alignment", "confusion"}
+        total = cross_entropy(source.logits, source.y) + terms["alignment"] + terms["confusion"]
+        torch.testing.assert_close(torch.stack(list(terms.values())).sum(), total)
+        text = path.read_text().replace(
+            'return {"alignment"',
+            'ce = torch.nn.functional.cross_entropy(source.logits, source.y)\n        return {"ce": ce, "alignment"',
+        )
+        (tmp_path / "twice.py").write_text(
+            text.replace("class MyIdea", "class Twice").replace("from torch import", "import torch\nfrom torch import")
+        )
+        failed = {r.name: r.message for r in check_plugin(tmp_path / "twice.py") if not r.passed}
+        assert set(failed) == {"supervised_loss_is_said_once"} and "'ce'" in failed["supervised_loss_is_said_once"]
+    finally:
+        for name in [*names, "twice"]:
+            ALGORITHMS.remove(name)

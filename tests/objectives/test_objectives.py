@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -119,7 +117,7 @@ def test_a_feature_file_of_numbers_is_read_split_and_trained_on(tmp_path):
     assert made.objective == "regression" and len(made.validation) == 40
     fitted = _fit(made, dalib.MMD())
     assert fitted.outputs(made.validation).prediction.shape == (40, 2)
-    assert replace(made.test).labels.dtype == np.float32
+    assert made.test.labels.dtype == np.float32
 
 
 @pytest.mark.parametrize(

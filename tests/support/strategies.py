@@ -53,8 +53,10 @@ def check_the_loss_of_the_rows_is_cross_entropy_and_the_target_is_not_used(name:
     algorithm = getattr(dalib, name)()
     algorithm.attach(Network.on_features(6, 3, bottleneck=0))
     logits, y = torch.randn(9, 3), torch.arange(9) % 3
-    terms = algorithm.loss(Source.of(torch.randn(9, 6), logits, y), Target.of(torch.zeros(0, 6), torch.zeros(0, 3)), 0)
-    torch.testing.assert_close(terms, {"classification": cross_entropy(logits, y)})
+    source, target = Source.of(torch.randn(9, 6), logits, y), Target.of(torch.zeros(0, 6), torch.zeros(0, 3))
+    torch.testing.assert_close(algorithm.supervise(source), cross_entropy(logits, y))
+    assert algorithm.adapt(source, target, 0) == {}
+    assert set(algorithm.loss(source, target, 0)) == {"classification", *algorithm.penalty()}
     assert not algorithm.uses_target and algorithm.family == "fine-tuning"
 
 

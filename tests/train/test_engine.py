@@ -63,7 +63,7 @@ class Counting(Plain):
 
     ends: Tensor
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("ends", torch.zeros((), dtype=torch.int64))
         self.moved: list[bool] = []
 

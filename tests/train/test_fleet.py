@@ -207,7 +207,7 @@ class _Looks(SourceOnly):
 class _Assigns(SourceOnly):
     seen: Tensor
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("seen", torch.zeros(()))
 
     def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:

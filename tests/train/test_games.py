@@ -22,8 +22,8 @@ from dalib.train.trainer import Trainer
 class MaximumDiscrepancy(Algorithm):
     """MCD (Saito et al. 2018): two heads disagree on the target, the features make them agree."""
 
-    def build(self, dim: int, num_classes: int) -> None:
-        self.second = nn.Linear(dim, num_classes)
+    def build(self, dim: int, outputs: int) -> None:
+        self.second = nn.Linear(dim, outputs)
 
     def _classify(self, source: Source) -> Terms:
         return {
@@ -50,7 +50,7 @@ class MaximumDiscrepancy(Algorithm):
 class FrozenCopy(Algorithm):
     """ADDA (Tzeng et al. 2017): the network at half-time is the source's; from then on the target's follows it."""
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.source_network = copy.deepcopy(self.network).requires_grad_(False)
         self.discriminator = nn.Sequential(nn.Linear(dim, 16), nn.ReLU(), nn.Linear(16, 1))
         self.register_buffer("copied", torch.zeros((), dtype=torch.bool))
@@ -81,7 +81,7 @@ class FrozenCopy(Algorithm):
 class MeanTeacher(Algorithm):
     """Mean teacher (Tarvainen & Valpola 2017): the teacher is an average of the student, moved after each step."""
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.teacher = copy.deepcopy(self.network)
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
@@ -113,9 +113,9 @@ class MeanTeacher(Algorithm):
 class PseudoLabels(Algorithm):
     """SHOT's habit: labels for the whole target before each pass, looked up by row number during it."""
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("labels", torch.zeros(1000, dtype=torch.int64))
-        self.register_buffer("centres", torch.zeros(num_classes, dim))
+        self.register_buffer("centres", torch.zeros(outputs, dim))
 
     def begin_epoch(self, trainer: TrainerLike, target: Domain) -> None:
         with torch.no_grad():
@@ -192,7 +192,7 @@ def test_two_descents_in_one_fit_resume_exactly(kill_at: int, tmp_path: Path) ->
 class LateBuffer(Algorithm):
     """A buffer whose size is known only when the target is seen."""
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("weights", None)
 
     def begin_epoch(self, trainer: TrainerLike, target: Domain) -> None:

@@ -111,7 +111,7 @@ def test_wrong_files_are_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_model_of_several_sources_comes_back_with_all_its_parts(tmp_path: Path) -> None:
     class PerSource(Algorithm):
-        def build(self, dim: int, num_classes: int) -> None:
+        def build(self, dim: int, outputs: int) -> None:
             self.heads = torch.nn.ModuleList(torch.nn.Linear(dim, 2) for _ in range(self.network.origins))
 
         def loss(self, source, target, progress):

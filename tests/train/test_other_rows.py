@@ -148,7 +148,7 @@ def test_a_loop_of_ones_own_takes_dictionaries() -> None:
     backbone = _backbone()
     x_s, x_t = (open_store(backbone, _domain(seed=s), CPU).batch(torch.arange(8)) for s in (0, 1))
     algorithm = dalib.MCD()
-    algorithm.attach(Network(backbone, num_classes=3, bottleneck=8))
+    algorithm.attach(Network(backbone, outputs=3, bottleneck=8))
     loop = Loop(algorithm, torch.optim.SGD(algorithm.parameters(), lr=0.01))
     terms = loop.step(x_s, torch.arange(8) % 3, x_t, progress=0.5)
     assert terms and all(v.isfinite() for v in terms.values())

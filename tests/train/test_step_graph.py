@@ -203,7 +203,7 @@ class Keeper(Algorithm):
     grows = False
     memory: Tensor
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("memory", torch.zeros(dim))
         self.register_buffer("late", None)
         self.begun = 0
@@ -253,7 +253,7 @@ class Resized(Plain):
 
     memory: Tensor
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("memory", torch.zeros(1))
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
@@ -274,7 +274,7 @@ class Noisy(Plain):
 
     count: Tensor
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("count", torch.zeros(()))
 
     def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:

@@ -27,7 +27,7 @@ class ReadsLabels(Algorithm):
         super().__init__()
         self.weight = weight
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("accuracy", torch.zeros(()))
 
     def fit(self, trainer: Any, source: Domain, target: Domain) -> None:

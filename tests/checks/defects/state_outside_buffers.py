@@ -25,7 +25,7 @@ class StateOutsideBuffers(Algorithm):
         super().__init__()
         self.weight = weight
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.mean = torch.zeros(dim)
 
     def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:

@@ -24,7 +24,7 @@ class StateOutsideBuffersInStep(Algorithm):
         super().__init__()
         self.weight = weight
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.count = 0
 
     def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:

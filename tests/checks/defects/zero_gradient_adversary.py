@@ -25,7 +25,7 @@ class ZeroGradientAdversary(Algorithm):
         super().__init__()
         self.weight = weight
 
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.discriminator = nn.Sequential(nn.Linear(dim, 8), nn.ReLU(), nn.Linear(8, 1), nn.Softmax(1))
 
     def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
