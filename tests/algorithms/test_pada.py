@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import dalib
-from dalib.core.network import Network
-
 from dalib.core.algorithm import Algorithm
+from dalib.core.network import Network
 from dalib.core.types import Domain, Outputs
-from tests.support.algorithms import DIM, K, (
+from tests.support.algorithms import (
     DIM,
+    K,
     array,
     attached,
     batch,
