@@ -11,12 +11,12 @@ import torch
 
 from dalib.cli._common import bold, print_columns, progress_bar
 from dalib.core.backbone import Backbone
-from dalib.core.registry import ALGORITHMS
+from dalib.core.registry import ALGORITHMS, PROTOCOLS
 from dalib.core.types import Domain, Task
 from dalib.data.backbone import backbone_for
 from dalib.data.catalog import LoadedData, load_data
-from dalib.data.protocols import make_task
 from dalib.data.settings import split_task
+from dalib.data.tasks import make_task
 from dalib.evaluate.metrics import decide, domain_metrics
 from dalib.nn.metrics import accuracy
 from dalib.records.spec import RunSpec
@@ -63,22 +63,13 @@ def fit_run(spec: RunSpec, root: Path | None, device: str) -> TrainedRun:
     split_task(spec.task, data.domains)
     backbone = _load_backbone(spec, data)
     prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
-    protocol = spec.protocol.model_dump(exclude={"name", "reject"})
     resize = prepare.resize if prepare else None
-    task = make_task(
-        data, spec.source, spec.target, protocol=spec.protocol.name, seed=spec.seed, resize=resize, **protocol
-    )
+    task = make_task(data, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
     started = time.monotonic()
     with progress_bar(f"{spec.algorithm} {task.name}") as progress:
         fitted = Trainer(spec.train, seed=spec.seed, device=device, report=progress).fit(algorithm, task, backbone)
     seconds = time.monotonic() - started
-    rows = {"source, training rows": task.labelled, "source, held-out rows": task.validation, "target": task.test}
-    if task.protocol != "uda":
-        rows = {
-            "labelled, training rows": task.labelled,
-            "labelled, held-out rows": task.validation,
-            "target, test": task.test,
-        }
+    rows = dict(zip(PROTOCOLS.get(task.protocol).rows, (task.labelled, task.validation, task.test), strict=True))
     found = {k: _accuracy(fitted, d) for k, d in rows.items() if len(d)}
     opened: dict[str, float] = {}
     reject, known = spec.protocol.reject, len(task.classes)
