@@ -8,7 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dalib.bench.context import RunContext
-from dalib.core.errors import Diverged
+from dalib.core.errors import DalibError, Diverged
 from dalib.records.record import Candidate, Failure, Record
 from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 
@@ -56,8 +56,13 @@ class Run:
     backbone: Backbone
 
     def __init__(self, spec: RunSpec, context: RunContext) -> None:
+        from dalib.core.registry import load_plugin
+
         self.spec = spec
         self.context = context
+        with suppress(DalibError):  # it is raised again where it is recorded; the key knows the defaults of plug-ins
+            for plugin in context.plugins:
+                load_plugin(plugin)
         self.record = Record(key=spec.key, spec=spec, status="ok", provenance=_provenance())
         self.arrays: dict[str, np.ndarray] = {}
         self.last: dict[str, Outputs] = {}
