@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dalib.bench.row import Row
 from dalib.core.registry import PROTOCOLS
-
-if TYPE_CHECKING:
-    from dalib.bench.suite import Row
 
 
 class Sweep(BaseModel):

@@ -79,7 +79,7 @@ def run_benchmark(
 
 def add_plugin_rows(suite: Suite, plugins: Sequence[Path]) -> None:
     """Algorithms of plug-in files that the suite does not name join it with their default hyper-parameters."""
-    from dalib.bench.suite import Row
+    from dalib.bench.row import Row
     from dalib.core.registry import load_plugin
 
     used = {row.algorithm for row in suite.algorithms.values()} | set(suite.algorithms)

@@ -38,7 +38,7 @@ class Registry(Generic[T]):
         self._find = find
         self._extra: dict[str, T] = {}
         self._files: dict[str, Path] = {}
-        self._folder = Path(__file__).parent.parent / package.rpartition(".")[2]
+        self._folder = Path(__file__).parent.parent.joinpath(*package.split(".")[1:])
 
     def files(self) -> dict[str, Path]:
         """Built-in plug-in name -> its file, without importing it (a file may declare several in `NAMES`)."""
@@ -177,6 +177,7 @@ DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
 PROTOCOLS: Registry[Any] = Registry("protocol", "dalib.protocols", subclass_finder("dalib.core.protocol:Protocol"))
 REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, VALIDATORS, MEASURES, DATASETS, BACKBONES, PROTOCOLS)}
+EXECUTORS: Registry[Any] = Registry("executor", "dalib.bench.executors", attribute_finder("execute"))
 DEFAULT_PROTOCOL = "uda"
 """What a run may see unless told otherwise."""
 

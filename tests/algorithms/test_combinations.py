@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 import dalib
 from dalib import DANN, MCC, MCD, Network, Source, Target
-from dalib.bench.suite import Row
+from dalib.bench.row import Row
 from dalib.checks.algorithm import checks_for
 from dalib.checks.runner import check_algorithm
 from dalib.checks.world import attached, batches
