@@ -1,6 +1,7 @@
 # Two commands do everything on a machine with Python >= 3.10 and make: `make demo` and `make test`.
 PYTHON ?= python3
 VENV   ?= .venv
+FORMATS ?= md,csv
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
 BIN    := $(VENV)/bin
 
@@ -29,20 +30,20 @@ docs: $(VENV)/.ready-docs  ## build docs/_build/html; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-tables: $(VENV)/.ready  ## write results/tables again from the committed records
+tables: $(VENV)/.ready  ## write results/tables again from the committed records (FORMATS=md,csv,latex,html: all)
 	@for f in results/records/*.jsonl*; do name=$$(basename $${f%%.jsonl*}); \
 		case $$name in few_labels*) kinds="--select=last --curve --costs";; validators*) kinds=--validators;; \
 			*) kinds="--select=last --summary";; esac; \
 		for kind in $$kinds; do \
-		$(BIN)/dalib table $$name --records $$f --write results/tables $$kind || exit 1; done; done
+		$(BIN)/dalib table $$name --records $$f --write results/tables --formats $(FORMATS) $$kind || exit 1; done; done
 	@for name in few_labels few_labels_office31; do $(BIN)/dalib table $$name --records results/records/$$name.jsonl.gz \
 		--curve --plot results/tables/$$name.curve.svg || exit 1; done
 	@for f in results/records/validators*; do name=$$(basename $${f%%.jsonl*}); $(BIN)/dalib table $$name --records $$f \
 		--validators --plot results/tables/$$name.svg || exit 1; done
 	@for name in office_caltech10 office31_subset; do \
-		$(BIN)/dalib table $$name --records results/records/$$name.jsonl.gz --validators --write results/tables || exit 1; done
-	@$(BIN)/dalib table digits --records results/records/digits.jsonl --published --write results/tables
-	@$(BIN)/dalib table what_to_transfer --records results/records/what_to_transfer.jsonl --select source_accuracy --write results/tables
+		$(BIN)/dalib table $$name --records results/records/$$name.jsonl.gz --validators --write results/tables --formats $(FORMATS) || exit 1; done
+	@$(BIN)/dalib table digits --records results/records/digits.jsonl --published --write results/tables --formats $(FORMATS)
+	@$(BIN)/dalib table what_to_transfer --records results/records/what_to_transfer.jsonl --select source_accuracy --write results/tables --formats $(FORMATS)
 	@$(BIN)/python benchmarks/rank_study.py tables > /dev/null
 
 costs: $(VENV)/.ready  ## measure what each algorithm costs beside source-only, for the catalogue (keep the machine quiet)

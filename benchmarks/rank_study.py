@@ -60,7 +60,7 @@ def score_suite(name: str) -> pd.DataFrame:
 
 def write_tables() -> None:
     from dalib.records.archive import Archive
-    from dalib.report.markdown import render_markdown
+    from dalib.report.formats.md import render_markdown
     from dalib.report.rank_study import draw_study, read_reached, study_frame, study_sheets
 
     scores = pd.read_csv(RECORDS / "rank_scores.csv")

@@ -43,6 +43,8 @@ ADDED_HPARAMS: dict[str, dict[str, Any]] = {
     "lora": {"blocks": "all"},
 }
 """The same for hyper-parameters."""
+RENAMED_HPARAMS = {"wdgrl": {"penalty": "penalty_weight"}}
+"""Names in records -> names of today; the records keep theirs. Not of algorithms that combine."""
 KEY = re.compile(r"\b[0-9a-f]{64}\b")
 
 
@@ -74,6 +76,13 @@ def old_key(spec: dict[str, Any]) -> str:
         del content["backbone"]["weights"]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def todays_key(record: Record) -> str:
+    """The key that a run with the same content gets now."""
+    names = RENAMED_HPARAMS.get(record.spec.algorithm, {})
+    hparams = {names.get(name, name): value for name, value in record.spec.hparams.items()}
+    return record.spec.model_copy(update={"hparams": hparams}).key
 
 
 def rekey_archive(path: Path) -> Counts:
@@ -124,7 +133,7 @@ def new_keys(records: Iterable[str], where: Path) -> dict[str, str]:
     owners: dict[str, str] = {}
     for text in records:
         bears, spec = (content := json.loads(text))["key"], content["spec"]
-        new = Record.read(text).spec.key
+        new = todays_key(Record.read(text))
         if bears not in (new, old_key(spec)):
             raise DalibError(f"{where}: record {bears[:12]}… does not hold what its key says; run it again")
         other = owners.setdefault(new, json.dumps(spec, sort_keys=True))

@@ -1,4 +1,4 @@
-"""Shared fixtures: one thread per worker, and the real data where there is some."""
+"""Shared fixtures: one thread per worker, the real data where there is some, and a suite of fake runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("tests.support")
+pytest_plugins = ["tests.support.suites"]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

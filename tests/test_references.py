@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dalib.core.registry import ALGORITHMS, DATASETS, MEASURES, VALIDATORS
+from dalib.core.registry import ALGORITHMS, DATASETS, MEASURES, METRICS, VALIDATORS
 
 BIB = Path(__file__).parents[1] / "docs" / "references.bib"
-NAMED = [(registry, name) for registry in (ALGORITHMS, DATASETS, MEASURES, VALIDATORS) for name in registry.names()]
+KINDS = (ALGORITHMS, DATASETS, MEASURES, METRICS, VALIDATORS)
+NAMED = [(registry, name) for registry in KINDS for name in registry.names()]
 
 
 @pytest.mark.parametrize(("registry", "name"), NAMED, ids=lambda v: v if isinstance(v, str) else v.kind)

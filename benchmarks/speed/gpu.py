@@ -17,9 +17,11 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from _timing import Timing, compare, machine, print_table
-from torch import nn
+from torch import Tensor, nn
 
 from dalib.backbones import load_backbone
 from dalib.core.backbone import Backbone, identity
+from dalib.core.listener import Listener, RunLike
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Domain, Task
@@ -86,14 +89,51 @@ def recipe(size: Size, steps: int, given: argparse.Namespace, cuda_graph: bool =
     )  # fmt: skip
 
 
-def our_steps(size: Size, device: torch.device, given: argparse.Namespace, cuda_graph: bool = False) -> Iterator[int]:
-    """The trainer's own loop, a step at a time."""
-    trainer = Trainer(recipe(size, 10**6, given, cuda_graph), device=str(device))
-    domains = trainer.begin(ALGORITHMS.get("dann")(), make_task(size, size.images, size.images), make_backbone(size))
-    return trainer.open_descent(*domains).run(trainer)
+class Pace(Listener):
+    """Holds a fit, which runs in a thread of its own, between two steps until somebody asks for more of them."""
+
+    def __init__(self, config: TrainConfig, device: torch.device, task: Task, backbone: Backbone) -> None:
+        self.asked, self.made = threading.Semaphore(0), threading.Semaphore(0)
+        self.left = 0
+        self.error: BaseException | None = None
+        trainer = Trainer(config, device=str(device), listeners=[self])
+        fit = partial(trainer.fit, ALGORITHMS.get("dann")(), task, backbone)
+        threading.Thread(target=fit, daemon=True).start()
+        self.made.acquire()
+
+    def begin_descent(self, run: RunLike) -> None:
+        self.wait()
+
+    def after_step(self, run: RunLike, step: int, terms: dict[str, Tensor]) -> None:
+        self.left -= 1
+        if not self.left:
+            self.wait()
+
+    def end(self, run: RunLike, error: BaseException | None) -> None:
+        self.error = error
+        self.made.release()
+
+    def wait(self) -> None:
+        """In the fit's thread: hand over."""
+        self.made.release()
+        self.asked.acquire()
+
+    def take(self, count: int) -> None:
+        """That many steps."""
+        self.left = count
+        self.asked.release()
+        self.made.acquire()
+        if self.error:
+            raise self.error
 
 
-def head_steps(size: Size, device: torch.device, given: argparse.Namespace, cuda_graph: bool) -> Iterator[int]:
+def our_steps(size: Size, device: torch.device, given: argparse.Namespace, cuda_graph: bool = False) -> Pace:
+    """The trainer's own loop."""
+    task = make_task(size, size.images, size.images)
+    return Pace(recipe(size, 10**6, given, cuda_graph), device, task, make_backbone(size))
+
+
+def head_steps(size: Size, device: torch.device, given: argparse.Namespace, cuda_graph: bool) -> Pace:
     """The trainer's own loop on 256 features, fp32."""
     rng = np.random.default_rng(0)
     y, classes = np.arange(size.images) % K, tuple(f"c{k}" for k in range(K))
@@ -102,15 +142,14 @@ def head_steps(size: Size, device: torch.device, given: argparse.Namespace, cuda
         for name in ("source", "target")
     )
     config = TrainConfig(steps=10**6, batch_size=size.rows, evaluations=1, cuda_graph=cuda_graph)
-    trainer = Trainer(config, device=str(device))
     task = Task("source->target", source, target.unlabelled(), source.take(np.arange(0), "none"), target)
-    return trainer.open_descent(*trainer.begin(ALGORITHMS.get("dann")(), task, identity(256))).run(trainer)
+    return Pace(config, device, task, identity(256))
 
 
 def graph_rows(size: Size, device: torch.device, given: argparse.Namespace, repeats: int) -> list[list[str]]:
     """Milliseconds of a DANN step as plain operations and as one CUDA graph; without CUDA both are plain."""
     rows = []
-    networks: dict[str, Callable[..., Iterator[int]]] = {
+    networks: dict[str, Callable[..., Pace]] = {
         "256-d feature head, fp32": head_steps,
         f"{size.backbone}, {given.precision}": our_steps,
     }
@@ -185,10 +224,13 @@ def write_jpegs(folder: Path, size: Size) -> None:
         coarse.resize((side, side)).save(place / f"{i}.jpg", quality=90)
 
 
-def block(steps: Iterator[Any], count: int, device: torch.device) -> Callable[[], None]:
+def block(steps: Iterator[Any] | Pace, count: int, device: torch.device) -> Callable[[], None]:
     def run() -> None:
-        for _ in range(count):
-            next(steps)
+        if isinstance(steps, Pace):
+            steps.take(count)
+        else:
+            for _ in range(count):
+                next(steps)
         synchronise(device)
 
     return run
@@ -203,8 +245,8 @@ def data_seconds(size: Size, device: torch.device, repeats: int) -> Timing:
     """Both batches of a step, made and waited for."""
     trainer = Trainer(TrainConfig(crop=size.crop, batch_size=size.rows), device=str(device))
     task = make_task(size, size.images, size.images)
-    source, target = trainer.begin(ALGORITHMS.get("dann")(), task, make_backbone(size))
-    stores = [trainer._fitted.store(domain) for domain in (source, target)]
+    engine = trainer.begin(ALGORITHMS.get("dann")(), task, make_backbone(size))
+    stores = [engine.fitted.store(domain) for domain in (engine.labelled, engine.target)]
     index, draws = torch.arange(size.rows), torch.Generator().manual_seed(0)
 
     def both() -> None:
@@ -219,18 +261,22 @@ def waits(size: Size, device: torch.device, given: argparse.Namespace) -> str:
     """What CUDA's own detector says about ten steps."""
     if device.type != "cuda":
         return "not measured: needs a GPU"
-    steps = our_steps(size, device, given)
-    for _ in range(5):
-        next(steps)
-    torch.cuda.set_sync_debug_mode("error")
+    task = make_task(size, size.images, size.images)
+    trainer = Trainer(recipe(size, 16, given), device=str(device), listeners=[Detector()])
     try:
-        for _ in range(10):
-            next(steps)
+        trainer.fit(ALGORITHMS.get("dann")(), task, make_backbone(size))
     except RuntimeError as error:
         return f"waits: {str(error).splitlines()[0]}"
     finally:
         torch.cuda.set_sync_debug_mode("default")
     return "none in 10 steps"
+
+
+class Detector(Listener):
+    """Makes CUDA's waits errors in steps 6 to 15 of 16: not where the losses are read."""
+
+    def after_step(self, run: RunLike, step: int, terms: dict[str, Tensor]) -> None:
+        torch.cuda.set_sync_debug_mode("error" if 5 <= step < 15 else "default")
 
 
 def suite_minutes(size: Size, device: torch.device, given: argparse.Namespace, per_step: float) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, TrainerLike
 from dalib.core.types import Domain
+from dalib.nn.batch_norms import BATCH_NORMS
 
 Self = TypeVar("Self", bound="TargetStatistics")
 
@@ -21,8 +22,7 @@ class TargetStatistics(Algorithm):
 
     def norms(self) -> list[nn.Module]:
         """The network's batch norms with running statistics."""
-        kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-        return [m for m in self.network.modules() if isinstance(m, kinds) and m.track_running_stats]
+        return [m for m in self.network.modules() if isinstance(m, BATCH_NORMS) and m.track_running_stats]
 
     def before_evaluation(self, trainer: TrainerLike, target: Domain) -> None:
         if self.norms():

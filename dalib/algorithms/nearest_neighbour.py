@@ -1,7 +1,5 @@
 """The label of the nearest source row: the plainest classifier on fixed features."""
 
-from __future__ import annotations
-
 from dalib.core.algorithm import FeatureAlgorithm
 
 
@@ -21,3 +19,4 @@ class NearestNeighbour(FeatureAlgorithm):
     uses_target = False
     classifier = "nearest"
     C = 1.0
+    k = 5

@@ -1,12 +1,6 @@
 """Train on the source alone: what every adaptation method has to beat."""
 
-from __future__ import annotations
-
-from torch import Tensor
-from torch.nn.functional import cross_entropy
-
-from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.types import Source, Target
+from dalib.core.algorithm import Algorithm
 
 
 class SourceOnly(Algorithm):
@@ -20,6 +14,3 @@ class SourceOnly(Algorithm):
 
     family = "baseline"
     uses_target = False
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

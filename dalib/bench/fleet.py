@@ -145,7 +145,7 @@ def _pays(mode: FleetMode, device: str) -> bool:
 
 def _group(job: Job) -> str:
     """Equal for runs that may train together; the run's own key where it trains alone."""
-    from dalib.train.fleet import MAY_DIFFER
+    from dalib.train.config import MAY_DIFFER
 
     spec = job.spec
     features = spec.backbone.frozen or spec.backbone.name == "identity"

@@ -35,11 +35,17 @@ def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
     subject = REGISTRIES[kind].get(name)
     if kind == "datasets":
         return check_dataset(subject, name, slow)
-    if kind == "measures":
-        return check_measure(subject, name)
-    if kind == "protocols":
-        return check_protocol(subject, name)
-    return check_algorithm(subject, name) if kind == "algorithms" else check_validator(subject, name)
+    checks: dict[str, Callable[[Any, str], list[CheckResult]]] = {
+        "algorithms": check_algorithm,
+        "objectives": check_objective,
+        "validators": check_validator,
+        "metrics": check_metric,
+        "measures": check_measure,
+        "formats": check_format,
+        "listeners": check_listener,
+        "protocols": check_protocol,
+    }
+    return checks[kind](subject, name)
 
 
 def check_algorithm(cls: type, name: str = "") -> list[CheckResult]:
@@ -55,6 +61,12 @@ def check_validator(cls: type, name: str = "") -> list[CheckResult]:
     return run_checks(VALIDATOR_CHECKS, cls, f"validator {name or snake_case(cls.__name__)}")
 
 
+def check_metric(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.metric import METRIC_CHECKS
+
+    return run_checks(METRIC_CHECKS, cls, f"metric {name or snake_case(cls.__name__)}")
+
+
 def check_measure(cls: type, name: str = "") -> list[CheckResult]:
     from dalib.checks.measure import MEASURE_CHECKS
 
@@ -65,6 +77,24 @@ def check_protocol(cls: type, name: str = "") -> list[CheckResult]:
     from dalib.checks.protocol import PROTOCOL_CHECKS
 
     return run_checks(PROTOCOL_CHECKS, cls, f"protocol {name or snake_case(cls.__name__)}")
+
+
+def check_objective(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.objective import OBJECTIVE_CHECKS
+
+    return run_checks(OBJECTIVE_CHECKS, cls, f"objective {name or snake_case(cls.__name__)}")
+
+
+def check_listener(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.listener import LISTENER_CHECKS
+
+    return run_checks(LISTENER_CHECKS, cls, f"listener {name or snake_case(cls.__name__)}")
+
+
+def check_format(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.format import FORMAT_CHECKS
+
+    return run_checks(FORMAT_CHECKS, cls, f"format {name or snake_case(cls.__name__)}")
 
 
 def check_dataset(info: DatasetInfo, name: str = "", slow: bool = False) -> list[CheckResult]:

@@ -19,13 +19,10 @@ DEFAULT = {"family": "other", "setting": "closed-set"}
 
 
 def list_names(
-    kind: Annotated[
-        str | None,
-        typer.Argument(help="algorithms, validators, measures, datasets, backbones or protocols; default: all."),
-    ] = None,
+    kind: Annotated[str | None, typer.Argument(help=f"One of {', '.join(REGISTRIES)}; default: all of them.")] = None,
     plugin: Plugins = None,
 ) -> None:
-    """List algorithms, validators, measures, datasets, backbones and protocols."""
+    """List the plug-ins of every kind: algorithms, validators, metrics, measures, data sets, backbones …"""
     if kind is not None:
         choose("kind of plug-in", kind, REGISTRIES)
     load_plugins(plugin)

@@ -7,18 +7,24 @@ from typing import Annotated
 
 import typer
 
+from dalib.core.registry import REGISTRIES
+
 NEXT = {
     "algorithm": "dalib run demo --plugin {path} --only {name}",
+    "objective": "a feature file with objective = '{name}', and dalib train --plugin {path} …",
     "validator": "dalib run SUITE --plugin {path}",
+    "metric": "dalib rescore SUITE --plugin {path}",
     "measure": "dalib rank --plugin {path} --measures {name} …",
+    "format": "dalib table SUITE --plugin {path} --format {name}",
     "dataset": "dalib train --plugin {path} --dataset {name} …",
     "protocol": "dalib train --plugin {path} --protocol {name} …",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
+    "listener": "in Python: load_plugin('{path}'); Trainer(listeners=[LISTENERS.get('{name}')()])",
 }
 
 
 def write_plugin(
-    kind: Annotated[str, typer.Argument(help="algorithm, validator, measure, dataset, backbone or protocol.")],
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(kind.removesuffix('s') for kind in REGISTRIES)}.")],
     name: Annotated[str, typer.Argument(help="Lower-case words joined by _; the file is NAME.py.")],
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the file.")] = Path(),
 ) -> None:
@@ -28,4 +34,4 @@ def write_plugin(
     path = new_plugin(kind, name, folder)
     print(f"wrote {path}; it passes its contract tests as it is. Next:")
     print(f"  dalib check {path}")
-    print(f"  {NEXT[kind].format(path=path, name=name)}")
+    print(f"  {NEXT.get(kind, 'dalib list --plugin {path}').format(path=path, name=name)}")

@@ -117,7 +117,7 @@ def _show(ranking: Ranking, format: str, out: Path | None) -> None:
     elif format == "terminal" and sys.stdout.isatty():
         from rich.console import Console
 
-        from dalib.report.terminal import rich_table
+        from dalib.report.formats.terminal import rich_table
 
         console = Console()
         for sheet in ranking.sheets():

@@ -11,6 +11,7 @@ import typer
 
 from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, find_suite, load_plugins, open_folder
 from dalib.cli._errors import FAILED, INTERRUPTED
+from dalib.cli.table import Formats, split_formats
 from dalib.core.errors import DalibError
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ def run_benchmark(
         str, typer.Option(help="Train runs of one algorithm together: auto (on a GPU), on or off.")
     ] = "auto",
     tables: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables.")] = Path("results/tables"),
+    formats: Formats = "",
     no_table: Annotated[bool, typer.Option("--no-table", help="Run only.")] = False,
 ) -> int:
-    """Run what a suite lacks, print its table and write it as md, csv, tex and html.
+    """Run what a suite lacks, print its table and write it, as md and csv unless --formats says otherwise.
 
     Status 1 when a run failed, 130 after Ctrl-C: the same command goes on.
     """
@@ -52,6 +54,7 @@ def run_benchmark(
     load_plugins(plugin)
     found = load_suite(find_suite(suite))
     add_plugin_rows(found, plugin or ())
+    wanted = split_formats(formats) if formats else ()
     if not dry_run:
         open_folder(store, "--store")
         if not no_table:
@@ -69,7 +72,7 @@ def run_benchmark(
     if dry_run:
         return 0
     if not no_table:
-        print_and_write(found, store, tables)
+        print_and_write(found, store, tables, wanted)
     failed = count_failed(found, store, only or ())
     if failed:
         place = "" if store == Path("results/runs") else f" --store {store}"
@@ -89,7 +92,7 @@ def add_plugin_rows(suite: Suite, plugins: Sequence[Path]) -> None:
                 suite.algorithms[name] = Row(algorithm=name)
 
 
-def print_and_write(suite: Suite, store: Path, folder: Path) -> None:
+def print_and_write(suite: Suite, store: Path, folder: Path, formats: Sequence[str] = ()) -> None:
     """The suite's table on the terminal and in a folder."""
     from dalib.cli.table import show_table
     from dalib.records.store import Store
@@ -98,7 +101,7 @@ def print_and_write(suite: Suite, store: Path, folder: Path) -> None:
 
     kept = Store(store)
     show_table(build_table(kept, suite.name))
-    for path in write_tables(kept, suite.name, folder):
+    for path in write_tables(kept, suite.name, folder, formats=formats):
         print(path)
 
 

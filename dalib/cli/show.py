@@ -6,6 +6,7 @@ import inspect
 import shutil
 import sys
 import textwrap
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -17,21 +18,22 @@ from dalib.core.registry import REGISTRIES
 
 
 def show_plugin(
-    name: Annotated[str, typer.Argument(help="The name of a plug-in of any kind (dalib list).")],
+    name: Annotated[str, typer.Argument(help="A plug-in of any kind (dalib list).")],
     plugin: Plugins = None,
 ) -> None:
-    """Say what a plug-in does: an algorithm, validator, measure, data set, backbone or protocol."""
+    """Say what a plug-in does: an algorithm, validator, metric, measure, data set, backbone …"""
     load_plugins(plugin)
     lookup = "timm" if name.startswith("timm:") else name
     kinds = [kind for kind, registry in REGISTRIES.items() if lookup in registry]
     if not kinds:
         known = {n for registry in REGISTRIES.values() for n in registry.names()}
-        raise unknown("algorithm, validator, measure, dataset, backbone or protocol", name, known, "dalib list")
+        raise unknown(" or ".join(registry.kind for registry in REGISTRIES.values()), name, known, "dalib list")
     for number, kind in enumerate(kinds):
         if number:
             print()
-        found = REGISTRIES[kind].get(lookup)
-        SHOW[kind](name, found, REGISTRIES[kind].summary(lookup))
+        registry = REGISTRIES[kind]
+        show = SHOW.get(kind, partial(_show_other, registry.kind))
+        show(name, registry.get(lookup), registry.summary(lookup))
 
 
 def _print_text(text: str) -> None:
@@ -68,6 +70,14 @@ def _show_validator(name: str, cls: Any, summary: str) -> None:
     _print_text(cls.__doc__ or "")
 
 
+def _show_metric(name: str, cls: Any, summary: str) -> None:
+    unit = f"in {cls.unit}" if cls.unit else "a plain number"
+    direction = "higher" if cls.higher_is_better else "lower"
+    print(bold(name) + f"  metric of {' and '.join(cls.objectives)}, {unit}; {direction} is better")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+
+
 def _show_measure(name: str, cls: Any, summary: str) -> None:
     reads = "reads the pretrained classifier" if cls.needs_classifier else "reads features only"
     print(bold(name) + f"  transferability measure, {reads}; higher is better")
@@ -78,6 +88,18 @@ def _show_measure(name: str, cls: Any, summary: str) -> None:
 def _show_protocol(name: str, cls: Any, summary: str) -> None:
     whose = "source and target" if cls.labels == "both" else f"the {cls.labels}"
     print(bold(name) + f"  protocol, version {cls.version}; grants labels of {whose}")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+
+
+def _show_objective(name: str, cls: Any, summary: str) -> None:
+    print(bold(name) + f"  objective, told by {', '.join(cls.metrics)}")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+
+
+def _show_listener(name: str, cls: Any, summary: str) -> None:
+    print(bold(name) + "  listener, follows a fit and changes no number of it")
     print(summary)
     _print_text(cls.__doc__ or "")
 
@@ -115,11 +137,29 @@ def _show_backbone(name: str, build: Any, summary: str) -> None:
     print_columns(rows)
 
 
+def _show_format(name: str, cls: Any, summary: str) -> None:
+    files = f"files end in .{cls.ending}" if cls.ending else "for a screen, no files"
+    print(bold(name) + f"  table format, {files}{', written by default' if cls.by_default else ''}")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+
+
+def _show_other(kind: str, name: str, plugin: Any, summary: str) -> None:
+    """A kind of plug-in that has nothing more to say than its docstring."""
+    print(bold(name) + f"  {kind}")
+    print(summary)
+    _print_text(plugin.__doc__ or "")
+
+
 SHOW = {
     "algorithms": _show_algorithm,
     "datasets": _show_dataset,
     "backbones": _show_backbone,
     "validators": _show_validator,
+    "metrics": _show_metric,
     "measures": _show_measure,
     "protocols": _show_protocol,
+    "objectives": _show_objective,
+    "listeners": _show_listener,
+    "formats": _show_format,
 }

@@ -8,18 +8,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import StoreRoot, SuiteName, bold, choose, find_suite_name, print_columns, write_text
+from dalib.cli._common import (
+    Plugins,
+    StoreRoot,
+    SuiteName,
+    bold,
+    choose,
+    find_suite_name,
+    load_plugins,
+    print_columns,
+    write_text,
+)
 from dalib.core.errors import DalibError
+from dalib.core.registry import FORMATS
 
 if TYPE_CHECKING:
     from dalib.report.render import Report
 
-FORMATS = ("terminal", "md", "latex", "csv", "html")
+Formats = Annotated[
+    str, typer.Option("--formats", metavar="A,B", help="Formats of the files, by commas; default: md,csv.")
+]
 
 
 def print_table(
     suite: SuiteName,
-    format: Annotated[str, typer.Option("--format", help="terminal, md, latex, csv or html.")] = "terminal",
+    format: Annotated[
+        str, typer.Option("--format", help="terminal, md, csv, latex, html … (dalib list formats).")
+    ] = "terminal",
     select: Annotated[
         str, typer.Option(help="Which point counts: last, oracle or a validator's name; default: last.")
     ] = "",
@@ -47,13 +62,21 @@ def print_table(
         Path | None, typer.Option(metavar="FILE.jsonl", help="Records that dalib export wrote, instead of a store.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of stdout.")] = None,
-    write: Annotated[Path | None, typer.Option(metavar="DIR", help="Write md, csv, tex and html there.")] = None,
+    write: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write files there, in the formats of --formats.")
+    ] = None,
+    formats: Formats = "",
+    plugin: Plugins = None,
     per_class: Annotated[str, typer.Option(metavar="LABEL", help="Class by class for a row, with --task.")] = "",
     task: Annotated[str, typer.Option(metavar="S->T", help="The task of --per-class.")] = "",
     failures: Annotated[bool, typer.Option("--failures", help="Say why runs failed.")] = False,
 ) -> None:
     """Print a suite's table: mean ± std over seeds, averages, ranks, and what is missing."""
-    choose("format", format, FORMATS)
+    load_plugins(plugin)
+    choose("format", format, FORMATS.names())
+    if formats and write is None:
+        raise DalibError(f"--formats {formats} says what --write DIR writes; add --write, or use --format for one")
+    wanted = split_formats(formats) if formats else ()
     source, name = open_source(suite, store, records)
     if failures:
         print_failures(source, name)
@@ -112,12 +135,25 @@ def print_table(
     elif write is not None:
         from dalib.cli._common import open_folder
 
-        for path in write_report(report, open_folder(write, "--write"), stem):
+        for path in write_report(report, open_folder(write, "--write"), stem, wanted):
             print(path)
     elif format == "terminal" and out is None:
         show_table(report)
     else:
         _deliver(render(report, format), out)
+
+
+def split_formats(text: str) -> tuple[str, ...]:
+    """`md,csv` -> names of formats that have files; nothing = those that are written by default.
+
+    Raises
+        DalibError: no such format, or one for the screen only
+    """
+    from dalib.report.render import endings
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    endings(names)
+    return names
 
 
 def open_source(suite: str, store: Path, records: Path | None) -> tuple[Any, str]:
@@ -139,7 +175,7 @@ def show_table(report: Report) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
 
-        from dalib.report.terminal import rich_table
+        from dalib.report.formats.terminal import rich_table
 
         console = Console()
         console.print(rich_table(as_sheet(report), console.width))

@@ -38,7 +38,7 @@ class Registry(Generic[T]):
         self._find = find
         self._extra: dict[str, T] = {}
         self._files: dict[str, Path] = {}
-        self._folder = Path(__file__).parent.parent.joinpath(*package.split(".")[1:])
+        self._folder = Path(__file__).parents[1].joinpath(*package.split(".")[1:])
 
     def files(self) -> dict[str, Path]:
         """Built-in plug-in name -> its file, without importing it (a file may declare several in `NAMES`)."""
@@ -89,6 +89,16 @@ class Registry(Generic[T]):
     def add(self, name: str, plugin: T) -> None:
         """Register by hand (tests, notebooks)."""
         self._extra[name] = plugin
+
+    def remove(self, name: str) -> None:
+        """Forget a plug-in that was added by hand or by `load_plugin`; a built-in one that it hid is back.
+
+        Raises
+            DalibError: none of that name was added
+        """
+        if name not in self._extra:
+            raise unknown(f"added {self.kind}", name, self._extra)
+        del self._extra[name]
 
     def load_module(self, module: Any, stem: str) -> list[str]:
         """Register every plug-in of this kind found in a module; returns their names."""
@@ -155,9 +165,27 @@ class AlgorithmRegistry(Registry[Any]):
     def get(self, name: str) -> Any:
         if "+" not in name or name in self._extra:
             return super().get(name)
-        from dalib.core.combination import combine
+        parts = [part.strip() for part in name.split("+")]
+        return self._combination().combine(*((part, super(AlgorithmRegistry, self).get(part)) for part in parts))
 
-        return combine(*((part.strip(), super(AlgorithmRegistry, self).get(part.strip())) for part in name.split("+")))
+    def add_up(self, first: Any, second: Any) -> Any:
+        """The combination of two algorithm objects, with the hyper-parameters they were given."""
+        return self._combination().add(first, second)
+
+    def suggest_for(self, objective: str) -> str:
+        """`take one of …`: algorithms that work on this kind of answers, some of every family."""
+        able = [
+            n for n in self.files() if {"any", objective}.intersection(self.get(n).objectives) and not self.get(n).alone
+        ]
+        families: dict[str, list[str]] = {}
+        for name in able:
+            families.setdefault(self.get(name).family, []).append(name)
+        few = [name for names in families.values() for name in names[:3]]
+        return f"take one of {', '.join(few)} (dalib list algorithms --objective {objective})"
+
+    @staticmethod
+    def _combination() -> Any:
+        return importlib.import_module("dalib.core.combination")
 
     def __contains__(self, name: str) -> bool:
         return all(super(AlgorithmRegistry, self).__contains__(part.strip()) for part in name.split("+"))
@@ -165,18 +193,35 @@ class AlgorithmRegistry(Registry[Any]):
     def summary(self, name: str) -> str:
         return f"{name.replace('+', ' and ')} at once." if "+" in name else super().summary(name)
 
+    def name_of(self, plugin: Any) -> str:
+        parts = dict(zip(getattr(plugin, "names", ()), getattr(plugin, "classes", ()), strict=False))
+        if not parts:
+            return super().name_of(plugin)
+        return "+".join(parts) if all(name in self and self.get(name) is cls for name, cls in parts.items()) else ""
+
     def canonical(self, name: str) -> str:
         """The one spelling of a name: the parts of a combination in alphabetical order."""
         return "+".join(sorted(part.strip() for part in name.split("+")))
 
 
 ALGORITHMS = AlgorithmRegistry("algorithm", "dalib.algorithms", subclass_finder("dalib.core.algorithm:Algorithm"))
+OBJECTIVES: Registry[Any] = Registry("objective", "dalib.objectives", subclass_finder("dalib.core.objective:Objective"))
 VALIDATORS: Registry[Any] = Registry("validator", "dalib.validators", subclass_finder("dalib.core.validator:Validator"))
+METRICS: Registry[Any] = Registry("metric", "dalib.metrics", subclass_finder("dalib.core.metric:Metric"))
 MEASURES: Registry[Any] = Registry("measure", "dalib.measures", subclass_finder("dalib.core.measure:Measure"))
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
 PROTOCOLS: Registry[Any] = Registry("protocol", "dalib.protocols", subclass_finder("dalib.core.protocol:Protocol"))
-REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, VALIDATORS, MEASURES, DATASETS, BACKBONES, PROTOCOLS)}
+LISTENERS: Registry[Any] = Registry(
+    "listener", "dalib.train.listeners", subclass_finder("dalib.core.listener:Listener")
+)
+FORMATS: Registry[Any] = Registry(
+    "format", "dalib.report.formats", subclass_finder("dalib.report.table_format:TableFormat")
+)
+_ALL: tuple[Registry[Any], ...] = (
+    ALGORITHMS, OBJECTIVES, PROTOCOLS, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES, LISTENERS, FORMATS
+)  # fmt: skip
+REGISTRIES = {f"{registry.kind}s": registry for registry in _ALL}
 EXECUTORS: Registry[Any] = Registry("executor", "dalib.bench.executors", attribute_finder("execute"))
 DEFAULT_PROTOCOL = "uda"
 """What a run may see unless told otherwise."""
@@ -203,7 +248,6 @@ def load_plugin(path: str | Path) -> dict[str, list[str]]:
     found = {kind: names for kind, r in REGISTRIES.items() if (names := r.load_module(module, path.stem))}
     if not found:
         raise DalibError(
-            f"plug-in {path} defines no Algorithm, Validator, Measure, Protocol, DATASET or backbone build(): "
-            "nothing to load"
+            f"plug-in {path} defines no plug-in of a known kind ({', '.join(REGISTRIES)}); nothing to load"
         )
     return found

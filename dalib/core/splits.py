@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def strata(domain: Domain) -> np.ndarray:
     """Which rows are alike to a split, codes (n,) int64: the classes; all alike where labels are no classes."""
-    if getattr(domain, "objective", "classification") == "classification":
+    if domain.objective == "classification":
         return domain.labels
     return np.zeros(len(domain), np.int64)
 

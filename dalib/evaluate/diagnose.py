@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dalib.core.algorithm import Algorithm
 from dalib.core.types import Domain, Source, Target, Task
 from dalib.nn.adversarial import DomainDiscriminator
 from dalib.records.record import Candidate
@@ -28,7 +27,7 @@ def domain_accuracy(fitted: Fitted, task: Task) -> float:
     """
     algorithm = fitted.algorithm
     judges = [m for m in algorithm.modules() if isinstance(m, DomainDiscriminator)]
-    if not judges or algorithm.loss.__func__ is Algorithm.loss:  # type: ignore[attr-defined]
+    if not judges:
         return float("nan")
     said: list[Tensor] = []
 
@@ -72,21 +71,23 @@ def warn(candidates: Sequence[Candidate], partial: bool = False) -> list[str]:
 
     partial: the target lacks classes of the source, so that few predicted classes are no collapse
     """
-    found = []
+    sentences = []
     told = [c.metrics["domain_accuracy"] for c in candidates if "domain_accuracy" in c.metrics]
     if len(told) > 1 and max(abs(v - 0.5) for v in told) <= CHANCE:
-        found.append(f"dead adversary: domain accuracy stays at chance ({told[-1]:.2f})")
+        sentences.append(f"dead adversary: domain accuracy stays at chance ({told[-1]:.2f})")
     if len(told) > 1 and min(told) >= SURE:
-        found.append(f"beaten features: the adversary tells the domains apart throughout ({told[-1]:.2f})")
+        sentences.append(f"beaten features: the adversary tells the domains apart throughout ({told[-1]:.2f})")
     end = candidates[-1].metrics
     share = end.get("target_effective_classes", 1.0)
     if share <= 0.5 and not partial:
-        found.append(f"collapsed predictions: they spread over an effective {share:.0%} of the classes")
+        sentences.append(f"collapsed predictions: they spread over an effective {share:.0%} of the classes")
     held = [c.metrics["source_accuracy"] for c in candidates if "source_accuracy" in c.metrics]
     if held and max(held) - held[-1] > FALL:
-        found.append(f"source accuracy falls from {max(held):.1%} to {held[-1]:.1%} while adaptation runs")
-    found += [f"lone validator: {name} orders the points against every other validator" for name in lone(candidates)]
-    return found
+        sentences.append(f"source accuracy falls from {max(held):.1%} to {held[-1]:.1%} while adaptation runs")
+    sentences += [
+        f"lone validator: {name} orders the points against every other validator" for name in lone(candidates)
+    ]
+    return sentences
 
 
 def lone(candidates: Sequence[Candidate]) -> list[str]:

@@ -1,15 +1,15 @@
-"""Numbers of one candidate: accuracies, macro precision, recall and F1, per class, and every validator's score."""
+"""Numbers of one candidate: every registered metric and every validator's score, and the run's classes one by one."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
-from functools import lru_cache
 
 import numpy as np
 
-from dalib.core.registry import VALIDATORS
+from dalib.core.metric import Metric
+from dalib.core.registry import METRICS, VALIDATORS
 from dalib.core.types import Outputs
-from dalib.core.validator import Validator
 
 
 def decide(logits: np.ndarray, known: int, reject: float = 1.0) -> np.ndarray:
@@ -26,63 +26,46 @@ def decide(logits: np.ndarray, known: int, reject: float = 1.0) -> np.ndarray:
     return guess
 
 
-def domain_metrics(outputs: Outputs, prefix: str, known: int, reject: float = 1.0) -> dict[str, float]:
-    """`<prefix>_accuracy` and, over the classes that occur in y, `_macro_precision`, `_macro_recall`, `_macro_f1`.
+def metrics_for(objective: str, unknown: bool = True) -> dict[str, Metric]:
+    """Name -> metric of every registered one for a kind of answer.
 
-    `_predicted_classes` and `_effective_classes` need no labels, see `spread`.
-    All in [0, 1]; a class that is never predicted has precision 0. Empty for a domain without rows or labels.
-    If y holds unknown classes (label `known`) also `_known_accuracy` (mean recall of the known classes, OS*),
-    `_unknown_accuracy`, `_h_score` (their harmonic mean, Fu et al. 2020, doi:10.1007/978-3-030-58555-6_34) and
-    `_unknown_auroc` (area under the ROC curve of unknown against known, by the probability of unknown or 1 - max p).
+    Args
+        unknown: with those that compare known with unknown classes
+    """
+    every = {name: METRICS.get(name)() for name in METRICS.names()}
+    return {
+        name: metric
+        for name, metric in every.items()
+        if objective in metric.objectives and (unknown or not metric.needs_unknown)
+    }
+
+
+def domain_metrics(
+    outputs: Outputs,
+    prefix: str,
+    known: int,
+    reject: float = 1.0,
+    objective: str = "classification",
+    answer: np.ndarray | None = None,
+) -> dict[str, float]:
+    """`<prefix>_<metric>` for every registered metric that applies; empty for a domain without rows or labels.
+
+    Args
+        known: classes of which there are labelled rows; y = known stands for a row of none of them
+        reject: see `decide`
+        objective: kind of answer
+        answer: what was decided, (n, …); unless given what `decide` says of classes, and otherwise the prediction
     """
     if outputs.y is None or not len(outputs.y):
         return {}
-    from sklearn.metrics import precision_recall_fscore_support
-
-    y, logits = outputs.y.numpy(), outputs.logits.numpy()
-    guess = decide(logits, known, reject)
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        y, guess, labels=np.unique(y), average="macro", zero_division=0
-    )
-    found = {
-        f"{prefix}_accuracy": float((y == guess).mean()),
-        **{f"{prefix}_{k}": v for k, v in spread(guess, outputs.logits.shape[1]).items()},
-        f"{prefix}_macro_precision": float(precision),
-        f"{prefix}_macro_recall": float(recall),
-        f"{prefix}_macro_f1": float(f1),
+    y, prediction = outputs.y.numpy(), outputs.logits.numpy()
+    if answer is None:
+        answer = decide(prediction, known, reject) if objective == "classification" else prediction
+    unknown = objective == "classification" and 0 < int((y == known).sum()) < len(y)
+    values = {
+        name: metric.score(y, prediction, answer, known) for name, metric in metrics_for(objective, unknown).items()
     }
-    return found | ({f"{prefix}_{k}": v for k, v in _open_metrics(y, guess, logits, known).items()})
-
-
-def spread(guess: np.ndarray, classes: int) -> dict[str, float]:
-    """How many of the classes the predictions (n,) use, as a part of `classes`.
-
-    `predicted_classes`: those predicted at all. `effective_classes`: exp of the entropy of the predictions' histogram;
-    1 when all are predicted equally often, 1 / K when one takes everything.
-    """
-    share = np.unique(guess, return_counts=True)[1] / len(guess)
-    effective = float(np.exp(-(share * np.log(share)).sum()))
-    return {"predicted_classes": len(share) / classes, "effective_classes": effective / classes}
-
-
-def _open_metrics(y: np.ndarray, guess: np.ndarray, logits: np.ndarray, known: int) -> dict[str, float]:
-    foreign = y == known
-    if not foreign.any() or foreign.all():
-        return {}
-    from scipy.special import softmax
-    from sklearn.metrics import roc_auc_score
-
-    p = softmax(logits.astype(float), axis=1)
-    doubt = p[:, known] if logits.shape[1] > known else 1 - p.max(1)
-    inside = float(np.mean([(guess[y == c] == c).mean() for c in np.unique(y[~foreign])]))
-    outside = float((guess[foreign] == known).mean())
-    both = inside + outside
-    return {
-        "known_accuracy": inside,
-        "unknown_accuracy": outside,
-        "h_score": 2 * inside * outside / both if both else 0.0,
-        "unknown_auroc": float(roc_auc_score(foreign, doubt)),
-    }
+    return {f"{prefix}_{name}": float(value) for name, value in values.items() if not math.isnan(value)}
 
 
 def class_metrics(
@@ -103,11 +86,6 @@ def class_metrics(
     }
 
 
-@lru_cache(maxsize=1)
-def _validators() -> dict[str, Validator]:
-    return {name: VALIDATORS.get(name)() for name in VALIDATORS.names()}
-
-
 def scores(
     validation: Outputs,
     target: Outputs,
@@ -123,11 +101,14 @@ def scores(
         features: z is there; otherwise validators that read it are skipped
     """
     blind = Outputs(target.z, target.logits, None)
-    found = {
-        name: validator.score(validation, target if validator.uses_target_labels else blind)
-        for name, validator in _validators().items()
-        if name not in without
-        and (only is None or name in only or name == "oracle")
-        and (features or not validator.uses_features)
+    validators = {
+        name: VALIDATORS.get(name)()
+        for name in VALIDATORS.names()
+        if name not in without and (only is None or name in only or name == "oracle")
     }
-    return {name: float(f"{value:.6g}") for name, value in found.items() if np.isfinite(value)}
+    values = {
+        name: validator.score(validation, target if validator.uses_target_labels else blind)
+        for name, validator in validators.items()
+        if features or not validator.uses_features
+    }
+    return {name: float(f"{value:.6g}") for name, value in values.items() if np.isfinite(value)}

@@ -15,13 +15,10 @@ from torch import Tensor
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.types import Outputs
 from dalib.evaluate.diagnose import warn
-from dalib.evaluate.metrics import decide, scores, spread
+from dalib.evaluate.metrics import domain_metrics, metrics_for, scores
 from dalib.records.manifest import Manifest
 from dalib.records.record import Candidate, Record
 from dalib.records.store import Store
-
-_LATEST = "target_effective_classes"
-"""The metric that came last; where it is missing, both that `spread` gives may be."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,8 @@ def outputs_to_arrays(target: Outputs, held_out: Outputs, features: bool) -> dic
 def rescore(store: Store, manifest: Manifest) -> Rescored:
     """Add every score and metric that is missing; those that are there stay.
 
+    Metrics of the target and of held-out source rows come from the stored labels and outputs. What needs the model
+    itself cannot be added: `train_…` (the training rows' outputs are not stored) and `domain_accuracy`.
     Scores come from float16 outputs: most differ from those of a run in the fourth digit, agreements with k-means may
     differ by more, since another rounding may end in another clustering.
     """
@@ -65,8 +64,17 @@ def rescore(store: Store, manifest: Manifest) -> Rescored:
 
 
 def _lacks(record: Record) -> bool:
-    known = set(VALIDATORS.names())
-    return any(known - set(c.scores) or _LATEST not in c.metrics for c in record.candidates)
+    """Whether a registered validator or a metric that may apply is missing from a candidate."""
+    sides = ("target", "source") if record.counts.get("validation") else ("target",)
+    names = {side: metrics_for("classification", side == "target" and _is_open(record)) for side in sides}
+    wanted = {f"{side}_{name}" for side in sides for name in names[side]}
+    validators = set(VALIDATORS.names())
+    return any(validators - set(c.scores) or wanted - set(c.metrics) for c in record.candidates)
+
+
+def _is_open(record: Record) -> bool:
+    """Test rows of no known class were there."""
+    return "unknown" in record.per_class
 
 
 def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray]) -> bool:
@@ -78,15 +86,11 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
     )
     before = len(candidate.scores), len(candidate.metrics)
     candidate.scores = scores(source, target, without=candidate.scores, features=features) | candidate.scores
-    if _LATEST not in candidate.metrics:
-        reject, known = record.spec.protocol.reject, target.logits.shape[1]
-        if reject < 1 and ALGORITHMS.get(record.spec.algorithm).rejects:
-            known -= 1
-        for side, outputs in (("target", target), ("source", source)):
-            if len(outputs.logits):
-                guess = decide(outputs.logits.numpy(), known, reject)
-                found = spread(guess, outputs.logits.shape[1])
-                candidate.metrics |= {f"{side}_{k}": round(v, 6) for k, v in found.items()}
+    reject, known = record.spec.protocol.reject, target.logits.shape[1]
+    if (reject < 1 or _is_open(record)) and ALGORITHMS.get(record.spec.algorithm).rejects:
+        known -= 1
+    added = domain_metrics(target, "target", known, reject) | domain_metrics(source, "source", known)
+    candidate.metrics |= {name: round(value, 6) for name, value in added.items() if name not in candidate.metrics}
     return before != (len(candidate.scores), len(candidate.metrics))
 
 

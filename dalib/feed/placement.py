@@ -112,11 +112,11 @@ class Pieces:
         """The rows of `index` (B,), which is on the host, on the device."""
         rows, owner = as_tensor(self.rows)[index], as_tensor(self.owner)[index]
         mine = [torch.nonzero(owner == k).flatten() for k in range(len(self.parts))]
-        found = [pick_rows(part, rows[m], device) for part, m in zip(self.parts, mine, strict=True)]
+        found = [send_rows(part, rows[m], device) for part, m in zip(self.parts, mine, strict=True)]
         return torch.cat(found).index_select(0, send(torch.cat(mine).argsort(), device))
 
 
-def pick_rows(x: Tensor | Pieces, index: Tensor, device: torch.device) -> Tensor:
+def send_rows(x: Tensor | Pieces, index: Tensor, device: torch.device) -> Tensor:
     """x[index] on the device, from x (n, *S) there or on the host and index (B,) on the host; a GPU is not waited for.
 
     Rows of the host pass through page-locked memory, which PyTorch does not use again before the copy is done.

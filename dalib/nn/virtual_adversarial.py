@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
+from dalib.nn.batch_norms import BATCH_NORMS
 from dalib.nn.discrepancy import as_float
 
 
@@ -67,9 +68,8 @@ def same_function(network: nn.Module) -> Iterator[None]:
 
     Batch norms in training mode still normalise by their batch.
     """
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    norms = [m for m in network.modules() if isinstance(m, kinds)]
-    others = [m for m in network.modules() if not isinstance(m, kinds)]
+    norms = [m for m in network.modules() if isinstance(m, BATCH_NORMS)]
+    others = [m for m in network.modules() if not isinstance(m, BATCH_NORMS)]
     tracked, training = [m.track_running_stats for m in norms], [m.training for m in others]
     try:
         for norm in norms:

@@ -11,6 +11,7 @@ from dalib.core.registry import PROTOCOLS
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.records.spec import BackboneSpec, RunSpec
+from dalib.report.scale import Scale
 from dalib.report.select import describe_rule, is_collapsed
 
 KINDS = ("dead adversary", "beaten features", "collapsed predictions", "source accuracy falls", "lone validator")
@@ -18,20 +19,20 @@ PARTIAL = "A PARTIAL COPY of the data set: not comparable with published numbers
 
 
 def write_caption(
-    manifest: Manifest, records: Sequence[Record], expected: int, rule: str, metric: str, baseline: str
+    manifest: Manifest, records: Sequence[Record], expected: int, rule: str, scale: Scale, baseline: str
 ) -> str:
     """Title, data, protocol, network, seeds, selection, spread, and the runs that failed or are missing."""
     specs = [record.spec for record in records]
     sizes = ", ".join(f"{domain} {count}" for domain, count in manifest.counts.items())
     parts = [
         f"{manifest.title or manifest.name}.",
-        f"{metric.replace('_', ' ').capitalize()} in % on {manifest.dataset}{f' ({sizes})' if sizes else ''}.",
+        f"{scale.name} on {manifest.dataset}{f' ({sizes})' if sizes else ''}.",
         PARTIAL if manifest.partial or any(spec.data.partial for spec in specs) else "",
         f"{manifest.note.rstrip('.')}." if manifest.note else "",
         _setting(specs),
-        f"Selection, {describe_rule(rule)}.",
+        f"Selection, {describe_rule(rule, scale)}.",
         _spread(manifest),
-        _marks(specs, baseline),
+        _marks(specs, baseline, scale),
         _guarded(records, rule),
         _completeness(records, expected),
         _warnings(records),
@@ -39,13 +40,13 @@ def write_caption(
     return " ".join(part for part in parts if part)
 
 
-def describe_data(manifest: Manifest, records: Sequence[Record], metric: str) -> str:
+def describe_data(manifest: Manifest, records: Sequence[Record], scale: Scale) -> str:
     """Metric, data with their sizes, whether they are a part, and the network."""
     specs = [record.spec for record in records]
     sizes = ", ".join(f"{domain} {count}" for domain, count in manifest.counts.items())
     backbones = dict.fromkeys(describe_backbone(spec.backbone) for spec in specs)
     parts = [
-        f"{metric.replace('_', ' ').capitalize()} in % on {manifest.dataset}{f' ({sizes})' if sizes else ''}.",
+        f"{scale.name} on {manifest.dataset}{f' ({sizes})' if sizes else ''}.",
         PARTIAL if manifest.partial or any(spec.data.partial for spec in specs) else "",
         f"{manifest.note.rstrip('.')}." if manifest.note else "",
         f"Backbone {' / '.join(backbones)}." if backbones else "",
@@ -69,10 +70,10 @@ def _setting(specs: Sequence[RunSpec]) -> str:
     crops = sorted({spec.train.crop for spec in specs if spec.backbone.name != "identity"} - {0})
     inductive = sorted({spec.protocol.holdout for spec in specs} - {0.0})
     protocols = [f"Protocol {PROTOCOLS.get(name).describe(inductive)}" for name in names]
-    found = [*protocols, f"backbone {' / '.join(backbones)}"]
+    clauses = [*protocols, f"backbone {' / '.join(backbones)}"]
     if crops:
-        found.append(f"input {' / '.join(str(crop) for crop in crops)} px")
-    text = "; ".join(found)
+        clauses.append(f"input {' / '.join(str(crop) for crop in crops)} px")
+    text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -83,13 +84,13 @@ def _spread(manifest: Manifest) -> str:
     return f"Mean ± standard deviation (n − 1) over {len(seeds)} seeds; Average: the same over per-seed task averages."
 
 
-def _marks(specs: Sequence[RunSpec], baseline: str) -> str:
-    found = [f"▼: average below {baseline}."] if baseline else []
+def _marks(specs: Sequence[RunSpec], baseline: str, scale: Scale) -> str:
+    sentences = [f"▼: average {'below' if scale.higher_is_better else 'above'} {baseline}."] if baseline else []
     granting = sorted({spec.protocol.name for spec in specs if uses_target_labels(spec.protocol.name)})
     used = [PROTOCOLS.get(name).words if name in PROTOCOLS else name for name in granting]
     if used:
-        found.append(f"Below the rule, for reference only, rows that use target labels ({'; '.join(used)}).")
-    return " ".join(found)
+        sentences.append(f"Below the rule, for reference only, rows that use target labels ({'; '.join(used)}).")
+    return " ".join(sentences)
 
 
 def _guarded(records: Sequence[Record], rule: str) -> str:
@@ -115,14 +116,14 @@ def _completeness(records: Sequence[Record], expected: int) -> str:
 
 def _warnings(records: Sequence[Record]) -> str:
     """`Warnings: dead adversary in 3 runs (dann 2, cdan 1).`: what the runs themselves found suspicious."""
-    found: dict[str, Counter[str]] = {}
+    kinds: dict[str, Counter[str]] = {}
     for record in records:
         for sentence in record.warnings:
             kind = next((words for words in KINDS if sentence.startswith(words)), sentence)
-            found.setdefault(kind, Counter())[record.spec.algorithm] += 1
+            kinds.setdefault(kind, Counter())[record.spec.algorithm] += 1
     parts = [
         f"{kind} in {sum(counts.values())} runs ({', '.join(f'{name} {n}' for name, n in counts.most_common(6))}"
         f"{', …' if len(counts) > 6 else ''})"
-        for kind, counts in sorted(found.items())
+        for kind, counts in sorted(kinds.items())
     ]
     return f"Warnings: {'; '.join(parts)}." if parts else ""

@@ -11,7 +11,8 @@ import pandas as pd
 from dalib.core.errors import DalibError
 from dalib.records.record import Record
 from dalib.report.caption import describe_data
-from dalib.report.layout import Block, Sheet, Shown, percent
+from dalib.report.scale import Scale, scale_of
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 
 COLUMNS = (
@@ -24,11 +25,12 @@ COLUMNS = (
 class Costs:
     """One line per row of the suite, all values of a sweep together.
 
-    rows: `COLUMNS`; `last` in [0, 1], nan where there is no value
+    rows: `COLUMNS`; `last` is the metric as it is, nan where there is no value
     """
 
     suite: str
     title: str
+    scale: Scale
     baseline: str
     rows: tuple[dict[str, object], ...]
     notes: tuple[str, ...]
@@ -48,7 +50,7 @@ class Costs:
         header = ("Algorithm", "Last", "Trained numbers", "Fit, s", "Quartiles", against, "Evaluate, s", "Runs")
         tips = {"Trained numbers": "parameters that move, or the solved classifier's"}
         width = max((len(str(row["label"])) for row in self.rows), default=0)
-        lines = tuple(_line(row) for row in self.rows)
+        lines = tuple(_line(row, self.scale) for row in self.rows)
         return Sheet(
             f"{self.suite}.costs", f"{self.title}: costs", header, (Block("", lines),), self.notes, tips=tips,
             label_width=width,
@@ -59,10 +61,10 @@ def build_costs(source: RecordSource, suite: str, metric: str = "") -> Costs:
     """Medians over the successful runs of every row.
 
     Raises
-        DalibError: an unknown suite, or no successful run
+        DalibError: an unknown suite or metric, or no successful run
     """
     manifest = source.manifest(suite)
-    metric = metric or manifest.metric
+    scale = scale_of(metric or manifest.metric)
     groups: dict[str, list[Record]] = {}
     baseline = ""
     for run in manifest.runs:
@@ -72,22 +74,24 @@ def build_costs(source: RecordSource, suite: str, metric: str = "") -> Costs:
             groups.setdefault(label, []).append(record)
     if not groups:
         raise DalibError(f"suite {suite} has no successful run; dalib run makes them")
-    fits = {label: _quartiles([r.seconds.get("fit", math.nan) for r in found])[1] for label, found in groups.items()}
+    fits = {
+        label: _quartiles([r.seconds.get("fit", math.nan) for r in records])[1] for label, records in groups.items()
+    }
     unit = fits.get(baseline, np.nanmin(list(fits.values())))
     lines = tuple(
-        {"suite": manifest.name, "label": label, "metric": metric} | _measure(found, metric, float(unit))
-        for label, found in groups.items()
+        {"suite": manifest.name, "label": label, "metric": scale.metric} | _measure(records, scale.metric, float(unit))
+        for label, records in groups.items()
     )
     note = (
         "Medians over successful runs. Seconds: wall clock on the machine that ran them, beside whatever else it did; "
         "compare within the table. Trained numbers: parameters that move, of the backbone too unless it is frozen, or "
         "the numbers of a solved classifier."
     )
-    held = [record for found in groups.values() for record in found]
-    notes = (f"{describe_data(manifest, held, metric)} {note}",)
+    held = [record for records in groups.values() for record in records]
+    notes = (f"{describe_data(manifest, held, scale)} {note}",)
     return Costs(
-        manifest.name, manifest.title or manifest.name, baseline if baseline in groups else "", lines, notes
-    )  # fmt: skip
+        manifest.name, manifest.title or manifest.name, scale, baseline if baseline in groups else "", lines, notes
+    )
 
 
 def _measure(records: list[Record], metric: str, unit: float) -> dict[str, object]:
@@ -112,7 +116,7 @@ def _quartiles(values: list[float]) -> tuple[float, float, float]:
     return float(low), float(middle), float(high)
 
 
-def _line(row: dict[str, object]) -> tuple[Shown, ...]:
+def _line(row: dict[str, object], scale: Scale) -> tuple[Shown, ...]:
     def shown(name: str, form: str = "{:.2f}") -> Shown:
         value = row[name]
         assert isinstance(value, (int, float))
@@ -123,7 +127,7 @@ def _line(row: dict[str, object]) -> tuple[Shown, ...]:
     between = f"{shown('fit_low').text} … {shown('fit_high').text}"
     return (
         Shown(str(row["label"]), hint=str(row["algorithm"])),
-        Shown("–" if math.isnan(last) else percent(last)),
+        Shown("–" if math.isnan(last) else scale.show(last)),
         shown("trainable", "{:,.0f}"),
         shown("fit"),
         Shown(between),

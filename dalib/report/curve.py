@@ -13,12 +13,13 @@ from dalib.core.errors import DalibError
 from dalib.core.protocol import labels_of
 from dalib.records.manifest import Manifest
 from dalib.report.caption import describe_data
-from dalib.report.layout import Block, Sheet, Shown, percent
+from dalib.report.scale import Scale
 from dalib.report.select import describe_rule
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 from dalib.report.statistics import Interval, mean, stratified_bootstrap
 from dalib.report.statistics.scores import Floats
-from dalib.report.table import ResultTable, Row, build_table
+from dalib.report.table import ResultTable, TableRow, build_table
 
 COLUMNS = (
     "suite", "strategy", "algorithm", "labels", "sweep", "at", "metric", "rule", "mean", "std", "low", "high",
@@ -33,12 +34,13 @@ BASELINE = "source_only"
 class Curve:
     """One line per strategy and value of the sweep.
 
-    rows: `COLUMNS`; accuracies and gains in [-1, 1], nan where there is no value
+    rows: `COLUMNS`; the metric and gains as they are, nan where there is no value
     sweep: `shots` or `fraction`; source, target: the strategies that gains refer to, empty where the suite has none
     """
 
     suite: str
     title: str
+    scale: Scale
     sweep: str
     source: str
     target: str
@@ -63,7 +65,7 @@ class Curve:
 
         labels: which are granted: of the source, the target or both; at: labelled images per class, or the part
         mean, std: of the splits' averages over tasks (ddof 1); low, high: 95 % interval of the mean
-        over_source…, over_target…: gain and its 95 % interval; negative_…: the interval lies below zero
+        over_source…, over_target…: gain and its 95 % interval; negative_…: it lies on the worse side of zero
         """
         return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
 
@@ -72,15 +74,15 @@ class Curve:
         header = ("Strategy", "Labels", *(sign.format(value) for value in self.values))
         splits = max(int(number(row["n_splits"])) for row in self.rows)
         spread = f", mean ± std over {splits} splits" if splits > 1 else ", one split"
-        blocks = [Block(f"Accuracy{spread}", self._block(self._accuracy))]
+        blocks = [Block(f"{self.scale.heading}{spread}", self._block(self._value))]
         for kind, name in (("target", self.target), ("source", self.source)):
             if name:
                 gains = tuple(line for line in self._block(self._gain, kind) if line[0].text != name)
-                blocks.append(Block(f"Gain over {name} in points, 95 %", gains))
+                blocks.append(Block(f"Gain over {name} in {self.scale.steps}, 95 %", gains))
         if self.source or self.target:
             flagged = tuple(line for line in self._block(self._flag) if any(cell.text != "–" for cell in line[2:]))
             none = (Shown("none"), *[Shown("–", dim=True)] * (len(header) - 1))
-            blocks.append(Block("Negative transfer: the interval lies below …", flagged or (none,)))
+            blocks.append(Block(f"Negative transfer: the interval lies {_side(self.scale)} …", flagged or (none,)))
         width = max(len(name) for name in self.strategies)
         return Sheet(
             f"{self.suite}.curve", f"{self.title}: learning curve", header, tuple(blocks), self.notes,
@@ -91,27 +93,28 @@ class Curve:
         assert callable(cell)
         lines = []
         for name in self.strategies:
-            found = [self.at(name, value) for value in self.values]
-            head = Shown(name, hint=str(found[0]["algorithm"])), Shown(str(found[0]["labels"]))
-            lines.append((*head, *(cell(row, *arguments) for row in found)))
+            points = [self.at(name, value) for value in self.values]
+            head = Shown(name, hint=str(points[0]["algorithm"])), Shown(str(points[0]["labels"]))
+            lines.append((*head, *(cell(row, *arguments) for row in points)))
         return tuple(lines)
 
-    def _accuracy(self, row: dict[str, object]) -> Shown:
+    def _value(self, row: dict[str, object]) -> Shown:
         value, std = number(row["mean"]), number(row["std"])
         if math.isnan(value):
             return Shown("–", dim=True, hint="incomplete")
-        best = max(number(r["mean"]) for r in self.rows if r["at"] == row["at"] and not math.isnan(number(r["mean"])))
-        spread = "" if math.isnan(std) else f" ± {percent(std)}"
-        return Shown(percent(value) + spread, bold=percent(value) == percent(best))
+        show = self.scale.show
+        best = self.scale.best(number(r["mean"]) for r in self.rows if r["at"] == row["at"])
+        spread = "" if math.isnan(std) else f" ± {show(std, like=value)}"
+        return Shown(show(value) + spread, bold=show(value) == show(best))
 
     def _gain(self, row: dict[str, object], kind: str) -> Shown:
         value, *ends = (number(row[f"over_{kind}{end}"]) for end in ("", "_low", "_high"))
         if math.isnan(value):
             return Shown("–", dim=True)
         interval = Interval(ends[0], ends[1])
-        mark = " ▼" if interval.below_zero else " ▲" if interval.above_zero else ""
-        text = signed(value) if math.isnan(ends[0]) else f"{signed(value)} [{signed(ends[0])}, {signed(ends[1])}]"
-        return Shown(text + mark)
+        mark = " ▼" if interval.is_worse(self.scale.sign) else " ▲" if interval.is_better(self.scale.sign) else ""
+        text, *shown = map(self.scale.show_difference, (value, *ends))
+        return Shown((text if math.isnan(ends[0]) else f"{text} [{shown[0]}, {shown[1]}]") + mark)
 
     def _flag(self, row: dict[str, object]) -> Shown:
         below = [getattr(self, kind) for kind in ("target", "source") if row[f"negative_{kind}"]]
@@ -122,9 +125,8 @@ def number(value: object) -> float:
     return float(value) if isinstance(value, (int, float, np.floating)) else math.nan
 
 
-def signed(value: float) -> str:
-    """0.031 -> `+3.1`."""
-    return f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−")
+def _side(scale: Scale) -> str:
+    return "below" if scale.higher_is_better else "above"
 
 
 def build_curve(source: RecordSource, suite: str, rule: str = "", metric: str = "") -> Curve:
@@ -143,7 +145,7 @@ def build_curve(source: RecordSource, suite: str, rule: str = "", metric: str = 
     grid = _grid(manifest, rows, values)
     first = {name: next(iter(points.values())) for name, points in grid.items()}
     baselines = {labels: _baseline(manifest, first, labels) for labels in ("source", "target")}
-    scores = {(name, at): _scores(row) for name, points in grid.items() for at, row in points.items()}
+    scores = {(name, at): row.scores for name, points in grid.items() for at, row in points.items()}
     lines = [
         _describe(table, name, row, at, scores, baselines) | {"sweep": manifest.sweep}
         for name, points in grid.items()
@@ -151,14 +153,14 @@ def build_curve(source: RecordSource, suite: str, rule: str = "", metric: str = 
     ]
     notes = _notes(source, manifest, table, baselines, scores)
     return Curve(
-        manifest.name, manifest.title or manifest.name, manifest.sweep, baselines["source"], baselines["target"],
-        tuple(lines), notes,
+        manifest.name, manifest.title or manifest.name, table.scale, manifest.sweep, baselines["source"],
+        baselines["target"], tuple(lines), notes,
     )  # fmt: skip
 
 
-def _grid(manifest: Manifest, rows: dict[str, Row], values: Sequence[float]) -> dict[str, dict[float, Row]]:
+def _grid(manifest: Manifest, rows: dict[str, TableRow], values: Sequence[float]) -> dict[str, dict[float, TableRow]]:
     """strategy -> value -> row; a row that is not swept stands at every value."""
-    grid: dict[str, dict[float, Row]] = {}
+    grid: dict[str, dict[float, TableRow]] = {}
     for cell in manifest.runs:
         points = grid.setdefault(cell.row or cell.label, {})
         for value in [cell.at] if cell.row else values:
@@ -166,22 +168,13 @@ def _grid(manifest: Manifest, rows: dict[str, Row], values: Sequence[float]) -> 
     return {name: {value: points[value] for value in values if value in points} for name, points in grid.items()}
 
 
-def _baseline(manifest: Manifest, first: dict[str, Row], labels: str) -> str:
+def _baseline(manifest: Manifest, first: dict[str, TableRow], labels: str) -> str:
     """The suite's baseline where it is given these labels, else the first row of `BASELINE` that is, else none."""
     named = next((cell.row or cell.label for cell in manifest.runs if cell.label == manifest.baseline), "")
     if named and labels_of(first[named].protocol) == labels:
         return named
     plain = (name for name, row in first.items() if row.algorithm == BASELINE and labels_of(row.protocol) == labels)
     return next(plain, "")
-
-
-def _scores(row: Row) -> Floats | None:
-    """(splits, tasks); None unless the row is complete and every task has the same seeds."""
-    cells = list(row.cells.values())
-    seeds = sorted(cells[0].values)
-    if not row.complete or any(sorted(cell.values) != seeds for cell in cells):
-        return None
-    return np.array([[cell.values[seed] for cell in cells] for seed in seeds])
 
 
 def join_targets(scores: Floats, tasks: Sequence[str]) -> Floats:
@@ -196,7 +189,7 @@ def join_targets(scores: Floats, tasks: Sequence[str]) -> Floats:
 
 
 def _describe(
-    table: ResultTable, name: str, row: Row, at: float, scores: dict[tuple[str, float], Floats | None],
+    table: ResultTable, name: str, row: TableRow, at: float, scores: dict[tuple[str, float], Floats | None],
     baselines: dict[str, str],
 ) -> dict[str, object]:  # fmt: skip
     own = scores[name, at]
@@ -218,7 +211,7 @@ def _describe(
         gain = stratified_bootstrap(join_targets(own - other, tasks), mean)
         line |= {
             f"over_{kind}": float((own - other).mean()), f"over_{kind}_low": gain.low, f"over_{kind}_high": gain.high,
-            f"negative_{kind}": gain.below_zero,
+            f"negative_{kind}": gain.is_worse(table.scale.sign),
         }  # fmt: skip
     return line
 
@@ -235,15 +228,16 @@ def _notes(
         else "Columns: the labelled part of the target; rows of other protocols are tested on images of their own"
     )
     text = (
-        f"{describe_data(manifest, held, table.metric)} {meaning}. Labels: the domains whose labels a strategy is "
-        f"given. Selection, {describe_rule(table.select)}. Mean ± standard deviation (n − 1) over splits of the "
-        f"averages over the tasks {', '.join(column.name.replace('->', ' → ') for column in table.columns)}."
+        f"{describe_data(manifest, held, table.scale)} {meaning}. Labels: the domains whose labels a strategy is "
+        f"given. Selection, {describe_rule(table.select, table.scale)}. Mean ± standard deviation (n − 1) over splits "
+        f"of the averages over the tasks {', '.join(column.name.replace('->', ' → ') for column in table.columns)}."
     )
+    sides = "above / below" if table.scale.higher_is_better else "below / above"
     gains = (
         "Gains are over the same splits and tasks; intervals: stratified bootstrap, splits drawn again within each "
         "target, tasks fixed, each on its own, so one comparison of equals in forty is marked ▼ by chance. ▲ / ▼: the "
-        "interval lies above / below 0."
+        f"interval lies {sides} 0."
     )
-    missing = sum(found is None for found in scores.values())
+    missing = sum(array is None for array in scores.values())
     left = [f"{missing} incomplete points are left out."] if missing else []
     return (text, *([gains] if any(baselines.values()) else []), *left)

@@ -48,10 +48,10 @@ def draw_curve(curve: Curve, path: str | Path) -> Path:
     for panel, (key, names) in zip(panels, groups.items(), strict=False):
         references = [name for name in (curve.source, curve.target) if name and name not in names]
         for name in (*references, *names):
-            values = [100 * number(curve.at(name, value)["mean"]) for value in curve.values]
+            values = [curve.scale.factor * number(curve.at(name, value)["mean"]) for value in curve.values]
             panel.plot(range(len(values)), values, label="" if name in references else name, **styles[name])
         panel.set_title(TITLES[key], fontsize=9)
-        panel.set_ylabel("target accuracy in %" if panel is panels[0] else "", fontsize=8)
+        panel.set_ylabel(curve.scale.name.lower() if panel is panels[0] else "", fontsize=8)
         if panel is not panels[0]:
             panel.sharey(panels[0])
     if gains:
@@ -74,23 +74,27 @@ def _draw_gains(panel: Axes, curve: Curve, names: list[str], kind: str, styles: 
     for place, name in enumerate(names):
         rows = [curve.at(name, value) for value in curve.values]
         moved = [x + 0.6 * (place / max(len(names) - 1, 1) - 0.5) for x in range(len(rows))]
-        panel.plot(moved, [100 * number(r[f"over_{kind}"]) for r in rows], **(styles[name] | {"linestyle": "none"}))
+        panel.plot(
+            moved,
+            [curve.scale.factor * number(r[f"over_{kind}"]) for r in rows],
+            **(styles[name] | {"linestyle": "none"}),
+        )
         for x, row in zip(moved, rows, strict=True):
-            ends = [100 * number(row[f"over_{kind}_{end}"]) for end in ("low", "high")]
+            ends = [curve.scale.factor * number(row[f"over_{kind}_{end}"]) for end in ("low", "high")]
             if not any(map(math.isnan, ends)):
                 panel.plot((x, x), ends, color=styles[name]["color"], linewidth=1.2)
     panel.axhline(0, color="#333333", linewidth=0.8)
-    panel.set_title(f"gain over {getattr(curve, kind)} in points, 95 %", fontsize=9)
+    panel.set_title(f"gain over {getattr(curve, kind)} in {curve.scale.steps}, 95 %", fontsize=9)
 
 
 def _styles(curve: Curve, labels: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Colours by labels: greys = source, warm = target; the two references are dashed, colours used twice dotted."""
-    found: dict[str, dict[str, Any]] = {}
+    styles: dict[str, dict[str, Any]] = {}
     used = dict.fromkeys(COLOURS, 0)
     for name in curve.strategies:
         n, colours = used[labels[name]], COLOURS[labels[name]]
         line = "--" if name in (curve.source, curve.target) else ":" if n >= len(colours) else "-"
-        found[name] = {"color": colours[n % len(colours)], "marker": _MARKS[n % len(_MARKS)], "linestyle": line}
-        found[name] |= {"linewidth": 1.2, "markersize": 4}
+        styles[name] = {"color": colours[n % len(colours)], "marker": _MARKS[n % len(_MARKS)], "linestyle": line}
+        styles[name] |= {"linewidth": 1.2, "markersize": 4}
         used[labels[name]] += 1
-    return found
+    return styles

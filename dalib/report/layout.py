@@ -1,48 +1,13 @@
-"""A table as text in cells, the same for every format: what is shown, what is bold, what is dim."""
+"""From a suite's table to the sheet that every format renders."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
-from dalib.report.table import Cell, ResultTable, Row
-
-
-@dataclass(frozen=True)
-class Shown:
-    """hint: a sentence for a tooltip."""
-
-    text: str
-    bold: bool = False
-    dim: bool = False
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Rows that belong together; title: what sets them apart from the block above (empty for our own rows)."""
-
-    title: str
-    rows: tuple[tuple[Shown, ...], ...]
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """What every format renders.
-
-    name: for file names and labels; tips: header text -> tooltip; notes: sentences below; label_width: of the first
-    column, where longer names are wrapped
-    """
-
-    name: str
-    title: str
-    header: tuple[str, ...]
-    blocks: tuple[Block, ...]
-    notes: tuple[str, ...] = ()
-    failures: tuple[str, ...] = ()
-    tips: Mapping[str, str] = field(default_factory=dict)
-    label_width: int = 0
+from dalib.report.scale import Scale
+from dalib.report.sheet import Block, Sheet, Shown
+from dalib.report.table import ResultTable, TableCell, TableRow
 
 
 def make_sheet(table: ResultTable) -> Sheet:
@@ -74,63 +39,62 @@ def lay_out(table: ResultTable) -> tuple[list[str], list[Block]]:
     return header, [block for block in [*blocks, *_published(table, len(header))] if block.rows]
 
 
-def percent(value: float) -> str:
-    """0.7123 -> `71.2`."""
-    return f"{100 * value:.1f}"
-
-
-def cell_text(cell: Cell) -> str:
+def cell_text(cell: TableCell, scale: Scale) -> str:
     """`71.2 ± 0.4`, `71.2 ± 0.4 (2/3)`, `failed 2/3`, `n/a`, or `–` for a cell whose runs are all missing."""
     if not cell.n_ok:
         if cell.n_failed:
             return f"failed {cell.n_failed}/{cell.n_expected}"
         return "n/a" if cell.n_unavailable else "–"
-    spread = "" if math.isnan(cell.std) else f" ± {percent(cell.std)}"
+    spread = "" if math.isnan(cell.std) else f" ± {scale.show(cell.std, like=cell.mean)}"
     share = "" if cell.complete else f" ({cell.n_ok}/{cell.n_expected})"
-    return f"{percent(cell.mean)}{spread}{share}"
+    return f"{scale.show(cell.mean)}{spread}{share}"
 
 
 def _best(table: ResultTable) -> dict[str, str]:
-    """Column -> its highest mean as shown, among the complete rows without target labels; empty for a single row."""
+    """Column -> its best mean as shown, among the complete rows without target labels; empty for a single row."""
     rows = [row for row in table.rows if row.competes]
     if len(rows) < 2:
         return {}
-    best = {c.name: percent(max(row.cells[c.name].mean for row in rows)) for c in table.columns}
-    return best | {"average": percent(max(row.average.mean for row in rows))}
+    scale = table.scale
+    best = {c.name: scale.show(scale.best(row.cells[c.name].mean for row in rows)) for c in table.columns}
+    return best | {"average": scale.show(scale.best(row.average.mean for row in rows))}
 
 
-def _row(row: Row, table: ResultTable, best: dict[str, str]) -> tuple[Shown, ...]:
-    def shown(cell: Cell, column: str, text: str) -> Shown:
-        bold = row.competes and best.get(column) == percent(cell.mean)
-        return Shown(text, bold, dim=not cell.complete, hint=_hint(cell))
+def _row(row: TableRow, table: ResultTable, best: dict[str, str]) -> tuple[Shown, ...]:
+    scale = table.scale
+
+    def shown(cell: TableCell, column: str) -> Shown:
+        bold = row.competes and best.get(column) == scale.show(cell.mean)
+        return Shown(cell_text(cell, scale), bold, dim=not cell.complete, hint=_hint(cell, scale))
 
     name = row.label if row.label == row.algorithm else f"{row.label} ({row.algorithm})"
     average = row.average
     cells = [Shown(row.label, hint=f"{name}, protocol {row.protocol}")]
-    cells += [shown(row.cells[c.name], c.name, cell_text(row.cells[c.name])) for c in table.columns]
+    cells += [shown(row.cells[c.name], c.name) for c in table.columns]
     if row.complete:
-        cells.append(shown(average, "average", cell_text(average)))
+        cells.append(shown(average, "average"))
     else:
-        text = f"{percent(average.mean)}*" if average.n_ok else "–"
+        text = f"{scale.show(average.mean)}*" if average.n_ok else "–"
         cells.append(Shown(text, dim=True, hint=f"incomplete: {row.n_ok} of {row.n_expected} runs"))
     cells.append(Shown("–" if math.isnan(row.rank) else f"{row.rank:.1f}", dim=math.isnan(row.rank)))
     if table.baseline:
-        cells.append(_gain(row, table.baseline))
+        cells.append(_gain(row, table.baseline, scale))
     seeds = {cell.n_ok for cell in row.cells.values()}
     count = str(seeds.pop()) if row.complete and len(seeds) == 1 else f"{row.n_ok}/{row.n_expected} runs"
     return (*cells, Shown(count))
 
 
-def _gain(row: Row, baseline: str) -> Shown:
+def _gain(row: TableRow, baseline: str, scale: Scale) -> Shown:
     if math.isnan(row.gain):
         return Shown("baseline" if row.label == baseline else "–", dim=True)
-    points = round(100 * row.gain, 1) + 0.0
-    return Shown(f"{points:+.1f}".replace("-", "−") + (" ▼" if row.gain < 0 else ""))
+    return Shown(scale.show_difference(row.gain) + (" ▼" if scale.is_worse(row.gain) else ""))
 
 
-def _hint(cell: Cell) -> str:
+def _hint(cell: TableCell, scale: Scale) -> str:
     parts = [f"n = {cell.n_ok} of {cell.n_expected}"]
-    parts += [f"seed {seed}: {percent(value)}" for seed, value in sorted(cell.values.items())] if cell.n_ok > 1 else []
+    parts += (
+        [f"seed {seed}: {scale.show(value)}" for seed, value in sorted(cell.values.items())] if cell.n_ok > 1 else []
+    )
     counted = (("failed", cell.n_failed), ("missing", cell.n_missing), ("not selectable", cell.n_unavailable))
     return "; ".join([*parts, *(f"{count} {word}" for word, count in counted if count)])
 
@@ -139,8 +103,8 @@ def _published(table: ResultTable, width: int) -> Iterable[Block]:
     if table.published is None:
         return
     for kind, title in (("paper", "Published by papers"), ("rerun", "Published re-runs by others")):
-        found = table.published[table.published["kind"] == kind]
-        rows = [_published_row(entry, table, width) for entry in found.to_dict("records")]
+        entries = table.published[table.published["kind"] == kind]
+        rows = [_published_row(entry, table, width) for entry in entries.to_dict("records")]
         yield Block(f"{title}: another protocol, see the note", tuple(rows))
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from dalib.core.errors import DalibError
 from dalib.records.record import Record
-from dalib.report.markdown import escape, markdown_grid
+from dalib.report.formats.md import escape, markdown_grid
 from dalib.report.source import RecordSource
 
 _COLUMNS = ("n", "target_recall", "target_precision", "target_f1")
@@ -46,7 +46,7 @@ def find_records(source: RecordSource, suite: str, label: str, task: str) -> lis
     runs = [run for run in source.manifest(suite).runs if run.label == label and run.task == task]
     if not runs:
         raise DalibError(f"suite '{suite}' has no row '{label}' on task '{task}'; see `dalib table {suite}`")
-    found = [source.get(run.key) for run in sorted(runs, key=lambda run: run.seed) if run.key in source]
-    if not found:
+    records = [source.get(run.key) for run in sorted(runs, key=lambda run: run.seed) if run.key in source]
+    if not records:
         raise DalibError(f"no run of '{label}' on '{task}' is in the store; run the suite first")
-    return found
+    return records

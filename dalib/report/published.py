@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dalib.core.protocol import labels_of
-from dalib.report.table import ResultTable, Row
+from dalib.report.table import ResultTable, TableRow
 
 _DOMAINS = {
     "office31": {"A": "amazon", "D": "dslr", "W": "webcam"},
@@ -52,6 +52,8 @@ def add_published(table: ResultTable) -> ResultTable:
 
     The average of a published row is over the tasks of this table; nan unless all of them are reported.
     """
+    if table.metric != "target_accuracy":
+        return replace(table, published_note=f"Published numbers are accuracies, not {table.metric}: none are shown.")
     rows = published_rows(table.dataset)
     if rows.empty:
         return replace(table, published_note=f"No published numbers are kept for {table.dataset}.")
@@ -67,7 +69,7 @@ def add_published(table: ResultTable) -> ResultTable:
     return replace(table, published=rows.reset_index(drop=True), published_note=_differences(table, rows, everything))
 
 
-def _published_name(row: Row) -> str:
+def _published_name(row: TableRow) -> str:
     return "target_only" if labels_of(row.protocol) == "target" and row.algorithm == "source_only" else row.algorithm
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from dalib.core.errors import DalibError
 from dalib.report.figures import save_figure
-from dalib.report.layout import Block, Sheet, Shown
 from dalib.report.ranking import weighted_tau
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 
 WAYS = ("probe", "tune")
@@ -41,9 +41,9 @@ class Reached:
 
     def lost(self, way: str) -> np.ndarray:
         """(S,) points between the best model and a measure's first choice; nan unless it scores every model."""
-        found = self.accuracy[way]
-        first = [math.nan if np.isnan(c).any() else found[int(np.argmax(c))] for c in self.scores.T]
-        return np.asarray(np.nanmax(found) - np.array(first))
+        reached = self.accuracy[way]
+        first = [math.nan if np.isnan(c).any() else reached[int(np.argmax(c))] for c in self.scores.T]
+        return np.asarray(np.nanmax(reached) - np.array(first))
 
 
 def read_reached(source: RecordSource, suite: str, scores: pd.DataFrame) -> Reached:
@@ -55,15 +55,15 @@ def read_reached(source: RecordSource, suite: str, scores: pd.DataFrame) -> Reac
         DalibError: the suite has no such rows, or no score of one of its models
     """
     manifest = source.manifest(suite)
-    found: dict[tuple[str, str], list[float]] = {}
+    values: dict[tuple[str, str], list[float]] = {}
     for run in manifest.runs:
         way, _, model = run.label.partition(" ")
         if way in WAYS:
             record = source.get(run.key) if run.key in source else None
             ok = record is not None and record.status == "ok"
             value = 100 * record.candidates[-1].metrics["target_accuracy"] if record and ok else math.nan
-            found.setdefault((way, model), []).append(value)
-    models = tuple(dict.fromkeys(model for _, model in found))
+            values.setdefault((way, model), []).append(value)
+    models = tuple(dict.fromkeys(model for _, model in values))
     if not models:
         raise DalibError(f"suite {suite} has no rows called 'probe MODEL' and 'tune MODEL'")
     own = scores[scores["suite"] == suite]
@@ -71,7 +71,7 @@ def read_reached(source: RecordSource, suite: str, scores: pd.DataFrame) -> Reac
     missing = [model for model in models if model not in table.index]
     if missing:
         raise DalibError(f"suite {suite}: no scores of {', '.join(missing)}; score them again")
-    accuracy = {w: np.array([np.mean(found.get((w, m), [math.nan])) for m in models]) for w in WAYS}
+    accuracy = {w: np.array([np.mean(values.get((w, m), [math.nan])) for m in models]) for w in WAYS}
     title = (manifest.title or suite).partition(":")[0]
     return Reached(title, models, tuple(map(str, table.columns)), table.loc[list(models)].to_numpy(float), accuracy)
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, weightedtau
 
-from dalib.report.layout import Block, Sheet, Shown
-from dalib.report.markdown import render_markdown
-from dalib.report.terminal import render_terminal
+from dalib.report.formats.md import render_markdown
+from dalib.report.formats.terminal import render_terminal
+from dalib.report.sheet import Block, Sheet, Shown
 
 
 @dataclass(frozen=True)
@@ -112,12 +112,12 @@ class Ranking:
 
 def weighted_tau(a: np.ndarray, b: np.ndarray) -> float:
     """Over the entries that both have (not nan), as in `Ranking.agreement`; nan where fewer than two values differ."""
-    both = ~np.isnan(a) & ~np.isnan(b)
-    if len(set(a[both])) < 2 or len(set(b[both])) < 2:
+    scored = ~np.isnan(a) & ~np.isnan(b)
+    if len(set(a[scored])) < 2 or len(set(b[scored])) < 2:
         return math.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return float(weightedtau(a[both], b[both]).statistic)
+        return float(weightedtau(a[scored], b[scored]).statistic)
 
 
 def render_ranking(ranking: Ranking, format: str, width: int = 160) -> str:

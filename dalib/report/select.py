@@ -10,9 +10,11 @@ from scipy.stats import rankdata
 
 from dalib.core.errors import DalibError, suggest
 from dalib.records.record import Candidate, Record
+from dalib.report.scale import Scale
 
 ENSEMBLE = ("source_accuracy", "ami", "information_maximisation")
 """One validator of each kind: held-out source, structure of the features, certainty and variety of the predictions."""
+ACCURACY = Scale()
 _WORDS = {
     "ensemble": f"ensemble: point with the best mean rank by {', '.join(ENSEMBLE)}, no target labels",
     "last": "last: the model at the end of training, no selection",
@@ -24,9 +26,9 @@ _WORDS = {
 
 def rules(records: Iterable[Record]) -> tuple[str, ...]:
     """Every selection rule that at least one of the records can answer."""
-    found = {name for record in records for candidate in record.candidates for name in candidate.scores}
-    ensemble = ("ensemble",) if found.issuperset(ENSEMBLE) else ()
-    return ("last", "oracle", *ensemble, *sorted(found - {"last", "oracle"}))
+    scored = {name for record in records for candidate in record.candidates for name in candidate.scores}
+    ensemble = ("ensemble",) if scored.issuperset(ENSEMBLE) else ()
+    return ("last", "oracle", *ensemble, *sorted(scored - {"last", "oracle"}))
 
 
 def check_rule(rule: str, known: Collection[str]) -> None:
@@ -37,12 +39,17 @@ def check_rule(rule: str, known: Collection[str]) -> None:
         )
 
 
-def describe_rule(rule: str) -> str:
+def describe_rule(rule: str, scale: Scale = ACCURACY) -> str:
     """The rule in words, for a caption."""
+    if rule == "oracle" and scale != ACCURACY:
+        labels = " (TARGET TEST LABELS)" if scale.metric.startswith("target_") else ""
+        return f"oracle: best point by {scale.metric}{labels}, an upper bound, not attainable in practice"
     return _WORDS.get(rule, f"{rule}: point with the highest score of the validator {rule}, no target labels")
 
 
-def select(draws: Sequence[Record], rule: str, known: Collection[str] | None = None) -> Candidate | None:
+def select(
+    draws: Sequence[Record], rule: str, known: Collection[str] | None = None, scale: Scale = ACCURACY
+) -> Candidate | None:
     """The candidate that the rule picks among the points along all draws of one row, task and seed.
 
     None when no run succeeded and where every score is absent or nan. Collapsed candidates (`is_collapsed`) come last
@@ -50,24 +57,28 @@ def select(draws: Sequence[Record], rule: str, known: Collection[str] | None = N
 
     Args
         draws: successful or not; the first is the row as it stands, and `last` is its end
-        rule: `last`, `oracle` (highest target accuracy: reads target labels), `ensemble` or a validator's name; ties
-            go to the earlier draw and the later step
+        rule: `last`, `oracle` (the best of the reported metric: reads target labels), `ensemble` or a validator's name;
+            ties go to the earlier draw and the later step
         known: rules that are legal; default those of these records. Anything else raises DalibError
+        scale: of the reported metric
     """
     check_rule(rule, rules(draws) if known is None else known)
-    found = [(n, c) for n, record in enumerate(draws) if record.status == "ok" for c in record.candidates]
+    points = [(n, c) for n, record in enumerate(draws) if record.status == "ok" for c in record.candidates]
     if rule == "last":
-        return max((c for n, c in found if n == 0), key=lambda candidate: candidate.step, default=None)
-    return pick(found, rule, guard=not any(record.spec.protocol.is_partial for record in draws))
+        return max((c for n, c in points if n == 0), key=lambda candidate: candidate.step, default=None)
+    return pick(points, rule, not any(record.spec.protocol.is_partial for record in draws), scale)
 
 
-def pick(points: Sequence[tuple[int, Candidate]], rule: str, guard: bool = True) -> Candidate | None:
+def pick(
+    points: Sequence[tuple[int, Candidate]], rule: str, guard: bool = True, scale: Scale = ACCURACY
+) -> Candidate | None:
     """The best of (number of the draw, candidate) by a rule other than `last`; None where no score is a number.
 
     Args
         guard: collapsed candidates come last, except by the oracle
+        scale: of the reported metric, which the oracle goes by
     """
-    values = score(points, rule)
+    values = score(points, rule, scale)
     free = not guard or rule == "oracle"
     scored = [
         ((free or not is_collapsed(c), value, -n, c.step), c)
@@ -77,14 +88,14 @@ def pick(points: Sequence[tuple[int, Candidate]], rule: str, guard: bool = True)
     return max(scored, key=lambda entry: entry[0])[1] if scored else None
 
 
-def score(points: Sequence[tuple[int, Candidate]], rule: str) -> list[float]:
+def score(points: Sequence[tuple[int, Candidate]], rule: str, scale: Scale = ACCURACY) -> list[float]:
     """What the rule thinks of each candidate, higher is better; nan where it has no answer."""
-    found = [c for _, c in points]
-    return _ensemble(found) if rule == "ensemble" else [_score(c, rule) for c in found]
+    candidates = [c for _, c in points]
+    return _ensemble(candidates) if rule == "ensemble" else [_score(c, rule, scale) for c in candidates]
 
 
 def is_collapsed(candidate: Candidate) -> bool:
-    """Its predictions spread over an effective half of the classes or less (`dalib.evaluate.metrics.spread`).
+    """Its predictions spread over an effective half of the classes or less (metric `effective_classes`).
 
     Records of before this was measured count as diverse.
     """
@@ -100,7 +111,7 @@ def _ensemble(candidates: Sequence[Candidate]) -> list[float]:
     return (-total / len(ENSEMBLE)).tolist()
 
 
-def _score(candidate: Candidate, rule: str) -> float:
+def _score(candidate: Candidate, rule: str, scale: Scale) -> float:
     if rule == "oracle":
-        return candidate.metrics.get("target_accuracy", math.nan)
+        return scale.sign * candidate.metrics.get(scale.metric, math.nan)
     return candidate.scores.get(rule, math.nan)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from dalib.core.errors import DalibError
-from dalib.report.layout import Block, Sheet, Shown, percent
+from dalib.report.scale import Scale, scale_of
 from dalib.report.select import describe_rule, rules
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 from dalib.report.statistics import (
     Comparison,
@@ -22,7 +22,7 @@ from dalib.report.statistics import (
     smallest_p,
 )
 from dalib.report.statistics.scores import Floats
-from dalib.report.table import ResultTable, Row, build_table
+from dalib.report.table import ResultTable, TableRow, build_table
 
 RULES = ("ensemble", "source_accuracy", "last")
 """The rule unless asked otherwise: the first that the records can answer. See docs/validators.md for the order."""
@@ -56,10 +56,10 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Summary:
+class MethodSummary:
     """One line per complete row of a suite.
 
-    rows: `COLUMNS`; accuracies, regret and differences in [0, 1]; nan where there is no value
+    rows: `COLUMNS`; the metric, regret and differences as they are; nan where there is no value
     """
 
     suite: str
@@ -70,11 +70,16 @@ class Summary:
     rows: tuple[dict[str, object], ...]
     notes: tuple[str, ...]
 
+    @property
+    def scale(self) -> Scale:
+        """Unit and direction of the metric."""
+        return scale_of(self.metric)
+
     def frame(self) -> pd.DataFrame:
         """The lines as `COLUMNS`, fractions as they are.
 
         last, selected, oracle: mean over tasks and seeds of the metric at the end, at the point chosen by `rule`, and
-            at the best point by target test labels; regret = oracle - selected
+            at the best point by the metric itself; regret: what the oracle has over the selection, never negative
         low, high, iqm: 95 % interval and interquartile mean of `selected`
         difference…, improvement, p, p_holm, better, negative_transfer: `selected` against the baseline's
         """
@@ -83,13 +88,16 @@ class Summary:
     def sheet(self) -> Sheet:
         header = ("Algorithm", "Last", "Selected", "95 %", "Oracle", "Regret", "Rank", f"vs {self.baseline}", "95 %",
                   "P(better)", "p (Holm)", "n")  # fmt: skip
-        tips = {"Selected": f"chosen by {self.rule}", "Regret": "oracle minus selected",
+        scale = self.scale
+        regret = "oracle minus selected" if scale.higher_is_better else "selected minus oracle"
+        tips = {"Selected": f"chosen by {self.rule}", "Regret": regret,
                 "P(better)": "how often a run beats a run of the baseline on the same task",
                 "n": "seeds × tasks"}  # fmt: skip
-        best = max((_number(r["selected"]) for r in self.rows if r["kind"] == "run"), default=math.nan)
+        best = scale.best(_number(r["selected"]) for r in self.rows if r["kind"] == "run")
         kinds = {"run": "", "reference": "Uses target labels (reference)"}
         blocks = [
-            Block(title, tuple(_line(r, best) for r in self.rows if r["kind"] == kind)) for kind, title in kinds.items()
+            Block(title, tuple(_line(r, best, scale) for r in self.rows if r["kind"] == kind))
+            for kind, title in kinds.items()
         ]
         width = max((len(str(r["label"])) for r in self.rows), default=0)
         return Sheet(
@@ -98,7 +106,7 @@ class Summary:
         )  # fmt: skip
 
 
-def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str = "") -> Summary:
+def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str = "") -> MethodSummary:
     """Every complete row against the baseline, at the points that `rule` chooses (default: the first of `RULES`).
 
     Raises
@@ -111,23 +119,26 @@ def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str 
     tables = {name: build_table(source, suite, name, metric) for name in dict.fromkeys(("last", rule, "oracle"))}
     chosen = tables[rule]
     rows = [row for row in (*chosen.rows, *chosen.references) if row.complete]
-    scores = {row.label: array for row in rows if (array := _scores(row)) is not None}
+    scores = {row.label: array for row in rows if (array := row.scores) is not None}
     baseline = chosen.baseline if chosen.baseline in scores else ""
     ranked = {row.label for row in rows if not row.reference}
-    found = compare({k: v for k, v in scores.items() if k in ranked}, baseline) if baseline in ranked else {}
-    lines = tuple(_describe(row, tables, rule, scores.get(row.label), found.get(row.label)) for row in rows)
-    return Summary(
+    comparisons: dict[str, Comparison] = {}
+    if baseline in ranked:
+        compared = {label: array for label, array in scores.items() if label in ranked}
+        comparisons = compare(compared, baseline, higher_is_better=chosen.scale.higher_is_better)
+    lines = tuple(_describe(row, tables, rule, scores.get(row.label), comparisons.get(row.label)) for row in rows)
+    return MethodSummary(
         chosen.suite,
         chosen.title or chosen.suite,
         rule,
         chosen.metric,
         baseline,
         lines,
-        _notes(chosen, rule, rows, found),
+        _notes(chosen, rule, rows, comparisons),
     )
 
 
-def draw_summary(summary: Summary, path: str | Path) -> Path:
+def draw_summary(summary: MethodSummary, path: str | Path) -> Path:
     """The critical-difference diagram of the ranked rows (Nemenyi, 5 %); .png, .pdf or .svg.
 
     Raises
@@ -140,17 +151,8 @@ def draw_summary(summary: Summary, path: str | Path) -> Path:
     return draw_critical_difference(ranks, nemenyi_critical_difference(len(ranks), tasks), path)
 
 
-def _scores(row: Row) -> Floats | None:
-    """(seeds, tasks); None unless every task has the same seeds."""
-    cells = list(row.cells.values())
-    seeds = sorted(cells[0].values)
-    if any(sorted(cell.values) != seeds for cell in cells):
-        return None
-    return np.array([[cell.values[seed] for cell in cells] for seed in seeds])
-
-
 def _describe(
-    row: Row, tables: dict[str, ResultTable], rule: str, scores: Floats | None, found: Comparison | None
+    row: TableRow, tables: dict[str, ResultTable], rule: str, scores: Floats | None, versus: Comparison | None
 ) -> dict[str, object]:
     means = {}
     for name, table in tables.items():
@@ -160,29 +162,34 @@ def _describe(
     line |= {
         "suite": tables[rule].suite, "label": row.label, "algorithm": row.algorithm, "metric": tables[rule].metric,
         "kind": "reference" if row.reference else "run", "rule": rule, "last": means["last"], "selected": means[rule],
-        "oracle": means["oracle"], "regret": means["oracle"] - means[rule],
+        "oracle": means["oracle"], "regret": tables[rule].scale.sign * (means["oracle"] - means[rule]),
         "n_seeds": 0 if scores is None else scores.shape[0], "n_tasks": len(row.cells),
         "negative_transfer": False, "better": False,
     }  # fmt: skip
-    if found:
+    if versus:
         line |= {
-            "low": found.interval.low, "high": found.interval.high, "iqm": found.iqm, "rank": found.rank,
-            "difference": found.difference, "difference_low": found.difference_interval.low,
-            "difference_high": found.difference_interval.high, "improvement": found.improvement.probability,
-            "p": found.p, "p_holm": found.p_holm, "smallest_p": found.smallest_p,
-            "negative_transfer": found.negative_transfer, "better": found.better,
+            "low": versus.interval.low, "high": versus.interval.high, "iqm": versus.iqm, "rank": versus.rank,
+            "difference": versus.difference, "difference_low": versus.difference_interval.low,
+            "difference_high": versus.difference_interval.high, "improvement": versus.improvement.probability,
+            "p": versus.p, "p_holm": versus.p_holm, "smallest_p": versus.smallest_p,
+            "negative_transfer": versus.negative_transfer, "better": versus.better,
         }  # fmt: skip
     return line
 
 
-def _notes(table: ResultTable, rule: str, rows: Sequence[Row], found: dict[str, Comparison]) -> tuple[str, ...]:
-    tasks = len(table.columns)
+def _notes(
+    table: ResultTable, rule: str, rows: Sequence[TableRow], comparisons: dict[str, Comparison]
+) -> tuple[str, ...]:
+    tasks, scale = len(table.columns), table.scale
+    labels = "by target test labels" if scale.metric.startswith("target_") else "by the metric itself"
+    regret = "oracle − selected" if scale.higher_is_better else "selected − oracle"
+    sides = "above / below" if scale.higher_is_better else "below / above"
     text = (
-        f"Selected: {describe_rule(rule)}. Oracle: by target test labels, an upper bound; regret = oracle − selected. "
-        f"95 %: intervals over seeds with the tasks fixed; ▲ / ▼: the interval of the difference lies above / below 0 "
+        f"Selected: {describe_rule(rule, scale)}. Oracle: {labels}, an upper bound; regret = {regret}. "
+        f"95 %: intervals over seeds with the tasks fixed; ▲ / ▼: the interval of the difference lies {sides} 0 "
         f"(▼: negative transfer). P(better): how often a run beats a run of {table.baseline} on the same task. "
-        f"p (Holm): exact Wilcoxon test over {tasks} tasks, adjusted for {max(len(found) - 1, 0)} comparisons; {tasks} "
-        f"blocks allow no p below {smallest_p(tasks):.2g} before adjustment. n: seeds × tasks."
+        f"p (Holm): exact Wilcoxon test over {tasks} tasks, adjusted for {max(len(comparisons) - 1, 0)} comparisons; "
+        f"{tasks} blocks allow no p below {smallest_p(tasks):.2g} before adjustment. n: seeds × tasks."
     )
     left = len(table.rows) + len(table.references) - len(rows)
     return (table.caption, text, *([f"{left} incomplete rows are left out."] if left else []))
@@ -192,28 +199,28 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else math.nan
 
 
-def _line(row: dict[str, object], best: float) -> tuple[Shown, ...]:
-    def number(name: str, form: str = "percent") -> Shown:
+def _line(row: dict[str, object], best: float, scale: Scale) -> tuple[Shown, ...]:
+    def number(name: str, form: str = "metric") -> Shown:
         value = _number(row[name])
         if math.isnan(value):
             return Shown("–", dim=True)
         if form == "signed":
-            return Shown(f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−"))
-        return Shown(percent(value) if form == "percent" else form.format(value))
+            return Shown(scale.show_difference(value))
+        return Shown(scale.show(value) if form == "metric" else form.format(value))
 
     def interval(low: str, high: str, form: str) -> Shown:
         ends = [number(name, form).text for name in (low, high)]
         return Shown("–", dim=True) if "–" in ends else Shown(f"{ends[0]} … {ends[1]}")
 
     selected = number("selected")
-    selected = Shown(selected.text, bold=row["kind"] == "run" and selected.text == percent(best))
+    selected = Shown(selected.text, bold=row["kind"] == "run" and selected.text == scale.show(best))
     mark = " ▼" if row["negative_transfer"] else " ▲" if row["better"] else ""
     difference = number("difference", "signed")
     return (
         Shown(str(row["label"]), hint=str(row["algorithm"])),
         number("last"),
         selected,
-        interval("low", "high", "percent"),
+        interval("low", "high", "metric"),
         number("oracle"),
         number("regret"),
         number("rank", "{:.1f}"),

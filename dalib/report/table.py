@@ -17,6 +17,7 @@ from dalib.core.registry import DEFAULT_PROTOCOL
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.report.caption import write_caption
+from dalib.report.scale import Scale, scale_of
 from dalib.report.select import check_rule, rules, select
 from dalib.report.source import RecordSource
 
@@ -38,8 +39,8 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One row on one task. values: seed -> metric in [0, 1]; unavailable: ok runs on which the rule has no answer."""
+class TableCell:
+    """One row on one task. values: seed -> metric as it is; unavailable: ok runs on which the rule has no answer."""
 
     values: dict[int, float]
     n_expected: int
@@ -67,16 +68,17 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One label of the suite. reference: it was given target labels, so it is neither ranked nor bold.
 
-    rank: average rank over the tasks among the complete rows, 1 = best; gain: average minus the baseline's
+    rank: average rank over the tasks among the complete rows, 1 = best in the metric's direction
+    gain: average minus the baseline's
     """
 
     label: str
     algorithm: str
     protocol: str
-    cells: dict[str, Cell]
+    cells: dict[str, TableCell]
     rank: float = math.nan
     gain: float = math.nan
 
@@ -93,16 +95,25 @@ class Row:
         return self.complete and not self.reference
 
     @cached_property
-    def average(self) -> Cell:
+    def average(self) -> TableCell:
         """Over tasks. A complete row: one value per seed. Otherwise the mean of the cells that have one, no spread."""
         cells = list(self.cells.values())
         counted = {name: sum(getattr(c, name) for c in cells) for name in ("n_failed", "n_missing", "n_unavailable")}
         if self.complete and len({frozenset(cell.values) for cell in cells}) == 1:
             values = {seed: float(np.mean([cell.values[seed] for cell in cells])) for seed in cells[0].values}
-            return Cell(values, n_expected=len(values))
+            return TableCell(values, n_expected=len(values))
         means = [cell.mean for cell in cells if cell.n_ok]
         only = {0: float(np.mean(means))} if means else {}
-        return Cell(only, n_expected=1, **counted)
+        return TableCell(only, n_expected=1, **counted)
+
+    @property
+    def scores(self) -> np.ndarray | None:
+        """(seeds, tasks); None unless the row is complete and every task has the same seeds."""
+        cells = list(self.cells.values())
+        seeds = sorted(cells[0].values)
+        if not self.complete or any(sorted(cell.values) != seeds for cell in cells):
+            return None
+        return np.array([[cell.values[seed] for cell in cells] for seed in seeds])
 
     @property
     def n_ok(self) -> int:
@@ -124,14 +135,19 @@ class ResultTable:
     metric: str
     baseline: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    references: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
+    references: tuple[TableRow, ...]
     caption: str
     failures: tuple[str, ...] = ()
     partial: bool = False
     backbones: tuple[str, ...] = ()
     published: pd.DataFrame | None = field(default=None, compare=False)
     published_note: str = ""
+
+    @property
+    def scale(self) -> Scale:
+        """Unit and direction of the metric."""
+        return scale_of(self.metric)
 
 
 def build_table(
@@ -144,7 +160,7 @@ def build_table(
     """The suite's table.
 
     Args
-        select: `last`, `oracle` or a validator's name
+        select: `last`, `oracle` (the best by `metric`) or a validator's name
         metric: a key of `Candidate.metrics`; the suite's own unless given
         algorithms: labels or algorithm names to keep, in suite order; all by default. The difference to the baseline
             is shown whether or not the baseline is kept; ranks are among the rows shown
@@ -154,11 +170,12 @@ def build_table(
     metric = metric or manifest.metric
     records = {run.key: source.get(run.key) for run in manifest.runs if run.key in source}
     _check(records, select, metric)
+    scale = scale_of(metric)
     columns = short_columns(list(dict.fromkeys(run.task for run in manifest.runs)))
-    every = _rows(manifest, records, columns, select, metric)
+    every = _rows(manifest, records, columns, select, scale)
     baseline = next((row for row in every if row.label == manifest.baseline), None)
     shown = _keep(every, algorithms)
-    ranks = _ranks([row for row in shown if row.competes])
+    ranks = _ranks([row for row in shown if row.competes], scale)
     shown = [replace(r, rank=ranks.get(r.label, math.nan), gain=_gain(r, baseline)) for r in shown]
     labels = {row.label for row in shown}
     kept = [run for run in manifest.runs if run.label in labels]
@@ -173,7 +190,7 @@ def build_table(
         columns=columns,
         rows=tuple(row for row in shown if not row.reference),
         references=tuple(row for row in shown if row.reference),
-        caption=write_caption(manifest, held, len(kept), select, metric, baseline.label if baseline else ""),
+        caption=write_caption(manifest, held, len(kept), select, scale, baseline.label if baseline else ""),
         failures=tuple(
             f"{run.label}, {run.task}, seed {run.seed}: {error.type}: {error.message}"
             for run in kept
@@ -208,8 +225,8 @@ def _check(records: dict[str, Record], rule: str, metric: str) -> None:
 
 
 def _rows(
-    manifest: Manifest, records: dict[str, Record], columns: Sequence[Column], rule: str, metric: str
-) -> list[Row]:
+    manifest: Manifest, records: dict[str, Record], columns: Sequence[Column], rule: str, scale: Scale
+) -> list[TableRow]:
     known = rules(records.values())
     grouped: dict[str, dict[str, Runs]] = {}
     for run in sorted(manifest.runs, key=lambda run: run.draw):
@@ -219,9 +236,9 @@ def _rows(
     rows = []
     for label, tasks in grouped.items():
         spec = next((r.spec for runs in tasks.values() for draws in runs.values() for r in draws if r), None)
-        cells = {task: _cell(runs, rule, metric, known) for task, runs in tasks.items()}
+        cells = {task: _cell(runs, rule, scale, known) for task, runs in tasks.items()}
         algorithm, protocol = (spec.algorithm, spec.protocol.name) if spec else (label, DEFAULT_PROTOCOL)
-        rows.append(Row(label, algorithm, protocol, cells))
+        rows.append(TableRow(label, algorithm, protocol, cells))
     return rows
 
 
@@ -229,7 +246,7 @@ Runs = dict[int, list[Record | None]]
 """seed -> a record per draw of the search, None where it is missing."""
 
 
-def _cell(runs: Runs, rule: str, metric: str, known: tuple[str, ...]) -> Cell:
+def _cell(runs: Runs, rule: str, scale: Scale, known: tuple[str, ...]) -> TableCell:
     values: dict[int, float] = {}
     failed = missing = unavailable = 0
     for seed, draws in runs.items():
@@ -240,32 +257,32 @@ def _cell(runs: Runs, rule: str, metric: str, known: tuple[str, ...]) -> Cell:
         elif all(record.status != "ok" for record in there):
             failed += 1
         else:
-            candidate = select(there, rule, known)
-            value = candidate.metrics.get(metric, math.nan) if candidate else math.nan
+            candidate = select(there, rule, known, scale)
+            value = candidate.metrics.get(scale.metric, math.nan) if candidate else math.nan
             if math.isnan(value):
                 unavailable += 1
             else:
                 values[seed] = value
-    return Cell(values, len(runs), failed, missing, unavailable)
+    return TableCell(values, len(runs), failed, missing, unavailable)
 
 
-def _keep(rows: list[Row], wanted: Sequence[str]) -> list[Row]:
+def _keep(rows: list[TableRow], wanted: Sequence[str]) -> list[TableRow]:
     for name in wanted:
         if not any(name in (row.label, row.algorithm) for row in rows):
             raise unknown("row", name, {row.label for row in rows})
     return [row for row in rows if not wanted or row.label in wanted or row.algorithm in wanted]
 
 
-def _ranks(rows: list[Row]) -> dict[str, float]:
+def _ranks(rows: list[TableRow], scale: Scale) -> dict[str, float]:
     """label -> rank averaged over tasks; equal means share the mean of their ranks."""
     if not rows:
         return {}
     means = np.array([[cell.mean for cell in row.cells.values()] for row in rows]).round(10)
-    ranks = rankdata(-means, axis=0).mean(axis=1)
+    ranks = rankdata(-scale.sign * means, axis=0).mean(axis=1)
     return {row.label: float(rank) for row, rank in zip(rows, ranks, strict=True)}
 
 
-def _gain(row: Row, baseline: Row | None) -> float:
+def _gain(row: TableRow, baseline: TableRow | None) -> float:
     if baseline is None or row.label == baseline.label or not (row.complete and baseline.complete):
         return math.nan
     return row.average.mean - baseline.average.mean

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from dalib.report.table import ResultTable, Row
+from dalib.report.table import ResultTable, TableRow
 
 COLUMNS = (
     "suite", "kind", "label", "algorithm", "protocol", "dataset", "backbone", "task", "source", "target", "metric",
@@ -19,8 +19,8 @@ def tidy(table: ResultTable) -> pd.DataFrame:
 
     kind: `run` (competing), `reference` (uses target labels), `paper` or `rerun` (published by others)
     label, algorithm, protocol, dataset, backbone, task (`source->target`), source, target: what the numbers belong to
-    metric, select: the metric in % and the selection rule; empty for published rows, whose rule is theirs
-    mean, std: over seeds (ddof 1), in % to 3 decimals; empty where there is none
+    metric, select: the metric and the selection rule; empty for published rows, whose rule is theirs
+    mean, std: over seeds (ddof 1), in % to 3 decimals, of another unit to 6 digits; empty where there is none
     n_ok, n_expected, n_failed, n_missing, n_unavailable: runs; n_unavailable succeeded but have no score for the rule
     reported_by: source of a published number
     """
@@ -35,18 +35,17 @@ def tidy(table: ResultTable) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(counts, "Int64"))
 
 
-def render_csv(table: ResultTable) -> str:
-    """`tidy` as CSV with a header line."""
-    return tidy(table).to_csv(index=False, lineterminator="\n")
+def _line(table: ResultTable, row: TableRow, name: str) -> dict[str, object]:
+    cell, scale = row.cells[name], table.scale
 
+    def number(value: float) -> float:
+        return round(100 * value, 3) if scale.unit == "%" else float(f"{value:.6g}")
 
-def _line(table: ResultTable, row: Row, name: str) -> dict[str, object]:
-    cell = row.cells[name]
     return {
         "suite": table.suite, "kind": "reference" if row.reference else "run",
         "label": row.label, "algorithm": row.algorithm, "protocol": row.protocol, "dataset": table.dataset,
         "backbone": "/".join(table.backbones), "metric": table.metric, "select": table.select,
-        "mean": round(100 * cell.mean, 3), "std": round(100 * cell.std, 3),
+        "mean": number(cell.mean), "std": number(cell.std),
         "n_ok": cell.n_ok, "n_expected": cell.n_expected, "n_failed": cell.n_failed, "n_missing": cell.n_missing,
         "n_unavailable": cell.n_unavailable, **_task(name),
     }  # fmt: skip

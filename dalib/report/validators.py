@@ -14,8 +14,9 @@ from dalib.core.errors import DalibError
 from dalib.core.protocol import uses_target_labels
 from dalib.records.record import Candidate
 from dalib.report.figures import save_figure
-from dalib.report.layout import Block, Sheet, Shown, percent
+from dalib.report.scale import Scale, scale_of
 from dalib.report.select import ENSEMBLE, is_collapsed, pick, score
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 from dalib.report.statistics import Interval, mean_interval
 
@@ -40,11 +41,12 @@ COLUMNS = (
 class ValidatorStudy:
     """One line per selection rule, best first, between `last` and the oracle.
 
-    rows: `COLUMNS`; accuracies, regrets and shares in [0, 1], correlations in [-1, 1]
+    rows: `COLUMNS`; `accuracy` and regrets are of the metric as it is, shares in [0, 1], correlations in [-1, 1]
     """
 
     suite: str
     title: str
+    scale: Scale
     rows: tuple[dict[str, float | str], ...]
     notes: tuple[str, ...]
 
@@ -58,9 +60,10 @@ class ValidatorStudy:
         return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
 
     def sheet(self) -> Sheet:
+        name = self.scale.heading
         header = (
             "Selected by",
-            "Accuracy",
+            name,
             "95 %",
             "Regret",
             "ρ",
@@ -71,26 +74,30 @@ class ValidatorStudy:
             "Collapsed",
         )
         tips = {
-            "Accuracy": "hyper-parameters and point chosen, method given",
+            name: "hyper-parameters and point chosen, method given",
             "Method too": "hyper-parameters, point and method chosen",
-            "ρ": "Spearman between score and target accuracy",
-            "No guard": "Accuracy without the diversity guard",
+            "ρ": f"Spearman between score and {self._metric}",
+            "No guard": f"{name} without the diversity guard",
             "Collapsed": "collapsed models among the choices without the guard",
         }
-        rows = tuple(_line(row) for row in self.rows)
+        rows = tuple(_line(row, self.scale) for row in self.rows)
         return Sheet(
             f"{self.suite}.validators", f"{self.title}: validators", header, (Block("", rows),), self.notes, tips=tips
         )
+
+    @property
+    def _metric(self) -> str:
+        return self.scale.metric.replace("_", " ")
 
 
 def build_study(source: RecordSource, suite: str, metric: str = "") -> ValidatorStudy:
     """Every rule on every candidate of the suite's runs without target labels.
 
     Raises
-        DalibError: an unknown suite, or no successful run
+        DalibError: an unknown suite or metric, or no successful run
     """
     manifest = source.manifest(suite)
-    metric = metric or manifest.metric
+    scale = scale_of(metric or manifest.metric)
     within: dict[tuple[int, str, str], Points] = {}
     for run in sorted(manifest.runs, key=lambda run: run.draw):
         record = source.get(run.key) if run.key in source else None
@@ -98,7 +105,7 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
             continue
         if len(record.candidates) > 1:
             points = within.setdefault((run.seed, run.task, run.label), [])
-            points += [(run.draw, c) for c in record.candidates if metric in c.metrics]
+            points += [(run.draw, c) for c in record.candidates if scale.metric in c.metrics]
     if not within:
         raise DalibError(f"suite {suite} has no successful run with several candidates; dalib run makes them")
     seeds = sorted({seed for seed, _, _ in within})
@@ -107,22 +114,25 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
     for (seed, task, label), points in within.items():
         if (task, label) in blocks:
             across.setdefault((seed, task, ""), []).extend(points)
-    found = rules_of(within)
-    lines = [_describe(manifest.name, rule, seeds, blocks, within, across, metric) for rule in found]
-    ordered = sorted(lines, key=lambda r: (r["rule"] != "oracle", r["rule"] == "last", -float(r["accuracy"])))
+    every_rule = rules_of(within)
+    lines = [_describe(manifest.name, rule, seeds, blocks, within, across, scale) for rule in every_rule]
+    ordered = sorted(
+        lines, key=lambda r: (r["rule"] != "oracle", r["rule"] == "last", -scale.sign * float(r["accuracy"]))
+    )
     tasks, methods = len({t for t, _ in blocks}), len({m for _, m in blocks})
     some = next(iter(within.values()))
-    settings = len({n for n, _ in some})
+    draws = len({n for n, _ in some})
     collapsed = sum(is_collapsed(c) for points in within.values() for _, c in points)
+    words = scale.metric.replace("_", " ") + ("" if scale.higher_is_better else ", lower being better")
     note = (
         f"Seeds: {len(seeds)}, tasks: {tasks}, methods: {methods}; {len(some)} candidates each (points × settings: "
-        f"{len(some) // settings} × {settings}). Accuracy: mean over methods, tasks and seeds of what the rule selects;"
-        " 95 %: over seeds, tasks and methods fixed; regret: to the best candidate by target test labels; ρ: "
-        "Spearman's rank correlation between score and target accuracy. Only the oracle reads target labels. "
+        f"{len(some) // draws} × {draws}). {scale.heading}: mean over methods, tasks and seeds of what the "
+        "rule selects; 95 %: over seeds, tasks and methods fixed; regret: to the best candidate by target test labels; "
+        f"ρ: Spearman's rank correlation between score and {words}. Only the oracle reads target labels. "
         f"Diversity guard: {collapsed} of {sum(map(len, within.values()))} candidates had collapsed (predictions "
         "spread over an effective half of the classes or less) and came last."
     )
-    return ValidatorStudy(manifest.name, manifest.title or manifest.name, tuple(ordered), (note,))
+    return ValidatorStudy(manifest.name, manifest.title or manifest.name, scale, tuple(ordered), (note,))
 
 
 def rules_of(within: dict[tuple[int, str, str], Points]) -> list[str]:
@@ -137,23 +147,26 @@ def draw_study(study: ValidatorStudy, path: str | Path) -> Path:
     from matplotlib.figure import Figure
 
     path = Path(path)
-    ends = {str(r["rule"]): 100 * float(r["accuracy"]) for r in study.rows if r["rule"] in ("last", "oracle")}
+    factor = study.scale.factor
+    ends = {str(r["rule"]): factor * float(r["accuracy"]) for r in study.rows if r["rule"] in ("last", "oracle")}
     rows = [r for r in study.rows if r["rule"] not in ends]
     figure = Figure(figsize=(6.4, 0.6 + 0.24 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     for y, row in enumerate(reversed(rows)):
-        low, high, at = (100 * float(row[k]) for k in ("low", "high", "accuracy"))
+        low, high, at = (factor * float(row[k]) for k in ("low", "high", "accuracy"))
         axes.plot((low, high), (y, y), color="#4c6a92", linewidth=1.4)
         axes.plot(at, y, "o", color="#1f3a5f", markersize=4.5)
-        free = 100 * float(row["unguarded_accuracy"])
-        if abs(free - at) > 0.005:
+        free = factor * float(row["unguarded_accuracy"])
+        if abs(free - at) > 5e-5 * factor:
             axes.plot(free, y, "x", color="#b3261e", markersize=4.5)
     for name, at in ends.items():
         axes.axvline(at, color="#888888", linewidth=0.9, linestyle="--" if name == "last" else ":")
         axes.text(at, len(rows) - 0.3, f" {name}", fontsize=8, color="#555555", ha="left", va="bottom")
     axes.set_yticks(range(len(rows)), [str(r["rule"]) for r in reversed(rows)], fontsize=8)
     axes.set_ylim(-0.7, len(rows) + 0.3)
-    axes.set_xlabel("target accuracy of the selected model in % (×: without the diversity guard)", fontsize=8)
+    unit = f" in {study.scale.unit}" if study.scale.unit else ""
+    words = study.scale.metric.replace("_", " ")
+    axes.set_xlabel(f"{words} of the selected model{unit} (×: without the diversity guard)", fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -162,12 +175,12 @@ def draw_study(study: ValidatorStudy, path: str | Path) -> Path:
 
 def _describe(
     suite: str, rule: str, seeds: list[int], blocks: list[tuple[str, str]],
-    within: dict[tuple[int, str, str], Points], across: dict[tuple[int, str, str], Points], metric: str,
+    within: dict[tuple[int, str, str], Points], across: dict[tuple[int, str, str], Points], scale: Scale,
 ) -> dict[str, float | str]:  # fmt: skip
     tasks = [(task, "") for task in dict.fromkeys(task for task, _ in blocks)]
-    chosen, wide = _choose(rule, seeds, blocks, within, metric), _choose(rule, seeds, tasks, across, metric)
-    best, top = _best(seeds, blocks, within, metric), _best(seeds, tasks, across, metric)
-    free = _choose(rule, seeds, blocks, within, metric, guard=False)
+    chosen, wide = _choose(rule, seeds, blocks, within, scale), _choose(rule, seeds, tasks, across, scale)
+    best, top = _best(seeds, blocks, within, scale), _best(seeds, tasks, across, scale)
+    free = _choose(rule, seeds, blocks, within, scale, guard=False)
     interval = mean_interval(chosen.accuracy) if len(seeds) > 1 else Interval(math.nan, math.nan)
     last = rule == "last"
     return {
@@ -176,10 +189,10 @@ def _describe(
         "accuracy": float(chosen.accuracy.mean()),
         "low": interval.low,
         "high": interval.high,
-        "regret": float((best - chosen.accuracy).mean()),
+        "regret": scale.sign * float((best - chosen.accuracy).mean()),
         "correlation": math.nan if last else float(np.nanmean(chosen.correlation)),
         "across_accuracy": math.nan if last else float(wide.accuracy.mean()),
-        "across_regret": math.nan if last else float((top - wide.accuracy).mean()),
+        "across_regret": math.nan if last else scale.sign * float((top - wide.accuracy).mean()),
         "across_correlation": math.nan if last else float(np.nanmean(wide.correlation)),
         "unguarded_accuracy": float(free.accuracy.mean()),
         "collapsed": float(free.collapsed.mean()),
@@ -197,52 +210,60 @@ class _Choice:
 
 def _choose(
     rule: str, seeds: list[int], blocks: list[tuple[str, str]], groups: dict[tuple[int, str, str], Points],
-    metric: str, guard: bool = True,
+    scale: Scale, guard: bool = True,
 ) -> _Choice:  # fmt: skip
     shape = (len(seeds), len(blocks))
-    found = _Choice(np.full(shape, math.nan), np.full(shape, math.nan), np.zeros(shape))
+    choice = _Choice(np.full(shape, math.nan), np.full(shape, math.nan), np.zeros(shape))
     for i, seed in enumerate(seeds):
         for j, (task, label) in enumerate(blocks):
             points = groups[seed, task, label]
             if rule == "last":
                 candidate = max((c for n, c in points if n == 0), key=lambda c: c.step)
             else:
-                candidate = pick(points, rule, guard) or points[-1][1]
-            found.accuracy[i, j] = candidate.metrics[metric]
-            found.collapsed[i, j] = is_collapsed(candidate)
+                candidate = pick(points, rule, guard, scale) or points[-1][1]
+            choice.accuracy[i, j] = candidate.metrics[scale.metric]
+            choice.collapsed[i, j] = is_collapsed(candidate)
     if rule != "last" and guard:
-        found.correlation[:] = [_correlate([groups[seed, t, m] for t, m in blocks], rule, metric) for seed in seeds]
-    return found
+        choice.correlation[:] = [_correlate([groups[seed, t, m] for t, m in blocks], rule, scale) for seed in seeds]
+    return choice
 
 
 def _best(
-    seeds: list[int], blocks: list[tuple[str, str]], groups: dict[tuple[int, str, str], Points], metric: str
+    seeds: list[int], blocks: list[tuple[str, str]], groups: dict[tuple[int, str, str], Points], scale: Scale
 ) -> np.ndarray:
-    """(seeds, blocks): the highest accuracy."""
-    return np.array([[max(c.metrics[metric] for _, c in groups[seed, t, m]) for t, m in blocks] for seed in seeds])
+    """(seeds, blocks): the best value of the metric."""
+    return np.array(
+        [[scale.best(c.metrics[scale.metric] for _, c in groups[seed, t, m]) for t, m in blocks] for seed in seeds]
+    )
 
 
-def _correlate(groups: list[Points], rule: str, metric: str) -> list[float]:
-    """Spearman's rho of score and accuracy per group; nan where either is constant or fewer than three have a score."""
-    pairs = [np.array([score(points, rule), [c.metrics[metric] for _, c in points]]) for points in groups]
+def _correlate(groups: list[Points], rule: str, scale: Scale) -> list[float]:
+    """Spearman's rho of score and metric per group, positive where they agree on what is better.
+
+    nan where either is constant or fewer than three have a score.
+    """
+    pairs = [
+        np.array([score(points, rule, scale), [scale.sign * c.metrics[scale.metric] for _, c in points]])
+        for points in groups
+    ]
     known = [pair[:, ~np.isnan(pair[0])] for pair in pairs]
-    found = [math.nan] * len(known)
+    rho = [math.nan] * len(known)
     for length in {pair.shape[1] for pair in known} - {0, 1, 2}:
         places = [i for i, pair in enumerate(known) if pair.shape[1] == length]
         ranks = rankdata(np.stack([known[i] for i in places]), axis=2)
         ranks -= ranks.mean(2, keepdims=True)
         sizes = np.sqrt((ranks**2).sum(2).prod(1))
         for i, product, size in zip(places, (ranks[:, 0] * ranks[:, 1]).sum(1), sizes, strict=True):
-            found[i] = float(product / size) if size else math.nan
-    return found
+            rho[i] = float(product / size) if size else math.nan
+    return rho
 
 
-def _line(row: dict[str, float | str]) -> tuple[Shown, ...]:
+def _line(row: dict[str, float | str], scale: Scale) -> tuple[Shown, ...]:
     def number(name: str, form: str = "") -> Shown:
         value = float(row[name])
         if math.isnan(value):
             return Shown("–", dim=True)
-        return Shown(f"{value:.2f}".replace("-", "−") if form else percent(value))
+        return Shown(form.format(value).replace("-", "−") if form else scale.show(value))
 
     interval = f"{number('low').text} … {number('high').text}"
     return (
@@ -250,10 +271,10 @@ def _line(row: dict[str, float | str]) -> tuple[Shown, ...]:
         number("accuracy"),
         Shown("–" if math.isnan(float(row["low"])) else interval),
         number("regret"),
-        number("correlation", "plain"),
+        number("correlation", "{:.2f}"),
         number("across_accuracy"),
         number("across_regret"),
-        number("across_correlation", "plain"),
+        number("across_correlation", "{:.2f}"),
         number("unguarded_accuracy"),
-        number("collapsed"),
+        Shown(Scale().show(float(row["collapsed"]))),
     )

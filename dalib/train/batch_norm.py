@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dalib.core.rows import Input, count
-
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+from dalib.nn.batch_norms import BATCH_NORMS
 
 
 @torch.no_grad()

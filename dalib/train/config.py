@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+IN_A_FLEET: dict[str, Any] = {"may_differ_in_a_fleet": True}
+"""Of a setting: runs that train together, as one vectorised model, may each have a value of their own."""
 
 
 class TrainConfig(BaseModel):
@@ -44,13 +47,13 @@ class TrainConfig(BaseModel):
 
     steps: int = Field(1000, ge=0)
     batch_size: int = Field(32, ge=2)
-    optimiser: Literal["sgd", "adamw"] = "sgd"
-    lr: float = Field(0.01, gt=0)
+    optimiser: Literal["sgd", "adamw"] = Field("sgd", json_schema_extra=IN_A_FLEET)
+    lr: float = Field(0.01, gt=0, json_schema_extra=IN_A_FLEET)
     backbone_rate: float = Field(0.1, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-3, ge=0)
-    schedule: Literal["inverse", "cosine", "constant"] = "inverse"
-    warmup: float = Field(0.0, ge=0, lt=1)
+    momentum: float = Field(0.9, ge=0, lt=1, json_schema_extra=IN_A_FLEET)
+    weight_decay: float = Field(1e-3, ge=0, json_schema_extra=IN_A_FLEET)
+    schedule: Literal["inverse", "cosine", "constant"] = Field("inverse", json_schema_extra=IN_A_FLEET)
+    warmup: float = Field(0.0, ge=0, lt=1, json_schema_extra=IN_A_FLEET)
     clip: float = Field(0.0, ge=0)
     bottleneck: int = Field(256, ge=0)
     forward: Literal["joint", "separate"] = "joint"
@@ -72,3 +75,16 @@ class TrainConfig(BaseModel):
         if self.resize and self.crop > self.resize:
             raise ValueError(f"crop = {self.crop} is larger than resize = {self.resize}; raise resize or lower crop")
         return self
+
+    @property
+    def points(self) -> frozenset[int]:
+        """After how many steps candidates are evaluated."""
+        return frozenset(round(self.steps * (i + 1) / self.evaluations) for i in range(self.evaluations))
+
+
+MAY_DIFFER = frozenset(
+    name
+    for name, field in TrainConfig.model_fields.items()
+    if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("may_differ_in_a_fleet")
+)
+"""Settings in which runs of one fleet may differ, as they say themselves."""

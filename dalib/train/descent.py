@@ -1,32 +1,28 @@
-"""One descent on an algorithm's loss: batches, forward passes, optimiser steps, resumable at any of them."""
+"""One descent on an algorithm's loss: batches, forward passes and an optimiser, resumable at any step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
+from dalib.core.algorithm import Algorithm, TrainerLike
 from dalib.core.rows import join, pick
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
 from dalib.feed.batches import DomainStore, EpisodeStream, IndexStream
 from dalib.feed.placement import send
 from dalib.feed.stores import FieldStore
-from dalib.train.batch_norm import BATCH_NORMS, reestimate
-from dalib.train.checkpoint import load_checkpoint, save_checkpoint
+from dalib.nn.batch_norms import BATCH_NORMS
+from dalib.train.batch_norm import reestimate
 from dalib.train.device import arrange, autocast, rng_state, set_rng_state
 from dalib.train.fitted import Fitted
-from dalib.train.graph import RECORDERS, StepGraph
-from dalib.train.monitor import LossMonitor
 from dalib.train.optimiser import freeze_and_group, make_optimiser, set_rate
 
 
-class Descent(Minimise):
-    """Steps `first` to `last` of a run; it is the `minimise` that an algorithm's `step` is given.
+class Descent:
+    """Steps `first` to `last` of a run: their batches, the network's outputs for them, the optimiser, the position.
 
     Args
         source: labelled rows as the network takes them; without rows it is withheld and batches of it are empty
@@ -63,94 +59,43 @@ class Descent(Minimise):
         )
         self.origin = origin.to(fitted.device)
         self.draws = torch.Generator().manual_seed(3 * seed + 2)
-        self.monitor = LossMonitor()
         self.nothing: Target | None = None
         self.network = torch.compile(algorithm.network) if config.compile else algorithm.network
-        self.graph: StepGraph | None = None
 
-    def run(self, trainer: TrainerLike) -> Iterator[int]:
-        """Do the steps; yields how many of the run's are done after each."""
-        try:
-            yield from self._steps(trainer)
-        finally:
-            self.graph = None
-        self.monitor.flush()
+    @property
+    def part(self) -> float:
+        """How much of the descent is over, in [0, 1)."""
+        return (self.step - self.first) / (self.last - self.first)
 
-    def _steps(self, trainer: TrainerLike) -> Iterator[int]:
-        algorithm, (labelled, unlabelled) = self.algorithm, self.stores
-        progress = torch.zeros((), device=self.fitted.device)
+    def prepare(self, trainer: TrainerLike) -> bool:
+        """What is due before a step: a new pass over the target, training mode, learning rates; True at a new pass."""
+        algorithm, begins = self.algorithm, self.streams[1].passes > self.passes
+        if begins:
+            self.passes = self.streams[1].passes
+            algorithm.begin_epoch(trainer, self.target)
+        if not algorithm.training:
+            set_training(algorithm, self.frozen)
+        set_rate(self.optimiser, self.config, self.part)
+        return begins
 
-        def take(rows: LabelledRows, views: Sequence[Rows]) -> None:
-            algorithm.step(*self.both(rows, views), progress, self)
-
-        self.graph = self._open_graph(take)
-        set_training(algorithm, self.frozen)
-        while self.step < self.last:
-            begins = self.streams[1].passes > self.passes
-            if begins:
-                self.passes = self.streams[1].passes
-                algorithm.begin_epoch(trainer, self.target)
-            if not algorithm.training:
-                set_training(algorithm, self.frozen)
-            if begins and self.graph:
-                self.graph.look_again()
-            part = (self.step - self.first) / (self.last - self.first)
-            set_rate(self.optimiser, self.config, part)
-            rows = self._rows(labelled, self.streams[0].next())
-            assert isinstance(rows, LabelledRows)
-            views: list[Rows] = []
-            if algorithm.uses_target:
-                index = self.streams[1].next()
-                for i in range(algorithm.views):
-                    views.append(self._rows(unlabelled, index, "strong" if i else self.config.augment))
-            else:
-                self.streams[1].skip()
-            progress.fill_(part)
-            if self.graph:
-                self.monitor.add(self.step, self.graph.step(rows, views))
-            else:
-                take(rows, views)
-            self.step += 1
-            yield self.step
-
-    def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
-        if self.graph:
-            self.graph.note(terms)
+    def draw(self) -> tuple[LabelledRows, list[Rows]]:
+        """The next batch: source rows, and views of target rows (none where the algorithm uses none)."""
+        labelled, unlabelled = self.stores
+        rows = self._rows(labelled, self.streams[0].next())
+        assert isinstance(rows, LabelledRows)
+        views: list[Rows] = []
+        if self.algorithm.uses_target:
+            index = self.streams[1].next()
+            for i in range(self.algorithm.views):
+                views.append(self._rows(unlabelled, index, "strong" if i else self.config.augment))
         else:
-            self.monitor.add(self.step, terms)
-        for p in self.parameters:
-            p.grad = None
-        reduce(torch.add, [t.float() for t in terms.values()]).backward()
-        if only is not None:
-            kept = {p for module in only for p in module.parameters()}
-            for p in self.parameters:
-                p.grad = p.grad if p in kept else None
-        if self.config.clip:
-            nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
-        self.optimiser.step()
-
-    def forward(self, source: Source, target: Target) -> tuple[Source, Target]:
-        return self.both(source, [target, *target.others] if len(target) else [])
-
-    def save(self, path: Path, key: str, phase: int) -> None:
-        """Everything that decides the steps still to come, those of later phases included."""
-        save_checkpoint(path, self.state_dict() | {"phase": phase, "key": key})
-
-    def resume(self, path: Path, key: str, phase: int) -> None:
-        """Continue where `save` was called; nothing is left to do when that was in a later phase."""
-        state = load_checkpoint(path, key)
-        if state is None or state["phase"] < phase:
-            return
-        if state["phase"] > phase:
-            self.step = self.last
-            return
-        self.load_state_dict(state)
+            self.streams[1].skip()
+        return rows, views
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides the steps still to come, and what was found so far."""
+        """Everything that decides the steps still to come."""
         state = {name: part.state_dict() for name, part in self._state().items()}
         state |= {"draws": self.draws.get_state(), "rng": rng_state(self.fitted.device)}
-        state |= {"candidates": self.fitted.candidates, "curve": self.fitted.curve}
         return state | {"step": self.step, "passes": self.passes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -159,8 +104,6 @@ class Descent(Minimise):
             part.load_state_dict(state[name])
         self.draws.set_state(state["draws"])
         set_rng_state(state["rng"], self.fitted.device)
-        self.fitted.candidates[:] = state["candidates"]
-        self.fitted.curve = state["curve"]
         self.step, self.passes = state["step"], state["passes"]
 
     def _state(self) -> dict[str, Any]:
@@ -169,13 +112,7 @@ class Descent(Minimise):
             "optimiser": self.optimiser,
             "source": self.streams[0],
             "target": self.streams[1],
-            "monitor": self.monitor,
         }
-
-    def _open_graph(self, take: Callable[[LabelledRows, Sequence[Rows]], None]) -> StepGraph | None:
-        """None where the recipe asks for none, or the device has none."""
-        recorder = RECORDERS.get(self.fitted.device.type) if self.config.cuda_graph else None
-        return StepGraph(take, self.algorithm, self.optimiser, recorder(self.fitted.device)) if recorder else None
 
     def _rows(self, store: DomainStore | FieldStore, index: Tensor, augment: str = "") -> Rows:
         config = self.config
@@ -190,7 +127,9 @@ class Descent(Minimise):
         index = send(index, self.fitted.device)
         return Rows(x, index) if store.y is None else LabelledRows(x, index, store.y.index_select(0, index))
 
-    def both(self, source: LabelledRows, views: Sequence[Rows], origin: Tensor | None = None) -> tuple[Source, Target]:
+    def forward(
+        self, source: LabelledRows, views: Sequence[Rows], origin: Tensor | None = None
+    ) -> tuple[Source, Target]:
         """All rows through the network, in one pass or one per batch; z and logits come back in fp32.
 
         origin: of the source's rows (B_s,); looked up by their index unless given

@@ -14,16 +14,17 @@ from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError, Diverged
 from dalib.core.types import LabelledRows, Rows, Task
-from dalib.train.config import TrainConfig
+from dalib.train.config import MAY_DIFFER, TrainConfig
 from dalib.train.descent import Descent, set_training
 from dalib.train.device import rng_state, set_rng_state
+from dalib.train.engine import update
 from dalib.train.fitted import Fitted
 from dalib.train.fleet_rows import Bank, feature_rows
+from dalib.train.listeners.curve import Curve
+from dalib.train.listeners.evaluation import Evaluation
 from dalib.train.optimiser import make_optimiser, set_rate
 from dalib.train.trainer import Trainer
 
-MAY_DIFFER = ("lr", "optimiser", "momentum", "weight_decay", "schedule", "warmup")
-"""Settings of the recipe in which the runs of one fleet may differ."""
 BLOCK = 50
 """Steps whose row numbers go to the device together."""
 
@@ -56,9 +57,10 @@ def fit_fleet(members: Sequence[Member]) -> list[Fitted | Exception]:
         if not afloat:
             return [run.result() for run in runs]
         fleet, config = Fleet([run.descent for run in afloat]), members[0].trainer.config
-        stops = members[0].trainer.stops()
         for step in fleet.run():
-            if step in stops and step < config.steps:
+            for run in afloat:
+                run.tell(fleet, step)
+            if step in config.points and step < config.steps:
                 fleet.flush()
                 for run in afloat:
                     run.evaluate(fleet, step)
@@ -69,18 +71,32 @@ def fit_fleet(members: Sequence[Member]) -> list[Fitted | Exception]:
 
 
 class _Sailing:
-    """A member on its way: its descent, its random numbers, its error."""
+    """A member on its way: its engine and descent, its random numbers, its error."""
 
     def __init__(self, member: Member) -> None:
-        self.trainer = member.trainer
+        self.trainer = trainer = member.trainer
         self.error: Exception | None = None
-        torch.manual_seed(self.trainer.seed)
+        torch.manual_seed(trainer.seed)
         try:
-            source, self.target = self.trainer.begin(member.algorithm, member.task, member.backbone)
-            self.descent = self.trainer.open_descent(source, self.target)
+            listeners = [*trainer.listeners, Evaluation(trainer.evaluate)]
+            self.engine = trainer.begin(member.algorithm, member.task, member.backbone, listeners)
+            for listener in trainer.listeners:
+                listener.begin(self.engine)
+            self.descent = self.engine.open_descent(self.engine.labelled, self.engine.target)
         except Exception as error:
             self.error = error
-        self.chance = rng_state(self.trainer.device)
+        self.chance = rng_state(trainer.device)
+
+    def tell(self, fleet: Fleet, step: int) -> None:
+        """Its own listeners, of the step that is over."""
+        if not self.trainer.listeners or self.error or id(self.descent) in fleet.lost:
+            return
+        try:
+            terms = fleet.terms_of(self.descent)
+            for listener in self.trainer.listeners:
+                listener.after_step(self.engine, step, terms)
+        except Exception as error:
+            self.error = error
 
     def evaluate(self, fleet: Fleet, step: int) -> None:
         """Add a candidate; at the last step, finish."""
@@ -90,16 +106,21 @@ class _Sailing:
         set_rng_state(self.chance, self.trainer.device)
         try:
             if step < self.descent.last:
-                self.trainer.evaluate_now(step, self.target)
+                self.engine.evaluate(step)
             else:
-                self.descent.fitted.extend_curve(self.descent.monitor.thinned())
-                self.trainer.end(self.target)
+                self.engine.fitted.extend_curve(fleet.curves[id(self.descent)].thinned())
+                self.engine.close_descent()
+                self.engine.finish()
         except Exception as error:
             self.error = error
         self.chance = rng_state(self.trainer.device)
 
     def result(self) -> Fitted | Exception:
-        return self.error or self.descent.fitted
+        """What became of it, which its own listeners are told."""
+        if hasattr(self, "engine"):
+            for listener in self.trainer.listeners:
+                listener.end(self.engine, self.error)
+        return self.error or self.engine.fitted
 
 
 class Fleet:
@@ -109,6 +130,7 @@ class Fleet:
         descents: their recipes may differ in `MAY_DIFFER`
 
     Attributes
+        curves: id(descent) -> its loss curve
         lost: id(descent) -> why it is out: a loss that diverged; the others go on
 
     Raises
@@ -121,6 +143,8 @@ class Fleet:
         self.lead = lead = self.descents[0]
         check_alike(self.descents)
         self.lost: dict[int, Diverged] = {}
+        self.curves = {id(d): Curve() for d in self.descents}
+        self.window = Curve().window
         self.first, self.step, self.last = lead.first, lead.step, lead.last
         self.model = _Model(lead)
         self.weights = {name: self._stack(name) for name, _ in lead.algorithm.named_parameters()}
@@ -130,7 +154,8 @@ class Fleet:
         self.optimisers = [(self._optimiser(config), config) for config in recipes]
         self.clip = lead.config.clip
         self.rows = [Bank(self.descents, side) for side in range(1 + lead.algorithm.uses_target)]
-        self._held: list[tuple[int, dict[str, Tensor]]] = []
+        self.told: Terms = {}
+        self._held: list[tuple[int, Terms]] = []
         self._names: dict[str, None] = {}
 
     def run(self) -> Iterator[int]:
@@ -166,10 +191,15 @@ class Fleet:
             if id(descent) in self.lost:
                 continue
             try:
-                descent.monitor.take([step for step, _ in self._held], list(self._names), rows)
+                self.curves[id(descent)].take([step for step, _ in self._held], list(self._names), rows)
             except Diverged as error:
                 self.lost[id(descent)] = error
         self._held.clear()
+
+    def terms_of(self, descent: Descent) -> Terms:
+        """One run's terms of the last step, detached."""
+        number = self.descents.index(descent)
+        return {name: values[number] for name, values in self.told.items()}
 
     def release(self) -> None:
         """Give every algorithm weights of its own again."""
@@ -187,18 +217,19 @@ class Fleet:
         return terms
 
     def _descend(self, terms: Terms) -> None:
-        if len(self._held) >= self.lead.monitor.window:
+        if len(self._held) >= self.window:
             self.flush()
-        self._held.append((self.step, {name: value.detach() for name, value in terms.items()}))
-        for weight in self.weights.values():
-            weight.grad = None
-        torch.stack([t.float() for t in terms.values()]).sum().backward()
+        self.told = {name: value.detach() for name, value in terms.items()}
+        self._held.append((self.step, self.told))
+        optimisers = [optimiser for optimiser, _ in self.optimisers]
+        update([t.sum() for t in terms.values()], [*self.weights.values()], *optimisers, adjust=self._hand_out)
+
+    def _hand_out(self) -> None:
+        """Gradients of the stacks, clipped run by run, to what the optimisers see of them."""
         if self.clip:
             self._clip()
         for stacked, view, members in self.views:
             view.grad = None if stacked.grad is None else stacked.grad[members]
-        for optimiser, _ in self.optimisers:
-            optimiser.step()
 
     def _clip(self) -> None:
         grads = [w.grad for w in self.weights.values() if w.grad is not None]
@@ -240,7 +271,7 @@ class _Model(nn.Module):
     def forward(self, progress: Tensor, *rows: Tensor) -> Terms:
         x, index, y, origin = rows[:4]
         views = [Rows(*rows[4:6])] if len(rows) > 4 else []
-        return self.algorithm.loss(*self.descent.both(LabelledRows(x, index, y), views, origin), progress)
+        return self.algorithm.loss(*self.descent.forward(LabelledRows(x, index, y), views, origin), progress)
 
 
 def _tensors(algorithm: Algorithm) -> dict[str, Tensor]:

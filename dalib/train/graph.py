@@ -106,13 +106,13 @@ class StepGraph:
     rehearsed and recorded anew. What cannot be recorded is said once in a RuntimeWarning, and runs as ever.
 
     Args
-        take: one step on (source rows, views of target rows); it gives its terms to `note`
+        take: one step on (source rows, views of target rows); returns its terms by name
         recorder: of the device
     """
 
     def __init__(
         self,
-        take: Callable[[LabelledRows, Sequence[Rows]], None],
+        take: Callable[[LabelledRows, Sequence[Rows]], Terms],
         algorithm: Algorithm,
         optimiser: torch.optim.Optimizer,
         recorder: Recorder,
@@ -148,19 +148,13 @@ class StepGraph:
         if not alike or [(id(o), name) for o, name, *_ in buffers] != [(id(o), name) for o, name, *_ in self.buffers]:
             self.forget()
 
-    def note(self, terms: Terms) -> None:
-        """Keep the terms of the step that runs; of two of one name the later."""
-        self.terms.update({name: value.detach() for name, value in terms.items()})
-
     def step(self, source: LabelledRows, views: Sequence[Rows]) -> Terms:
         """One training step on these rows; its terms by name, which later steps leave alone."""
         given = _inputs(source, views)
         if not self.refusal and not (self._fits(given) and self._settle()):
             self._begin(source, views)
         if self.refusal:
-            self.terms = {}
-            self.take(source, views)
-            return self.terms
+            return self.take(source, views)
         for mine, new in zip(self.inputs, given, strict=True):
             mine.copy_(new, non_blocking=True)
         for rate, group in zip(self.rates, self.groups, strict=True):
@@ -212,9 +206,8 @@ class StepGraph:
     def _run(self) -> None:
         """The step on the tensors that stay."""
         assert self.source is not None
-        self.terms = {}
         with self._rates():
-            self.take(self.source, self.views)
+            self.terms = self.take(self.source, self.views)
         self._settle()
 
     def _record(self) -> None:

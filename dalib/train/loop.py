@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dalib.core.algorithm import Algorithm, Minimise, Terms
 from dalib.core.rows import Input, count, join
 from dalib.core.types import Source, Target
+from dalib.train.engine import update
 
 
 class Loop(Minimise):
@@ -21,7 +22,7 @@ class Loop(Minimise):
 
     Example
         algorithm = MCD()
-        algorithm.attach(Network(load_backbone("resnet50"), num_classes=31))
+        algorithm.attach(Network(load_backbone("resnet50"), outputs=31))
         loop = Loop(algorithm, torch.optim.SGD(algorithm.parameters(), lr=0.01))
         for i, (x_s, y_s, x_t) in enumerate(batches):
             terms = loop.step(x_s, y_s, x_t, progress=i / len(batches))
@@ -42,16 +43,12 @@ class Loop(Minimise):
         self.terms = {}
         source, target = self._wrap(x_s, y_s, x_t, index)
         self.algorithm.step(source, target, progress, self)
+        self.algorithm.end_step()
         return self.terms
 
     def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.stack([t.float() for t in terms.values()]).sum().backward()
-        kept = None if only is None else {p for module in only for p in module.parameters()}
-        for group in self.optimiser.param_groups:
-            for p in group["params"]:
-                p.grad = p.grad if kept is None or p in kept else None
-        self.optimiser.step()
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        update(terms.values(), parameters, self.optimiser, only=only)
         self.terms |= {k: v.detach() for k, v in terms.items()}
 
     def forward(self, source: Source, target: Target) -> tuple[Source, Target]:

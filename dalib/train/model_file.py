@@ -17,7 +17,7 @@ from dalib.core.backbone import Backbone, Preprocess, identity
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
 from dalib.core.network import Network
-from dalib.core.registry import ALGORITHMS
+from dalib.core.registry import ALGORITHMS, snake_case
 from dalib.core.rows import RowShape
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
@@ -26,13 +26,23 @@ from dalib.train.fitted import Fitted
 FORMAT = 1
 
 
-def save_model(fitted: Fitted, path: str | Path, algorithm: str, extra: dict[str, Any] | None = None) -> Path:
+def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dict[str, Any] | None = None) -> Path:
     """Write everything prediction needs.
 
     Args
-        algorithm: registry name of fitted.algorithm
+        algorithm: registry name of fitted.algorithm, which is looked up unless given; `dann+mcc` for a combination
         extra: facts to keep beside the weights (data set, task, accuracies, `normalise`)
+
+    Raises
+        DalibError: the algorithm has no name by which the file could be loaded again
     """
+    algorithm = algorithm or ALGORITHMS.name_of(type(fitted.algorithm))
+    if not algorithm:
+        cls = type(fitted.algorithm).__name__
+        raise DalibError(
+            f"{cls} is not registered, so a model file cannot name it; register it first "
+            f'(dalib.core.registry.ALGORITHMS.add("{snake_case(cls)}", {cls}))'
+        )
     path = Path(path)
     if path.suffix != ".safetensors":
         path = path.with_name(path.name + ".safetensors")

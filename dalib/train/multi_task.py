@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,33 +13,127 @@ from torch import Tensor, nn
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError, unknown
-from dalib.core.types import Domain, Task
-from dalib.train.checkpoint import load_checkpoint, save_checkpoint
+from dalib.core.listener import Listener, RunLike
+from dalib.core.types import Task
 from dalib.train.config import TrainConfig
-from dalib.train.descent import Descent
+from dalib.train.descent import Descent, set_training
+from dalib.train.device import pick_device, seeded
+from dalib.train.engine import DescentStep, Engine, followed, listener_states, load_listener_states, update
 from dalib.train.fitted import Fitted
+from dalib.train.listeners.checkpoint import Checkpoint
+from dalib.train.listeners.curve import Curve
+from dalib.train.listeners.progress import Progress
 from dalib.train.optimiser import make_optimiser, set_rate
 from dalib.train.trainer import Trainer
 
 
-class _Part(Descent):
-    """A task's descent that hands its terms over instead of minimising them."""
-
-    terms: Terms
+class _Gather(DescentStep):
+    """Keeps a step's terms instead of minimising them; there is one call per step."""
 
     def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
-        self.monitor.add(self.step, terms)
         self.terms = terms
-
-    def _open_graph(self, *_: object) -> None:
-        """None: the step ends outside."""
 
 
 @dataclass
-class _Member:
-    trainer: Trainer
-    descent: _Part
-    target: Domain
+class _Part:
+    """One task's share of the fit."""
+
+    engine: Engine
+    descent: Descent
+    gather: _Gather
+    progress: Tensor
+    begun: bool = False
+
+    def step(self) -> Terms:
+        """The next step's terms, not minimised."""
+        if not self.begun:
+            set_training(self.descent.algorithm, self.descent.frozen)
+            self.begun = True
+        self.descent.prepare(self.engine)
+        rows, views = self.descent.draw()
+        self.progress.fill_(self.descent.part)
+        self.descent.algorithm.step(*self.descent.forward(rows, views), self.progress, self.gather)
+        return self.gather.terms
+
+    def end_step(self) -> None:
+        """After the optimiser's step."""
+        self.descent.algorithm.end_step()
+        self.descent.step += 1
+        terms = {name: value.detach() for name, value in self.gather.terms.items()}
+        for listener in self.engine.listeners:
+            listener.after_step(self.engine, self.descent.step, terms)
+
+
+class _Together(RunLike):
+    """All tasks' fits, as the one that listeners follow."""
+
+    def __init__(
+        self,
+        parts: Mapping[str, _Part],
+        config: TrainConfig,
+        seed: int,
+        weights: Mapping[str, float],
+        listeners: Sequence[Listener],
+    ) -> None:
+        self.parts = parts
+        self.config = config
+        self.seed = seed
+        self.weights = weights
+        self.listeners = listeners
+        self.task = "+".join(parts)
+        self.recipe = config.model_dump()
+        self.steps = self.last = config.steps
+        self.points = frozenset()
+        self.fitted = {name: part.engine.fitted for name, part in parts.items()}
+        self.done = 0
+        groups: dict[float, list[Tensor]] = {}
+        seen: dict[Tensor, None] = {}
+        for part in parts.values():
+            for group in part.descent.optimiser.param_groups:
+                groups.setdefault(group["factor"], []).extend(p for p in group["params"] if p not in seen)
+                seen |= dict.fromkeys(group["params"])
+        listed: list[dict[str, object]] = [
+            {"params": p, "lr": config.lr * factor, "factor": factor} for factor, p in groups.items() if p
+        ]
+        self.parameters = list(seen)
+        self.optimiser = make_optimiser(listed, config)
+
+    def descend(self) -> None:
+        """The whole fit, or what a checkpoint left of it."""
+        for listener in self.listeners:
+            listener.begin_descent(self)
+        while self.done < self.steps:
+            set_rate(self.optimiser, self.config, self.done / self.steps)
+            terms = {name: part.step() for name, part in self.parts.items()}
+            weighted = [self.weights.get(name, 1.0) * t for name, own in terms.items() for t in own.values()]
+            update(weighted, self.parameters, self.optimiser, clip=self.config.clip)
+            for part in self.parts.values():
+                part.end_step()
+            self.done += 1
+            told = {f"{name}.{term}": t.detach() for name, own in terms.items() for term, t in own.items()}
+            for listener in self.listeners:
+                listener.after_step(self, self.done, told)
+        for part in self.parts.values():
+            part.engine.close_descent()
+        for listener in self.listeners:
+            listener.end_descent(self)
+
+    def evaluate(self, step: int) -> None:
+        """Add a candidate to every task."""
+        for part in self.parts.values():
+            part.engine.evaluate(step)
+
+    def state_dict(self) -> dict[str, Any]:
+        states = {name: part.engine.state_dict() for name, part in self.parts.items()}
+        own = {"optimiser": self.optimiser.state_dict(), "listeners": listener_states(self.listeners)}
+        return {"tasks": states, "step": self.done} | own
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, part in self.parts.items():
+            part.engine.load_state_dict(state["tasks"][name])
+        self.optimiser.load_state_dict(state["optimiser"])
+        load_listener_states(self.listeners, state["listeners"])
+        self.done = int(state["step"])
 
 
 class MultiTask:
@@ -55,6 +149,7 @@ class MultiTask:
         checkpoint: file for the resumable state of all tasks, or None; `checkpoint_seconds` apart
         checkpoint_key: a checkpoint of another key, or of other tasks, is ignored
         report: called with (step, steps) now and then
+        listeners: what else follows the fit of all tasks; terms are named `task.term`
 
     Example
         fitted = MultiTask(config).fit({"object": (objects, DANN()), "style": (styles, MCC())}, backbone)
@@ -72,6 +167,7 @@ class MultiTask:
         checkpoint_key: str = "",
         checkpoint_seconds: float = 30.0,
         report: Callable[[int, int], None] | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self.config = config or TrainConfig()
         self.seed = seed
@@ -81,6 +177,7 @@ class MultiTask:
         self.checkpoint_key = checkpoint_key
         self.checkpoint_seconds = checkpoint_seconds
         self.report = report
+        self.listeners = list(listeners)
 
     def fit(self, tasks: Mapping[str, tuple[Task, Algorithm]], backbone: Backbone) -> dict[str, Fitted]:
         """A fitted model per task; the algorithms are trained in place, and one copy of the backbone that they share.
@@ -90,73 +187,31 @@ class MultiTask:
             Diverged: a loss term stopped being finite
         """
         self._check(tasks, backbone)
-        lead, backbone = Trainer(self.config, seed=self.seed, device=self.device), backbone.copied()
-        with lead._seeded():
-            members = {name: self._open(i, *pair, backbone) for i, (name, pair) in enumerate(tasks.items())}
-            self._descend(members)
-            fitted = {name: member.trainer.end(member.target) for name, member in members.items()}
-        if self.checkpoint is not None:
-            self.checkpoint.unlink(missing_ok=True)
-        return fitted
+        backbone = backbone.copied()
+        with seeded(self.seed, pick_device(self.device)):
+            parts = {name: self._open(i, *pair, backbone) for i, (name, pair) in enumerate(tasks.items())}
+            run = _Together(parts, self.config, self.seed, self.weights, self._all_listeners(tasks))
+            with followed(run, run.listeners):
+                run.descend()
+                for part in parts.values():
+                    part.engine.finish()
+        return run.fitted
 
-    def _open(self, number: int, task: Task, algorithm: Algorithm, backbone: Backbone) -> _Member:
+    def _open(self, number: int, task: Task, algorithm: Algorithm, backbone: Backbone) -> _Part:
         trainer = Trainer(self.config, seed=self.seed + 1000 * number, device=self.device)
-        source, target = trainer.begin(algorithm, task, backbone)
-        steps = self.config.steps
-        trainer._done = steps
-        part = _Part(trainer._fitted, source, target, seed=trainer.seed, first=0, last=steps)
-        return _Member(trainer, part, target)
+        engine = trainer.begin(algorithm, task, backbone, [Curve()])
+        engine.points = frozenset()
+        descent = engine.open_descent(engine.labelled, engine.target)
+        return _Part(engine, descent, _Gather(descent), torch.zeros((), device=trainer.device))
 
-    def _descend(self, members: dict[str, _Member]) -> None:
-        groups: dict[float, list[Tensor]] = {}
-        seen: dict[Tensor, None] = {}
-        for member in members.values():
-            for group in member.descent.optimiser.param_groups:
-                groups.setdefault(group["factor"], []).extend(p for p in group["params"] if p not in seen)
-                seen |= dict.fromkeys(group["params"])
-        listed: list[dict[str, object]] = [
-            {"params": p, "lr": self.config.lr * factor, "factor": factor} for factor, p in groups.items() if p
-        ]
-        optimiser = make_optimiser(listed, self.config)
-        runs = [member.descent.run(member.trainer) for member in members.values()]
-        first, saved = self._resume(members, optimiser), time.monotonic()
-        for step in range(first, self.config.steps):
-            set_rate(optimiser, self.config, step / self.config.steps)
-            for run in runs:
-                next(run)
-            losses = [
-                self.weights.get(name, 1.0) * torch.stack([t.float() for t in member.descent.terms.values()]).sum()
-                for name, member in members.items()
-            ]
-            optimiser.zero_grad(set_to_none=True)
-            torch.stack(losses).sum().backward()
-            if self.config.clip:
-                nn.utils.clip_grad_norm_(list(seen), self.config.clip)
-            optimiser.step()
-            done = step + 1
-            if self.report and done % 10 == 0:
-                self.report(done, self.config.steps)
-            if self.checkpoint and time.monotonic() - saved > self.checkpoint_seconds and done < self.config.steps:
-                states = {name: member.descent.state_dict() for name, member in members.items()}
-                together = {"optimiser": optimiser.state_dict(), "step": done, "key": self._key(members)}
-                save_checkpoint(self.checkpoint, {"tasks": states, **together})
-                saved = time.monotonic()
-        for run, member in zip(runs, members.values(), strict=True):
-            next(run, None)
-            member.trainer._fitted.extend_curve(member.descent.monitor.thinned())
-
-    def _key(self, members: Mapping[str, _Member]) -> str:
-        return f"{self.checkpoint_key}|{'|'.join(members)}"
-
-    def _resume(self, members: Mapping[str, _Member], optimiser: torch.optim.Optimizer) -> int:
-        """The step to go on from: that of the checkpoint where there is one, else 0."""
-        state = load_checkpoint(self.checkpoint, self._key(members)) if self.checkpoint else None
-        if state is None:
-            return 0
-        for name, member in members.items():
-            member.descent.load_state_dict(state["tasks"][name])
-        optimiser.load_state_dict(state["optimiser"])
-        return int(state["step"])
+    def _all_listeners(self, tasks: Mapping[str, object]) -> list[Listener]:
+        listeners = list(self.listeners)
+        if self.report:
+            listeners.append(Progress(self.report))
+        if self.checkpoint:
+            key = f"{self.checkpoint_key}|{'|'.join(tasks)}"
+            listeners.append(Checkpoint(self.checkpoint, key, self.checkpoint_seconds))
+        return listeners
 
     def _check(self, tasks: Mapping[str, tuple[Task, Algorithm]], backbone: Backbone) -> None:
         if not tasks:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
+from dalib.core.listener import Listener
 from dalib.core.network import Network
-from dalib.core.types import Domain, Outputs, Task
-from dalib.train.batch_norm import measure_statistics
+from dalib.core.objective import find_objective
+from dalib.core.types import Task
 from dalib.train.config import TrainConfig
-from dalib.train.descent import Descent
-from dalib.train.device import pick_device
+from dalib.train.device import pick_device, seeded
+from dalib.train.engine import Engine, followed
 from dalib.train.fitted import Fitted
+from dalib.train.listeners.checkpoint import Checkpoint
+from dalib.train.listeners.curve import Curve
+from dalib.train.listeners.evaluation import Evaluation
+from dalib.train.listeners.progress import Progress
 
 Evaluate = Callable[[Fitted, int], dict[str, Any]]
 
@@ -38,6 +40,7 @@ class Trainer:
         checkpoint_key: a checkpoint of another key is ignored
         evaluate: called with (fitted, step) at `config.evaluations` points; its results are kept in `fitted.candidates`
         report: called with (step, steps) now and then
+        listeners: what else follows every fit (`dalib.core.listener`)
 
     Example
         fitted = Trainer(TrainConfig(steps=500)).fit(DANN(), task, backbone)
@@ -55,6 +58,7 @@ class Trainer:
         checkpoint_seconds: float = 30.0,
         evaluate: Evaluate | None = None,
         report: Callable[[int, int], None] | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self.config = config or TrainConfig()
         self.seed = seed
@@ -64,9 +68,7 @@ class Trainer:
         self.checkpoint_seconds = checkpoint_seconds
         self.evaluate = evaluate
         self.report = report
-        self.labelled: Domain
-        self._fitted: Fitted
-        self._phase = self._done = 0
+        self.listeners = list(listeners)
 
     def fit(self, algorithm: Algorithm, task: Task, backbone: Backbone) -> Fitted:
         """Train `algorithm`, in place, and a copy of the backbone on what the task grants.
@@ -79,15 +81,21 @@ class Trainer:
             DalibError: task and backbone do not fit together
             Diverged: a loss term stopped being finite
         """
-        with self._seeded():
-            source, target = self.begin(algorithm, task, backbone if backbone.frozen else backbone.copied())
-            algorithm.fit(self, source, target)
-            return self.end(target)
+        with seeded(self.seed, self.device):
+            engine = self.begin(algorithm, task, backbone if backbone.frozen else backbone.copied())
+            with followed(engine, engine.listeners):
+                algorithm.fit(engine, engine.labelled, engine.target)
+                engine.finish()
+            return engine.fitted
 
-    def begin(self, algorithm: Algorithm, task: Task, backbone: Backbone) -> tuple[Domain, Domain]:
-        """The first part of `fit`: attach the network; returns source and target as the network takes them.
+    def begin(
+        self, algorithm: Algorithm, task: Task, backbone: Backbone, listeners: Sequence[Listener] | None = None
+    ) -> Engine:
+        """The first part of `fit`: attach the network; the engine then has the task's rows as the network takes them.
 
         The backbone's module is the one that is trained, without a copy.
+
+        listeners: in place of those that `fit` has
         """
         config = self.config
         if backbone.preprocess:
@@ -103,91 +111,25 @@ class Trainer:
                 RuntimeWarning,
                 stacklevel=3,
             )
-        self._phase = self._done = 0
         solved = isinstance(algorithm, FeatureAlgorithm)
         inner = replace(identity(backbone.dim), head=backbone.head) if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
-        network = Network(inner, len(task.classes), width, origins, task.target_origin)
+        objective = find_objective(task.objective)
+        network = Network(inner, len(task.classes), width, origins, task.target_origin, objective)
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:
             algorithm.to(memory_format=torch.channels_last)
-        self._fitted = fitted = Fitted(algorithm, backbone, task.classes, config, self.device)
-        self.labelled = fitted.represent(task.labelled)
-        return self.labelled, fitted.represent(task.target.unlabelled())
+        fitted = Fitted(algorithm, backbone, task.classes, config, self.device)
+        listeners = self.all_listeners() if listeners is None else listeners
+        return Engine(fitted, task, seed=self.seed, listeners=listeners)
 
-    def open_descent(self, source: Domain, target: Domain, until: float = 1.0) -> Descent:
-        """The descent from where the last one stopped to `until` of `config.steps`."""
-        last = round(until * self.config.steps)
-        if last < self._done or not 0 < until <= 1:
-            raise DalibError(
-                f"descend(until={until}) after {self._done} of {self.config.steps} steps; give more, up to 1"
-            )
-        first, self._done = self._done, last
-        return Descent(self._fitted, source, target, seed=self.seed, first=first, last=last)
-
-    def end(self, target: Domain) -> Fitted:
-        """The last part of `fit`: evaluate the end and let go of the checkpoint."""
-        fitted = self._fitted
-        fitted.algorithm.to(self.device)
-        self.evaluate_now(self._done, target)
-        fitted.algorithm.eval()
-        if self.checkpoint is not None:
-            self.checkpoint.unlink(missing_ok=True)
-        return fitted
-
-    def stops(self) -> set[int]:
-        """After how many steps candidates are evaluated."""
-        steps, points = self.config.steps, self.config.evaluations
-        return {round(steps * (i + 1) / points) for i in range(points)}
-
-    def evaluate_now(self, step: int, target: Domain) -> None:
-        """Add a candidate."""
-        fitted = self._fitted
-        fitted.algorithm.before_evaluation(self, target)
-        result = self.evaluate(fitted, step) if self.evaluate else {}
-        fitted.candidates.append({"step": step, **result})
-
-    def embed(self, algorithm: Algorithm, domain: Domain) -> Tensor:
-        """Backbone features (n, d) float32 on the CPU; evaluation mode, no augmentation."""
-        return self._fitted.map_rows(domain, algorithm.network.embed).float().cpu()
-
-    def outputs(self, algorithm: Algorithm, domain: Domain) -> Outputs:
-        """z (n, d) and logits (n, K) of the algorithm's prediction, on the CPU; evaluation mode, no augmentation."""
-        return self._fitted.outputs(domain)
-
-    def reestimate(self, algorithm: Algorithm, domain: Domain) -> int:
-        """Running statistics of every batch norm of the network from all rows of `domain`, its function changing."""
-        store = self._fitted.store(domain)
-        return measure_statistics(algorithm.network, self._fitted.batches(store))
-
-    def descend(self, algorithm: Algorithm, source: Domain, target: Domain, until: float = 1.0) -> None:
-        """Steps on `algorithm.step`, from where the last descent stopped to `until` of `config.steps`.
-
-        The learning rate's schedule and `progress` run from 0 to 1 in each descent. A resumed `fit` passes over the
-        descents that were complete. A source without rows is withheld: the algorithm sees an empty batch of it.
-        """
-        self._phase += 1
-        descent = self.open_descent(source, target, until)
+    def all_listeners(self) -> list[Listener]:
+        """One's own among those of the other arguments: each sees a step before it is evaluated, reported and saved."""
+        listeners = [Curve(), *self.listeners, Evaluation(self.evaluate)]
+        if self.report:
+            listeners.append(Progress(self.report))
         if self.checkpoint:
-            descent.resume(self.checkpoint, self.checkpoint_key, self._phase)
-        stops, last, saved = self.stops(), descent.last, time.monotonic()
-        for step in descent.run(self):
-            if step in stops and step < self.config.steps:
-                descent.monitor.flush()
-                self.evaluate_now(step, target)
-            if self.report and step % 10 == 0:
-                self.report(step, self.config.steps)
-            if self.checkpoint and time.monotonic() - saved > self.checkpoint_seconds and step < last:
-                descent.save(self.checkpoint, self.checkpoint_key, self._phase)
-                saved = time.monotonic()
-        self._fitted.extend_curve(descent.monitor.thinned())
-
-    @contextmanager
-    def _seeded(self) -> Iterator[None]:
-        """The run's own stream of random numbers; the caller's global generators are left as they were."""
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.seed)
-            yield
+            listeners.append(Checkpoint(self.checkpoint, self.checkpoint_key, self.checkpoint_seconds))
+        return listeners

@@ -20,8 +20,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from dalib.backbones import load_backbone
+from dalib.backbones._torchvision import create_model
 from dalib.backbones._weights import hash_state, read_state
+from dalib.checks.world import K
 from dalib.core.errors import DalibError
+from dalib.core.network import Network
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +192,23 @@ def test_without_a_network_the_message_names_torchvisions_own_file(monkeypatch: 
 def test_dataparallel_prefixes_are_removed_from_safetensors_too(tmp_path: Path) -> None:
     save_file({"module.a": torch.ones(2)}, tmp_path / "x.safetensors")
     assert list(read_state(tmp_path / "x.safetensors")) == ["a"]
+
+
+def test_a_head_is_kept_only_when_asked_for_and_is_no_part_of_the_network(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    whole = create_model("resnet18")
+    torch.save(whole.state_dict(), tmp_path / "whole.pth")
+    weights = str(tmp_path / "whole.pth")
+    plain, kept = load_backbone("resnet18", weights), load_backbone("resnet18", weights, head=True)
+    assert plain.head is None and kept.head is not None and plain.weights_hash == kept.weights_hash
+    assert torch.equal(kept.head.weight, whole.fc.weight)
+    states = [Network(b, K).state_dict() for b in (plain, kept)]
+    assert [*states[0]] == [*states[1]]
+    assert Network(kept, K).pretrained_head is kept.head and Network(plain, K).pretrained_head is None
+    assert load_backbone("tiny", "pretrained", head=True).head is None
+
+
+def test_the_int8_weights_bring_a_head(shared_data: Path) -> None:
+    backbone = load_backbone("mobilenet_v2", str(shared_data / "mobilenetv2_imagenet_int8.npz"), head=True)
+    assert backbone.head is not None and backbone.head.in_features == backbone.dim == 1280
+    assert len(hash_state(backbone.head)) == 64

@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from dalib.bench.runner import run_suite
 from dalib.core.errors import DalibError
 from dalib.core.registry import EXECUTORS
 from dalib.records.store import Store
+from tests.support.waiting import HANG, wait_until
 
 SCRIPT = """
 import sys
@@ -20,7 +20,7 @@ sys.path.insert(0, sys.argv[4])
 from dalib.bench.runner import run_suite
 if __name__ == "__main__":
     try:
-        run_suite(sys.argv[1], store=sys.argv[2], jobs=int(sys.argv[3]), run="fake_runs:sleep_briefly")
+        run_suite(sys.argv[1], store=sys.argv[2], jobs=int(sys.argv[3]), run=f"tests.support.fake_runs:{sys.argv[5]}")
     except KeyboardInterrupt:
         sys.exit(130)
 """
@@ -30,7 +30,7 @@ if __name__ == "__main__":
 def go(suite, tmp_path):
     def run(fake="finish", **options):
         options.setdefault("progress", LineProgress(io.StringIO()))
-        return run_suite(suite, store=tmp_path / "store", run=f"fake_runs:{fake}", **options)
+        return run_suite(suite, store=tmp_path / "store", run=f"tests.support.fake_runs:{fake}", **options)
 
     return run
 
@@ -40,11 +40,10 @@ def spawn(suite_file, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
 
-    def start(jobs, seconds):
-        command = [sys.executable, script, suite_file, tmp_path / "store", jobs, Path(__file__).parent]
+    def start(jobs, fake):
+        command = [sys.executable, script, suite_file, tmp_path / "store", jobs, Path(__file__).parents[2], fake]
         return subprocess.Popen(
             [str(c) for c in command],
-            env=os.environ | {"FAKE_SECONDS": str(seconds)},
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell has it ignored
@@ -53,11 +52,13 @@ def spawn(suite_file, tmp_path):
     return start
 
 
-def wait_for_records(folder, count):
-    until = time.monotonic() + 20
-    while len(list(folder.glob("??/*.json"))) < count:
-        assert time.monotonic() < until, "no records appeared"
-        time.sleep(0.02)
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat")
+        return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")  # nobody may reap it
+    except (ProcessLookupError, FileNotFoundError):
+        return False
 
 
 def test_a_second_run_has_nothing_to_do(go, starts):
@@ -133,26 +134,27 @@ def test_workers_have_their_share_of_the_cores(go, tmp_path):
     ("jobs", "how"), [(1, signal.SIGKILL), (2, signal.SIGKILL), (1, signal.SIGINT), (2, signal.SIGINT)]
 )
 def test_a_stopped_suite_goes_on_and_runs_nothing_twice(go, spawn, starts, tmp_path, jobs, how):
-    process = spawn(jobs, 0.25)
-    wait_for_records(tmp_path / "store", 3)
+    process = spawn(jobs, "hold_after_three")
+    wait_until(lambda: len(list((tmp_path / "store").glob("??/*.json"))) == 3, "three runs had a record")
+    wait_until(lambda: sum(starts().values()) == 3 + jobs, "every worker was in a run")
     process.send_signal(how)
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=HANG)
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     assert ("the same command runs the" in said) == (how == signal.SIGINT)
-    time.sleep(0.4)
+    workers = {int(line.split()[2]) for line in (tmp_path / "log").read_text().splitlines()}
+    wait_until(lambda: not any(is_alive(pid) for pid in workers), "the workers were gone")
     recorded = {r.key for r in Store(tmp_path / "store").records()}
-    assert 3 <= len(recorded) < 12
     summary = go()
-    assert (summary.skipped, summary.done) == (len(recorded), 12 - len(recorded))
+    assert (summary.skipped, summary.done) == (3, 9)
     assert len(starts()) == 12
     assert {starts()[key] for key in recorded} == {1}
-    assert sum(starts().values()) - 12 <= jobs, "only runs in flight at the kill may start again"
+    assert sum(starts().values()) == 12 + jobs, "only runs in flight at the kill start again"
 
 
 def test_two_runners_at_once_share_the_work(spawn, starts, tmp_path):
-    both = [spawn(1, 0.1), spawn(1, 0.1)]
+    both = [spawn(1, "sleep_briefly"), spawn(1, "sleep_briefly")]
     for process in both:
-        process.communicate(timeout=30)
+        process.communicate(timeout=HANG)
         assert process.returncode == 0
     assert len(starts()) == 12
     assert set(starts().values()) == {1}

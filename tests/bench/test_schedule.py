@@ -57,7 +57,9 @@ def test_workers_start_the_longest_and_records_are_those_of_one_worker(suite: An
     def go(jobs: int) -> dict[str, dict[str, float]]:
         store = tmp_path / f"store{jobs}"
         quiet = LineProgress(io.StringIO())
-        run_suite(suite, store=store, jobs=jobs, run="fake_runs:sleep_briefly", progress=quiet, device="cpu")
+        run_suite(
+            suite, store=store, jobs=jobs, run="tests.support.fake_runs:sleep_briefly", progress=quiet, device="cpu"
+        )
         return {r.key: r.candidates[-1].metrics for r in Store(store).records()}
 
     log = tmp_path / "log"

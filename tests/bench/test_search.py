@@ -118,7 +118,11 @@ def test_a_collapsed_candidate_is_chosen_only_when_all_are(suite) -> None:
 
 def test_a_searched_suite_runs_resumes_and_makes_a_table(suite, tmp_path, starts) -> None:
     found = with_search(suite, budget=3, train={"lr": {"low": 0.001, "high": 0.1, "log": True}})
-    options = {"store": tmp_path / "store", "run": "fake_runs:finish", "progress": LineProgress(io.StringIO())}
+    options = {
+        "store": tmp_path / "store",
+        "run": "tests.support.fake_runs:finish",
+        "progress": LineProgress(io.StringIO()),
+    }
     assert run_suite(found, **options).done == 36
     assert run_suite(found, **options).skipped == 36
     assert set(starts().values()) == {1}
@@ -133,7 +137,11 @@ def test_tpe_proposes_in_rounds_and_starts_again_where_it_stopped(suite, tmp_pat
     pytest.importorskip("optuna", reason="optuna is not installed; pip install 'dalib[search]'")
     search = {"budget": 4, "sampler": "tpe", "validator": "oracle_free", "train": {"lr": {"low": 1e-3, "high": 0.1}}}
     found = with_search(suite, **search)
-    options = {"store": tmp_path / "store", "run": "fake_runs:finish", "progress": LineProgress(io.StringIO())}
+    options = {
+        "store": tmp_path / "store",
+        "run": "tests.support.fake_runs:finish",
+        "progress": LineProgress(io.StringIO()),
+    }
     assert run_suite(found, **options).done == 2 * 2 * 3 * 4
     assert run_suite(found, **options) == run_suite(found, **options).__class__(0, 48, 0, pytest.approx(0, abs=60))
     assert set(starts().values()) == {1}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import HANG
+
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "speed"
 SCRIPTS = sorted(p.name for p in FOLDER.glob("*.py") if not p.name.startswith("_"))
 
@@ -18,7 +20,7 @@ def run(script: str, *options: str) -> str:
         [sys.executable, str(FOLDER / script), *options],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         check=False,
     )

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from worlds import draw_shape, write_features, write_images
 
 from dalib.cli import main
+from tests.support.worlds import draw_shape, write_features, write_images
 
 
 class Answer(NamedTuple):

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import draw_shape, write_images
 
 from dalib.advise import distances, evidence, rules, thresholds
 from dalib.advise.facts import Facts, TaskFacts
@@ -20,6 +19,7 @@ from dalib.advise.material import Material
 from dalib.bench.row import Row
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS
+from tests.support.worlds import draw_shape, write_images
 
 Dalib = Callable[..., Any]
 Counts = Mapping[str, tuple[int, ...]]

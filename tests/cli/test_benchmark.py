@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dalib.core.registry import REGISTRIES
 
 Dalib = Callable[..., Any]
 FEATURES = """
@@ -66,9 +69,7 @@ def stamps(store: Path) -> dict[str, int]:
 
 def test_every_run_has_a_record_and_tables_are_written(finished: Path) -> None:
     assert len(stamps(finished / "runs")) == 2 * 3 * 2
-    assert {path.name for path in (finished / "tables").iterdir()} == {
-        f"small.{e}" for e in ("md", "csv", "tex", "html")
-    }
+    assert {path.name for path in (finished / "tables").iterdir()} == {"small.md", "small.csv"}
 
 
 def test_a_second_call_runs_nothing_and_prints_the_table(dalib: Dalib, finished: Path) -> None:
@@ -76,7 +77,7 @@ def test_a_second_call_runs_nothing_and_prints_the_table(dalib: Dalib, finished:
     answer = dalib("run", *places(finished), "--tables", finished / "tables")
     assert answer.status == 0
     assert stamps(finished / "runs") == before
-    for part in ("source_only", "dann", "linear_probe", "L→R", "R→L", "±", "All 12 runs succeeded", "small.html"):
+    for part in ("source_only", "dann", "linear_probe", "L→R", "R→L", "±", "All 12 runs succeeded", "small.md"):
         assert part in answer.out
     assert any("0 runs done, 12 had a record" in line for line in answer.err)
 
@@ -123,8 +124,29 @@ def test_a_table_goes_to_a_file_or_a_folder(dalib: Dalib, finished: Path, tmp_pa
     printed = dalib("table", *places(finished), "--format", "latex").out
     dalib("table", *places(finished), "--format", "latex", "--out", tmp_path / "deep" / "t.tex")
     assert (tmp_path / "deep" / "t.tex").read_text().strip() == printed.strip()
-    answer = dalib("table", *places(finished), "--write", tmp_path / "all")
-    assert len(answer.out.splitlines()) == len(list((tmp_path / "all").iterdir())) == 4
+    for formats, endings in ((), {"md", "csv"}), (("--formats", "latex,html,md"), {"tex", "html", "md"}):
+        folder = tmp_path / "-".join(sorted(endings))
+        written = dalib("table", *places(finished), "--write", folder, *formats).out.splitlines()
+        assert {path.suffix[1:] for path in folder.iterdir()} == {Path(line).suffix[1:] for line in written} == endings
+
+
+def test_a_metric_and_a_format_of_ones_own_join_records_and_tables(
+    dalib: Dalib, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for registry in REGISTRIES.values():
+        monkeypatch.setattr(registry, "_extra", dict(registry._extra))
+    for kind in ("metric", "format"):
+        assert dalib("new", kind, f"own_{kind}", "--folder", tmp_path).status == 0
+    shutil.copytree(finished / "runs", tmp_path / "runs")
+    suite = (finished / "small.toml", "--store", tmp_path / "runs")
+    assert "12 records rescored" in dalib("rescore", *suite, "--plugin", tmp_path / "own_metric.py").out
+    table = dalib("table", *suite, "--metric", "target_own_metric", "--format", "own_format", "--plugin",
+                  tmp_path / "own_metric.py", "--plugin", tmp_path / "own_format.py")  # fmt: skip
+    recall = dalib("table", *suite, "--metric", "target_macro_recall", "--format", "own_format").out
+    columns = [[line.split("\t") for line in text.splitlines()[1:4]] for text in (table.out, recall)]
+    for error, hit in zip(*columns, strict=True):
+        assert float(error[3].split()[0]) == pytest.approx(100 - float(hit[3].split()[0]), abs=0.11)
+        assert error[4] == hit[4], "ranks of an error rate are those of the recall"
 
 
 def test_exported_records_give_the_same_table_without_store_and_suite(
@@ -150,9 +172,9 @@ def test_a_plug_in_joins_the_suite_without_an_edit(dalib: Dalib, finished: Path,
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_a_table_fits_the_terminal_without_losing_a_column(width: int, finished: Path) -> None:
     from dalib.records.store import Store
+    from dalib.report.formats.terminal import render_terminal
     from dalib.report.layout import make_sheet
     from dalib.report.table import build_table
-    from dalib.report.terminal import render_terminal
 
     text = render_terminal(make_sheet(build_table(Store(finished / "runs"), "small")), width)
     assert max(map(len, text.splitlines())) <= width

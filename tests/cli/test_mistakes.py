@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worlds import write_features
+
+from tests.support.worlds import write_features
 
 Dalib = Callable[..., Any]
 TRAIN = "train --dataset features:{w}/good.npz --source left --target right --algorithm source_only"
@@ -139,6 +140,9 @@ RUNS: dict[str, tuple[str, str, str]] = {
 # name: (further arguments of `dalib table good`, the bad value, what the remedy mentions)
 TABLES: dict[str, tuple[str, str, str]] = {
     "a format": ("--format markdwon", "markdwon", "known|'md'"),
+    "formats to write": ("--write {w}/t --formats md,latx", "latx", "'latex'"),
+    "a format of the screen to write": ("--write {w}/t --formats terminal", "terminal", "dalib list formats"),
+    "formats of nothing": ("--formats md", "--formats md", "--write"),
     "a selection": ("--select lst", "lst", "'last'"),
     "a metric": ("--metric target_acuracy", "target_acuracy", "'target_accuracy'"),
     "a row": ("--only sorce_only", "sorce_only", "'source_only'"),

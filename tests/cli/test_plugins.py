@@ -14,6 +14,13 @@ from dalib.core.registry import ALGORITHMS, REGISTRIES
 Dalib = Callable[..., Any]
 
 
+@pytest.fixture(autouse=True)
+def registries_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
+    for registry in REGISTRIES.values():
+        monkeypatch.setattr(registry, "_extra", dict(registry._extra))
+
+
 @pytest.mark.parametrize("kind", REGISTRIES)
 def test_every_plug_in_is_listed_with_a_summary(kind: str, dalib: Dalib) -> None:
     lines = dalib("list", kind).out.splitlines()[kind == "algorithms" :]
@@ -53,7 +60,19 @@ def test_a_backbone_shows_its_width(name: str, dalib: Dalib) -> None:
     assert {"resnet18": "512", "tiny": "160"}.get(name, "") in answer.out
 
 
-@pytest.mark.parametrize("kind", ["algorithm", "dataset", "backbone", "validator", "measure", "protocol"])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("accuracy", "metric of classification, in %; higher is better"),
+        ("macro_f1", "metric of classification and multilabel, in %; higher is better"),
+        ("rmse", "metric of regression, a plain number; lower is better"),
+    ],
+)
+def test_a_metric_shows_its_unit_and_direction(name: str, words: str, dalib: Dalib) -> None:
+    assert words in dalib("show", name).out
+
+
+@pytest.mark.parametrize("kind", [kind.removesuffix("s") for kind in REGISTRIES])
 def test_a_new_plug_in_passes_its_checks(kind: str, dalib: Dalib, tmp_path: Path) -> None:
     written = dalib("new", kind, f"my_{kind}", "--folder", tmp_path)
     path = tmp_path / f"my_{kind}.py"

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import weightedtau
-from worlds import write_features
 
 from dalib.core.registry import MEASURES
+from tests.support.worlds import write_features
 
 Dalib = Callable[..., Any]
 ALL = MEASURES.names()

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import CLASSES
+
+from tests.support.worlds import CLASSES
 
 Dalib = Callable[..., Any]
 
@@ -68,9 +69,10 @@ def test_training_prints_source_and_target_accuracy(dalib: Dalib, world: Path) -
 def test_a_stopped_training_goes_on_where_it_was(
     dalib: Dalib, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from dalib.train.engine import Engine
     from dalib.train.trainer import Trainer
 
-    def stop(self: Trainer, target: object) -> None:
+    def stop(self: Engine) -> None:
         raise KeyboardInterrupt
 
     init = Trainer.__init__
@@ -80,7 +82,7 @@ def test_a_stopped_training_goes_on_where_it_was(
     whole = dalib(*call).out.splitlines()
     assert not (tmp_path / "kept" / "state").exists(), "it has served"
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "end", stop)
+        patch.setattr(Engine, "finish", stop)
         assert dalib(*call).status == 130
     assert (tmp_path / "kept" / "state").is_file()
     again = dalib(*call)

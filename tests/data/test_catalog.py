@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_sets import TWO_DOMAINS, members, write_folder, write_zip
 
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
 from dalib.data import roots
 from dalib.data.catalog import load_data
+from tests.support.image_sets import TWO_DOMAINS, members, write_folder, write_zip
 
 TOY = DatasetInfo(
     name="toy_set",

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from image_sets import TWO_DOMAINS, members, write_folder
 from torch import nn
 
 from dalib.algorithms._few import balance
@@ -28,6 +27,7 @@ from dalib.feed.embed import embed_domain, embed_images
 from dalib.feed.placement import RESIDENTS, Pieces
 from dalib.train.config import TrainConfig
 from dalib.train.trainer import Trainer
+from tests.support.image_sets import TWO_DOMAINS, members, write_folder
 
 CPU, FAR = torch.device("cpu"), torch.device("meta")
 SIDE, CROP, N = 20, 16, 12

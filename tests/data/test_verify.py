@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_sets import TWO_DOMAINS, encode, members, png, write_folder, write_zip
 from PIL import Image
 
 from dalib.core.errors import DalibError
 from dalib.data.suspects import describe_images, find_suspects
 from dalib.data.verify import KINDS, Finding, verify_root
+from tests.support.image_sets import TWO_DOMAINS, encode, members, png, write_folder, write_zip
 
 CLEAN = members(TWO_DOMAINS)
 CAT = CLEAN["photo/cat/000.png"]

@@ -18,7 +18,7 @@ from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain
 from dalib.feed.augment import MODES, Views, _cut_all, cut_views, draw_views
-from dalib.feed.batches import DomainStore, IndexStream
+from dalib.feed.batches import DomainStore, EpisodeStream, IndexStream
 
 CPU = torch.device("cpu")
 SIDE, CROP, N = 60, 44, 12
@@ -246,3 +246,19 @@ def test_the_seed_decides_the_order_and_leaves_the_global_generator_alone() -> N
 def test_an_empty_domain_is_refused() -> None:
     with pytest.raises(DalibError, match="a domain without images cannot be trained on"):
         IndexStream(0, 4, seed=0)
+
+
+def test_an_episode_has_one_origin_and_equally_many_rows_of_some_of_its_classes() -> None:
+    rng = np.random.default_rng(0)
+    y, origin = torch.from_numpy(rng.integers(5, size=300)), torch.from_numpy(rng.integers(3, size=300))
+    stream = EpisodeStream(y, origin, 4, 6, seed=0)
+    turns = []
+    for _ in range(9):
+        rows = stream.next()
+        turns.append(int(origin[rows][0]))
+        assert len({*rows.tolist()}) == 24 and (origin[rows] == turns[-1]).all()
+        assert sorted(y[rows].bincount(minlength=5).tolist()) == [0, 6, 6, 6, 6]
+    assert all(sorted(turns[i : i + 3]) == [0, 1, 2] for i in (0, 3, 6))
+    again = EpisodeStream(y, origin, 4, 6, seed=5)
+    again.load_state_dict(stream.state_dict())
+    assert all(torch.equal(stream.next(), again.next()) for _ in range(5))

@@ -16,6 +16,7 @@ from dalib.core.registry import DATASETS
 from dalib.core.types import Domain
 from dalib.data.catalog import LoadedData
 from dalib.feed.embed import embed_data, embed_domain, embed_images
+from tests.support.waiting import HANG
 
 CPU = torch.device("cpu")
 
@@ -111,7 +112,7 @@ def test_two_processes_share_one_forward_pass_over_a_domain(backbone: Backbone, 
     ]
     for worker in workers:
         worker.start()
-    sums = dict(results.get(timeout=30) for _ in workers)
+    sums = dict(results.get(timeout=HANG) for _ in workers)
     for worker in workers:
         worker.join()
     assert set(sums) == {0, 1} and sums[0] == sums[1] != 0

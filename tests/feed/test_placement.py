@@ -11,7 +11,7 @@ import torch
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain
 from dalib.feed.batches import DomainStore
-from dalib.feed.placement import SETTING, Residents, device_budget, pick_rows, send
+from dalib.feed.placement import SETTING, Residents, device_budget, send, send_rows
 
 CPU, FAR = torch.device("cpu"), torch.device("meta")
 
@@ -83,7 +83,7 @@ def test_a_copy_goes_with_its_array() -> None:
 
 def test_picked_rows_are_the_rows() -> None:
     x, index = torch.arange(60, dtype=torch.uint8).view(5, 3, 4), torch.tensor([4, 0, 4])
-    assert torch.equal(pick_rows(x, index, CPU), x[index])
+    assert torch.equal(send_rows(x, index, CPU), x[index])
     assert send(index, CPU) is index
 
 

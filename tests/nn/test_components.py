@@ -5,8 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import eigh
 
 from dalib.nn.components import kernel_features, make_landmarks, match_jointly, mean_contrasts, transfer_components
+
+
+@pytest.mark.parametrize("n", [500, 410])
+def test_few_of_many_components_are_those_of_the_whole_problem(n: int) -> None:
+    rng = np.random.default_rng(1)
+    phi = torch.from_numpy(rng.standard_normal((n, 420)) * 0.97 ** np.arange(420))
+    E = mean_contrasts(torch.arange(n - 200) % 4, 200, torch.arange(200) % 4, 4.0, 1.0)
+    centred, contrast = (phi - phi.mean(0)).numpy(), (phi.T @ E).numpy()
+    B = contrast @ contrast.T + 0.5 * np.eye(420)
+    _, reference = eigh(centred.T @ centred, B, subset_by_index=[410, 419])
+    found = transfer_components(phi, E, 0.5, 10).numpy()
+    np.testing.assert_allclose(np.abs(found.T @ B @ reference[:, ::-1]), np.eye(10), atol=1e-8)
+
 
 N_S, N_T, D = 14, 11, 5
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
+from sklearn.neighbors import KNeighborsClassifier
 
 from dalib.nn.components import mean_contrasts
-from dalib.nn.manifold import cosine_laplacian, fit_aligned
+from dalib.nn.manifold import cosine_laplacian, fit_aligned, fit_with_own_labels
+from tests.support.tensors import tensors, unit_rows
 
 N_S, N_T = 9, 7
+
+
 PRECISIONS = [(torch.float64, 1e-8), (torch.float32, 1e-4)]
 
 
@@ -84,3 +89,38 @@ def test_single_precision_is_near() -> None:
 def test_gradients_are_right() -> None:
     K, y, E, L = (v.requires_grad_() for v in parts())
     assert torch.autograd.gradcheck(lambda *v: fit_aligned(v[0], v[1], v[2], v[3], 2.0, 0.5, 0.3), (K, y, E, L))
+
+
+@pytest.mark.parametrize("iterations", [1, 4])
+def test_own_labels_give_the_solution_of_a_loop_that_solves_the_equations(iterations: int) -> None:
+    """The Laplacian is the library's own, which has tests of its own; all else is computed here."""
+    rng = np.random.default_rng(3)
+    y_s, y = np.arange(24) % 3, np.arange(18) % 3
+    corner = 2 * np.eye(3, 4)
+    g_s, g_t = corner[y_s] + 0.5 * rng.normal(size=(24, 4)), corner[y] + 0.9 * rng.normal(size=(18, 4)) + 0.4
+    mu, weight, rho, eta = 0.3, 10.0, 0.7, 0.2
+    found = fit_with_own_labels(
+        *tensors(g_s, y_s, g_t), 4, mu=mu, weight=weight, rho=rho, eta=eta, neighbours=5, iterations=iterations
+    )
+    z, n, n_s = unit_rows(np.concatenate([g_s, g_t])), 42, 24
+    K, L = np.exp(-(cdist(z, z) ** 2) / 2), cosine_laplacian(torch.from_numpy(z), 5).numpy()
+    Y = np.concatenate([np.eye(4)[y_s], np.zeros((18, 4))])
+    S = np.diag([1.0] * n_s + [0.0] * 18)
+    y_t = KNeighborsClassifier(1).fit(z[:n_s], y_s).predict(z[n_s:])
+    for _ in range(iterations):
+        M = np.zeros((n, n))
+        for k, part in ((None, (1 - mu) * 3), *((k, mu) for k in range(3))):
+            e = np.zeros(n)
+            mine, theirs = (
+                (np.arange(n_s), np.arange(18)) if k is None else (np.where(y_s == k)[0], np.where(y_t == k)[0])
+            )
+            if not len(theirs):
+                continue
+            e[mine], e[n_s + theirs] = 1 / len(mine), -1 / len(theirs)
+            M += part * np.outer(e, e)
+        M /= np.linalg.norm(M)
+        beta = np.linalg.solve((S + weight * M + rho * L) @ K + eta * np.eye(n), Y)
+        y_t = (K[n_s:] @ beta)[:, :3].argmax(1)
+    np.testing.assert_allclose(found[0], z, atol=1e-12)
+    np.testing.assert_allclose(found[1], beta, atol=1e-8)
+    assert found[2][:3].abs().max() == 0 and float(found[2][3]) < -1e3

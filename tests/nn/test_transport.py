@@ -8,16 +8,23 @@ import numpy as np
 import ot
 import pytest
 import torch
-from scipy.linalg import fractional_matrix_power, sqrtm
+from torch import Tensor
+from torch.nn.functional import normalize
 
-from dalib.nn.linalg import matrix_power_psd, recolour
-from dalib.nn.transport import barycentric_map, class_regularised, emd, gaussian_map, sinkhorn
-
-
-def samples(n: int = 40, m: int = 30, d: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
-    rng = np.random.default_rng(0)
-    z_s = rng.standard_normal((n, d)) @ rng.standard_normal((d, d))
-    return torch.from_numpy(z_s), torch.from_numpy(rng.standard_normal((m, d)) @ rng.standard_normal((d, d)) + 2)
+from dalib.nn import transport
+from dalib.nn.linalg import recolour
+from dalib.nn.transport import (
+    barycentric_map,
+    class_regularised,
+    emd,
+    gaussian_map,
+    move_gaussian,
+    scale_cost,
+    sinkhorn,
+    sliced_wasserstein,
+    unbalanced_sinkhorn,
+)
+from tests.support.tensors import SIZES, covariances, samples, tall_and_wide_samples
 
 
 def cost_of(z_s: torch.Tensor, z_t: torch.Tensor) -> torch.Tensor:
@@ -101,27 +108,6 @@ def test_barycentric_map_is_the_mean_of_the_rows_that_mass_goes_to() -> None:
     assert torch.equal(barycentric_map(plan, z_t), torch.tensor([[1.0, 0.0], [0.0, 4.0]]))
 
 
-@pytest.mark.parametrize("power", [0.5, -0.5, -1.0, 2.0])
-def test_matrix_power_is_scipys(power: float) -> None:
-    C = np.cov(samples()[0].numpy().T)
-    power_of = matrix_power_psd(torch.from_numpy(C), power).numpy()
-    np.testing.assert_allclose(power_of, fractional_matrix_power(C, power), rtol=1e-8, atol=1e-8)
-
-
-def test_recoloured_rows_have_the_targets_mean_and_covariance() -> None:
-    z_s, z_t = samples()
-    moved = recolour(z_s, z_t, reg=1e-10).numpy()
-    np.testing.assert_allclose(np.cov(moved.T), np.cov(z_t.numpy().T), atol=1e-6)
-    np.testing.assert_allclose(moved.mean(0), z_t.numpy().mean(0), atol=1e-10)
-
-
-def test_recolouring_z_scored_rows_is_the_papers_formula() -> None:
-    z_s, z_t = ((z - z.mean(0)) / z.std(0) for z in samples())
-    C_s, C_t = (np.cov(z.numpy().T) + np.eye(4) for z in (z_s, z_t))
-    reference = z_s.numpy() @ fractional_matrix_power(C_s, -0.5) @ sqrtm(C_t)
-    np.testing.assert_allclose(recolour(z_s, z_t, 1.0).numpy(), reference, atol=1e-8)
-
-
 def test_gaussian_map_is_the_bures_wasserstein_mapping() -> None:
     z_s, z_t = samples()
     A, b = gaussian_map(z_s, z_t, 1e-12)
@@ -139,3 +125,168 @@ def test_constant_features_have_finite_maps() -> None:
     A, b = gaussian_map(z_s, z_t)
     torch.testing.assert_close(z_s @ A + b, torch.zeros_like(z_s))
     torch.testing.assert_close(recolour(z_s, z_t), torch.zeros_like(z_s))
+
+
+def cost_matrix(n: int = 9, m: int = 7, scale: float = 1.0) -> Tensor:
+    g = torch.Generator().manual_seed(0)
+    z_s = torch.randn(n, 4, generator=g, dtype=torch.float64)
+    z_t = torch.randn(m, 4, generator=g, dtype=torch.float64) + 0.5
+    return scale * (z_s[:, None] - z_t).square().sum(2)
+
+
+@pytest.mark.parametrize(("reg", "reg_m", "scale"), [(0.1, 0.5, 1.0), (0.05, 1.0, 0.3), (0.5, 0.1, 1.0)])
+@pytest.mark.parametrize(("n", "m"), [(8, 8), (9, 7)])
+def test_the_unbalanced_plan_is_pots(reg: float, reg_m: float, scale: float, n: int, m: int) -> None:
+    cost = cost_matrix(n, m, scale)
+    reference = ot.unbalanced.sinkhorn_knopp_unbalanced(
+        ot.unif(n), ot.unif(m), cost.numpy(), reg, reg_m, numItermax=100_000, stopThr=1e-14
+    )
+    np.testing.assert_allclose(unbalanced_sinkhorn(cost, reg, reg_m, iterations=2000).numpy(), reference, atol=1e-8)
+    single = unbalanced_sinkhorn(cost.float(), reg, reg_m)
+    np.testing.assert_allclose(single.numpy(), reference, atol=1e-4)
+    assert float(single.sum()) == pytest.approx(reference.sum(), rel=1e-3)
+
+
+def test_the_unbalanced_plan_satisfies_the_optimality_conditions_where_kernels_underflow() -> None:
+    """reg log(P / abᵀ) + cost + reg_m (log(P1 / a) + log(Pᵀ1 / b)) = 0, at costs of a thousand times reg."""
+    cost, reg, reg_m = cost_matrix(scale=3.0), 0.01, 0.5
+    assert float(cost.max()) > 1000 * reg
+    plan = unbalanced_sinkhorn(cost, reg, reg_m, iterations=3000)
+    rows, columns = (plan.sum(1) * 9).log(), (plan.sum(0) * 7).log()
+    residual = reg * (plan * 63).log() + cost + reg_m * (rows[:, None] + columns)
+    assert residual[plan > 1e-300].abs().max() < 1e-8
+    single = unbalanced_sinkhorn(cost.float(), reg, reg_m)
+    assert float(single.sum()) == pytest.approx(float(plan.sum()), rel=1e-3)
+
+
+def test_a_large_penalty_gives_the_balanced_plan_and_a_row_without_partner_loses_its_mass() -> None:
+    cost = cost_matrix()
+    balanced = ot.sinkhorn(ot.unif(9), ot.unif(7), cost.numpy(), 0.5, stopThr=1e-14, numItermax=10_000)
+    np.testing.assert_allclose(unbalanced_sinkhorn(cost, 0.5, 1e7, iterations=2000).numpy(), balanced, atol=1e-6)
+    cost[0] += 20
+    mass = unbalanced_sinkhorn(cost, 0.05, 0.5).sum(1)
+    assert float(mass[0]) < 1e-6 * float(mass[1:].min())
+
+
+def test_the_unbalanced_plan_takes_other_marginals_and_any_order_of_rows() -> None:
+    cost, a, b = cost_matrix(4, 3), torch.tensor([0.1, 0.2, 0.3, 0.4]).double(), torch.tensor([0.5, 0.3, 0.2]).double()
+    reference = ot.unbalanced.sinkhorn_knopp_unbalanced(a.numpy(), b.numpy(), cost.numpy(), 0.2, 0.5, stopThr=1e-14)
+    np.testing.assert_allclose(unbalanced_sinkhorn(cost, 0.2, 0.5, a, b, 2000).numpy(), reference, atol=1e-8)
+    turned = unbalanced_sinkhorn(cost.flip(0), 0.2, 0.5, a.flip(0), b, 2000)
+    torch.testing.assert_close(turned.flip(0), torch.from_numpy(reference), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("value", [0.0, 5.0, 1e6])
+def test_constant_costs_have_finite_plans(value: float) -> None:
+    plan = unbalanced_sinkhorn(torch.full((5, 3), value), 0.01, 0.5)
+    assert plan.isfinite().all()
+    torch.testing.assert_close(plan, plan[:1, :1].expand(5, 3))
+
+
+def rows(n: int, m: int, d: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    g = torch.Generator().manual_seed(1)
+    z_s, z_t, theta = (torch.randn(*s, generator=g, dtype=torch.float64) for s in ((n, d), (m, d), (d, 11)))
+    return z_s, 1.5 * z_t + 0.7, normalize(theta, dim=0)
+
+
+@pytest.mark.parametrize(("n", "m"), [(8, 8), (9, 6), (5, 7), (1, 4)])
+def test_sliced_wasserstein_is_pots(n: int, m: int) -> None:
+    z_s, z_t, theta = rows(n, m)
+    reference = ot.sliced_wasserstein_distance(z_s.numpy(), z_t.numpy(), projections=theta.numpy(), p=2) ** 2
+    assert float(sliced_wasserstein(z_s, z_t, theta)) == pytest.approx(reference, abs=1e-8)
+    assert float(sliced_wasserstein(z_s.float(), z_t.float(), theta)) == pytest.approx(reference, abs=1e-4)
+    assert float(sliced_wasserstein(z_s.flip(0), z_t.roll(1, 0), theta)) == pytest.approx(reference, abs=1e-8)
+
+
+def test_sliced_wasserstein_has_the_right_gradient_and_is_zero_between_a_sample_and_itself() -> None:
+    z_s, z_t, theta = rows(5, 3)
+    inputs = (z_s.requires_grad_(), z_t.requires_grad_())
+    assert torch.autograd.gradcheck(lambda s, t: sliced_wasserstein(s, t, theta), inputs)
+    assert sliced_wasserstein(z_s, z_s.flip(0), theta).item() == pytest.approx(0, abs=1e-14)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1000.1])
+@pytest.mark.parametrize("sizes", [(6, 6), (6, 4), (1, 1)])
+def test_sliced_wasserstein_of_constant_features_is_finite(value: float, sizes: tuple[int, int]) -> None:
+    z_s, z_t = (torch.full((n, 4), value, requires_grad=True) for n in sizes)
+    d = sliced_wasserstein(z_s, z_t, rows(1, 1)[2])
+    d.backward()
+    assert d.item() == pytest.approx(0, abs=1e-4)
+    assert all(z.grad is not None and z.grad.isfinite().all() for z in (z_s, z_t))
+
+
+def test_bfloat16_input_is_computed_in_single_precision() -> None:
+    z_s, z_t, theta = (x.bfloat16() for x in rows(24, 20))
+    assert sliced_wasserstein(z_s, z_t, theta).dtype == torch.float32
+    exact = sliced_wasserstein(z_s.float(), z_t.float(), theta.float())
+    assert float(sliced_wasserstein(z_s, z_t, theta)) == pytest.approx(float(exact), abs=1e-6)
+    cost = cost_matrix().bfloat16()
+    torch.testing.assert_close(unbalanced_sinkhorn(cost, 0.1, 0.5), unbalanced_sinkhorn(cost.float(), 0.1, 0.5))
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("reg", [0.01, 1.0])
+def test_the_gaussian_map_with_more_or_fewer_rows_than_features_is_pots(
+    sizes: tuple[int, int, int], reg: float
+) -> None:
+    z_s, z_t = tall_and_wide_samples(*sizes)
+    c_s, c_t = covariances(z_s, z_t, reg)
+    A, b = gaussian_map(z_s, z_t, reg)
+    A_ref, b_ref = ot.gaussian.bures_wasserstein_mapping(z_s.numpy().mean(0), z_t.numpy().mean(0), c_s, c_t)
+    np.testing.assert_allclose(A.numpy(), A_ref, atol=1e-9)
+    np.testing.assert_allclose(b.numpy(), b_ref.ravel(), atol=1e-9)
+    torch.testing.assert_close(move_gaussian(z_s, z_t, reg), z_s @ A + b, rtol=0, atol=1e-9)
+
+
+def make_cost() -> Tensor:
+    z_s, z_t = tall_and_wide_samples(20, 15, 3)
+    return torch.cdist(z_s, z_t).square()
+
+
+@pytest.mark.parametrize("reg", [0.01, 0.1])
+def test_sinkhorn_is_pots(reg: float) -> None:
+    cost = make_cost()
+    a, b = (torch.arange(1.0, n + 1, dtype=torch.float64) / (n * (n + 1) / 2) for n in cost.shape)
+    reference = ot.sinkhorn(a.numpy(), b.numpy(), scale_cost(cost).numpy(), reg, numItermax=100_000, stopThr=1e-12)
+    np.testing.assert_allclose(sinkhorn(cost, reg, a, b).numpy(), reference, atol=1e-7)
+
+
+def slow_problem() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two distant clusters of 50 + 30 rows, with more mass in one than its counterpart has: mass creeps across."""
+    rng = np.random.default_rng(0)
+    z_s, z_t = rng.standard_normal((80, 3)), rng.standard_normal((60, 3))
+    z_s[:50], z_t[:35] = z_s[:50] + 6, z_t[:35] + 6
+    M = ((z_s[:, None] - z_t) ** 2).sum(2)
+    a, b = rng.random(80), rng.random(60)
+    a[:5] = 0
+    return M / M.max(), a / a.sum(), b / b.sum()
+
+
+def test_long_steps_reach_the_plan_of_a_slow_problem_in_a_fraction_of_the_plain_ones() -> None:
+    M, a, b = slow_problem()
+    K = np.exp(-M / 0.012)
+    u, v, plain = np.ones(80), np.ones(60), 0
+    while np.abs(v * (u @ K) - b).sum() > 1e-12:  # Cuturi's iteration
+        v = b / (u @ K)
+        u = a / (K @ v)
+        plain += 1
+    assert plain > 1000
+    found = sinkhorn(torch.from_numpy(M), 0.012, torch.from_numpy(a), torch.from_numpy(b), max_iterations=plain // 4)
+    np.testing.assert_allclose(found.numpy(), u[:, None] * K * v, atol=1e-8)
+
+
+def test_steps_that_make_the_error_grow_give_way_to_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    M, a, b = slow_problem()
+    reference = sinkhorn(torch.from_numpy(M), 0.05, torch.from_numpy(a), torch.from_numpy(b))
+    monkeypatch.setattr(transport, "_STEPS", (1.0, 2.6))
+    found = sinkhorn(torch.from_numpy(M), 0.05, torch.from_numpy(a), torch.from_numpy(b))
+    torch.testing.assert_close(found, reference, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("group", [0.01, 0.1])
+def test_class_regularised_is_pots(group: float) -> None:
+    cost, labels = make_cost(), torch.tensor([3, 5, 5, 9] * 5)
+    a, b = (np.full(n, 1 / n) for n in cost.shape)
+    M = scale_cost(cost).numpy()
+    reference = ot.da.sinkhorn_lpl1_mm(a, labels.numpy(), b, M, 0.05, group, 10, 100_000, 1e-12)
+    np.testing.assert_allclose(class_regularised(cost, labels, 0.05, group).numpy(), reference, atol=1e-7)

@@ -10,9 +10,34 @@ import torch
 from scipy.special import log_softmax, softmax
 from torch import Tensor, nn
 
-from dalib.nn.virtual_adversarial import same_function, virtual_adversarial
+from dalib.nn.virtual_adversarial import own_virtual_adversarial, same_function, virtual_adversarial
+from tests.support.tensors import unit_rows
+
+
+def test_a_perturbation_is_about_the_networks_own_prediction_without_dropout() -> None:
+    """A linear network: the worst direction by iteration on the Gauss-Newton matrix, from the same random start."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Dropout(0.9), nn.Linear(3, 4)).double().train()
+    x = torch.randn(6, 3, dtype=torch.float64)
+    torch.manual_seed(5)
+    found = own_virtual_adversarial(network, network, x, radius=0.7, xi=1e-4, iterations=3)
+    torch.manual_seed(5)
+    d = torch.randn_like(x).numpy()
+    W, b = network[1].weight.detach().numpy(), network[1].bias.detach().numpy()
+    p = softmax(x.numpy() @ W.T + b, axis=1)
+    for i in range(6):
+        H = W.T @ (np.diag(p[i]) - np.outer(p[i], p[i])) @ W
+        v = unit_rows(d[i])
+        for _ in range(3):
+            v = unit_rows(H @ v)
+        moved = log_softmax((x[i].numpy() + 0.7 * v) @ W.T + b)
+        assert float(found[i].detach()) == pytest.approx((p[i] * (np.log(p[i]) - moved)).sum(), rel=1e-3)
+    assert network.training and network[0].training
+
 
 B, D, K = 6, 5, 3
+
+
 Array = np.ndarray
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from split_world import SIZES
 
 from dalib.data.catalog import LoadedData, load_data
+from tests.support.split_world import SIZES
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from split_world import SIZES, per_class, rows
 
 from dalib.checks import check_protocol
 from dalib.core.errors import DalibError
@@ -17,6 +16,8 @@ from dalib.core.splits import concatenate, pick_per_class, strata
 from dalib.core.types import Domain
 from dalib.data.catalog import LoadedData, load_data
 from dalib.data.tasks import make_task
+from tests.support.image_sets import members, write_folder
+from tests.support.split_world import SIZES, per_class, rows
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.names())
@@ -44,11 +45,8 @@ def test_the_split_does_not_touch_numpys_global_state(data: LoadedData) -> None:
 
 
 def test_image_tasks_need_a_size_and_keep_uint8(tmp_path: Path) -> None:
-    for domain, cls, count in (("p", "x", 5), ("p", "y", 4), ("q", "x", 4), ("q", "y", 5)):
-        (tmp_path / domain / cls).mkdir(parents=True)
-        for i in range(count):
-            Image.new("RGB", (8, 8), (40 * i, 0, 0)).save(tmp_path / domain / cls / f"{i}.png")
-    data = load_data("image_folder", tmp_path)
+    root = write_folder(tmp_path, members({"p": {"x": 5, "y": 4}, "q": {"x": 4, "y": 5}}))
+    data = load_data("image_folder", root)
     task = make_task(data, "p", "q", protocol="semi_supervised", shots=1, resize=6)
     assert task.labelled.x.shape[1:] == (3, 6, 6) and task.labelled.x.dtype == np.uint8 and task.target.is_images
     with pytest.raises(DalibError, match="give resize"):
@@ -135,7 +133,7 @@ def test_a_protocol_of_ones_own_divides_a_task_and_its_records_are_read_without_
 def test_rows_whose_labels_are_no_classes_are_split_at_random() -> None:
     domain = Domain("d", np.zeros((6, 1)), np.arange(6), ("0", "1", "2", "3", "4", "5"), "sha")
     assert strata(domain).tolist() == list(range(6))
-    object.__setattr__(domain, "objective", "regression")
+    domain = replace(domain, objective="regression")
     assert strata(domain).tolist() == [0] * 6
     picked, rest = pick_per_class(domain, lambda n: n // 2, np.random.default_rng(0))
     assert len(picked) == len(rest) == 3 and sorted([*picked, *rest]) == list(range(6))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from split_world import per_class, rows
-
 from dalib.data.catalog import LoadedData
 from dalib.data.tasks import make_task
+from tests.support.split_world import per_class, rows
 
 
 def test_semi_supervised_moves_shots_of_the_target_to_the_labelled_rows(data: LoadedData) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from split_world import per_class, rows
 
 from dalib.core.errors import DalibError
 from dalib.data.catalog import LoadedData
 from dalib.data.tasks import make_task
 from dalib.protocols.supervised import Supervised
+from tests.support.split_world import per_class, rows
 
 
 def test_supervised_labels_a_part_of_the_target_and_tests_on_the_rest(data: LoadedData) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from split_world import per_class, rows
-
 from dalib.data.catalog import LoadedData
 from dalib.data.tasks import make_task
 from dalib.protocols.uda import UDA
+from tests.support.split_world import per_class, rows
 
 
 def test_uda_labels_the_source_and_tests_on_the_whole_unlabelled_target(data: LoadedData) -> None:

@@ -156,3 +156,12 @@ def test_committed_records_bear_the_keys_of_their_content(script: ModuleType) ->
         assert bears == sorted(bears)
         keys = script.new_keys(text.rstrip("\n").split("\n")[1:], path)
         assert all(old == new for old, new in keys.items()), path
+
+
+def test_a_hyper_parameter_under_its_old_name_counts_as_that_of_today(script: ModuleType) -> None:
+    keys = []
+    for name, value in (("penalty", 5.0), ("penalty_weight", 5.0), ("penalty", 10.0)):
+        spec = make(0).model_copy(update={"algorithm": "wdgrl", "hparams": {name: value}})
+        keys.append(script.todays_key(Record(key="", spec=spec, status="ok")))
+    assert keys[0] == keys[1] == spec.model_copy(update={"hparams": {"penalty_weight": 5.0}}).key
+    assert keys[2] == spec.model_copy(update={"hparams": {}}).key

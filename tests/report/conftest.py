@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from report_shelf import Shelf
+
+from tests.support.report_shelf import Shelf
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import math
 
 import pandas as pd
 import pytest
-from report_shelf import FAILED, MISSING, Shelf
 
 from dalib.core.errors import DalibError
 from dalib.report.costs import COLUMNS, build_costs
 from dalib.report.render import render
+from tests.support.report_shelf import FAILED, MISSING, Shelf
 
 
 @pytest.fixture

@@ -191,7 +191,7 @@ def test_the_csv_loads_files_are_written_and_the_figure_is_a_picture(shelf: Shel
     curve = build_curve(shelf, "toy")
     frame = pd.read_csv(io.StringIO(render(curve, "csv")))
     assert tuple(frame.columns) == COLUMNS and len(frame) == 8
-    assert len(write_report(curve, tmp_path, "toy.curve")) == 4
+    assert len(write_report(curve, tmp_path, "toy.curve", ["md", "csv", "latex", "html"])) == 4
     assert draw_curve(curve, tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     svg = draw_curve(curve, tmp_path / "c.svg").read_text()
     assert "</svg>" in svg and draw_curve(curve, tmp_path / "again.svg").read_text() == svg

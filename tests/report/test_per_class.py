@@ -1,8 +1,8 @@
 import pytest
-from report_shelf import FAILED, Shelf
 
 from dalib.core.errors import DalibError
 from dalib.report.per_class import class_report, find_records, render_classes
+from tests.support.report_shelf import FAILED, Shelf
 
 
 def test_classes_come_worst_first_in_percent(shelf: Shelf) -> None:

@@ -4,12 +4,12 @@ import sys
 
 import pandas as pd
 import pytest
-from report_shelf import Shelf
 
 from dalib.report.layout import lay_out
 from dalib.report.published import add_published, published_rows
 from dalib.report.render import render
 from dalib.report.table import build_table
+from tests.support.report_shelf import Shelf
 
 
 def test_tasks_carry_our_names_and_methods_our_algorithms() -> None:

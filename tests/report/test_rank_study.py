@@ -14,7 +14,7 @@ from dalib.core.errors import DalibError
 from dalib.records.manifest import Cell, Manifest
 from dalib.records.record import Candidate, Record
 from dalib.records.spec import DataSpec, RunSpec
-from dalib.report.markdown import render_markdown
+from dalib.report.formats.md import render_markdown
 from dalib.report.rank_study import draw_study, read_reached, study_frame, study_sheets
 
 REACHED = {"good": (0.9, 0.95), "fair": (0.7, 0.97), "poor": (0.4, 0.5)}

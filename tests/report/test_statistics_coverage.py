@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import norm
-from simulated_suites import coverage, simulate, truth
 
 from dalib.report.statistics import (
     difference_interval,
@@ -17,6 +16,7 @@ from dalib.report.statistics import (
     stratified_bootstrap,
     wilcoxon_exact,
 )
+from tests.support.simulated_suites import coverage, simulate, truth
 
 SIZES = [pytest.param(n, t, marks=[] if n == 3 else [pytest.mark.slow]) for n in (3, 5, 10) for t in (6, 12)]
 

@@ -1,15 +1,16 @@
 import math
 
 import pytest
-from report_shelf import FAILED, MISSING, Shelf, points
 
 from dalib.core.errors import DalibError
 from dalib.records.spec import DataSpec
 from dalib.report.layout import cell_text, lay_out
-from dalib.report.table import Cell, Row, build_table, short_columns
+from dalib.report.scale import Scale
+from dalib.report.table import TableCell, TableRow, build_table, short_columns
+from tests.support.report_shelf import FAILED, MISSING, Shelf, points
 
 
-def rows(shelf: Shelf, **kwargs: object) -> dict[str, Row]:
+def rows(shelf: Shelf, **kwargs: object) -> dict[str, TableRow]:
     table = build_table(shelf, "toy", **kwargs)
     return {row.label: row for row in (*table.rows, *table.references)}
 
@@ -69,10 +70,10 @@ def test_one_seed_shows_no_spread() -> None:
 
 
 def test_what_is_not_there_is_seen() -> None:
-    assert cell_text(Cell({0: 0.71, 1: 0.714}, 3, n_failed=1)) == "71.2 ± 0.3 (2/3)"
-    assert cell_text(Cell({}, 3, n_failed=2, n_missing=1)) == "failed 2/3"
-    assert cell_text(Cell({}, 3, n_missing=3)) == "–"
-    assert cell_text(Cell({}, 3, n_unavailable=3)) == "n/a"
+    assert cell_text(TableCell({0: 0.71, 1: 0.714}, 3, n_failed=1), Scale()) == "71.2 ± 0.3 (2/3)"
+    assert cell_text(TableCell({}, 3, n_failed=2, n_missing=1), Scale()) == "failed 2/3"
+    assert cell_text(TableCell({}, 3, n_missing=3), Scale()) == "–"
+    assert cell_text(TableCell({}, 3, n_unavailable=3), Scale()) == "n/a"
 
 
 @pytest.mark.parametrize("hole", [FAILED, MISSING])

@@ -123,7 +123,7 @@ def test_formats_files_and_figure(shelf: Shelf, tmp_path: Path) -> None:
     assert study.rows[0]["rule"] == "oracle" and study.rows[-1]["rule"] == "last"
     for format in ("md", "latex", "html", "terminal"):
         assert "backward" in render(study, format)
-    assert len(write_report(study, tmp_path, "toy.validators")) == 4
+    assert len(write_report(study, tmp_path, "toy.validators", ["md", "csv", "latex", "html"])) == 4
     assert draw_study(study, tmp_path / "toy.png").stat().st_size > 10_000
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from test_host_reads import DEEP, EXCEPTIONS
 
 from dalib.algorithms.dann import DANN
 from dalib.checks.world import CONFIG, features_of, make_task
@@ -19,6 +18,7 @@ from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Source, Target
 from dalib.train import graph
 from dalib.train.trainer import Trainer
+from tests.support.host_reads import DEEP, EXCEPTIONS
 
 
 class FakeCuda:

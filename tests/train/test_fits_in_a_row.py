@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from image_world import copy_state, differing, make_backbone, make_image_task, recipe
 
 import dalib
 from dalib import MultiTask, Trainer
 from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone
 from dalib.train.fitted import Fitted
+from tests.support.image_world import copy_state, differing, make_backbone, make_image_task, recipe
 
 CHANGERS: dict[str, type[Algorithm]] = {
     "lora": dalib.LoRA, "adapters": dalib.Adapters, "stoch_norm": dalib.StochNorm, "source_only": dalib.SourceOnly,

@@ -18,8 +18,8 @@ from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError, Diverged
 from dalib.core.registry import ALGORITHMS
-from dalib.core.types import Source, Target, Task
-from dalib.train.config import TrainConfig
+from dalib.core.types import Domain, Source, Target, Task
+from dalib.train.config import IN_A_FLEET, MAY_DIFFER, TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.fleet import Member, fit_fleet
 from dalib.train.fleetable import can_fleet, structural_reason
@@ -99,31 +99,36 @@ def test_a_recipe_means_the_same_in_a_fleet(recipe: dict[str, Any]) -> None:
 
 def test_a_fleet_in_float64_agrees_to_its_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     """The steps themselves with `.float()` made to keep double precision: the weights after them."""
-    from dalib.train.descent import Descent
+    from dalib.train.engine import Engine
     from dalib.train.fleet import Fleet
 
-    monkeypatch.setattr(Tensor, "float", Tensor.double)
+    store_of = Fitted.store
 
-    def descents() -> list[Descent]:
+    def store_doubles(fitted: Fitted, domain: Domain) -> Any:
+        store = store_of(fitted, domain)
+        store.x = store.x.double()  # type: ignore[union-attr]
+        return store
+
+    monkeypatch.setattr(Tensor, "float", Tensor.double)
+    monkeypatch.setattr(Fitted, "store", store_doubles)
+
+    def engines() -> list[Engine]:
         made = []
         for member in _members(lambda: DANN(hidden=16)):
             with torch.random.fork_rng():
                 torch.manual_seed(member.trainer.seed)
-                source, target = member.trainer.begin(member.algorithm, member.task, member.backbone)
+                made.append(member.trainer.begin(member.algorithm, member.task, member.backbone, []))
             member.algorithm.double()
-            descent = member.trainer.open_descent(source, target)
-            for store in descent.stores:
-                store.x = store.x.double()  # type: ignore[union-attr]
-            made.append(descent)
         return made
 
-    alone, together = descents(), descents()
-    for descent, member in zip(alone, _members(lambda: DANN(hidden=16)), strict=True):
-        assert list(descent.run(member.trainer))[-1] == CONFIG.steps
-    assert list(Fleet(together).run())[-1] == CONFIG.steps
+    alone, together = engines(), engines()
+    for engine in alone:
+        engine.descend(engine.fitted.algorithm, engine.labelled, engine.target)
+    assert list(Fleet([e.open_descent(e.labelled, e.target) for e in together]).run())[-1] == CONFIG.steps
     for a, b in zip(together, alone, strict=True):
-        for name, value in b.algorithm.state_dict().items():
-            torch.testing.assert_close(a.algorithm.state_dict()[name], value, rtol=1e-10, atol=1e-12)
+        for name, value in b.fitted.algorithm.state_dict().items():
+            assert value.dtype != torch.float32
+            torch.testing.assert_close(a.fitted.algorithm.state_dict()[name], value, rtol=1e-10, atol=1e-12)
 
 
 def test_fitted_models_of_a_fleet_share_no_memory() -> None:
@@ -179,6 +184,14 @@ def test_runs_that_do_not_stack_are_refused() -> None:
             fit_fleet(_members(SourceOnly, **recipe))
     with pytest.raises(DalibError, match="at least one"):
         fit_fleet([])
+
+
+def test_settings_say_themselves_whether_runs_of_a_fleet_may_differ_in_them() -> None:
+    assert {"lr", "optimiser", "momentum", "weight_decay", "schedule", "warmup"} == MAY_DIFFER
+    for name, field in TrainConfig.model_fields.items():
+        assert (field.json_schema_extra == IN_A_FLEET) == (name in MAY_DIFFER)
+    schema = TrainConfig.model_json_schema()["properties"]
+    assert schema["lr"]["may_differ_in_a_fleet"] is True and "may_differ_in_a_fleet" not in schema["batch_size"]
 
 
 class _Chance(SourceOnly):

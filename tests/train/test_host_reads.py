@@ -2,62 +2,20 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from dalib.checks.world import CONFIG, DIM, fit, make_task
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.backbone import identity
+from dalib.core.listener import Listener, RunLike
 from dalib.core.registry import ALGORITHMS
 from dalib.train.trainer import Trainer
-
-DEEP = [n for n in ALGORITHMS.names() if not issubclass(ALGORITHMS.get(n), FeatureAlgorithm)]
-READS = {
-    Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.cpu, Tensor.__bool__, Tensor.__float__, Tensor.__int__,
-    Tensor.__index__, Tensor.__array__, Tensor.__contains__, Tensor.nonzero, torch.nonzero, torch.argwhere,
-    Tensor.unique, torch.unique, Tensor.masked_select, torch.masked_select, torch.equal, Tensor.equal, torch.allclose,
-    torch.tensor, torch.from_numpy, Tensor.new_tensor,
-    torch.linalg.svd, torch.linalg.svdvals, torch.linalg.eigh, torch.linalg.eigvalsh, torch.linalg.cholesky,
-    torch.linalg.solve, torch.linalg.inv, torch.linalg.matrix_norm,
-}  # fmt: skip
-SOLVER = "cuSOLVER's answer is checked on the host"
-MASKS = "support and query rows are taken by masks, so their number is known after the labels only"
-EXCEPTIONS = {
-    "bnm": SOLVER,
-    "bsp": SOLVER,
-    "bss": SOLVER,
-    "deep_jdot": "the exact transport problem is solved by a network simplex on the host",
-    "maml": MASKS,
-    "prototypical": MASKS,
-    "reptile": MASKS,
-}
-
-
-def is_mask(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(part, Tensor) and part.dtype == torch.bool for part in parts)
-
-
-class HostReads(TorchFunctionMode):
-    """Notes calls that make the host wait for a GPU, or that copy a list to it, with the line they come from."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func in READS or (func in (Tensor.__getitem__, Tensor.__setitem__) and is_mask(args[1])):
-            line = next(f for f in reversed(traceback.extract_stack()[:-1]) if "/torch/" not in f.filename)
-            self.found.append(f"{func.__name__} at {line.filename.rpartition('dalib/')[2]}:{line.lineno}: {line.line}")
-        return func(*args, **(kwargs or {}))
+from tests.support.host_reads import DEEP, EXCEPTIONS, HostReads
 
 
 def reads_of_steps(cls: type[Algorithm], steps: int = 3) -> list[str]:
@@ -119,13 +77,16 @@ def test_a_step_on_a_gpu_does_not_wait(name: str) -> None:
             steps.append(1)
             super().step(*given)
 
+    class Enough(Listener):
+        def after_step(self, run: RunLike, step: int, terms: Terms) -> None:
+            if step == 3:  # before the next pass, and before losses are read
+                raise StopIteration
+
     steps: list[int] = []
     config = CONFIG.model_copy(update={"steps": 4, "evaluations": 1})
-    trainer = Trainer(config, device="cuda")
-    descent = trainer.open_descent(*trainer.begin(Watched(), make_task(), identity(DIM)))
+    trainer = Trainer(config, device="cuda", listeners=[Enough()])
     try:
-        for step in descent.run(trainer):
-            if step == 3:  # before the next pass, and before losses are read
-                break
+        with pytest.raises(StopIteration):
+            trainer.fit(Watched(), make_task(), identity(DIM))
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from image_world import Plain, make_backbone, make_image_task, recipe
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model, read_facts, save_model
 from dalib.train.trainer import Trainer
+from tests.support.image_world import Plain, make_backbone, make_image_task, recipe
 
 
 class Shifted(FeatureAlgorithm):
@@ -67,6 +67,28 @@ def test_a_saved_feature_model_keeps_width_and_hyperparameters(tmp_path: Path) -
     loaded = load_model(save_model(fitted, tmp_path / "m.safetensors", "shifted"), device="cpu")
     assert loaded.algorithm.hparams == {"classifier": "nearest", "C": 0.25}
     assert loaded.backbone.dim == DIM
+
+
+@pytest.mark.parametrize("name", ["dann", "dann+mcc"])
+def test_a_saved_model_names_its_algorithm_itself(name: str, tmp_path: Path) -> None:
+    fitted = Trainer(recipe(steps=1), device="cpu").fit(ALGORITHMS.get(name)(), make_task(), identity(DIM))
+    path = save_model(fitted, tmp_path / "m")
+    assert read_facts(path)["algorithm"] == name
+    assert torch.equal(
+        load_model(path, "cpu").outputs(make_task().test).logits, fitted.outputs(make_task().test).logits
+    )
+
+
+def test_an_algorithm_without_a_name_is_not_saved(tmp_path: Path) -> None:
+    class Nameless(Algorithm):
+        """Supervises, and no registry knows it."""
+
+    for algorithm in (Nameless(), Nameless() + ALGORITHMS.get("mcc")()):
+        fitted = Trainer(recipe(steps=1), device="cpu").fit(algorithm, make_task(), identity(DIM))
+        with pytest.raises(DalibError, match=r"is not registered, .*ALGORITHMS\.add") as caught:
+            save_model(fitted, tmp_path / "m")
+        assert "\n" not in str(caught.value)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_files_are_one_clear_line(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from image_world import Plain, copy_state, make_backbone, make_image_task, recipe
 from torch import nn
 
 from dalib.train.batch_norm import reestimate
 from dalib.train.trainer import Trainer
+from tests.support.image_world import Plain, copy_state, make_backbone, make_image_task, recipe
 
 
 def _network() -> nn.Sequential:

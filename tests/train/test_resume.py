@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
 
 from dalib.train.checkpoint import load_checkpoint, save_checkpoint
 from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
+from tests.support.image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
 
 EVERYTHING = {
     "plain": {},

@@ -9,18 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from far_device import AVAILABLE
 
 from dalib.core.registry import ALGORITHMS
+from tests.support.far_device import AVAILABLE
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="needs a PyTorch that can register a device from Python")
 
 
 def run(which: str) -> dict[str, str]:
     """What went wrong, by case; in a process of its own, since a device cannot be registered after a backward pass."""
     done = subprocess.run(
-        [sys.executable, str(HERE / "far_fits.py"), which], cwd=HERE, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "tests.support.far_fits", which], cwd=ROOT, capture_output=True, text=True, check=False,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert not done.returncode, done.stderr[-2000:]

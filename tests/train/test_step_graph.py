@@ -11,9 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
-from step_tape import Tape, TapeRecorder
-from test_host_reads import DEEP, EXCEPTIONS
 from torch import Tensor, nn
 
 from dalib.algorithms.dann import DANN
@@ -35,6 +32,9 @@ from dalib.train.fleet import Member, fit_fleet
 from dalib.train.graph import REHEARSALS
 from dalib.train.multi_task import MultiTask
 from dalib.train.trainer import Trainer
+from tests.support.host_reads import DEEP, EXCEPTIONS
+from tests.support.image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
+from tests.support.step_tape import Tape, TapeRecorder
 
 SMALL = CONFIG.model_copy(update={"steps": 8, "batch_size": 8, "bottleneck": 6})
 Recorders = list[TapeRecorder]

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
 from torch import nn
 
 from dalib.core.algorithm import Minimise
@@ -15,6 +14,7 @@ from dalib.core.types import Source, Target
 from dalib.train.config import TrainConfig
 from dalib.train.optimiser import freeze_and_group, make_optimiser, rate_factor, set_rate
 from dalib.train.trainer import Trainer
+from tests.support.image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
 
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.99])

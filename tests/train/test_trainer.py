@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from image_world import Plain, copy_state, differing, make_backbone, make_image_task, make_images, recipe
 from torch import Tensor
 
 from dalib.checks.world import DIM, accuracy, make_task
@@ -22,6 +21,7 @@ from dalib.feed.embed import embed_domain
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
 from dalib.train.trainer import Trainer
+from tests.support.image_world import Plain, copy_state, differing, make_backbone, make_image_task, make_images, recipe
 
 
 class Recording(Plain):

@@ -1,7 +1,7 @@
 """What a comparison table may claim: intervals over seeds, ranks and tests over tasks.
 
-Scores of one method are an array (num_runs, num_tasks), seeds by tasks, higher is better; several methods are a dict
-{name: array}.
+Scores of one method are an array (num_runs, num_tasks), seeds by tasks, higher is better unless `compare` is told
+otherwise; several methods are a dict {name: array}.
 """
 
 from dalib.report.statistics.aggregates import average_ranks, iqm, mean, median

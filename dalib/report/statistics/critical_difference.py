@@ -40,11 +40,11 @@ def cliques(ranks: Mapping[str, float], cd: float) -> list[tuple[str, ...]]:
     if not all(np.isfinite(rank) for rank in ranks.values()):
         raise DalibError("a rank is not finite; leave incomplete methods out of the diagram")
     names = sorted(ranks, key=lambda name: ranks[name])
-    found: list[tuple[str, ...]] = []
+    maximal: list[tuple[str, ...]] = []
     reached = 0
     for start, first in enumerate(names):
         stop = start + sum(ranks[name] - ranks[first] < cd for name in names[start:])
         if stop > max(reached, start + 1):
-            found.append(tuple(names[start:stop]))
+            maximal.append(tuple(names[start:stop]))
         reached = max(reached, stop)
-    return found
+    return maximal

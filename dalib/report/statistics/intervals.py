@@ -34,6 +34,13 @@ class Interval(NamedTuple):
     def below_zero(self) -> bool:
         return self.high < 0
 
+    def is_better(self, sign: int = 1) -> bool:
+        """An interval of a difference: all of it is an advantage; sign: -1 where lower is better."""
+        return self.above_zero if sign > 0 else self.below_zero
+
+    def is_worse(self, sign: int = 1) -> bool:
+        return self.is_better(-sign)
+
 
 UNKNOWN = Interval(float("nan"), float("nan"))
 

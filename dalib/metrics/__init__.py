@@ -1,0 +1,1 @@
+"""Metrics: numbers for what a model answers, one per file."""

@@ -1,0 +1,44 @@
+"""Saves the fit now and then, and goes on from what was saved."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from torch import Tensor
+
+from dalib.core.listener import Listener, RunLike
+from dalib.train.checkpoint import load_checkpoint, save_checkpoint
+
+
+class Checkpoint(Listener):
+    """The resumable state of a fit in one file, which is gone when the fit ends well.
+
+    It comes last of all listeners, so that what is saved after a step is what every other one made of that step.
+
+    Args
+        path: the file
+        key: a file saved under another key is ignored
+        seconds: between two savings
+    """
+
+    def __init__(self, path: Path, key: str = "", seconds: float = 30.0) -> None:
+        self.path = path
+        self.key = key
+        self.seconds = seconds
+        self.saved = 0.0
+
+    def begin_descent(self, run: RunLike) -> None:
+        state = load_checkpoint(self.path, self.key)
+        if state is not None:
+            run.load_state_dict(state)
+        self.saved = time.monotonic()
+
+    def after_step(self, run: RunLike, step: int, terms: dict[str, Tensor]) -> None:
+        if time.monotonic() - self.saved > self.seconds and step < run.last:
+            save_checkpoint(self.path, run.state_dict() | {"key": self.key})
+            self.saved = time.monotonic()
+
+    def end(self, run: RunLike, error: BaseException | None) -> None:
+        if error is None:
+            self.path.unlink(missing_ok=True)

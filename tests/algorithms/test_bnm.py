@@ -1,0 +1,26 @@
+"""BNM: Batch nuclear-norm maximisation; no domain alignment at all."""
+
+from __future__ import annotations
+
+import torch
+
+from tests.support.algorithms import attached, batch
+from tests.support.shifts import (
+    check_it_beats_source_only_on_its_shift,
+    check_it_does_no_harm_without_a_shift,
+    translated,
+)
+
+
+def test_a_method_beats_source_only_on_its_shift() -> None:
+    check_it_beats_source_only_on_its_shift("BNM", translated, {})
+
+
+def test_a_method_does_no_harm_without_a_shift() -> None:
+    check_it_does_no_harm_without_a_shift("BNM", {})
+
+
+def test_the_adaptation_term_is_weight_times_the_function() -> None:
+    source, target = batch()
+    term = attached("BNM", weight=2.0).loss(source, target, 0.5)["nuclear"]
+    torch.testing.assert_close(term, -2 * torch.linalg.svdvals(target.logits.softmax(1)).sum() / 7)

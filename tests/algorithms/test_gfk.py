@@ -1,0 +1,32 @@
+"""GFK: Geodesic flow kernel as a map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.anchors import check_surf_average_is_near_the_published_one
+from tests.support.planes import (
+    check_a_solved_method_beats_its_classifier_on_the_shift_it_is_built_for,
+    check_predictions_do_not_depend_on_the_coordinate_system,
+    check_rows_keep_their_place_when_the_training_rows_are_permuted,
+    turned,
+)
+
+
+def test_a_solved_method_beats_its_classifier_on_the_shift_it_is_built_for() -> None:
+    check_a_solved_method_beats_its_classifier_on_the_shift_it_is_built_for("GFK", turned, {"components": 2})
+
+
+def test_rows_keep_their_place_when_the_training_rows_are_permuted() -> None:
+    check_rows_keep_their_place_when_the_training_rows_are_permuted("GFK")
+
+
+def test_predictions_do_not_depend_on_the_coordinate_system() -> None:
+    check_predictions_do_not_depend_on_the_coordinate_system("GFK")
+
+
+@pytest.mark.slow
+def test_surf_average_is_near_the_published_one(shared_data: Path) -> None:
+    check_surf_average_is_near_the_published_one(shared_data, "GFK", 43.1, 2.0)

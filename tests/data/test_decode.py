@@ -1,0 +1,124 @@
+"""Every kind of image file becomes the right RGB pixels, once."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dalib.core.errors import DalibError
+from dalib.data import decode
+from dalib.data.decode import decode_domain, decode_image
+from dalib.data.folders import ImageTree
+from tests.support.image_sets import TWO_DOMAINS, encode, members, write_folder, write_zip
+
+RED, WHITE, GREY = (255, 0, 0), (255, 255, 255), (128, 128, 128)
+
+
+def palette_image(transparent: bool) -> bytes:
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    return encode(image, "PNG", **({"transparency": 0} if transparent else {}))
+
+
+KINDS = {
+    "rgb png": (encode(Image.new("RGB", (8, 8), RED), "PNG"), RED, 0),
+    "rgb bmp": (encode(Image.new("RGB", (8, 8), RED), "BMP"), RED, 0),
+    "webp": (encode(Image.new("RGB", (8, 8), RED), "WEBP", lossless=True), RED, 0),
+    "jpeg": (encode(Image.new("RGB", (8, 8), RED), "JPEG", quality=95), RED, 4),
+    "cmyk jpeg": (encode(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95), RED, 6),
+    "grey": (encode(Image.new("L", (8, 8), 128), "PNG"), GREY, 0),
+    "black and white": (encode(Image.new("1", (8, 8), 1), "PNG"), WHITE, 0),
+    "grey of 16 bits": (encode(Image.fromarray(np.full((8, 8), 128 * 257, np.uint16)), "PNG"), GREY, 0),
+    "dark grey of 16 bits": (encode(Image.fromarray(np.full((8, 8), 200, np.uint16)), "PNG"), (0, 0, 0), 0),
+    "opaque alpha": (encode(Image.new("RGBA", (8, 8), (*RED, 255)), "PNG"), RED, 0),
+    "transparent": (encode(Image.new("RGBA", (8, 8), (*RED, 0)), "PNG"), WHITE, 0),
+    "half transparent": (encode(Image.new("RGBA", (8, 8), (*RED, 128)), "PNG"), (255, 127, 127), 0),
+    "transparent grey": (encode(Image.new("LA", (8, 8), (0, 0)), "PNG"), WHITE, 0),
+    "palette": (palette_image(False), RED, 0),
+    "transparent palette": (palette_image(True), WHITE, 0),
+}
+
+
+@pytest.mark.parametrize(("content", "colour", "tolerance"), KINDS.values(), ids=KINDS.keys())
+def test_every_mode_becomes_rgb(content: bytes, colour: tuple[int, int, int], tolerance: int) -> None:
+    x = decode_image(content, 4)
+    assert x.shape == (3, 4, 4) and x.dtype == np.uint8
+    assert np.abs(x.astype(int) - np.array(colour).reshape(3, 1, 1)).max() <= tolerance
+
+
+def test_exif_orientation_is_applied() -> None:
+    image = Image.new("RGB", (16, 16), WHITE)
+    image.paste(RED, (0, 0, 16, 8))  # red above
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise: red comes to the right
+    x = decode_image(encode(image, "PNG", exif=exif), 16)
+    assert (x[1, :, 12:] == 0).all() and (x[1, :, :4] == 255).all()
+
+
+def test_images_are_warped_with_antialiasing() -> None:
+    stripes = np.zeros((64, 128, 3), np.uint8)
+    stripes[:, ::2] = 255
+    x = decode_image(encode(Image.fromarray(stripes), "PNG"), 16)
+    assert x.shape == (3, 16, 16)
+    assert np.abs(x.astype(int) - 127).max() <= 8, "columns of one pixel must blend to grey, not alias"
+
+
+@pytest.mark.parametrize("write", [write_folder, write_zip])
+def test_a_domain_is_decoded_in_file_order_and_cached(write: object, tmp_path: Path) -> None:
+    content = members(TWO_DOMAINS)
+    tree = ImageTree(write(tmp_path / "root.zip", content))  # type: ignore[operator]
+    x = decode_domain(tree, "sketch", 6)
+    assert x.shape == (11, 3, 6, 6)
+    for row, name in zip(x, sorted(k for k in content if k.startswith("sketch")), strict=True):
+        np.testing.assert_array_equal(row, decode_image(content[name], 6))
+
+
+def test_decoding_happens_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_folder(tmp_path, members({"a": {"c": 3}}))
+    first = np.array(decode_domain(ImageTree(root), "a", 7))
+    monkeypatch.setattr(decode, "decode_image", lambda content, resize: pytest.fail("decoded again"))
+    np.testing.assert_array_equal(decode_domain(ImageTree(root), "a", 7), first)
+
+
+def _decode_and_note(root: Path, log: Path) -> None:
+    def note(content: bytes, resize: int) -> np.ndarray:
+        with log.open("a") as file:
+            file.write("decoded\n")
+        return decode_image(content, resize)
+
+    decode.decode_image = note
+    assert decode_domain(ImageTree(root), "a", 9).shape == (300, 3, 9, 9)
+
+
+def test_two_processes_that_start_at_once_decode_each_image_once(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "root", members({"a": {"c": 300}}))
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_decode_and_note, args=(root, tmp_path / "log")) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert (tmp_path / "log").read_text().split() == ["decoded"] * 300
+
+
+def test_a_changed_image_is_decoded_again(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, members({"a": {"c": 3}}))
+    decode_domain(ImageTree(root), "a", 7)
+    (root / "a/c/001.png").write_bytes(encode(Image.new("RGB", (9, 9), RED), "PNG"))
+    assert (decode_domain(ImageTree(root), "a", 7)[1, 0] == 255).all()
+
+
+whole = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)), "JPEG")
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", whole[: len(whole) // 2]], ids=["empty", "text", "truncated"])
+def test_an_unreadable_image_is_named_with_the_remedy(content: bytes, tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {**members({"a": {"c": 3}}), "a/c/bad.jpg": content})
+    with pytest.raises(DalibError, match=r"a/c/bad\.jpg .*dalib data verify") as caught:
+        decode_domain(ImageTree(root), "a", 8)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,148 @@
+import json
+import os
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dalib.assemble import RunContext
+from dalib.bench.plan import plan
+from dalib.core.errors import DalibError
+from dalib.records.archive import Archive, export
+from dalib.records.locks import acquire, is_held, release
+from dalib.records.store import Store
+from tests.support.fake_runs import fail_on_seed_1
+
+PUT_FOREVER = """
+import sys
+import numpy as np
+from dalib.records.record import Record
+from dalib.records.spec import DataSpec, RunSpec
+from dalib.records.store import Store
+store, seed = Store(sys.argv[1]), 0
+while True:
+    spec = RunSpec(data=DataSpec(dataset="x"), source="a", target="b", algorithm="dann", seed=seed % 50)
+    store.put(Record(key=spec.key, spec=spec, status="ok"), {"z": np.zeros((50, 50))})
+    seed += 1
+"""
+
+
+@pytest.fixture
+def filled(tmp_path, suite):
+    store, planned = Store(tmp_path / "store"), plan(suite)
+    for run in planned.runs[:-1]:
+        store.put(*fail_on_seed_1(run.spec, RunContext()))
+    store.write_manifest(planned.manifest())
+    return store, planned
+
+
+def test_records_and_predictions_come_back(filled):
+    store, planned = filled
+    key = planned.runs[0].key
+    assert store.get(key).spec == planned.runs[0].spec
+    kept = store.predictions(key)
+    assert kept["step_10_target"].dtype == np.float16
+    assert kept["target_y"].tolist() == [0, 1, 2, 3]
+    assert planned.runs[-1].key not in store
+    with pytest.raises(KeyError):
+        store.get(planned.runs[-1].key)
+
+
+def test_the_frame_has_a_row_per_candidate_and_one_per_failure(filled):
+    store, _ = filled
+    frame = store.frame()
+    ok, failed = frame[frame.status == "ok"], frame[frame.status == "failed"]
+    assert (len(ok), len(failed)) == (7 * 2, 4)
+    assert ok.groupby("key").is_last.sum().eq(1).all()
+    assert failed.step.isna().all()
+    assert {"target_accuracy", "score_oracle", "task", "source", "target"} <= set(frame.columns)
+
+
+@pytest.mark.parametrize("damage", ["", '{"key": "ab', "{}", "\x00\x01"])
+def test_a_damaged_record_counts_as_missing_with_a_warning(filled, damage):
+    store, planned = filled
+    key = planned.runs[0].key
+    store.path(key).write_text(damage)
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        assert key not in store
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        assert len(list(store.records())) == 10
+
+
+def test_an_archive_tells_the_same_and_nothing_of_the_host(filled, tmp_path):
+    store, planned = filled
+    manifest = store.manifest("demo")
+    path = tmp_path / "out" / "demo.jsonl"
+    assert export(store, manifest, path) == 11
+    archive = Archive(path)
+    pd.testing.assert_frame_equal(archive.frame(), store.frame())
+    assert archive.manifest("demo") == manifest
+    assert planned.runs[0].key in archive
+    text = path.read_text()
+    assert "secret-host" not in text
+    assert "/home/someone" not in text
+    assert str(tmp_path) not in text
+    assert "RuntimeError: boom" in text
+
+
+def test_an_unknown_suite_is_named(filled):
+    with pytest.raises(DalibError, match="no suite with runs named 'dem'; did you mean 'demo'"):
+        filled[0].manifest("dem")
+
+
+def test_a_killed_writer_leaves_only_whole_records(tmp_path):
+    writer = subprocess.Popen([sys.executable, "-c", PUT_FOREVER, str(tmp_path)])
+    while len(list(tmp_path.glob("??/*.json"))) < 20:
+        time.sleep(0.02)
+    writer.kill()
+    writer.wait()
+    for path in tmp_path.glob("??/*.json"):
+        json.loads(path.read_text())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        records = list(Store(tmp_path).records())
+    assert len(records) >= 20
+    assert all(Store(tmp_path).predictions(r.key)["z"].shape == (50, 50) for r in records)
+    Store(tmp_path).sweep()
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_lock_of_a_dead_process_is_taken_over_and_a_live_one_is_not(tmp_path):
+    lock = tmp_path / "locks" / "key"
+    code = (
+        "import sys, os; from pathlib import Path; from dalib.records.locks import acquire; acquire(Path(sys.argv[1]))"
+    )
+    assert acquire(lock)
+    assert not acquire(lock)
+    release(lock)
+    subprocess.run([sys.executable, "-c", code, str(lock)], check=True)
+    assert lock.exists()
+    assert not is_held(lock)
+    assert acquire(lock)
+    assert str(os.getpid()) in lock.read_text()
+
+
+def test_a_compressed_archive_is_the_same_archive_and_the_same_bytes(suite, tmp_path):
+    import io
+
+    from dalib.bench.progress import LineProgress
+    from dalib.bench.runner import run_suite
+    from dalib.records.archive import Archive, export
+
+    run_suite(
+        suite, store=tmp_path / "store", run="tests.support.fake_runs:finish", progress=LineProgress(io.StringIO())
+    )
+    store = Store(tmp_path / "store")
+    manifest = store.manifest(suite.name)
+    paths = [tmp_path / name for name in ("a.jsonl", "a.jsonl.gz", "b.jsonl.gz")]
+    assert {export(store, manifest, path) for path in paths} == {12}
+    plain, packed = Archive(paths[0]), Archive(paths[1])
+    assert [r.key for r in plain.records()] == [r.key for r in packed.records()]
+    assert paths[1].read_bytes() == paths[2].read_bytes()
+    paths[1].write_bytes(paths[1].read_bytes()[:40])
+    with pytest.raises(DalibError, match="damaged"):
+        Archive(paths[1])
