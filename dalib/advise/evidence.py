@@ -7,11 +7,15 @@ In a checkout `results/tables/*.csv` is read as it is; an installed package has 
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
+
+from dalib.core.files import write_text
+from dalib.core.protocol import uses_target_labels
 
 TABLES = Path(__file__).resolve().parents[2] / "results" / "tables"
 COPY = Path(__file__).with_name("evidence.csv")
@@ -41,7 +45,8 @@ def read_table(path: Path) -> dict[str, float]:
     cells: dict[str, dict[str, float]] = defaultdict(dict)
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            plain = row.get("kind") == "run" and row.get("protocol") == "uda" and row.get("select") == "last"
+            plain = row.get("kind") == "run" and row.get("select") == "last"
+            plain = plain and not uses_target_labels(row.get("protocol") or "")
             if plain and row.get("metric") == "target_accuracy" and row.get("mean"):
                 cells[row["label"]][row["task"]] = float(row["mean"])
     baseline = next((b for b in BASELINES if b in cells), "")
@@ -69,10 +74,11 @@ def describe(label: str, gains: Gains) -> str:
 
 
 def write_copy(gains: Mapping[str, Mapping[str, float]], path: Path = COPY) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("suite", "row", "gain"))
-        out.writerows((suite, label, gain) for suite, rows in gains.items() for label, gain in rows.items())
+    text = io.StringIO(newline="")
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(("suite", "row", "gain"))
+    out.writerows((suite, label, gain) for suite, rows in gains.items() for label, gain in rows.items())
+    write_text(path, text.getvalue())
 
 
 if __name__ == "__main__":

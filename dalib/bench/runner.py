@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
-from dalib.bench.context import RunContext
-from dalib.bench.executors import count_cores, load_executor
+from dalib.assemble import RunContext
+from dalib.bench.cores import count_cores
 from dalib.bench.fleet import FleetMode, Item, do_item, pack
 from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
@@ -20,7 +20,7 @@ from dalib.bench.search import Draw, propose
 from dalib.bench.suite import Suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
 from dalib.core.errors import DalibError, unknown
-from dalib.core.registry import VALIDATORS
+from dalib.core.registry import EXECUTORS, VALIDATORS, load_plugin
 from dalib.records.locks import is_held
 from dalib.records.store import Store
 
@@ -37,6 +37,36 @@ class Summary:
     seconds: float
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """How the runs of a suite are done; see `run_suite`. Nothing here is in a key."""
+
+    root: str | Path | None = None
+    jobs: int = 1
+    redo: Redo = "never"
+    device: str = "auto"
+    dry_run: bool = False
+    plugins: tuple[str | Path, ...] = ()
+    progress: Progress | None = None
+    run: str = "dalib.bench.run:run_one"
+    fleet: FleetMode = "auto"
+    executor: str = ""
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise DalibError(f"jobs = {self.jobs} is below 1; give a number of worker processes")
+        if self.redo not in ("never", "failed", "all"):
+            raise DalibError(f"redo = {self.redo!r} is not one of never, failed, all")
+        if self.fleet not in ("auto", "on", "off"):
+            raise DalibError(f"fleet = {self.fleet!r} is not one of auto, on, off")
+        if self.executor and self.executor not in EXECUTORS:
+            raise unknown("executor", self.executor, EXECUTORS.names(), "a file of dalib/bench/executors")
+
+    def execute(self) -> Callable[..., Any]:
+        """The executor: as named, else the one that suits the number of jobs."""
+        return cast("Callable[..., Any]", EXECUTORS.get(self.executor or ("inline" if self.jobs == 1 else "processes")))
+
+
 def run_suite(
     suite: Suite | str | Path,
     *,
@@ -51,6 +81,7 @@ def run_suite(
     only: Sequence[str] = (),
     run: str = "dalib.bench.run:run_one",
     fleet: FleetMode = "auto",
+    executor: str = "",
 ) -> Summary:
     """Run what a suite lacks.
 
@@ -63,26 +94,20 @@ def run_suite(
         only: labels of the rows to run; all when empty
         run: `module:function` that runs one spec
         fleet: train runs that differ in task, seed or learning rate as one model: `auto` on a GPU, `on`, `off`
+        executor: how workers are made (a file of dalib/bench/executors); `inline` for one job, `processes` for several
     Raises
         DalibError: a mistake in the suite, found before anything runs
         KeyboardInterrupt: after the workers have stopped; the same call goes on where it stopped
     """
-    from dalib.core.registry import load_plugin
-
-    if jobs < 1:
-        raise DalibError(f"jobs = {jobs} is below 1; give a number of worker processes")
-    if redo not in ("never", "failed", "all"):
-        raise DalibError(f"redo = {redo!r} is not one of never, failed, all")
-    if fleet not in ("auto", "on", "off"):
-        raise DalibError(f"fleet = {fleet!r} is not one of auto, on, off")
     for plugin in plugins:
         load_plugin(plugin)
+    how = RunOptions(root, jobs, redo, device, dry_run, tuple(plugins), progress, run, fleet, executor)
     found = suite if isinstance(suite, Suite) else load_suite(suite)
     labels = pick_labels(found, tuple(only))
     kept = Store(Path(store).resolve())
     total = Summary(0, 0, 0, 0.0)
     for planned in rounds(found, root, kept):
-        done = _run_plan(planned, kept, labels, root, jobs, redo, device, dry_run, plugins, progress, run, fleet)
+        done = _run_plan(planned, kept, labels, how)
         total = Summary(
             total.done + done.done, done.skipped - total.done, total.failed + done.failed, total.seconds + done.seconds
         )
@@ -113,35 +138,33 @@ def _score(planned: Plan, store: Store, label: str, draw: int, validator: str) -
     return sum(best) / len(best) if len(best) == len(keys) else math.nan
 
 
-def _run_plan(
-    planned: Plan, kept: Store, labels: list[str], root: str | Path | None, jobs: int, redo: Redo, device: str,
-    dry_run: bool, plugins: Sequence[str | Path], progress: Progress | None, run: str, fleet: FleetMode,
-) -> Summary:  # fmt: skip
-    found = planned.suite
+def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) -> Summary:
+    suite = planned.suite
     chosen = {r.key: r for r in planned.runs if r.label in labels}
     known = {key: summarise(kept.get(key)) for key in chosen if key in kept}
-    skip = {"never": {"ok", "failed"}, "failed": {"ok"}, "all": set()}[redo]
+    skip = {"never": {"ok", "failed"}, "failed": {"ok"}, "all": set()}[how.redo]
     todo = [r for key, r in chosen.items() if key not in known or known[key].status not in skip]
-    if dry_run:
+    if how.dry_run:
         _print_plan(planned, labels, known, {r.key for r in todo})
         return Summary(0, len(chosen) - len(todo), 0, 0.0)
-    judges = _judges(found)
+    judges = _judges(suite)
     kept.sweep()
     kept.write_manifest(planned.manifest())
-    place = str(Path(root or found.root or "").resolve()) if root or found.root else None
-    threads, loaded = max(1, count_cores() // jobs), tuple(str(Path(p).resolve()) for p in plugins)
-    work = []
-    todo = longest_first(todo, jobs)
-    for r, on in zip(todo, assign_devices(device, len(todo)), strict=True):
-        where = RunContext(place, on, threads, str(kept.checkpoint(r.key)), loaded, found.keep_features, judges)
-        work.append(Job(r.key, r.label, r.spec, where, kept.root, run, kept.stamp(r.key)))
+    root = how.root or suite.root
+    place = str(Path(root).resolve()) if root else None
+    threads, loaded = max(1, count_cores() // how.jobs), tuple(str(Path(p).resolve()) for p in how.plugins)
+    jobs = []
+    todo = longest_first(todo, how.jobs)
+    for r, on in zip(todo, assign_devices(how.device, len(todo)), strict=True):
+        where = RunContext(place, on, threads, str(kept.checkpoint(r.key)), loaded, suite.keep_features, judges)
+        jobs.append(Job(r.key, r.label, r.spec, where, kept.root, how.run, kept.stamp(r.key)))
     accuracy: dict[str, list[float]] = {label: [] for label in labels}
     done_before = set(chosen) - {r.key for r in todo}
     for key in done_before:
         if (value := known[key].accuracy) is not None:
             accuracy[chosen[key].label].append(value)
     tally = Tally(len(chosen), len(done_before), labels, accuracy)
-    return _run_all(pack(work, fleet, jobs), jobs, kept, tally, progress or choose_progress())
+    return _run_all(pack(jobs, how.fleet, how.jobs), how, kept, tally)
 
 
 def _judges(suite: Suite) -> tuple[str, ...] | None:
@@ -154,11 +177,11 @@ def _judges(suite: Suite) -> tuple[str, ...] | None:
     return tuple(suite.validators)
 
 
-def _run_all(work: list[Item], jobs: int, store: Store, tally: Tally, progress: Progress) -> Summary:
+def _run_all(items: list[Item], how: RunOptions, store: Store, tally: Tally) -> Summary:
+    progress, message = how.progress or choose_progress(), ""
     progress.start(tally)
-    message = ""
     try:
-        for job, result in _results(work, jobs, store):
+        for job, result in _results(items, how, store):
             _count(tally, job, result)
             text = f"{job.label} {job.spec.task} seed {job.spec.seed}: "
             text += f"{result.accuracy:.1%}" if result.accuracy is not None else result.message or "no accuracy"
@@ -184,12 +207,12 @@ def _count(tally: Tally, job: Job, result: Result) -> None:
     tally.elsewhere += result.status == "elsewhere"
 
 
-def _results(work: list[Item], jobs: int, store: Store) -> Iterator[tuple[Job, Result]]:
+def _results(items: list[Item], how: RunOptions, store: Store) -> Iterator[tuple[Job, Result]]:
     """Results of all jobs; those that another process is at come last, when it has ended or died."""
-    execute = load_executor("inline" if jobs == 1 else "processes")
-    while work:
+    execute = how.execute()
+    while items:
         again: list[Item] = []
-        stream = execute(work, do_item, min(jobs, len(work)))
+        stream = execute(items, do_item, min(how.jobs, len(items)))
         try:
             for item, results in stream:
                 if results is None and len(item) > 1:
@@ -202,8 +225,8 @@ def _results(work: list[Item], jobs: int, store: Store) -> Iterator[tuple[Job, R
                         yield job, result
         finally:
             stream.close()
-        work = again
-        while work and all(is_held(store.lock(item[0].key)) for item in work):
+        items = again
+        while items and all(is_held(store.lock(item[0].key)) for item in items):
             time.sleep(0.2)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, StrictInt, ValidationError, model_validator
 from pydantic import field_validator as check_field
 
+from dalib.bench.row import Row
 from dalib.bench.search import SearchSpec
 from dalib.bench.sweep import Sweep, expand_rows
 from dalib.core.errors import DalibError, suggest, unknown
@@ -23,42 +24,6 @@ else:
 
 M = TypeVar("M", bound=BaseModel)
 SECTIONS: dict[str, type[BaseModel]] = {"train": TrainConfig, "backbone": BackboneSpec, "protocol": ProtocolSpec}
-
-
-class Row(BaseModel):
-    """One row of the table: an algorithm, its hyper-parameters and what it overrides of the suite's sections.
-
-    swept: filled in by a sweep: the row of the file that this one is a copy of
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    algorithm: str = ""
-    train: dict[str, Any] = Field(default_factory=dict)
-    backbone: dict[str, Any] = Field(default_factory=dict)
-    protocol: dict[str, Any] = Field(default_factory=dict)
-    swept: str = ""
-    hparams: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def gather_hparams(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        own = {k: v for k, v in given.items() if k in cls.model_fields and k != "hparams"}
-        free = {k: v for k, v in given.items() if k not in own and k != "hparams"}
-        named = own.get("algorithm")
-        if isinstance(named, (list, tuple)):
-            own["algorithm"] = "+".join(map(str, named))
-        return own | {"hparams": _flatten({**given.get("hparams", {}), **free})}
-
-
-def _flatten(hparams: dict[str, Any]) -> dict[str, Any]:
-    """`{"dann": {"weight": 0.3}}`, TOML's `dann.weight = 0.3`, as `{"dann.weight": 0.3}`: a combination's own names."""
-    out: dict[str, Any] = {}
-    for name, value in hparams.items():
-        out |= {f"{name}.{k}": v for k, v in value.items()} if value and isinstance(value, dict) else {name: value}
-    return out
 
 
 class Suite(BaseModel):

@@ -13,6 +13,7 @@ from dalib.checks.runner import (
     check_metric,
     check_objective,
     check_plugin,
+    check_protocol,
     check_validator,
 )
 from dalib.checks.scaffold import new_plugin
@@ -29,6 +30,7 @@ __all__ = [
     "check_metric",
     "check_objective",
     "check_plugin",
+    "check_protocol",
     "check_validator",
     "new_plugin",
 ]

@@ -43,6 +43,7 @@ def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
         "measures": check_measure,
         "formats": check_format,
         "listeners": check_listener,
+        "protocols": check_protocol,
     }
     return checks[kind](subject, name)
 
@@ -70,6 +71,12 @@ def check_measure(cls: type, name: str = "") -> list[CheckResult]:
     from dalib.checks.measure import MEASURE_CHECKS
 
     return run_checks(MEASURE_CHECKS, cls, f"measure {name or snake_case(cls.__name__)}")
+
+
+def check_protocol(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.protocol import PROTOCOL_CHECKS
+
+    return run_checks(PROTOCOL_CHECKS, cls, f"protocol {name or snake_case(cls.__name__)}")
 
 
 def check_objective(cls: type, name: str = "") -> list[CheckResult]:

@@ -5,25 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from dalib.assemble import RunContext, assemble
 from dalib.cli._common import bold, print_columns, progress_bar
-from dalib.core.backbone import Backbone
-from dalib.core.registry import ALGORITHMS
+from dalib.core.registry import PROTOCOLS
 from dalib.core.types import Domain, Task
-from dalib.data.backbone import backbone_for
-from dalib.data.catalog import LoadedData, load_data
-from dalib.data.protocols import make_task
-from dalib.data.settings import split_task
 from dalib.evaluate.metrics import decide, domain_metrics
 from dalib.nn.metrics import accuracy
 from dalib.records.spec import RunSpec
-from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import save_model
-from dalib.train.trainer import Trainer
 
 OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
 
@@ -47,38 +40,20 @@ class TrainedRun:
     note: str
 
 
-def fit_run(spec: RunSpec, root: Path | None, device: str) -> TrainedRun:
-    """Train as described, with progress bars on a terminal.
+def fit_run(spec: RunSpec, where: RunContext) -> TrainedRun:
+    """Train as described, with progress bars on a terminal; with `where.checkpoint` a stopped run goes on.
 
     Raises
         DalibError: device, data, backbone and algorithm do not fit together
         Diverged: a loss term stopped being finite
     """
-    pick_device(device)
-    algorithm = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, dict(spec.hparams))
-    algorithm.check()
-    name = spec.data.dataset
-    with progress_bar(f"making {name}") as progress:
-        data = load_data(name, root, partial=spec.data.partial, normalise=spec.data.normalise, progress=progress)
-    split_task(spec.task, data.domains)
-    backbone = _load_backbone(spec, data)
-    prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
-    protocol = spec.protocol.model_dump(exclude={"name", "reject"})
-    resize = prepare.resize if prepare else None
-    task = make_task(
-        data, spec.source, spec.target, protocol=spec.protocol.name, seed=spec.seed, resize=resize, **protocol
-    )
-    started = time.monotonic()
-    with progress_bar(f"{spec.algorithm} {task.name}") as progress:
-        fitted = Trainer(spec.train, seed=spec.seed, device=device, report=progress).fit(algorithm, task, backbone)
+    with progress_bar(f"making {spec.data.dataset}") as making:
+        run = assemble(spec, where, making=making)
+    task, started = run.task, time.monotonic()
+    with progress_bar(f"{spec.algorithm} {task.name}") as run.trainer.report:
+        fitted = run.fit()
     seconds = time.monotonic() - started
-    rows = {"source, training rows": task.labelled, "source, held-out rows": task.validation, "target": task.test}
-    if task.protocol != "uda":
-        rows = {
-            "labelled, training rows": task.labelled,
-            "labelled, held-out rows": task.validation,
-            "target, test": task.test,
-        }
+    rows = dict(zip(PROTOCOLS.get(task.protocol).rows, (task.labelled, task.validation, task.test), strict=True))
     found = {k: _accuracy(fitted, d) for k, d in rows.items() if len(d)}
     opened: dict[str, float] = {}
     reject, known = spec.protocol.reject, len(task.classes)
@@ -89,13 +64,7 @@ def fit_run(spec: RunSpec, root: Path | None, device: str) -> TrainedRun:
         opened = {k.lstrip("_"): v for k, v in metrics.items() if k.partition("_")[2] in OPEN}
         if reject < 1:
             opened["called_unknown"] = float((decide(outputs.logits.numpy(), known, reject) == known).mean())
-    return TrainedRun(spec, task, fitted, found, opened, seconds, data.note)
-
-
-def _load_backbone(spec: RunSpec, data: LoadedData) -> Backbone:
-    wanted, head = spec.backbone, ALGORITHMS.get(spec.algorithm).needs_head
-    how: dict[str, Any] = {"frozen": wanted.frozen, "seed": spec.seed, "head": head, "options": wanted.options}
-    return backbone_for(data, wanted.name, wanted.weights, **how)
+    return TrainedRun(spec, task, fitted, found, opened, seconds, run.data.note)
 
 
 def _accuracy(fitted: Fitted, domain: Domain) -> float:

@@ -17,6 +17,7 @@ NEXT = {
     "measure": "dalib rank --plugin {path} --measures {name} …",
     "format": "dalib table SUITE --plugin {path} --format {name}",
     "dataset": "dalib train --plugin {path} --dataset {name} …",
+    "protocol": "dalib train --plugin {path} --protocol {name} …",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
     "listener": "in Python: load_plugin('{path}'); Trainer(listeners=[LISTENERS.get('{name}')()])",
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, find_suite, open_folder
+from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, find_suite, load_plugins, open_folder
 from dalib.cli._errors import FAILED, INTERRUPTED
 from dalib.cli.table import Formats, split_formats
 from dalib.core.errors import DalibError
@@ -51,6 +51,7 @@ def run_benchmark(
     from dalib.bench.runner import run_suite
     from dalib.bench.suite import load_suite
 
+    load_plugins(plugin)
     found = load_suite(find_suite(suite))
     add_plugin_rows(found, plugin or ())
     wanted = split_formats(formats) if formats else ()
@@ -81,7 +82,7 @@ def run_benchmark(
 
 def add_plugin_rows(suite: Suite, plugins: Sequence[Path]) -> None:
     """Algorithms of plug-in files that the suite does not name join it with their default hyper-parameters."""
-    from dalib.bench.suite import Row
+    from dalib.bench.row import Row
     from dalib.core.registry import load_plugin
 
     used = {row.algorithm for row in suite.algorithms.values()} | set(suite.algorithms)

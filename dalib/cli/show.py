@@ -85,6 +85,13 @@ def _show_measure(name: str, cls: Any, summary: str) -> None:
     _print_text(cls.__doc__ or "")
 
 
+def _show_protocol(name: str, cls: Any, summary: str) -> None:
+    whose = "source and target" if cls.labels == "both" else f"the {cls.labels}"
+    print(bold(name) + f"  protocol, version {cls.version}; grants labels of {whose}")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+
+
 def _show_objective(name: str, cls: Any, summary: str) -> None:
     print(bold(name) + f"  objective, told by {', '.join(cls.metrics)}")
     print(summary)
@@ -151,6 +158,7 @@ SHOW = {
     "validators": _show_validator,
     "metrics": _show_metric,
     "measures": _show_measure,
+    "protocols": _show_protocol,
     "objectives": _show_objective,
     "listeners": _show_listener,
     "formats": _show_format,

@@ -9,7 +9,7 @@ import typer
 
 from dalib.cli._common import DataRoot, Device, Plugins, load_plugins, open_folder, parse_settings
 from dalib.core.errors import DalibError
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, DEFAULT_PROTOCOL
 
 SHORT = ("steps", "batch_size", "lr", "crop", "precision")
 """Options that are settings of the recipe."""
@@ -50,7 +50,7 @@ def train_model(
         list[str] | None,
         typer.Option("--train", metavar="KEY=VALUE", help="Any field of TrainConfig; may be repeated."),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="uda, semi_supervised or supervised.")] = "uda",
+    protocol: Annotated[str, typer.Option(metavar="P", help="A name from dalib list protocols.")] = DEFAULT_PROTOCOL,
     validation: Annotated[float, typer.Option(help="Part of the labelled rows held out.")] = 0.1,
     source_classes: Annotated[
         list[str] | None, typer.Option(metavar="C", help="Names or positions as 0:10; all unless given.")
@@ -72,9 +72,13 @@ def train_model(
     device: Device = "auto",
     data_root: DataRoot = None,
     plugin: Plugins = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the state there now and then; the same command goes on.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="MODEL", help="Write the model there (.safetensors).")] = None,
 ) -> None:
     """Train one algorithm on one pair of domains and print its accuracies."""
+    from dalib.assemble import RunContext
     from dalib.bench.suite import validate
     from dalib.cli._fit import fit_run, print_accuracies, save_run
     from dalib.records.spec import RunSpec
@@ -118,7 +122,10 @@ def train_model(
     )
     if out is not None:
         open_folder(out.parent, "--out in")
-    run = fit_run(spec, data_root, device)
+    if checkpoint is not None:
+        open_folder(checkpoint.parent, "--checkpoint in")
+    resumed = str(checkpoint) if checkpoint else None
+    run = fit_run(spec, RunContext(root=str(data_root) if data_root else None, device=device, checkpoint=resumed))
     print_accuracies(run)
     if out is not None:
         save_run(run, out)

@@ -211,6 +211,7 @@ METRICS: Registry[Any] = Registry("metric", "dalib.metrics", subclass_finder("da
 MEASURES: Registry[Any] = Registry("measure", "dalib.measures", subclass_finder("dalib.core.measure:Measure"))
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
+PROTOCOLS: Registry[Any] = Registry("protocol", "dalib.protocols", subclass_finder("dalib.core.protocol:Protocol"))
 LISTENERS: Registry[Any] = Registry(
     "listener", "dalib.train.listeners", subclass_finder("dalib.core.listener:Listener")
 )
@@ -218,9 +219,12 @@ FORMATS: Registry[Any] = Registry(
     "format", "dalib.report.formats", subclass_finder("dalib.report.table_format:TableFormat")
 )
 _ALL: tuple[Registry[Any], ...] = (
-    ALGORITHMS, OBJECTIVES, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES, LISTENERS, FORMATS
+    ALGORITHMS, OBJECTIVES, PROTOCOLS, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES, LISTENERS, FORMATS
 )  # fmt: skip
 REGISTRIES = {f"{registry.kind}s": registry for registry in _ALL}
+EXECUTORS: Registry[Any] = Registry("executor", "dalib.bench.executors", attribute_finder("execute"))
+DEFAULT_PROTOCOL = "uda"
+"""What a run may see unless told otherwise."""
 
 
 def load_plugin(path: str | Path) -> dict[str, list[str]]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dalib.core.protocol import ProtocolSpec
+from dalib.core.registry import ALGORITHMS, PROTOCOLS
 from dalib.train.config import TrainConfig
 
 
 class Frozen(BaseModel):
+    """VERSION: part of every key; raise it when a default or the meaning of a value changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    VERSION: ClassVar[int] = 1
 
 
 class BackboneSpec(Frozen):
@@ -42,61 +48,6 @@ class DataSpec(Frozen):
     fingerprint: str = ""
 
 
-class ProtocolSpec(Frozen):
-    """Which labels a run may use.
-
-    name: `uda` (labelled source, unlabelled whole target, tested on the same target images: transductive, the habit of
-        Office-31), `semi_supervised` (uda + `shots` labelled target images per class, tested on the rest),
-        `supervised` (a part `fraction` of the target labelled, tested on the rest: an upper bound)
-    split: `shots`: every protocol sets the same `shots` target images per class apart, so that all are tested on the
-        same images: not used in `uda`, the only labels in `supervised`; `fraction`: each protocol its own
-    validation: part of the labelled images kept out of training for selection, stratified; 0 = none
-    holdout: part of the target rows that are kept out of adaptation; models are scored and tested on those (inductive);
-        in `uda` drawn without looking at labels, otherwise by class; 0 = tested on what has no label
-    source_per_class: labelled source images per class, `{ amazon = 20, webcam = 8 }` by domain; 0 = all
-    source_classes, target_classes: names or ranges of positions (`0:10`); empty = all. Target classes that the source
-        lacks are `unknown` (open-set)
-    reject: in an open-set task, rows whose entropy exceeds this part of log K are predicted unknown by algorithms that
-        have no output for it; 1 = none
-    """
-
-    name: Literal["uda", "semi_supervised", "supervised"] = "uda"
-    validation: float = Field(0.1, ge=0, lt=1)
-    shots: int = Field(3, ge=1)
-    fraction: float = Field(0.5, gt=0, le=1)
-    split: Literal["fraction", "shots"] = "fraction"
-    holdout: float = Field(0.0, ge=0, lt=1)
-    source_per_class: Annotated[int, Field(ge=0)] | dict[str, Annotated[int, Field(ge=1)]] = 0
-    source_classes: tuple[str, ...] = ()
-    target_classes: tuple[str, ...] = ()
-    reject: float = Field(1.0, gt=0, le=1)
-
-    @property
-    def is_partial(self) -> bool:
-        """The target was cut to some of the source's classes, so models ought to predict few of them."""
-        return bool(self.target_classes) and not self.source_classes
-
-
-ADDED: tuple[tuple[str, str, Any], ...] = (
-    ("protocol", "holdout", 0.0),
-    ("protocol", "source_classes", []),
-    ("protocol", "target_classes", []),
-    ("protocol", "reject", 1.0),
-    ("protocol", "split", "fraction"),
-    ("protocol", "source_per_class", 0),
-    ("backbone", "options", {}),
-    ("train", "colour_jitter", 0.0),
-    ("train", "cuda_graph", False),
-)
-"""Settings that came after the first records: at these values, under which nothing changed, they are not in the key."""
-ADDED_HPARAMS: dict[str, dict[str, Any]] = {
-    "adapters": {"blocks": "all"},
-    "linear_probe": {"classifier": "logistic", "k": 5},
-    "lora": {"blocks": "all"},
-}
-"""The same for hyper-parameters of algorithms."""
-
-
 class RunSpec(Frozen):
     """One run. `source` and `target` are domain names, `dslr+webcam` for several sources.
 
@@ -120,19 +71,42 @@ class RunSpec(Frozen):
 
     @property
     def key(self) -> str:
-        """sha256 (64 hex digits) of the canonical JSON of everything that may change a number."""
-        content = self.model_dump(mode="json")
-        for section, field, default in ADDED:
-            if content[section][field] == default:
-                del content[section][field]
-        for algorithm in self.algorithm.split("+"):
-            for name, default in ADDED_HPARAMS.get(algorithm, {}).items():
-                full = f"{algorithm}.{name}" if "+" in self.algorithm else name
-                if content["hparams"].get(full) == default:
-                    del content["hparams"][full]
-        if content["data"]["fingerprint"]:
-            content["data"]["dataset"] = content["data"]["dataset"].partition(":")[0]
-        if content["backbone"]["hash"]:
-            del content["backbone"]["weights"]
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        """sha256 (64 hex digits) of the canonical JSON of everything that may change a number.
+
+        What equals its default is left out, so that a setting added later changes no key; so are versions of 1. A
+        default or a meaning that changes raises the version of its part: of the algorithm, the protocol, or the model
+        that holds the setting.
+        """
+        text = json.dumps(self.content(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def content(self) -> dict[str, Any]:
+        """What the key is the hash of."""
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        content["hparams"] = _without_defaults(self.algorithm, self.algorithm_version, content.get("hparams", {}))
+        if self.data.fingerprint:
+            content["data"]["dataset"] = self.data.dataset.partition(":")[0]
+        if self.backbone.hash:
+            content["backbone"].pop("weights", None)
+        parts: dict[str, Any] = {"run": self, "data": self.data, "backbone": self.backbone, "train": self.train}
+        versions = {name: part.VERSION for name, part in (parts | {"protocol": self.protocol}).items()}
+        if self.protocol.name in PROTOCOLS:
+            versions[f"protocol {self.protocol.name}"] = PROTOCOLS.get(self.protocol.name).version
+        content["versions"] = {name: version for name, version in versions.items() if version != 1}
+        return {name: part for name, part in content.items() if part != {}}
+
+
+def _without_defaults(algorithm: str, version: int, hparams: dict[str, Any]) -> dict[str, Any]:
+    """Hyper-parameters that differ from the defaults of this version; all where they are not known here."""
+    if not hparams or algorithm not in ALGORITHMS:
+        return hparams
+    cls = ALGORITHMS.get(algorithm)
+    if cls.version != version:
+        return hparams
+    defaults = json.loads(json.dumps(cls.defaults()))
+    return {k: v for k, v in hparams.items() if k not in defaults or not _same(v, defaults[k])}
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Equal, and both or neither true or false: 1 is 1.0, but not True."""
+    return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)

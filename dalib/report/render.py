@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from dalib.core.errors import DalibError
+from dalib.core.files import write_text
 from dalib.core.registry import FORMATS
 from dalib.report.costs import Costs
 from dalib.report.curve import Curve
@@ -80,17 +80,11 @@ def write_tables(
 
 
 def write_report(report: Report, folder: Path, stem: str, formats: Sequence[str] = ()) -> list[Path]:
-    """A report as `<stem>.<ending>` in every format given, or else in those written by default; returns the paths.
-
-    Each file is written aside and renamed, so that a reader never sees half of one.
-    """
+    """A report as `<stem>.<ending>` in every format given, or else in those written by default; returns the paths."""
     wanted, sheet, frame = endings(formats), as_sheet(report), as_frame(report)
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, ending in wanted.items():
         path = folder / f"{stem}.{ending}"
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_text(FORMATS.get(name)().render(sheet, frame), encoding="utf-8")
-        aside.replace(path)
+        write_text(path, FORMATS.get(name)().render(sheet, frame))
         paths.append(path)
     return paths

@@ -10,6 +10,7 @@ import pytest
 from dalib.bench.progress import LineProgress
 from dalib.bench.runner import run_suite
 from dalib.core.errors import DalibError
+from dalib.core.registry import EXECUTORS
 from dalib.records.store import Store
 from tests.support.waiting import HANG, wait_until
 
@@ -167,3 +168,28 @@ def test_lines_tell_count_eta_and_accuracy(go):
     assert lines[0] == "12 runs, 0 recorded already"
     assert lines[-2].startswith("[12/12] 100%  eta 0:00  strong b->a seed 2: ")
     assert lines[-1].startswith("12 runs done, 0 had a record, 0 failed")
+
+
+def test_an_executor_is_taken_by_its_name_or_by_the_number_of_jobs(go, monkeypatch):
+    taken = []
+
+    def noting(name):
+        def execute(jobs, work, workers=1):
+            taken.append((name, workers))
+            for job in jobs:
+                yield job, work(job)
+
+        return execute
+
+    monkeypatch.setattr(EXECUTORS, "_extra", {name: noting(name) for name in ("inline", "processes", "own")})
+    assert go().done == 12
+    for options in ({"jobs": 2}, {"executor": "own"}, {"executor": "own", "jobs": 3}):
+        assert go(redo="all", **options).done == 12
+    assert taken == [("inline", 1), ("processes", 2), ("own", 1), ("own", 3)]
+    with pytest.raises(DalibError, match="no executor named 'proceses'; did you mean 'processes'"):
+        go(executor="proceses")
+
+
+def test_executors_are_files_of_their_folder():
+    assert list(EXECUTORS.files()) == ["inline", "processes"]
+    assert all(callable(EXECUTORS.get(name)) for name in EXECUTORS.files())

@@ -16,7 +16,7 @@ import pytest
 from dalib.advise import distances, evidence, rules, thresholds
 from dalib.advise.facts import Facts, TaskFacts
 from dalib.advise.material import Material
-from dalib.bench.suite import Row
+from dalib.bench.row import Row
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS
 from tests.support.worlds import draw_shape, write_images

@@ -66,6 +66,29 @@ def test_training_prints_source_and_target_accuracy(dalib: Dalib, world: Path) -
     assert float(shares["accuracy on target"].split("%")[0].split()[-1]) > 90
 
 
+def test_a_stopped_training_goes_on_where_it_was(
+    dalib: Dalib, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dalib.train.engine import Engine
+    from dalib.train.trainer import Trainer
+
+    def stop(self: Engine) -> None:
+        raise KeyboardInterrupt
+
+    init = Trainer.__init__
+    monkeypatch.setattr(Trainer, "__init__", lambda self, *a, **k: init(self, *a, **k, checkpoint_seconds=-1.0))
+    data = ("--dataset", f"features:{world}/good.npz", "--source", "left", "--target", "right")
+    call = ("train", *data, "--algorithm", "source_only", "--steps", "30", "--checkpoint", tmp_path / "kept" / "state")
+    whole = dalib(*call).out.splitlines()
+    assert not (tmp_path / "kept" / "state").exists(), "it has served"
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "finish", stop)
+        assert dalib(*call).status == 130
+    assert (tmp_path / "kept" / "state").is_file()
+    again = dalib(*call)
+    assert again.status == 0 and again.out.splitlines()[2:] == whole[2:]
+
+
 def test_a_model_file_keeps_how_it_was_made(feature_model: Path, world: Path) -> None:
     from dalib.train.model_file import read_facts
 

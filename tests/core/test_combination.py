@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 import dalib
 from dalib import DANN, MCC, MCD
-from dalib.bench.suite import Row
+from dalib.bench.row import Row
 from dalib.checks import check_plugin, new_plugin
 from dalib.checks.runner import check_algorithm
 from dalib.checks.world import CONFIG, attached, batches, make_task

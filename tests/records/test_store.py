@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dalib.bench.context import RunContext
+from dalib.assemble import RunContext
 from dalib.bench.plan import plan
 from dalib.core.errors import DalibError
 from dalib.records.archive import Archive, export

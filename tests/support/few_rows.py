@@ -12,8 +12,8 @@ from torch import Tensor
 import dalib
 from dalib.core.backbone import identity
 from dalib.core.network import Network
+from dalib.core.splits import concatenate
 from dalib.core.types import Domain, Source, Task
-from dalib.data.protocols import concatenate
 from dalib.nn.metrics import accuracy
 from dalib.train.config import TrainConfig
 from dalib.train.loop import Loop

@@ -12,8 +12,8 @@ import pytest
 import dalib
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
+from dalib.core.splits import concatenate
 from dalib.core.types import Domain, Source, Task
-from dalib.data.protocols import concatenate
 from dalib.evaluate.metrics import domain_metrics
 from dalib.train.config import TrainConfig
 from dalib.train.trainer import Trainer

@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
-from dalib.bench.executors import count_cores
+from dalib.bench.cores import count_cores
 from dalib.core.errors import DalibError
 
 J = TypeVar("J")

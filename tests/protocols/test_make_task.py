@@ -2,83 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dalib.checks import check_protocol
 from dalib.core.errors import DalibError
+from dalib.core.protocol import STORED, Parts, Protocol, ProtocolSpec, uses_target_labels
+from dalib.core.registry import PROTOCOLS
+from dalib.core.splits import concatenate, pick_per_class, strata
 from dalib.core.types import Domain
 from dalib.data.catalog import LoadedData, load_data
-from dalib.data.protocols import PROTOCOLS, concatenate, make_task
+from dalib.data.tasks import make_task
 from tests.support.image_sets import members, write_folder
-
-SIZES = {"a": [40, 20, 3, 2, 1], "b": [30, 12, 9, 5, 4]}
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> LoadedData:
-    """Row i of domain a holds [i, 0], of domain b [i, 1], so that rows can be recognised."""
-    arrays = {}
-    for d, sizes in enumerate(SIZES.values()):
-        y = np.random.default_rng(d).permutation(np.repeat(np.arange(5), sizes))
-        arrays[f"{'ab'[d]}_x"] = np.stack([np.arange(len(y)), np.full(len(y), d)], 1).astype(float)
-        arrays[f"{'ab'[d]}_y"] = y
-        arrays[f"{'ab'[d]}_names"] = np.array([f"{'ab'[d]}{i}" for i in range(len(y))])
-    np.savez(tmp_path / "f.npz", **arrays)
-    return load_data(f"features:{tmp_path / 'f.npz'}")
+from tests.support.split_world import SIZES, per_class, rows
 
 
-def rows(domain: Domain) -> set[tuple[int, int]]:
-    found = {(int(i), int(d)) for i, d in domain.x}
-    assert len(found) == len(domain), "no row twice"
-    return found
-
-
-def per_class(domain: Domain) -> list[int]:
-    return np.bincount(domain.labels, minlength=5).tolist()
-
-
-def test_uda_labels_the_source_and_tests_on_the_whole_unlabelled_target(data: LoadedData) -> None:
-    task = make_task(data, "a", "b", validation=0.1)
-    assert task.name == "a->b" and task.protocol == "uda" and task.classes == data.classes
-    assert rows(task.labelled) | rows(task.validation) == rows(data.domain("a"))
-    assert not rows(task.labelled) & rows(task.validation)
-    assert task.target.y is None and rows(task.target) == rows(task.test) == rows(data.domain("b"))
-    assert per_class(task.validation) == [4, 2, 1, 0, 0], "a tenth, at least one, none of classes below three rows"
-    assert per_class(task.labelled) == [36, 18, 2, 2, 1]
-
-
-def test_no_validation_is_an_empty_domain_and_the_whole_source(data: LoadedData) -> None:
-    task = make_task(data, "a", "b", validation=0)
-    assert len(task.validation) == 0 and task.validation.labels.shape == (0,) and task.validation.x.shape == (0, 2)
-    assert rows(task.labelled) == rows(data.domain("a"))
-
-
-def test_a_large_validation_part_leaves_a_training_row_per_class(data: LoadedData) -> None:
-    task = make_task(data, "a", "b", validation=0.99)
-    assert per_class(task.labelled) == [1, 1, 1, 2, 1]
-
-
-def test_semi_supervised_moves_shots_of_the_target_to_the_labelled_rows(data: LoadedData) -> None:
-    task = make_task(data, "a", "b", protocol="semi_supervised", shots=3)
-    shots = {r for r in rows(task.labelled) if r[1] == 1}
-    assert len(shots) == 15 and per_class(task.labelled) == [39, 21, 5, 5, 4]
-    assert task.labelled.classes == data.classes and task.labelled.name == "a+b"
-    assert rows(task.test) == rows(data.domain("b")) - shots == rows(task.target) and task.target.y is None
-    assert per_class(task.test) == [27, 9, 6, 2, 1]
-    assert all(r[1] == 0 for r in rows(task.validation))
-
-
-def test_supervised_labels_a_part_of_the_target_and_tests_on_the_rest(data: LoadedData) -> None:
-    task = make_task(data, "a", "b", protocol="supervised", fraction=0.5)
-    assert per_class(task.test) == [15, 6, 5, 3, 2]
-    assert rows(task.labelled) | rows(task.validation) | rows(task.test) == rows(data.domain("b"))
-    assert not rows(task.labelled) & rows(task.test) and not rows(task.validation) & rows(task.test)
-    assert rows(task.target) == rows(task.labelled) and task.target.y is None
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS.names())
 def test_labels_and_names_travel_with_their_rows(protocol: str, data: LoadedData) -> None:
     task = make_task(data, "a", "b", protocol=protocol)
     truth = {(i, d): int(k) for d, n in enumerate("ab") for i, k in enumerate(data.domain(n).labels)}
@@ -87,7 +29,7 @@ def test_labels_and_names_travel_with_their_rows(protocol: str, data: LoadedData
             assert truth[i, d] == label and file == f"{'ab'[d]}{i}"
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", PROTOCOLS.names())
 def test_the_seed_decides_the_split_and_its_fingerprint(protocol: str, data: LoadedData) -> None:
     first, again, other = (make_task(data, "a", "b", protocol=protocol, seed=s) for s in (1, 1, 2))
     np.testing.assert_array_equal(first.labelled.x, again.labelled.x)
@@ -139,3 +81,59 @@ def test_domains_that_do_not_fit_are_not_joined(data: LoadedData) -> None:
         concatenate([a, a.with_x(a.x[:, :1], "narrow")])
     joined = concatenate([a, data.domain("b").unlabelled()])
     assert joined.y is None and len(joined) == sum(map(sum, SIZES.values()))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.files())
+def test_every_protocol_keeps_the_contract(protocol: str) -> None:
+    results = check_protocol(PROTOCOLS.get(protocol), protocol)
+    assert len(results) >= 7 and [r for r in results if not r.passed] == []
+
+
+def test_a_whole_spec_and_its_settings_say_the_same(data: LoadedData) -> None:
+    spec = ProtocolSpec(name="supervised", fraction=0.3, holdout=0.25)
+    whole, named = make_task(data, "a", "b", spec), make_task(data, "a", "b", "supervised", fraction=0.3, holdout=0.25)
+    over = make_task(data, "a", "b", ProtocolSpec(name="supervised", holdout=0.25), fraction=np.float64(0.3))
+    assert whole.labelled.fingerprint == named.labelled.fingerprint == over.labelled.fingerprint
+
+
+def test_numbers_of_numpy_are_numbers(data: LoadedData) -> None:
+    task = make_task(data, "a", "b", protocol="semi_supervised", shots=np.int64(3))
+    assert per_class(task.labelled) == [39, 21, 5, 5, 4]
+
+
+def test_a_setting_that_does_not_exist_is_named(data: LoadedData) -> None:
+    with pytest.raises(DalibError, match="no setting of a protocol named 'shot'; did you mean 'shots'"):
+        make_task(data, "a", "b", shot=3)
+
+
+class Unseen(Protocol):
+    """The source only; the target is tested on."""
+
+    labels = "source"
+    words = "labelled source, no target"
+
+    def split(self, source: Domain, target: Domain) -> Parts:
+        return Parts(source, source, source.take(np.arange(0), "none"), target)
+
+
+def test_a_protocol_of_ones_own_divides_a_task_and_its_records_are_read_without_it(
+    data: LoadedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DalibError, match="'unseen' is no protocol"):
+        make_task(data, "a", "b", protocol="unseen")
+    monkeypatch.setattr(PROTOCOLS, "_extra", {"unseen": Unseen})
+    task = make_task(data, "a", "b", protocol="unseen")
+    assert rows(task.target) == rows(task.labelled) == rows(data.domain("a")) and task.target_origin == -1
+    stored = ProtocolSpec(name="unseen").model_dump_json()
+    monkeypatch.setattr(PROTOCOLS, "_extra", {})
+    assert ProtocolSpec.model_validate_json(stored, context=STORED).name == "unseen"
+    assert uses_target_labels("unseen"), "what is not known here is not ranked beside rows without target labels"
+
+
+def test_rows_whose_labels_are_no_classes_are_split_at_random() -> None:
+    domain = Domain("d", np.zeros((6, 1)), np.arange(6), ("0", "1", "2", "3", "4", "5"), "sha")
+    assert strata(domain).tolist() == list(range(6))
+    domain = replace(domain, objective="regression")
+    assert strata(domain).tolist() == [0] * 6
+    picked, rest = pick_per_class(domain, lambda n: n // 2, np.random.default_rng(0))
+    assert len(picked) == len(rest) == 3 and sorted([*picked, *rest]) == list(range(6))
