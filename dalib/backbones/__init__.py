@@ -114,3 +114,14 @@ def takes_rows(name: str) -> bool:
     from dalib.core.registry import BACKBONES
 
     return "rows" in inspect.signature(BACKBONES.get(find_plugin(name))).parameters
+
+
+def own_weights(name: str) -> str:
+    """The weights that a backbone has unless others are asked for: its file's `OWN_WEIGHTS`, else `imagenet`.
+
+    One that is built to fit its rows has none of its own.
+    """
+    from dalib.core.registry import BACKBONES
+
+    own = getattr(inspect.getmodule(BACKBONES.get(find_plugin(name))), "OWN_WEIGHTS", "imagenet")
+    return "none" if takes_rows(name) else str(own)

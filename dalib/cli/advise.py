@@ -23,8 +23,8 @@ from dalib.cli._common import (
 from dalib.core.errors import DalibError
 
 if TYPE_CHECKING:
-    from dalib.advise.facts import Facts, TaskFacts
-    from dalib.advise.rules import Advice
+    from dalib.advice.facts import Facts, TaskFacts
+    from dalib.advice.rules import Advice
 
 
 def advise_user(
@@ -56,10 +56,10 @@ def advise_user(
     if out is not None:
         open_folder(out.parent, "--out in")
     load_plugins(plugin)
-    from dalib.advise.facts import choose_tasks, measure
-    from dalib.advise.material import Options, open_material
-    from dalib.advise.rules import decide
-    from dalib.advise.suite import write_suite
+    from dalib.advice.facts import choose_tasks, measure
+    from dalib.advice.material import Options, open_material
+    from dalib.advice.rules import decide
+    from dalib.advice.suite import write_suite
     from dalib.cli.train import split_names
     from dalib.train.device import pick_device
 
@@ -135,7 +135,7 @@ def _accuracy_row(t: TaskFacts) -> tuple[str, ...]:
 
 def print_advice(advice: Advice) -> None:
     """Findings with their reasons, rows in the order of trying, what to leave out."""
-    from dalib.advise.evidence import BASELINES, describe
+    from dalib.advice.evidence import BASELINES, describe
 
     print(f"\n{bold('Advice')}" + (f"  for {', '.join(t.name for t in advice.tasks)}" if advice.others else ""))
     for finding in advice.findings:
@@ -213,7 +213,7 @@ def print_json(facts: Facts, advice: Advice) -> None:
     import json
     from dataclasses import asdict
 
-    from dalib.advise.evidence import describe
+    from dalib.advice.evidence import describe
 
     content = {
         "domains": [asdict(d) for d in facts.domains],

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from worlds import draw_shape, write_images
 
-from dalib.advise import distances, evidence, rules, thresholds
-from dalib.advise.facts import Facts, TaskFacts
-from dalib.advise.material import Material
+from dalib.advice import distances, evidence, rules, thresholds
+from dalib.advice.facts import Facts, TaskFacts
+from dalib.advice.material import Material
 from dalib.bench.suite import Row
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS

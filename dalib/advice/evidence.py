@@ -1,7 +1,7 @@
 """What the committed tables say about a method: its gain over the baseline, suite by suite.
 
 In a checkout `results/tables/*.csv` is read as it is; an installed package has a copy of what they said when
-`python -m dalib.advise.evidence` was last run.
+`python -m dalib.advice.evidence` was last run.
 """
 
 from __future__ import annotations

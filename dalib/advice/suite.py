@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dalib.advise.facts import Facts, TaskFacts
-from dalib.advise.rules import Advice
+from dalib.advice.facts import Facts, TaskFacts
+from dalib.advice.rules import Advice
 from dalib.bench.suite import Suite, tomllib, validate
 from dalib.core.errors import DalibError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dalib.advise.facts import Facts, TaskFacts
-from dalib.advise.thresholds import (
+from dalib.advice.facts import Facts, TaskFacts
+from dalib.advice.thresholds import (
     CENTRED,
     FEW_ROWS,
     FEW_TARGET_LABELS,

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from dalib.advise.material import Material, Options, Part, pick_rows
-from dalib.backbones import takes_rows
+from dalib.advice.images import choose_backbone
+from dalib.advice.material import Material, Options, Part, pick_rows
+from dalib.backbones import load_backbone, takes_rows
 from dalib.core.backbone import Backbone
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
 from dalib.core.rows import row_shape
 from dalib.core.types import Domain
+from dalib.data.arrays import load_arrays, warp_images
 from dalib.data.backbone import suit_rows
+from dalib.data.declaration import match_declaration
 from dalib.data.normalise import prepare_rows
+from dalib.feed.embed import embed_images
+from dalib.train.device import pick_device
 
 
 def embed_samples(
@@ -31,10 +36,6 @@ def embed_samples(
     Raises
         DalibError: images, rows that no network here fits, or a backbone of other rows
     """
-    from dalib.backbones import load_backbone
-    from dalib.feed.embed import embed_images
-    from dalib.train.device import pick_device
-
     first = next(iter(x.values()))
     fits = suit_rows(first)
     name = options.backbone or next(iter(fits), "")
@@ -60,12 +61,6 @@ def refuse_images(where: str, x: np.ndarray) -> None:
 
 def open_arrays(info: DatasetInfo, file: Path, options: Options) -> Material:
     """A data set of images in arrays: a sample of each domain through a frozen backbone."""
-    from dalib.advise.images import choose_backbone
-    from dalib.data.arrays import load_arrays, warp_images
-    from dalib.data.declaration import match_declaration
-    from dalib.feed.embed import embed_images
-    from dalib.train.device import pick_device
-
     found = load_arrays(file, info.domains)
     match = match_declaration(info, found.counts(), str(file), info.classes)
     kept = Material(info.name, options.data_root, "images", match.classes, {}, bool(match.differences))

@@ -6,9 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from dalib.advise.evidence import Gains, load_gains, rank
-from dalib.advise.facts import SETTINGS, Facts, TaskFacts
-from dalib.advise.findings import (
+from dalib.advice.evidence import Gains, load_gains, rank
+from dalib.advice.facts import SETTINGS, Facts, TaskFacts
+from dalib.advice.findings import (
     Finding,
     describe_setting,
     judge_distance,
@@ -17,7 +17,7 @@ from dalib.advise.findings import (
     judge_rows,
     name_sources,
 )
-from dalib.advise.thresholds import (
+from dalib.advice.thresholds import (
     FEW_ROWS,
     FEW_TARGET_LABELS,
     LARGE_GAIN,

@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from dalib.advise.distances import (
+from dalib.advice.distances import (
     cross_validated_probe,
     label_shift,
     median_mmd2,
@@ -17,7 +17,7 @@ from dalib.advise.distances import (
     proxy_a_distance,
     within,
 )
-from dalib.advise.material import Material, Part
+from dalib.advice.material import Material, Part
 from dalib.core.errors import DalibError
 
 SETTINGS = {
