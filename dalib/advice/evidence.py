@@ -7,11 +7,14 @@ In a checkout `results/tables/*.csv` is read as it is; an installed package has 
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
+
+from dalib.core.files import write_text
 
 TABLES = Path(__file__).resolve().parents[2] / "results" / "tables"
 COPY = Path(__file__).with_name("evidence.csv")
@@ -69,10 +72,11 @@ def describe(label: str, gains: Gains) -> str:
 
 
 def write_copy(gains: Mapping[str, Mapping[str, float]], path: Path = COPY) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("suite", "row", "gain"))
-        out.writerows((suite, label, gain) for suite, rows in gains.items() for label, gain in rows.items())
+    text = io.StringIO(newline="")
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(("suite", "row", "gain"))
+    out.writerows((suite, label, gain) for suite, rows in gains.items() for label, gain in rows.items())
+    write_text(path, text.getvalue())
 
 
 if __name__ == "__main__":

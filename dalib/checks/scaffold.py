@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Template
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.files import write_text
 from dalib.core.registry import REGISTRIES
 
 KINDS = tuple(kind.removesuffix("s") for kind in REGISTRIES)
@@ -31,6 +32,5 @@ def new_plugin(kind: str, name: str, folder: str | Path = ".") -> Path:
         raise DalibError(f"{path} exists and is not overwritten; choose another name or folder")
     template = resources.files("dalib.checks").joinpath(f"templates/{kind}.py.txt").read_text(encoding="utf-8")
     camel = "".join(word.capitalize() for word in name.split("_"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(Template(template).substitute(name=name, Class=camel), encoding="utf-8")
+    write_text(path, Template(template).substitute(name=name, Class=camel))
     return path

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.files import write_text as write_atomically
 
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", metavar="PATH", help="Folder or zip of the data; default: DALIB_DATA.")
@@ -132,13 +133,11 @@ def open_folder(path: Path, option: str) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write aside and rename, making the folder."""
+    """Write a file that `--out` names, making its folder."""
     open_folder(path.parent, "--out in")
     if path.is_dir():
         raise DalibError(f"--out {path} is a folder; give a file name")
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    write_atomically(path, text)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Files that can be made again: written aside and renamed, so that readers never see half of one."""
+"""Arrays that can be made again, kept on disk: made by one process, mapped by all."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import hashlib
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+
+from dalib.core.files import SUFFIX, written_aside
 
 _STALE = 24 * 3600.0
 
@@ -27,29 +28,6 @@ def cache_root() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "dalib"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dalib"
-
-
-@contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` when the block ends without an exception."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}-", suffix=".part", dir=path.parent)
-    aside = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        aside.chmod(0o644)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` to `path`: after a crash the file is the old one or the new one, never a part."""
-    with written_aside(path) as file:
-        file.write(content)
 
 
 def cached_array(name: str, key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
@@ -121,7 +99,7 @@ def _only_one(path: Path) -> Iterator[None]:
 
 def _remove_stale(folder: Path) -> None:
     """Remove what killed processes left a day ago or earlier."""
-    for part in folder.glob(".*.part"):
+    for part in folder.glob(f".*{SUFFIX}"):
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > _STALE:
                 part.unlink()

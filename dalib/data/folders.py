@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dalib.core.errors import DalibError
-from dalib.data.cache import cache_root, write_atomic
+from dalib.core.files import write_atomic
+from dalib.data.cache import cache_root
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 LAYOUT = "domain/class/image.jpg or domain/images/class/image.jpg, as a folder or a .zip"

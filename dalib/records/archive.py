@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.files import write_atomic
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
-from dalib.records.store import Store, _write, make_frame
+from dalib.records.store import Store, make_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +30,7 @@ def export(store: Store, manifest: Manifest, path: str | Path) -> int:
     for record in store.records(sorted(manifest.keys)):
         lines.append(_anonymise(record).model_dump_json())
     content = ("\n".join(lines) + "\n").encode()
-    packed = gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content
-    _write(Path(path), lambda file: file.write(packed))
+    write_atomic(Path(path), gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content)
     return len(lines) - 1
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.files import SUFFIX, write_text, writer_of, written_aside
 from dalib.records.locks import process_started
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
@@ -71,7 +71,8 @@ class Store:
         path = self.path(record.key)
         if arrays:
             half = {k: v.astype(np.float16) if v.dtype.kind == "f" else v for k, v in arrays.items()}
-            _write(path.with_suffix(".npz"), lambda file: np.savez_compressed(file, **half))  # type: ignore[arg-type]
+            with written_aside(path.with_suffix(".npz")) as file:
+                np.savez_compressed(file, **half)  # type: ignore[arg-type]
         name = path.with_suffix(".npz").name if arrays else None
         self.update(record.model_copy(update={"predictions": name}))
         if not arrays:
@@ -79,8 +80,7 @@ class Store:
 
     def update(self, record: Record) -> None:
         """Write the record again; its arrays stay as they are."""
-        text = record.model_dump_json(indent=1)
-        _write(self.path(record.key), lambda file: file.write(text.encode()))
+        write_text(self.path(record.key), record.model_dump_json(indent=1))
 
     def predictions(self, key: str) -> dict[str, np.ndarray]:
         """Arrays kept with a record; KeyError if there are none."""
@@ -100,8 +100,7 @@ class Store:
         return make_frame(self.records(keys))
 
     def write_manifest(self, manifest: Manifest) -> None:
-        text = manifest.model_dump_json(indent=1)
-        _write(self.root / "manifests" / f"{manifest.name}.json", lambda file: file.write(text.encode()))
+        write_text(self.root / "manifests" / f"{manifest.name}.json", manifest.model_dump_json(indent=1))
 
     def manifest(self, name: str) -> Manifest:
         """The manifest of a suite.
@@ -120,21 +119,9 @@ class Store:
 
     def sweep(self) -> None:
         """Remove half-written files of dead processes."""
-        for part in self.root.glob("*/.*.part"):
-            pid = part.suffixes[-2].lstrip(".") if len(part.suffixes) > 1 else ""
-            if pid.isdigit() and not process_started(int(pid)):
+        for part in self.root.glob(f"*/.*{SUFFIX}"):
+            if (pid := writer_of(part)) and not process_started(pid):
                 part.unlink(missing_ok=True)
-
-
-def _write(path: Path, fill: Callable[[BinaryIO], Any]) -> None:
-    """Write aside, sync, rename: readers see the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with aside.open("wb") as file:
-        fill(file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def make_frame(records: Iterable[Record]) -> pd.DataFrame:

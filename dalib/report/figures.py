@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dalib.core.files import written_aside
+
 _DATES = {".svg": "Date", ".pdf": "CreationDate"}
 
 
@@ -13,6 +15,7 @@ def save_figure(figure: Any, path: Path, **options: Any) -> Path:
     from matplotlib import rc_context
 
     date = _DATES.get(path.suffix)
-    with rc_context({"svg.hashsalt": "dalib"}):
-        figure.savefig(path, dpi=200, metadata={date: None} if date else None, **options)
+    kind = path.suffix.removeprefix(".") or None
+    with rc_context({"svg.hashsalt": "dalib"}), written_aside(path) as file:
+        figure.savefig(file, format=kind, dpi=200, metadata={date: None} if date else None, **options)
     return path

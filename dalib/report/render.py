@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dalib.core.errors import unknown
+from dalib.core.files import write_text
 from dalib.report.costs import Costs
 from dalib.report.curve import Curve
 from dalib.report.html import render_html
@@ -62,16 +62,10 @@ def write_tables(
 
 
 def write_report(report: Report, folder: Path, stem: str) -> list[Path]:
-    """Every format of a report as `<stem>.md|csv|tex|html`; returns the paths.
-
-    Each file is written aside and renamed, so that a reader never sees half of one.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
+    """Every format of a report as `<stem>.md|csv|tex|html`; returns the paths."""
     paths = []
     for format, ending in _ENDINGS.items():
         path = folder / f"{stem}.{ending}"
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_text(render(report, format), encoding="utf-8")
-        aside.replace(path)
+        write_text(path, render(report, format))
         paths.append(path)
     return paths

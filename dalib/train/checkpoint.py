@@ -1,8 +1,7 @@
-"""Checkpoints written aside and renamed; a resumed run ends bit for bit as an uninterrupted one (CPU)."""
+"""Checkpoints; a resumed run ends bit for bit as an uninterrupted one (CPU)."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from dalib.core.files import written_aside
+
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Tensors, numbers, strings, lists and dicts, so that loading runs no code; NumPy's numbers become Python's."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    torch.save(_plain(state), aside)
-    aside.replace(path)
+    with written_aside(path) as file:
+        torch.save(_plain(state), file)
 
 
 def load_checkpoint(path: Path, key: str) -> dict[str, Any] | None:

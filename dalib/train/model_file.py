@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from dalib.backbones import load_backbone
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, Preprocess, identity
 from dalib.core.errors import DalibError
+from dalib.core.files import write_atomic
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS
 from dalib.core.rows import RowShape
@@ -59,10 +60,7 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str, extra: dict[str
     if backbone.frozen:
         state |= {f"backbone.{k}": v for k, v in backbone.module.state_dict().items()}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".tmp")
-    save_file(tensors, aside, metadata={"dalib": json.dumps(facts)})
-    aside.replace(path)
+    write_atomic(path, save(tensors, metadata={"dalib": json.dumps(facts)}))
     return path
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dalib.data.cache import cache_root, cached_array, cached_rows, write_atomic, written_aside
+from dalib.data.cache import cache_root, cached_array, cached_rows
 
 
 @pytest.fixture(autouse=True)
@@ -58,13 +58,6 @@ def test_a_failing_maker_leaves_nothing_behind() -> None:
     with pytest.raises(RuntimeError):
         cached_array("a", "k", fail)
     assert not list(cache_root().rglob("*.*"))
-
-
-def test_write_atomic_replaces_and_leaves_no_part(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "file.json"
-    write_atomic(path, b"one")
-    write_atomic(path, b"two")
-    assert path.read_bytes() == b"two" and [p.name for p in path.parent.iterdir()] == ["file.json"]
 
 
 def _fill(log: Path, results: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
@@ -132,41 +125,3 @@ def test_rows_that_fail_half_way_leave_nothing_behind() -> None:
     with pytest.raises(RuntimeError):
         cached_rows("rows", "k", (3, 2), np.float64, fail)
     assert not list(cache_root().rglob("*.*"))
-
-
-def _write_forever() -> None:
-    i = 0
-    while True:
-        write_atomic(cache_root() / "state", bytes([i % 256]) * 200_000)
-        i += 1
-
-
-def test_a_kill_never_leaves_half_a_file() -> None:
-    context = multiprocessing.get_context("fork")
-    for delay in (0.02, 0.05, 0.08):
-        worker = context.Process(target=_write_forever)
-        worker.start()
-        while not (cache_root() / "state").exists():
-            time.sleep(0.01)
-        time.sleep(delay)
-        os.kill(worker.pid or 0, signal.SIGKILL)
-        worker.join()
-        content = (cache_root() / "state").read_bytes()
-        assert len(content) == 200_000 and len(set(content)) == 1
-
-
-def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    write_atomic(path, b"old")
-    with path.open("rb") as reader:
-        write_atomic(path, b"new!")
-        assert reader.read() == b"old"
-
-
-def test_an_interrupted_write_keeps_the_old_file_and_leaves_no_part(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    write_atomic(path, b"old")
-    with pytest.raises(RuntimeError), written_aside(path) as file:
-        file.write(b"ne")
-        raise RuntimeError
-    assert path.read_bytes() == b"old" and list(tmp_path.glob(".*")) == []

@@ -1,0 +1,115 @@
+"""A file is the old one or the new one: after a kill, an exception, and for a reader in between."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from dalib.core.files import write_atomic, write_text, writer_of, written_aside
+from dalib.records.store import Store
+
+
+def test_a_file_is_replaced_and_no_part_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.json"
+    write_atomic(path, b"one")
+    write_text(path, "zwei ü")
+    assert path.read_text(encoding="utf-8") == "zwei ü" and [p.name for p in path.parent.iterdir()] == ["file.json"]
+
+
+def _write_forever(path: Path) -> None:
+    i = 0
+    while True:
+        write_atomic(path, bytes([i % 256]) * 200_000)
+        i += 1
+
+
+def test_a_kill_never_leaves_half_a_file(tmp_path: Path) -> None:
+    context, path = multiprocessing.get_context("fork"), tmp_path / "state"
+    for delay in (0.02, 0.05, 0.08):
+        worker = context.Process(target=_write_forever, args=(path,))
+        worker.start()
+        while not path.exists():
+            time.sleep(0.01)
+        time.sleep(delay)
+        os.kill(worker.pid or 0, signal.SIGKILL)
+        worker.join()
+        content = path.read_bytes()
+        assert len(content) == 200_000 and len(set(content)) == 1
+
+
+def _hang_in_the_middle(path: Path) -> None:
+    with written_aside(path) as file:
+        file.write(b"half")
+        file.flush()
+        time.sleep(60)
+
+
+def test_a_writer_killed_in_the_middle_leaves_the_old_file_and_a_part_that_is_swept(tmp_path: Path) -> None:
+    path = tmp_path / "ab" / "file.json"
+    write_atomic(path, b"old")
+    worker = multiprocessing.get_context("fork").Process(target=_hang_in_the_middle, args=(path,))
+    worker.start()
+    while not (parts := list(path.parent.glob(".*.part"))):
+        time.sleep(0.01)
+    Store(tmp_path).sweep()
+    assert parts[0].exists() and writer_of(parts[0]) == worker.pid, "its writer lives"
+    os.kill(worker.pid or 0, signal.SIGKILL)
+    worker.join()
+    assert path.read_bytes() == b"old" and parts[0].exists()
+    Store(tmp_path).sweep()
+    assert [p.name for p in path.parent.iterdir()] == ["file.json"]
+
+
+@pytest.mark.parametrize("name", ["file.json", ".part", ".file.json.part", ".file.12x.abcd.part"])
+def test_a_name_that_no_writer_gave_has_no_writer(name: str) -> None:
+    assert writer_of(Path(name)) == 0
+
+
+def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+    with path.open("rb") as reader:
+        write_atomic(path, b"new!")
+        assert reader.read() == b"old"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_interrupted_write_keeps_the_old_file_and_leaves_no_part(error: type[BaseException], tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+    with pytest.raises(error), written_aside(path) as file:
+        file.write(b"ne")
+        raise error
+    assert path.read_bytes() == b"old" and list(tmp_path.glob(".*")) == []
+
+
+def test_two_threads_of_one_process_do_not_share_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with written_aside(path) as one, written_aside(path) as other:
+        assert one.name != other.name
+        one.write(b"first")
+        other.write(b"second")
+    assert path.read_bytes() == b"first"
+
+
+def test_the_file_is_synced_before_the_rename_and_its_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "file", []
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: seen.append((stat.S_ISDIR(os.fstat(handle).st_mode), path.exists()))
+    )
+    write_atomic(path, b"content")
+    assert seen == [(False, False), (True, True)], "(is a folder, the new file is there)"
+
+
+def test_the_mode_of_a_new_file_is_that_of_any_other(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "ours", b"")
+    (tmp_path / "any").write_bytes(b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "any").stat().st_mode
