@@ -91,6 +91,11 @@ def parse_settings(option: str, items: Sequence[str] | None) -> dict[str, Any]:
     return found
 
 
+def split_names(items: Sequence[str] | None) -> tuple[str, ...]:
+    """`--normalise row_sum,zscore` and `--normalise row_sum --normalise zscore` are the same."""
+    return tuple(part for item in items or () for part in item.split(",") if part)
+
+
 def print_columns(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> None:
     """Left-aligned columns; on a terminal the last one is wrapped under itself."""
     cells = [[str(c) for c in row] for row in ([list(header)] if header else []) + [list(r) for r in rows]]

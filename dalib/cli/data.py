@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,29 +21,18 @@ def verify_data(
     backbone: Annotated[
         str, typer.Option(metavar="B", help="A pretrained network, which finds wrong labels better; slower.")
     ] = "",
-    weights: Annotated[str, typer.Option(metavar="W", help="Of the backbone.")] = "imagenet",
+    weights: Annotated[str, typer.Option(metavar="W", help="Of the backbone; default: its own.")] = "",
     plugin: Plugins = None,
 ) -> int:
     """Find unreadable, empty, duplicate and mislabelled-looking files; status 1 when there are some.
 
     In an .npz of features, other rows or images: wrong shapes and labels, NaN, blank and repeated rows, rare classes.
     """
-    from collections import Counter
-
-    from dalib.data.verify import KINDS, verify_root
-    from dalib.data.verify_rows import KINDS as KINDS_OF_ROWS
-    from dalib.data.verify_rows import verify_rows
+    from dalib.verification import verify
 
     load_plugins(plugin)
-    dataset = dataset or ("features" if root.suffix == ".npz" else "image_folder")
-    if DATASETS.get(dataset).kind == "images":
-        options = _embedder(backbone, weights) if backbone else {}
-        with progress_bar(f"reading {root}") as progress:
-            findings, kinds = verify_root(root, dataset, progress=progress, **options), KINDS
-    elif backbone:
-        raise DalibError(f"--backbone {backbone} finds wrong labels of image files; {root} holds arrays: leave it out")
-    else:
-        findings, kinds = verify_rows(root, dataset), KINDS_OF_ROWS
+    with progress_bar(f"reading {root}") as progress:
+        findings = verify(root, dataset, backbone=backbone, weights=weights, progress=progress)
     if not findings:
         print(f"{root}: nothing found")
         return 0
@@ -50,26 +40,9 @@ def verify_data(
         [(f.kind, f.file or "/".join((f.domain, f.cls)), f.detail) for f in findings], ("finding", "file", "")
     )
     print()
-    counted = Counter(f.kind for f in findings)
-    print_columns([(kind, counted[kind], kinds[kind]) for kind in kinds if counted[kind]])
+    counts = Counter((f.kind, f.meaning) for f in findings)
+    print_columns([(kind, n, meaning) for (kind, meaning), n in counts.items()])
     return 1
-
-
-def _embedder(backbone: str, weights: str) -> dict[str, Any]:
-    """`embed` and `resize` of `verify_root` for a backbone."""
-    from dalib.backbones import load_backbone
-    from dalib.core.types import Domain
-    from dalib.feed.embed import embed_images
-    from dalib.train.device import pick_device
-
-    network, device = load_backbone(backbone, weights), pick_device()
-    if network.preprocess is None:
-        raise DalibError(f"backbone '{backbone}' takes no images; use tiny or resnet50")
-
-    def embed(pixels: Any) -> Any:
-        return embed_images(network, Domain("verify", pixels, None, (), "none"), device)
-
-    return {"embed": embed, "resize": network.preprocess.resize}
 
 
 def describe_data(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, Plugins, load_plugins, open_folder, parse_settings
+from dalib.cli._common import DataRoot, Device, Plugins, load_plugins, open_folder, parse_settings, split_names
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS
 
@@ -122,8 +122,3 @@ def train_model(
     print_accuracies(run)
     if out is not None:
         save_run(run, out)
-
-
-def split_names(items: list[str] | None) -> tuple[str, ...]:
-    """`--normalise row_sum,zscore` and `--normalise row_sum --normalise zscore` are the same."""
-    return tuple(part for item in items or () for part in item.split(",") if part)

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from dalib.backbones import load_backbone
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, Preprocess, identity
+from dalib.core.combination import Combination
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
 from dalib.core.network import Network
@@ -26,14 +27,18 @@ from dalib.train.fitted import Fitted
 FORMAT = 1
 
 
-def save_model(fitted: Fitted, path: str | Path, algorithm: str, extra: dict[str, Any] | None = None) -> Path:
-    """Write everything prediction needs.
+def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dict[str, Any] | None = None) -> Path:
+    """Write everything prediction needs as one safetensors file; returns its path, which ends in .safetensors.
 
     Args
-        algorithm: registry name of fitted.algorithm
-        extra: facts to keep beside the weights (data set, task, accuracies, `normalise`)
+        algorithm: registry name of fitted.algorithm; empty = found by its class
+        extra: facts to keep beside the weights (data set, task, accuracies, `normalise`), added to `fitted.extra`
+
+    Raises
+        DalibError: an algorithm that no registry knows
     """
     path = Path(path)
+    algorithm = algorithm or registered_name(fitted.algorithm)
     if path.suffix != ".safetensors":
         path = path.with_name(path.name + ".safetensors")
     backbone = fitted.backbone
@@ -54,7 +59,7 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str, extra: dict[str
             "parts": {name: asdict(part) for name, part in backbone.parts.items()},
         },
         "preprocess": asdict(backbone.preprocess) if backbone.preprocess else None,
-        "extra": extra or {},
+        "extra": fitted.extra | (extra or {}),
     }
     state = {f"algorithm.{k}": v for k, v in fitted.algorithm.state_dict().items()}
     if backbone.frozen:
@@ -62,6 +67,21 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str, extra: dict[str
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
     write_atomic(path, save(tensors, metadata={"dalib": json.dumps(facts)}))
     return path
+
+
+def registered_name(algorithm: Algorithm) -> str:
+    """The name under which `load_model` finds an algorithm's class, `dann+mcc` for a combination.
+
+    Raises
+        DalibError: its class is not registered
+    """
+    if isinstance(algorithm, Combination):
+        return "+".join(algorithm.names)
+    name = ALGORITHMS.name_of(type(algorithm))
+    if not name:
+        cls = type(algorithm).__name__
+        raise DalibError(f"{cls} is not registered, so a model file could not be read again: ALGORITHMS.add first")
+    return name
 
 
 def load_model(path: str | Path, device: str = "auto") -> Fitted:
@@ -86,7 +106,7 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
         )
         backbone.weights_hash = f"file:{Path(path).name}"
     algorithm.to(where).eval()
-    return Fitted(algorithm, backbone, tuple(facts["classes"]), config, where)
+    return Fitted(algorithm, backbone, tuple(facts["classes"]), config, where, extra=facts["extra"])
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:

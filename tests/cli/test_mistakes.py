@@ -81,7 +81,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "width of another data set": ("predict {w}/model.safetensors {w}/wide.npz", "width 5", "8"),
     "domain not said": ("predict {w}/model.safetensors {w}/good.npz", "left_x, right_x", "--domain"),
     "domain not there": ("predict {w}/model.safetensors {w}/good.npz --domain rihgt", "rihgt", "'right'"),
-    "more classes than there are": ("predict {w}/model.safetensors {w}/wide.npz --top 9", "--top 9", "3 classes"),
+    "more classes than there are": ("predict {w}/model.safetensors {w}/wide.npz --top 9", "top = 9", "3 classes"),
     "a plug-in that exists": ("new algorithm dann --folder {w}", "dann", "choose another"),
     "a kind that does not exist": ("new algoritm x", "algoritm", "'algorithm'"),
     "a name with a space": ("new algorithm My-Idea", "My-Idea", "lower-case"),
