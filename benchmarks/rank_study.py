@@ -31,7 +31,7 @@ def score_suite(name: str) -> pd.DataFrame:
     from dalib.core.registry import MEASURES
     from dalib.core.types import Outputs
     from dalib.data.catalog import load_data
-    from dalib.data.protocols import make_task
+    from dalib.data.tasks import make_task
     from dalib.feed.embed import embed_images
 
     suite = load_suite(HERE / f"{name}.toml")
@@ -45,11 +45,8 @@ def score_suite(name: str) -> pd.DataFrame:
         backbone = load_backbone(spec.backbone.name, spec.backbone.weights, seed=spec.seed)
         assert backbone.preprocess is not None
         backbone.preprocess = backbone.preprocess.at(spec.train.crop, spec.train.resize)
-        split = spec.protocol.model_dump(exclude={"name", "reject"})
         resize = backbone.preprocess.resize
-        task = make_task(
-            data, spec.source, spec.target, seed=spec.seed, resize=resize, protocol=spec.protocol.name, **split
-        )
+        task = make_task(data, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
         z = torch.from_numpy(embed_images(backbone, task.labelled, torch.device("cpu")))
         classifier = load_classifier(backbone, spec.backbone.weights)
         with torch.no_grad():

@@ -27,7 +27,7 @@ _HOME = {
     "load_data": "dalib.data.catalog",
     "load_backbone": "dalib.backbones",
     "load_model": "dalib.train.model_file",
-    "make_task": "dalib.data.protocols",
+    "make_task": "dalib.data.tasks",
     "accuracy": "dalib.nn.metrics",
     "AdaptationClassifier": "dalib.estimator",
     "run_suite": "dalib.bench.runner",

@@ -14,18 +14,18 @@ from dalib.backbones import own_weights
 from dalib.bench.suite import validate
 from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
 from dalib.core.types import Domain, Task
 from dalib.data.backbone import backbone_for, default_backbone
 from dalib.data.catalog import load_data
-from dalib.data.protocols import make_task
 from dalib.data.settings import split_task
+from dalib.data.tasks import make_task
 from dalib.evaluate.metrics import decide, domain_metrics
 from dalib.nn.metrics import accuracy
 from dalib.records.spec import RunSpec
 from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
-from dalib.train.model_file import registered_name, save_model
+from dalib.train.model_file import model_path, registered_name, save_model
 from dalib.train.trainer import Trainer
 
 OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
@@ -172,11 +172,9 @@ def fit_run(
     how: dict[str, Any] = {"frozen": wanted.frozen, "seed": spec.seed, "options": wanted.options}
     backbone = backbone_for(data, wanted.name, wanted.weights, head=type(algorithm).needs_head, **how)
     prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
-    task = make_task(
-        data, spec.source, spec.target, protocol=spec.protocol.name, seed=spec.seed,
-        resize=prepare.resize if prepare else None, **spec.protocol.model_dump(exclude={"name", "reject"}),
-    )  # fmt: skip
-    path = Path(out).with_suffix(".safetensors") if out is not None else None
+    resize = prepare.resize if prepare else None
+    task = make_task(data, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
+    path = model_path(out) if out is not None else None
     trainer = Trainer(
         spec.train,
         seed=spec.seed,
@@ -195,16 +193,15 @@ def fit_run(
 
 def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note: str = "") -> TrainedRun:
     """A fitted model's accuracies, which join the facts that its model file keeps."""
-    part = "source" if task.protocol == "uda" else "labelled"
-    test = "target" if task.protocol == "uda" else "target, test"
-    rows = {f"{part}, training rows": task.labelled, f"{part}, held-out rows": task.validation, test: task.test}
+    named = PROTOCOLS.get(task.protocol).rows
+    rows = dict(zip(named, (task.labelled, task.validation, task.test), strict=True))
     accuracies = {k: _accuracy(fitted, d) for k, d in rows.items() if len(d)}
     opened: dict[str, float] = {}
     reject, known = spec.protocol.reject, len(task.classes)
     if task.is_open or reject < 1:
         outputs = fitted.outputs(task.test)
         metrics = domain_metrics(outputs, "", known, reject)
-        accuracies[test] = metrics["_accuracy"]
+        accuracies[named[-1]] = metrics["_accuracy"]
         opened = {k.lstrip("_"): v for k, v in metrics.items() if k.partition("_")[2] in OPEN}
         if reject < 1:
             opened["called_unknown"] = float((decide(outputs.logits.numpy(), known, reject) == known).mean())

@@ -27,10 +27,10 @@ from PIL import Image
 
 from dalib.backbones import load_backbone
 from dalib.core.backbone import Preprocess
+from dalib.core.splits import concatenate
 from dalib.core.types import Domain
 from dalib.data.decode import decode_domain
 from dalib.data.folders import ImageTree
-from dalib.data.protocols import concatenate
 from dalib.feed.batches import DomainStore, IndexStream
 from dalib.feed.embed import embed_domain, embed_images
 

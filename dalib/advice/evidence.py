@@ -16,6 +16,7 @@ from statistics import fmean
 
 from dalib.core.errors import DalibError
 from dalib.core.files import write_text
+from dalib.core.protocol import uses_target_labels
 
 EVIDENCE = Path(__file__).with_name("evidence.csv")
 BASELINES = ("source_only", "linear_probe")
@@ -47,7 +48,8 @@ def read_table(path: Path) -> dict[str, float]:
     cells: dict[str, dict[str, float]] = defaultdict(dict)
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            plain = row.get("kind") == "run" and row.get("protocol") == "uda" and row.get("select") == "last"
+            plain = row.get("kind") == "run" and row.get("select") == "last"
+            plain = plain and not uses_target_labels(row.get("protocol") or "")
             if plain and row.get("metric") == "target_accuracy" and row.get("mean"):
                 cells[row["label"]][row["task"]] = float(row["mean"])
     baseline = next((b for b in BASELINES if b in cells), "")

@@ -96,7 +96,7 @@ class Run:
         import torch
 
         from dalib.core.registry import ALGORITHMS, load_plugin
-        from dalib.data.protocols import make_task
+        from dalib.data.tasks import make_task
         from dalib.feed.embed import embed_data
         from dalib.train.device import pick_device
         from dalib.train.trainer import Trainer
@@ -111,10 +111,8 @@ class Run:
         preprocess = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
         if backbone.frozen and data.kind == "images":
             data = embed_data(replace(backbone, preprocess=preprocess), data, pick_device(context.device))
-        self.task = make_task(
-            data, spec.source, spec.target, seed=spec.seed, resize=preprocess.resize if preprocess else None,
-            **spec.protocol.model_dump(exclude={"name", "reject"}), protocol=spec.protocol.name,
-        )  # fmt: skip
+        resize = preprocess.resize if preprocess else None
+        self.task = make_task(data, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
         self.clock.lap("data")
         self.trainer = Trainer(
             spec.train,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dalib.core.registry import PROTOCOLS
+
 if TYPE_CHECKING:
     from dalib.bench.suite import Row
 
@@ -15,7 +17,7 @@ class Sweep(BaseModel):
 
     shots: labelled target images per class; sets `split = "shots"`, so that rows under every protocol are tested on the
         same images at the same value
-    fraction: labelled part of the target; only rows under `supervised` are repeated
+    fraction: labelled part of the target; only rows whose protocol labels such a part are repeated
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,7 +52,8 @@ def expand_rows(rows: dict[str, Row], sweep: Sweep, protocol: str) -> dict[str, 
     """
     found: dict[str, Row] = {}
     for label, row in rows.items():
-        depends = sweep.name == "shots" or row.protocol.get("name", protocol) == "supervised"
+        name = row.protocol.get("name", protocol)
+        depends = name not in PROTOCOLS or sweep.name in PROTOCOLS.get(name).sweeps
         if row.swept or not depends or sweep.name in row.protocol:
             found[label] = row
             continue

@@ -9,6 +9,7 @@ from dalib.checks.runner import (
     check_dataset,
     check_measure,
     check_plugin,
+    check_protocol,
     check_validator,
 )
 from dalib.checks.scaffold import new_plugin
@@ -21,6 +22,7 @@ __all__ = [
     "check_dataset",
     "check_measure",
     "check_plugin",
+    "check_protocol",
     "check_validator",
     "new_plugin",
 ]

@@ -37,6 +37,8 @@ def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
         return check_dataset(subject, name, slow)
     if kind == "measures":
         return check_measure(subject, name)
+    if kind == "protocols":
+        return check_protocol(subject, name)
     return check_algorithm(subject, name) if kind == "algorithms" else check_validator(subject, name)
 
 
@@ -57,6 +59,12 @@ def check_measure(cls: type, name: str = "") -> list[CheckResult]:
     from dalib.checks.measure import MEASURE_CHECKS
 
     return run_checks(MEASURE_CHECKS, cls, f"measure {name or snake_case(cls.__name__)}")
+
+
+def check_protocol(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.protocol import PROTOCOL_CHECKS
+
+    return run_checks(PROTOCOL_CHECKS, cls, f"protocol {name or snake_case(cls.__name__)}")
 
 
 def check_dataset(info: DatasetInfo, name: str = "", slow: bool = False) -> list[CheckResult]:

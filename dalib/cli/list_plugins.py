@@ -20,11 +20,12 @@ DEFAULT = {"family": "other", "setting": "closed-set"}
 
 def list_names(
     kind: Annotated[
-        str | None, typer.Argument(help="algorithms, validators, measures, datasets or backbones; default: all five.")
+        str | None,
+        typer.Argument(help="algorithms, validators, measures, datasets, backbones or protocols; default: all."),
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """List algorithms, validators, measures, datasets and backbones."""
+    """List algorithms, validators, measures, datasets, backbones and protocols."""
     if kind is not None:
         choose("kind of plug-in", kind, REGISTRIES)
     load_plugins(plugin)

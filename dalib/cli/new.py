@@ -12,12 +12,13 @@ NEXT = {
     "validator": "dalib run SUITE --plugin {path}",
     "measure": "dalib rank --plugin {path} --measures {name} …",
     "dataset": "dalib train --plugin {path} --dataset {name} …",
+    "protocol": "dalib train --plugin {path} --protocol {name} …",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
 }
 
 
 def write_plugin(
-    kind: Annotated[str, typer.Argument(help="algorithm, validator, measure, dataset or backbone.")],
+    kind: Annotated[str, typer.Argument(help="algorithm, validator, measure, dataset, backbone or protocol.")],
     name: Annotated[str, typer.Argument(help="Lower-case words joined by _; the file is NAME.py.")],
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the file.")] = Path(),
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, find_suite, open_folder
+from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, find_suite, load_plugins, open_folder
 from dalib.cli._errors import FAILED, INTERRUPTED
 from dalib.core.errors import DalibError
 
@@ -49,6 +49,7 @@ def run_benchmark(
     from dalib.bench.runner import run_suite
     from dalib.bench.suite import load_suite
 
+    load_plugins(plugin)
     found = load_suite(find_suite(suite))
     add_plugin_rows(found, plugin or ())
     if not dry_run:

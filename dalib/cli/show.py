@@ -17,16 +17,16 @@ from dalib.core.registry import REGISTRIES
 
 
 def show_plugin(
-    name: Annotated[str, typer.Argument(help="An algorithm, validator, measure, data set or backbone (dalib list).")],
+    name: Annotated[str, typer.Argument(help="The name of a plug-in of any kind (dalib list).")],
     plugin: Plugins = None,
 ) -> None:
-    """Say what an algorithm, validator, measure, data set or backbone does."""
+    """Say what a plug-in does: an algorithm, validator, measure, data set, backbone or protocol."""
     load_plugins(plugin)
     lookup = "timm" if name.startswith("timm:") else name
     kinds = [kind for kind, registry in REGISTRIES.items() if lookup in registry]
     if not kinds:
         known = {n for registry in REGISTRIES.values() for n in registry.names()}
-        raise unknown("algorithm, validator, measure, dataset or backbone", name, known, "dalib list")
+        raise unknown("algorithm, validator, measure, dataset, backbone or protocol", name, known, "dalib list")
     for number, kind in enumerate(kinds):
         if number:
             print()
@@ -75,6 +75,13 @@ def _show_measure(name: str, cls: Any, summary: str) -> None:
     _print_text(cls.__doc__ or "")
 
 
+def _show_protocol(name: str, cls: Any, summary: str) -> None:
+    whose = "source and target" if cls.labels == "both" else f"the {cls.labels}"
+    print(bold(name) + f"  protocol, version {cls.version}; grants labels of {whose}")
+    print(summary)
+    _print_text(cls.__doc__ or "")
+
+
 def _show_dataset(name: str, info: DatasetInfo, summary: str) -> None:
     print(bold(name) + f"  data set, {info.kind}")
     print(info.title or summary)
@@ -114,4 +121,5 @@ SHOW = {
     "backbones": _show_backbone,
     "validators": _show_validator,
     "measures": _show_measure,
+    "protocols": _show_protocol,
 }

@@ -9,7 +9,7 @@ import typer
 
 from dalib.cli._common import DataRoot, Device, Plugins, load_plugins, open_folder, parse_settings, split_names
 from dalib.core.errors import DalibError
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, DEFAULT_PROTOCOL
 
 SHORT = ("steps", "batch_size", "lr", "crop", "precision")
 """Options that are settings of the recipe."""
@@ -50,7 +50,7 @@ def train_model(
         list[str] | None,
         typer.Option("--train", metavar="KEY=VALUE", help="Any field of TrainConfig; may be repeated."),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="uda, semi_supervised or supervised.")] = "uda",
+    protocol: Annotated[str, typer.Option(metavar="P", help="A name from dalib list protocols.")] = DEFAULT_PROTOCOL,
     validation: Annotated[float, typer.Option(help="Part of the labelled rows held out.")] = 0.1,
     source_classes: Annotated[
         list[str] | None, typer.Option(metavar="C", help="Names or positions as 0:10; all unless given.")

@@ -175,7 +175,10 @@ VALIDATORS: Registry[Any] = Registry("validator", "dalib.validators", subclass_f
 MEASURES: Registry[Any] = Registry("measure", "dalib.measures", subclass_finder("dalib.core.measure:Measure"))
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
-REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, VALIDATORS, MEASURES, DATASETS, BACKBONES)}
+PROTOCOLS: Registry[Any] = Registry("protocol", "dalib.protocols", subclass_finder("dalib.core.protocol:Protocol"))
+REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, VALIDATORS, MEASURES, DATASETS, BACKBONES, PROTOCOLS)}
+DEFAULT_PROTOCOL = "uda"
+"""What a run may see unless told otherwise."""
 
 
 def load_plugin(path: str | Path) -> dict[str, list[str]]:
@@ -199,6 +202,7 @@ def load_plugin(path: str | Path) -> dict[str, list[str]]:
     found = {kind: names for kind, r in REGISTRIES.items() if (names := r.load_module(module, path.stem))}
     if not found:
         raise DalibError(
-            f"plug-in {path} defines no Algorithm, Validator, Measure, DATASET or backbone build(); nothing to load"
+            f"plug-in {path} defines no Algorithm, Validator, Measure, Protocol, DATASET or backbone build(): "
+            "nothing to load"
         )
     return found

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.registry import DEFAULT_PROTOCOL, PROTOCOLS
 from dalib.core.rows import Input, RowView, take_rows
 
 
@@ -157,7 +158,7 @@ class Task:
         target: unlabelled rows of the target
         validation: labelled rows kept out of training, from the labelled domain; empty when validation = 0
         test: labelled rows of the target that metrics are computed on; in an open-set task y = K stands for `unknown`
-        protocol: `uda`, `semi_supervised` or `supervised`
+        protocol: the name of the one that divided the rows
     """
 
     name: str
@@ -165,7 +166,7 @@ class Task:
     target: Domain
     validation: Domain
     test: Domain
-    protocol: str = "uda"
+    protocol: str = DEFAULT_PROTOCOL
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -174,9 +175,8 @@ class Task:
 
     @property
     def target_origin(self) -> int:
-        """Which `origin` of `labelled` is the target itself: -1 (none) in `uda`, the last in `semi_supervised`, 0 where
-        all labelled rows are target rows."""
-        return {"semi_supervised": int(self.labelled.origin.max(initial=0)), "supervised": 0}.get(self.protocol, -1)
+        """Which `origin` of `labelled` is the target itself; -1 where the protocol labels no target row."""
+        return int(PROTOCOLS.get(self.protocol).target_origin(self.labelled))
 
     @property
     def is_open(self) -> bool:

@@ -13,11 +13,11 @@ from dalib.backbones import own_weights, takes_rows
 from dalib.backbones._classifier import load_classifier
 from dalib.core.errors import DalibError
 from dalib.core.registry import BACKBONES
+from dalib.core.splits import pick_per_class
 from dalib.core.types import Domain, Outputs
 from dalib.data.backbone import backbone_for, check_backbone
 from dalib.data.catalog import LoadedData
 from dalib.data.features import load_features, read_arrays
-from dalib.data.protocols import pick_per_class
 from dalib.data.roots import find_feature_file
 from dalib.feed.embed import embed_domain
 

@@ -64,7 +64,7 @@ class Archive:
             content = gzip.decompress(content) if self.path.suffix == ".gz" else content
             first, *rest = content.decode().splitlines()
             self._manifest = Manifest.model_validate_json(first)
-            self._records = {r.key: r for r in (Record.model_validate_json(line) for line in rest)}
+            self._records = {r.key: r for r in (Record.read(line) for line in rest)}
         except FileNotFoundError:
             raise DalibError(f"no archive {path}; dalib export writes one") from None
         except (ValidationError, ValueError, OSError, EOFError):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dalib.core.protocol import STORED
 from dalib.records.spec import RunSpec
 
 
@@ -58,3 +59,8 @@ class Record(BaseModel):
     error: Failure | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
     predictions: str | None = None
+
+    @classmethod
+    def read(cls, text: str | bytes) -> Record:
+        """From its JSON; plug-ins that it names need not be registered here."""
+        return cls.model_validate_json(text, context=STORED)

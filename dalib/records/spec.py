@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dalib.core.protocol import ProtocolSpec
 from dalib.train.config import TrainConfig
 
 
@@ -40,41 +41,6 @@ class DataSpec(Frozen):
     normalise: tuple[Literal["row_sum", "l2", "zscore"], ...] = ()
     partial: bool = False
     fingerprint: str = ""
-
-
-class ProtocolSpec(Frozen):
-    """Which labels a run may use.
-
-    name: `uda` (labelled source, unlabelled whole target, tested on the same target images: transductive, the habit of
-        Office-31), `semi_supervised` (uda + `shots` labelled target images per class, tested on the rest),
-        `supervised` (a part `fraction` of the target labelled, tested on the rest: an upper bound)
-    split: `shots`: every protocol sets the same `shots` target images per class apart, so that all are tested on the
-        same images: not used in `uda`, the only labels in `supervised`; `fraction`: each protocol its own
-    validation: part of the labelled images kept out of training for selection, stratified; 0 = none
-    holdout: part of the target rows that are kept out of adaptation; models are scored and tested on those (inductive);
-        in `uda` drawn without looking at labels, otherwise by class; 0 = tested on what has no label
-    source_per_class: labelled source images per class, `{ amazon = 20, webcam = 8 }` by domain; 0 = all
-    source_classes, target_classes: names or ranges of positions (`0:10`); empty = all. Target classes that the source
-        lacks are `unknown` (open-set)
-    reject: in an open-set task, rows whose entropy exceeds this part of log K are predicted unknown by algorithms that
-        have no output for it; 1 = none
-    """
-
-    name: Literal["uda", "semi_supervised", "supervised"] = "uda"
-    validation: float = Field(0.1, ge=0, lt=1)
-    shots: int = Field(3, ge=1)
-    fraction: float = Field(0.5, gt=0, le=1)
-    split: Literal["fraction", "shots"] = "fraction"
-    holdout: float = Field(0.0, ge=0, lt=1)
-    source_per_class: Annotated[int, Field(ge=0)] | dict[str, Annotated[int, Field(ge=1)]] = 0
-    source_classes: tuple[str, ...] = ()
-    target_classes: tuple[str, ...] = ()
-    reject: float = Field(1.0, gt=0, le=1)
-
-    @property
-    def is_partial(self) -> bool:
-        """The target was cut to some of the source's classes, so models ought to predict few of them."""
-        return bool(self.target_classes) and not self.source_classes
 
 
 ADDED: tuple[tuple[str, str, Any], ...] = (

@@ -55,7 +55,7 @@ class Store:
     def _read(self, key: str) -> Record | None:
         path = self.path(key)
         try:
-            record = Record.model_validate_json(path.read_bytes())
+            record = Record.read(path.read_bytes())
             if record.key != key:
                 raise ValueError(f"it holds the record of {record.key[:12]}…")
             return record

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from dalib.core.protocol import uses_target_labels
+from dalib.core.registry import PROTOCOLS
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.records.spec import BackboneSpec, RunSpec
@@ -13,11 +15,6 @@ from dalib.report.select import describe_rule, is_collapsed
 
 KINDS = ("dead adversary", "beaten features", "collapsed predictions", "source accuracy falls", "lone validator")
 PARTIAL = "A PARTIAL COPY of the data set: not comparable with published numbers."
-_PROTOCOLS = {
-    "uda": "labelled source, unlabelled target, transductive: adapted and tested on the same target images",
-    "semi_supervised": "semi-supervised: a few target images per class are labelled, tested on the rest",
-    "supervised": "supervised: a part of the target is labelled, tested on the rest",
-}
 
 
 def write_caption(
@@ -67,20 +64,12 @@ def describe_backbone(spec: BackboneSpec) -> str:
 def _setting(specs: Sequence[RunSpec]) -> str:
     if not specs:
         return ""
-    protocols = dict.fromkeys(spec.protocol.name for spec in specs if spec.protocol.name == "uda")
+    names = dict.fromkeys(spec.protocol.name for spec in specs if not uses_target_labels(spec.protocol.name))
     backbones = dict.fromkeys(describe_backbone(spec.backbone) for spec in specs)
     crops = sorted({spec.train.crop for spec in specs if spec.backbone.name != "identity"} - {0})
     inductive = sorted({spec.protocol.holdout for spec in specs} - {0.0})
-    words = (
-        _PROTOCOLS
-        | {
-            "uda": "labelled source, unlabelled target, inductive: tested on "
-            f"{' / '.join(f'{part:.0%}' for part in inductive)} of the target, which is kept out of adaptation"
-        }
-        if inductive
-        else _PROTOCOLS
-    )
-    found = [*(f"Protocol {words[name]}" for name in protocols), f"backbone {' / '.join(backbones)}"]
+    protocols = [f"Protocol {PROTOCOLS.get(name).describe(inductive)}" for name in names]
+    found = [*protocols, f"backbone {' / '.join(backbones)}"]
     if crops:
         found.append(f"input {' / '.join(str(crop) for crop in crops)} px")
     text = "; ".join(found)
@@ -96,11 +85,8 @@ def _spread(manifest: Manifest) -> str:
 
 def _marks(specs: Sequence[RunSpec], baseline: str) -> str:
     found = [f"▼: average below {baseline}."] if baseline else []
-    used = [
-        _PROTOCOLS[name]
-        for name in ("semi_supervised", "supervised")
-        if any(spec.protocol.name == name for spec in specs)
-    ]
+    granting = sorted({spec.protocol.name for spec in specs if uses_target_labels(spec.protocol.name)})
+    used = [PROTOCOLS.get(name).words if name in PROTOCOLS else name for name in granting]
     if used:
         found.append(f"Below the rule, for reference only, rows that use target labels ({'; '.join(used)}).")
     return " ".join(found)

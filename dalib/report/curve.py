@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dalib.core.errors import DalibError
+from dalib.core.protocol import labels_of
 from dalib.records.manifest import Manifest
 from dalib.report.caption import describe_data
 from dalib.report.layout import Block, Sheet, Shown, percent
@@ -24,10 +25,8 @@ COLUMNS = (
     "over_source", "over_source_low", "over_source_high", "over_target", "over_target_low", "over_target_high",
     "negative_source", "negative_target", "n_splits", "n_tasks",
 )  # fmt: skip
-LABELS = {"uda": "source", "semi_supervised": "both", "supervised": "target"}
-"""Which labels a protocol grants."""
 BASELINE = "source_only"
-"""Plain cross-entropy: source-only under `uda`, target-only under `supervised`."""
+"""Plain cross-entropy: source-only on the source's labels, target-only on the target's."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +142,7 @@ def build_curve(source: RecordSource, suite: str, rule: str = "", metric: str = 
     values = sorted({cell.at for cell in manifest.runs if cell.row})
     grid = _grid(manifest, rows, values)
     first = {name: next(iter(points.values())) for name, points in grid.items()}
-    baselines = {kind: _baseline(manifest, first, protocol) for kind, protocol in
-                 (("source", "uda"), ("target", "supervised"))}  # fmt: skip
+    baselines = {labels: _baseline(manifest, first, labels) for labels in ("source", "target")}
     scores = {(name, at): _scores(row) for name, points in grid.items() for at, row in points.items()}
     lines = [
         _describe(table, name, row, at, scores, baselines) | {"sweep": manifest.sweep}
@@ -168,12 +166,13 @@ def _grid(manifest: Manifest, rows: dict[str, Row], values: Sequence[float]) -> 
     return {name: {value: points[value] for value in values if value in points} for name, points in grid.items()}
 
 
-def _baseline(manifest: Manifest, first: dict[str, Row], protocol: str) -> str:
-    """The suite's baseline where it has the protocol, else the first row of `BASELINE` under it, else none."""
+def _baseline(manifest: Manifest, first: dict[str, Row], labels: str) -> str:
+    """The suite's baseline where it is given these labels, else the first row of `BASELINE` that is, else none."""
     named = next((cell.row or cell.label for cell in manifest.runs if cell.label == manifest.baseline), "")
-    if named and first[named].protocol == protocol:
+    if named and labels_of(first[named].protocol) == labels:
         return named
-    return next((n for n, row in first.items() if (row.algorithm, row.protocol) == (BASELINE, protocol)), "")
+    plain = (name for name, row in first.items() if row.algorithm == BASELINE and labels_of(row.protocol) == labels)
+    return next(plain, "")
 
 
 def _scores(row: Row) -> Floats | None:
@@ -203,7 +202,7 @@ def _describe(
     own = scores[name, at]
     line: dict[str, object] = dict.fromkeys(COLUMNS, math.nan)
     line |= {
-        "suite": table.suite, "strategy": name, "algorithm": row.algorithm, "labels": LABELS[row.protocol], "at": at,
+        "suite": table.suite, "strategy": name, "algorithm": row.algorithm, "labels": labels_of(row.protocol), "at": at,
         "metric": table.metric, "rule": table.select, "negative_source": False, "negative_target": False,
         "n_splits": 0 if own is None else len(own), "n_tasks": len(row.cells),
     }  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from dalib.core.protocol import labels_of
 from dalib.report.table import ResultTable, Row
 
 _DOMAINS = {
@@ -67,7 +68,7 @@ def add_published(table: ResultTable) -> ResultTable:
 
 
 def _published_name(row: Row) -> str:
-    return "target_only" if row.protocol == "supervised" and row.algorithm == "source_only" else row.algorithm
+    return "target_only" if labels_of(row.protocol) == "target" and row.algorithm == "source_only" else row.algorithm
 
 
 def _differences(table: ResultTable, rows: pd.DataFrame, everything: bool) -> str:

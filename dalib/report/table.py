@@ -12,6 +12,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.protocol import uses_target_labels
+from dalib.core.registry import DEFAULT_PROTOCOL
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.report.caption import write_caption
@@ -80,7 +82,7 @@ class Row:
 
     @property
     def reference(self) -> bool:
-        return self.protocol != "uda"
+        return uses_target_labels(self.protocol)
 
     @property
     def complete(self) -> bool:
@@ -218,7 +220,8 @@ def _rows(
     for label, tasks in grouped.items():
         spec = next((r.spec for runs in tasks.values() for draws in runs.values() for r in draws if r), None)
         cells = {task: _cell(runs, rule, metric, known) for task, runs in tasks.items()}
-        rows.append(Row(label, spec.algorithm if spec else label, spec.protocol.name if spec else "uda", cells))
+        algorithm, protocol = (spec.algorithm, spec.protocol.name) if spec else (label, DEFAULT_PROTOCOL)
+        rows.append(Row(label, algorithm, protocol, cells))
     return rows
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from dalib.core.errors import DalibError
+from dalib.core.protocol import uses_target_labels
 from dalib.records.record import Candidate
 from dalib.report.figures import save_figure
 from dalib.report.layout import Block, Sheet, Shown, percent
@@ -93,7 +94,9 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
     within: dict[tuple[int, str, str], Points] = {}
     for run in sorted(manifest.runs, key=lambda run: run.draw):
         record = source.get(run.key) if run.key in source else None
-        if record and record.status == "ok" and record.spec.protocol.name == "uda" and len(record.candidates) > 1:
+        if not record or record.status != "ok" or uses_target_labels(record.spec.protocol.name):
+            continue
+        if len(record.candidates) > 1:
             points = within.setdefault((run.seed, run.task, run.label), [])
             points += [(run.draw, c) for c in record.candidates if metric in c.metrics]
     if not within:

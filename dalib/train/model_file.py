@@ -37,10 +37,8 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
     Raises
         DalibError: an algorithm that no registry knows
     """
-    path = Path(path)
+    path = model_path(path)
     algorithm = algorithm or registered_name(fitted.algorithm)
-    if path.suffix != ".safetensors":
-        path = path.with_name(path.name + ".safetensors")
     backbone = fitted.backbone
     facts = {
         "format": FORMAT,
@@ -67,6 +65,12 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
     write_atomic(path, save(tensors, metadata={"dalib": json.dumps(facts)}))
     return path
+
+
+def model_path(path: str | Path) -> Path:
+    """The path with the ending of model files."""
+    path = Path(path)
+    return path if path.suffix == ".safetensors" else path.with_name(path.name + ".safetensors")
 
 
 def registered_name(algorithm: Algorithm) -> str:

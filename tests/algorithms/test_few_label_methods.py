@@ -16,8 +16,8 @@ from dalib.checks.world import attached, batches
 from dalib.checks.world import make_task as plain_task
 from dalib.core.backbone import identity
 from dalib.core.network import Network
+from dalib.core.splits import concatenate
 from dalib.core.types import Domain, Source, Task
-from dalib.data.protocols import concatenate
 from dalib.feed.batches import EpisodeStream
 from dalib.nn.episodes import interpolate, pick_support, prototypical_loss
 from dalib.nn.metrics import accuracy

@@ -16,8 +16,8 @@ from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
+from dalib.core.splits import concatenate
 from dalib.core.types import Domain, Outputs, Source, Target, Task
-from dalib.data.protocols import concatenate
 from dalib.evaluate.metrics import domain_metrics
 from dalib.train.config import TrainConfig
 from dalib.train.trainer import Trainer

@@ -53,7 +53,7 @@ def test_a_backbone_shows_its_width(name: str, dalib: Dalib) -> None:
     assert {"resnet18": "512", "tiny": "160"}.get(name, "") in answer.out
 
 
-@pytest.mark.parametrize("kind", ["algorithm", "dataset", "backbone", "validator", "measure"])
+@pytest.mark.parametrize("kind", ["algorithm", "dataset", "backbone", "validator", "measure", "protocol"])
 def test_a_new_plug_in_passes_its_checks(kind: str, dalib: Dalib, tmp_path: Path) -> None:
     written = dalib("new", kind, f"my_{kind}", "--folder", tmp_path)
     path = tmp_path / f"my_{kind}.py"

@@ -64,7 +64,7 @@ def test_a_seeded_defect_is_caught_and_named(defect: str) -> None:
     assert all("\n" not in message for message in failed.values())
 
 
-@pytest.mark.parametrize("kind", ["algorithm", "validator", "measure", "dataset", "backbone"])
+@pytest.mark.parametrize("kind", ["algorithm", "validator", "measure", "dataset", "backbone", "protocol"])
 def test_a_new_plugin_passes_as_it_is(kind: str, tmp_path: Path) -> None:
     path = new_plugin(kind, f"fresh_{kind}", tmp_path)
     results = check_plugin(path)

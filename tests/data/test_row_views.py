@@ -18,9 +18,10 @@ from dalib.algorithms._few import balance
 from dalib.algorithms.mmd import MMD
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.rows import RowView, row_shape, stack_rows, take_rows
+from dalib.core.splits import concatenate
 from dalib.core.types import Domain, Task
 from dalib.data.catalog import LoadedData, load_data
-from dalib.data.protocols import concatenate, make_task
+from dalib.data.tasks import make_task
 from dalib.feed import batches
 from dalib.feed.batches import DomainStore
 from dalib.feed.embed import embed_domain, embed_images

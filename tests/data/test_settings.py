@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain, Outputs
-from dalib.data.protocols import make_task
 from dalib.data.settings import keep_classes, pick_classes, split_task
+from dalib.data.tasks import make_task
 from dalib.evaluate.metrics import class_metrics, decide, domain_metrics
 from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
 

@@ -16,8 +16,8 @@ from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
 from dalib.core.rows import combine, count, join, pick
+from dalib.core.splits import concatenate
 from dalib.core.types import Domain, Task
-from dalib.data.protocols import concatenate
 from dalib.feed.batches import DomainStore
 from dalib.feed.stores import open_store
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain, Task
-from dalib.data.protocols import make_task
+from dalib.data.tasks import make_task
 from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
 
 SIZES = {"amazon": [30, 24, 21], "webcam": [12, 9, 8], "dslr": [8, 8, 10]}

@@ -1,0 +1,101 @@
+"""`make_task`: the domains of a data set, divided by a protocol."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import numpy as np
+from pydantic import ValidationError
+
+from dalib.core.errors import DalibError, unknown
+from dalib.core.protocol import Protocol, ProtocolSpec
+from dalib.core.registry import DEFAULT_PROTOCOL, PROTOCOLS
+from dalib.core.splits import concatenate, pick_per_class
+from dalib.core.types import Domain, Task
+from dalib.data.catalog import LoadedData
+from dalib.data.settings import keep_classes, pick_classes, split_task
+
+_SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+
+
+def make_task(
+    data: LoadedData,
+    source: str,
+    target: str,
+    protocol: ProtocolSpec | str = DEFAULT_PROTOCOL,
+    *,
+    seed: int = 0,
+    resize: int | None = None,
+    **settings: Any,
+) -> Task:
+    """Split the domains of a task; stratified by class, decided by `seed` alone.
+
+    Partial: `target_classes` are some of the source's. Open-set: the target has classes that the source lacks; they are
+    `unknown`, label K in `test`. Open-partial: both.
+
+    Args
+        source: a domain, or several as `dslr+webcam`: their rows together, told apart by `origin`
+        protocol: its name (`dalib list protocols`), or a whole `ProtocolSpec`
+        resize: side in pixels; required for images
+        settings: fields of `ProtocolSpec`, `shots = 5`; over those of a whole one
+    Raises
+        DalibError: source equals target, unknown domain or protocol, a value out of range, a target class too small,
+            or a source class too small, labels asked for in an open-set target
+    """
+    spec = read_protocol(protocol, settings)
+    divide: type[Protocol] = PROTOCOLS.get(spec.name)
+    sources, target = split_task(f"{source}->{target}", data.domains)
+    for name in () if isinstance(spec.source_per_class, int) else spec.source_per_class:
+        if name not in data.domains:
+            raise unknown("domain", name, data.domains, "source_per_class")
+    parts = [_limit(data.domain(name, resize), spec, seed) for name in sources]
+    given, wanted = concatenate(parts) if len(parts) > 1 else parts[0], data.domain(target, resize)
+    if spec.source_classes or spec.target_classes:
+        known, kept = (pick_classes(data.classes, items) for items in (spec.source_classes, spec.target_classes))
+        given, wanted = keep_classes(given, known, known), keep_classes(wanted, known, kept)
+        if given.classes != wanted.classes and divide.uses_target_labels():
+            others = [name for name in PROTOCOLS.names() if not PROTOCOLS.get(name).uses_target_labels()]
+            raise DalibError(
+                f"protocol {spec.name} needs labels of target classes that the source lacks; use {' or '.join(others)}"
+            )
+    labelled, seen, held, test = divide(spec, seed).split(given, wanted)
+    return Task(f"{'+'.join(sources)}->{target}", labelled, seen.unlabelled(), held, test, spec.name)
+
+
+def read_protocol(protocol: ProtocolSpec | str, more: dict[str, Any]) -> ProtocolSpec:
+    """A protocol by name or whole, with further settings; numbers of NumPy count as Python's.
+
+    Raises
+        DalibError: an unknown name or setting, or a value out of range
+    """
+    content = protocol.model_dump() if isinstance(protocol, ProtocolSpec) else {"name": protocol}
+    content |= {k: v.item() if isinstance(v, np.generic) else v for k, v in more.items()}
+    try:
+        return ProtocolSpec.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+    name, value, text = str(first["loc"][0]), first["input"], first["msg"].removeprefix("Input ")
+    if first["type"] == "extra_forbidden":
+        raise unknown("setting of a protocol", name, ProtocolSpec.model_fields)
+    if first["type"] == "literal_error":
+        raise unknown(name, value, get_args(ProtocolSpec.model_fields[name].annotation))
+    if first["type"] == "value_error":
+        raise DalibError(f"protocol {text.removeprefix('Value error, ')}")
+    bounds = [f"{sign} {first['ctx'][kind]:g}" for kind, sign in _SIGNS.items() if kind in first.get("ctx", {})]
+    raise DalibError(f"{name} = {value!r} is out of range; {bounds[0]}" if bounds else f"{name} = {value!r} {text}")
+
+
+def _limit(domain: Domain, spec: ProtocolSpec, seed: int) -> Domain:
+    """The source's rows per class, by a stream of chance of its own: the target's split is the same without it."""
+    asked = spec.source_per_class
+    count = asked if isinstance(asked, int) else asked.get(domain.name, 0)
+    if not count:
+        return domain
+
+    def size(n: int) -> int:
+        if n < count:
+            raise DalibError(f"source_per_class = {count}: a class of '{domain.name}' has {n} rows; lower it")
+        return count
+
+    rows, _ = pick_per_class(domain, size, np.random.default_rng([seed, 1]))
+    return domain.take(rows, f"seed={seed}:per_class={count}")

@@ -1,0 +1,1 @@
+"""Which rows and labels a run may use: one protocol per file."""
