@@ -22,6 +22,7 @@ from dalib.data.settings import split_task
 from dalib.data.tasks import make_task
 from dalib.evaluate.metrics import decide, domain_metrics
 from dalib.nn.metrics import accuracy
+from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
 from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
@@ -79,8 +80,8 @@ def fit(
         hparams: of an algorithm given by name
         train: fields of TrainConfig
         protocol: fields of ProtocolSpec
-        backbone: fields of BackboneSpec; without `name`, `identity` for features, `tiny` (frozen) for data that dalib
-            draws, else `resnet50`; without `weights`, the backbone's own
+        backbone: fields of BackboneSpec and the backbone's own options; without `name`, `identity` for features, `tiny`
+            (frozen) for data that dalib draws, else `resnet50`; without `weights`, the backbone's own
         data: `normalise` and `partial` of DataSpec
         seed: decides weights, batches and splits, >= 0
         device: `auto`, `cpu`, `cuda`, `cuda:N`
@@ -120,7 +121,7 @@ def describe_run(
     if isinstance(algorithm, Algorithm):
         if hparams:
             raise DalibError("hparams belong to an algorithm given by name; set them in the algorithm itself")
-        algorithm, hparams = registered_name(algorithm), algorithm.hparams
+        hparams, algorithm = algorithm.hparams, registered_name(algorithm)
     if seed < 0:
         raise DalibError(f"seed = {seed} is negative; give 0 or more")
     info, network = DATASETS.get(dataset.partition(":")[0]), dict(backbone or {})
@@ -128,6 +129,7 @@ def describe_run(
         network["name"] = default_backbone(info)
         network.setdefault("frozen", bool(info.generator))
     BACKBONES.get(network["name"].partition(":")[0])
+    network = sort_options(network)
     network["weights"] = network.get("weights") or own_weights(network["name"])
     name = ALGORITHMS.canonical(algorithm)
     cls = ALGORITHMS.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -39,7 +40,18 @@ def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
         return check_measure(subject, name)
     if kind == "protocols":
         return check_protocol(subject, name)
-    return check_algorithm(subject, name) if kind == "algorithms" else check_validator(subject, name)
+    if kind == "validators":
+        return check_validator(subject, name)
+    return (
+        check_algorithm(subject, name) if kind == "algorithms" else run_checks([has_summary], subject, f"{kind} {name}")
+    )
+
+
+def has_summary(plugin: Any) -> None:
+    """For kinds without checks of their own: the first line of its module says what it is."""
+    module = sys.modules[getattr(plugin, "__module__", type(plugin).__module__)]
+    if not (module.__doc__ or "").strip():
+        raise CheckFailure("its file has no docstring; say in one line what it is, for dalib list")
 
 
 def check_algorithm(cls: type, name: str = "") -> list[CheckResult]:

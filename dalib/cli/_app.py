@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from dalib.cli import advise, check, data, export, list_plugins, new, predict, rank, rescore, run, show, table, train
 from dalib.core.errors import unknown
@@ -36,8 +37,9 @@ PANELS = {
     **dict.fromkeys(("train", "predict", "rank"), "Models"),
     "advise": "Data",
 }
+CLASSES: dict[str, type[TyperCommand]] = {"train": train.TrainCommand, "run": run.RunCommand}
 for name, function in COMMANDS.items():
-    app.command(name, rich_help_panel=PANELS.get(name, "Plug-ins"))(function)
+    app.command(name, cls=CLASSES.get(name), rich_help_panel=PANELS.get(name, "Plug-ins"))(function)
 DATA_COMMANDS: dict[str, Callable[..., Any]] = {
     "advise": advise.advise_user,
     "verify": data.verify_data,

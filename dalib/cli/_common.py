@@ -1,8 +1,7 @@
-"""What several commands need: choices, suites by name, KEY=VALUE options, columns, files."""
+"""What several commands need: choices, suites by name, columns, files."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -10,7 +9,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -75,20 +74,13 @@ def load_plugins(paths: Sequence[Path] | None) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in paths)
 
 
-def parse_settings(option: str, items: Sequence[str] | None) -> dict[str, Any]:
-    """`["weight=0.5", "method=emd"]` -> {"weight": 0.5, "method": "emd"}; values as JSON where they are."""
-    found: dict[str, Any] = {}
-    for item in items or ():
-        key, equals, value = item.partition("=")
-        if not equals or not key.strip():
-            raise DalibError(
-                f"{option} {item} is not KEY=VALUE; write for example {option} {key.strip() or 'weight'}=0.5"
-            )
-        try:
-            found[key.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            found[key.strip()] = {"True": True, "False": False}.get(value, value)
-    return found
+def show_value(value: object) -> str:
+    """A setting's value as it is typed: words bare, several joined by commas."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(show_value, value)) or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) and value else repr(value)
 
 
 def split_names(items: Sequence[str] | None) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from dalib.core.registry import REGISTRIES
+
 NEXT = {
     "algorithm": "dalib run demo --plugin {path} --only {name}",
     "validator": "dalib run SUITE --plugin {path}",
@@ -15,10 +17,11 @@ NEXT = {
     "protocol": "dalib train --plugin {path} --protocol {name} …",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
 }
+OTHERWISE = "dalib list {kind}s --plugin {path}"
 
 
 def write_plugin(
-    kind: Annotated[str, typer.Argument(help="algorithm, validator, measure, dataset, backbone or protocol.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(r.kind for r in REGISTRIES.values())}.")],
     name: Annotated[str, typer.Argument(help="Lower-case words joined by _; the file is NAME.py.")],
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the file.")] = Path(),
 ) -> None:
@@ -28,4 +31,4 @@ def write_plugin(
     path = new_plugin(kind, name, folder)
     print(f"wrote {path}; it passes its contract tests as it is. Next:")
     print(f"  dalib check {path}")
-    print(f"  {NEXT[kind].format(path=path, name=name)}")
+    print(f"  {NEXT.get(kind, OTHERWISE).format(path=path, kind=kind, name=name)}")

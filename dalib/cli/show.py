@@ -1,4 +1,4 @@
-"""`dalib show NAME`: what a plug-in does, its formula, hyper-parameters and source."""
+"""`dalib show NAME`: what a plug-in does, its formula, hyper-parameters and source; what the settings of a run mean."""
 
 from __future__ import annotations
 
@@ -6,32 +6,59 @@ import inspect
 import shutil
 import sys
 import textwrap
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from dalib.cli._common import Plugins, bold, load_plugins, print_columns
+from dalib.cli._common import Plugins, bold, load_plugins, print_columns, show_value
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import unknown
 from dalib.core.registry import REGISTRIES
 
 
 def show_plugin(
-    name: Annotated[str, typer.Argument(help="The name of a plug-in of any kind (dalib list).")],
+    name: Annotated[
+        str, typer.Argument(help="A plug-in of any kind (dalib list), or a section of settings: train, protocol …")
+    ],
     plugin: Plugins = None,
 ) -> None:
-    """Say what a plug-in does: an algorithm, validator, measure, data set, backbone or protocol."""
+    """Say what a plug-in does, or what the settings of a section of dalib train and of a suite mean."""
+    from dalib.records.sections import SECTIONS
+
     load_plugins(plugin)
+    if name in SECTIONS:
+        show_section(name)
+        return
     lookup = "timm" if name.startswith("timm:") else name
     kinds = [kind for kind, registry in REGISTRIES.items() if lookup in registry]
     if not kinds:
         known = {n for registry in REGISTRIES.values() for n in registry.names()}
-        raise unknown("algorithm, validator, measure, dataset, backbone or protocol", name, known, "dalib list")
+        raise unknown("plug-in or section", name, {*known, *SECTIONS}, "dalib list")
     for number, kind in enumerate(kinds):
         if number:
             print()
-        found = REGISTRIES[kind].get(lookup)
-        SHOW[kind](name, found, REGISTRIES[kind].summary(lookup))
+        registry = REGISTRIES[kind]
+        show = SHOW.get(kind) or _show_any(registry.kind)
+        show(name, registry.get(lookup), registry.summary(lookup))
+
+
+def show_section(name: str) -> None:
+    """The settings of a section, with what each means."""
+    from pydantic_core import PydanticUndefined
+
+    from dalib.core.fields import describe_settings
+    from dalib.records.sections import SECTIONS
+
+    print(bold(name) + f"  settings: --{name}.KEY VALUE of dalib train and dalib run, [{name}] of a suite")
+    print((SECTIONS[name].__doc__ or "").strip().splitlines()[0])
+    print()
+    rows = []
+    for setting in describe_settings(SECTIONS[name]):
+        default = "" if setting.default is PydanticUndefined else show_value(setting.default)
+        values = ", ".join(filter(None, ("|".join(setting.options), setting.bounds))) or setting.sort
+        rows.append((setting.name, default, values, setting.doc))
+    print_columns(rows, ("setting", "default", "values", "meaning"))
 
 
 def _print_text(text: str) -> None:
@@ -51,14 +78,13 @@ def _show_algorithm(name: str, cls: Any, summary: str) -> None:
     defaults = cls.defaults()
     print()
     if defaults:
-        rows = [(key, _value(value), ", ".join(map(_value, cls.space.get(key, ())))) for key, value in defaults.items()]
+        rows = [
+            (key, show_value(value), ", ".join(map(show_value, cls.space.get(key, ()))))
+            for key, value in defaults.items()
+        ]
         print_columns(rows, ("hyper-parameter", "default", "search space"))
     else:
         print("no hyper-parameters")
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) and value else repr(value)
 
 
 def _show_validator(name: str, cls: Any, summary: str) -> None:
@@ -113,6 +139,18 @@ def _show_backbone(name: str, build: Any, summary: str) -> None:
         rows.append(("input", f"resized to {prepare.resize} px, crop {prepare.crop} px"))
     print()
     print_columns(rows)
+
+
+def _show_any(kind: str) -> Callable[[str, Any, str], None]:
+    """For a kind of which nothing more is known: what its file and its class or function say."""
+
+    def show(name: str, plugin: Any, summary: str) -> None:
+        print(bold(name) + f"  {kind}")
+        print(summary)
+        if inspect.isclass(plugin) or inspect.isroutine(plugin):
+            _print_text(plugin.__doc__ or "")
+
+    return show
 
 
 SHOW = {
