@@ -24,7 +24,10 @@ def explain(error: BaseException, args: Sequence[str] = ()) -> tuple[str, int] |
     if hasattr(error, "format_message"):
         return _usage_line(error, args), MISTAKE
     if kind in ("OutOfMemoryError", "MemoryError"):
-        return f"out of memory ({one_line(str(error))[:80]}); lower --batch-size or --crop, or use --frozen", MISTAKE
+        return (
+            f"out of memory ({one_line(str(error))[:80]}); lower --batch-size or --crop, or use --backbone.frozen",
+            MISTAKE,
+        )
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or one_line(str(error))}; check the path and its permissions", MISTAKE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,6 @@ FORMER = {
     "--set": Former("algorithm", pair=True),
     "--train": Former("train", pair=True),
     "--backbone-option": Former("backbone.options", pair=True),
-    "--weights": Former("backbone.weights"),
     "--frozen": Former("backbone.frozen", flag="true"),
     "--finetune": Former("backbone.frozen", flag="false"),
     "--precision": Former("train.precision"),
@@ -47,8 +47,6 @@ FORMER = {
     "--reject": Former("protocol.reject"),
     "--source-classes": Former("protocol.source_classes"),
     "--target-classes": Former("protocol.target_classes"),
-    "--normalise": Former("data.normalise"),
-    "--partial": Former("data.partial", flag="true"),
 }
 """What `dalib train` took before, accepted with a hint."""
 
@@ -99,11 +97,13 @@ def take_settings(
     rest: list[str] = []
     hints: list[str] = []
     given: Given = {}
-    words = iter(args)
-    for word in words:
+    words = deque(args)
+    while words:
+        word = words.popleft()
         name, equals, text = word.partition("=")
         if word == "--":
             rest += [word, *words]
+            words.clear()
         elif former and name in former:
             path, text, hint = _translate(name, former[name], text if equals else None, words)
             hints.append(hint)
@@ -111,9 +111,7 @@ def take_settings(
         elif name.startswith("--") and "." in name:
             path = name[2:].replace("-", "_")
             _check_section(path, sections)
-            if not equals:
-                text, words = _take_value(path, words)
-            set_value(given, path, _read(path, text))
+            set_value(given, path, _read(path, text if equals else _take_value(path, words)))
         else:
             rest.append(word)
     return rest, given, hints
@@ -224,11 +222,12 @@ def _check_section(path: str, sections: Sequence[str]) -> None:
         raise DalibError(f"--{path} names no setting; write for example --train.lr 0.1")
 
 
-def _translate(name: str, old: Former, text: str | None, words: Iterator[str]) -> tuple[str, str, str]:
+def _translate(name: str, old: Former, text: str | None, words: deque[str]) -> tuple[str, str, str]:
     """(path, value, hint) of an old spelling."""
     if old.flag:
         return old.path, old.flag, f"{name} is now --{old.path}{'' if old.flag == 'true' else ' ' + old.flag}"
-    text = next(words, "") if text is None else text
+    if text is None:
+        text = words.popleft() if words else ""
     if not old.pair:
         return old.path, text, f"{name} {text} is now --{old.path} {text}"
     key, equals, value = (part.strip() for part in text.partition("="))
@@ -238,18 +237,14 @@ def _translate(name: str, old: Former, text: str | None, words: Iterator[str]) -
     return f"{old.path}.{key}", value, f"{name} {text} is now --{shown}.{key} {value}"
 
 
-def _take_value(path: str, words: Iterator[str]) -> tuple[str, Iterator[str]]:
-    """(the value that follows an option, the words after it); a yes-or-no setting may stand alone."""
-    from itertools import chain
-
-    following = next(words, None)
-    flag = _sort(path) == "yes or no"
-    taken = following in ("true", "false") if flag else following is not None and not following.startswith("--")
-    if taken and following is not None:
-        return following, words
-    if not flag and _sort(path):
+def _take_value(path: str, words: deque[str]) -> str:
+    """The value that follows an option, taken from the words; a yes-or-no setting may stand alone."""
+    sort = _sort(path)
+    if words and (words[0] in ("true", "false") if sort == "yes or no" else not words[0].startswith("--")):
+        return words.popleft()
+    if sort not in ("", "yes or no"):
         raise DalibError(f"--{path} needs a value; write for example --{path}=…")
-    return "true", chain([] if following is None else [following], words)
+    return "true"
 
 
 def _sort(path: str) -> str:

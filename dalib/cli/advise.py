@@ -175,13 +175,14 @@ def print_training(path: str, facts: Facts, t: TaskFacts) -> None:
     ranges = name_ranges([order.index(c) for c in t.shared])
     backbone, weights = facts.material.backbone
     print(f"dalib train --dataset image_folder --data-root {path} --partial --source {'+'.join(t.sources)} \\")
-    print(f"  --target {t.target} --source-classes {','.join(ranges)} --target-classes {lone} --algorithm mcc \\")
-    print(f"  --backbone {backbone} --weights {weights} --frozen --train augment=none --lr 0.1 --out model")
+    print(f"  --target {t.target} --protocol.source_classes {','.join(ranges)} --protocol.target_classes {lone} \\")
+    print(f"  --algorithm mcc --backbone {backbone} --weights {weights} --backbone.frozen \\")
+    print("  --train.augment none --train.lr 0.1 --out model")
     print(f"dalib predict model.safetensors {path}/{t.target}   # ignore the accuracy on the target that train prints")
 
 
 def name_ranges(labels: list[int]) -> list[str]:
-    """[0, 1, 2, 5] -> ["0:3", "5:6"], positions as `--source-classes` takes them."""
+    """[0, 1, 2, 5] -> ["0:3", "5:6"], positions as `source_classes` takes them."""
     starts = [k for k in labels if k - 1 not in labels]
     ends = [k + 1 for k in labels if k + 1 not in labels]
     return [f"{a}:{b}" for a, b in zip(sorted(starts), sorted(ends), strict=True)]

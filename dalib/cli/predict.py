@@ -24,7 +24,7 @@ def predict_classes(
 ) -> int:
     """Predict classes: CSV with the columns file, class, probability.
 
-    Rows that a model trained with --reject turns down are `unknown`, without a probability.
+    Rows that a model trained with protocol.reject turns down are `unknown`, without a probability.
     Images that cannot be read are named on stderr and left out; the exit status is then 1.
     """
     from dalib.prediction import stream_predictions

@@ -78,13 +78,14 @@ def _show_algorithm(name: str, cls: Any, summary: str) -> None:
     defaults = cls.defaults()
     print()
     if defaults:
-        rows = [
-            (key, show_value(value), ", ".join(map(show_value, cls.space.get(key, ()))))
-            for key, value in defaults.items()
-        ]
+        rows = [(key, _value(value), ", ".join(map(_value, cls.space.get(key, ())))) for key, value in defaults.items()]
         print_columns(rows, ("hyper-parameter", "default", "search space"))
     else:
         print("no hyper-parameters")
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) and value else repr(value)
 
 
 def _show_validator(name: str, cls: Any, summary: str) -> None:

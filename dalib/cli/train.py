@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, Plugins, bold, load_plugins, open_folder, print_columns, progress_bar
+from dalib.cli._common import (
+    DataRoot,
+    Device,
+    Plugins,
+    bold,
+    load_plugins,
+    open_folder,
+    print_columns,
+    progress_bar,
+    split_names,
+)
 from dalib.cli._sections import FORMER, SectionCommand, given_settings, set_value
 from dalib.core.errors import DalibError
 
@@ -41,6 +51,9 @@ def train_model(
     batch_size: Annotated[int | None, typer.Option(help="Short for --train.batch_size.")] = None,
     lr: Annotated[float | None, typer.Option(help="Short for --train.lr.")] = None,
     crop: Annotated[int | None, typer.Option(help="Short for --train.crop.")] = None,
+    weights: Annotated[str, typer.Option(metavar="W", help="Short for --backbone.weights.")] = "",
+    normalise: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Short for --data.normalise.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Short for --data.partial.")] = False,
     seed: Annotated[int, typer.Option(help="Decides weights, batches and splits.")] = 0,
     device: Device = "auto",
     data_root: DataRoot = None,
@@ -60,9 +73,18 @@ def train_model(
     them too.
     """
     given = given_settings(ctx)
-    short = {"backbone.name": backbone, "protocol.name": protocol}
-    recipe = {"train.steps": steps, "train.batch_size": batch_size, "train.lr": lr, "train.crop": crop}
-    for path, value in [*((p, v or None) for p, v in short.items()), *recipe.items()]:
+    short: dict[str, Any] = {
+        "backbone.name": backbone or None,
+        "backbone.weights": weights or None,
+        "protocol.name": protocol or None,
+        "data.normalise": list(split_names(normalise)) or None,
+        "data.partial": partial or None,
+        "train.steps": steps,
+        "train.batch_size": batch_size,
+        "train.lr": lr,
+        "train.crop": crop,
+    }
+    for path, value in short.items():
         if value is not None:
             set_value(given, path, value)
     load_plugins(plugin)
