@@ -11,7 +11,8 @@ from pathlib import Path
 
 import dalib.nn
 from dalib.cli.list_plugins import COSTS
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, MEASURES, VALIDATORS
+from dalib.core.combination import why_alone
+from dalib.core.registry import ALGORITHMS, REGISTRIES
 from dalib.train.fleetable import can_fleet
 
 INTRODUCTION = """\
@@ -44,6 +45,8 @@ def algorithms() -> str:
             "",
             f"Trains one run at a time: it {reason}." if reason else "Trains in [fleets](performance.md#fleets).",
         ]
+        alone = why_alone(found[name])
+        lines += ["", f"Stands alone: {alone}." if alone else "Can be [summed](add-an-algorithm.md#sums) with others."]
         if found[name].paper:
             lines += ["", "```bibtex", papers[found[name].paper], "```"]
     return "\n".join(lines) + "\n"
@@ -57,16 +60,12 @@ def bibliography() -> dict[str, str]:
 
 
 def others() -> str:
-    """Data sets, backbones, validators and measures with their one-line summaries."""
-    lines = [
-        "# Data sets, backbones, validators, measures",
-        "",
-        "Made from the code when the documentation is built.",
-        "",
-    ]
-    kinds = {"Data sets": DATASETS, "Backbones": BACKBONES, "Validators": VALIDATORS, "Measures": MEASURES}
-    for title, registry in kinds.items():
-        lines += [f"## {title}", "", "| name | what it is |", "|---|---|"]
+    """Every other kind of plug-in with its one-line summaries."""
+    lines = ["# Other plug-ins", "", "Made from the code when the documentation is built.", ""]
+    for kind, registry in REGISTRIES.items():
+        if registry is ALGORITHMS:
+            continue
+        lines += [f"## {kind.capitalize()}", "", "| name | what it is |", "|---|---|"]
         lines += [f"| `{name}` | {registry.summary(name)} |" for name in registry.names()] + [""]
     return "\n".join(lines)
 

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from dalib.algorithms._phases import SourceFirst
-from dalib.core.algorithm import Minimise, Terms, TrainerLike
+from dalib.core.algorithm import Algorithm, TrainerLike
 from dalib.core.network import Network
 from dalib.core.types import Domain, Source, Target
 
@@ -51,12 +50,11 @@ class TargetLast(SourceFirst):
     """Two descents: on the source rows for a part of the steps, then on the labelled target rows.
 
     Where the protocol grants no target label (`uda`), or nothing else (`supervised`), both are on all labelled rows.
-
-    Args (shared by every subclass)
-        pretrain: part of the steps spent on the source rows, in (0, 1)
     """
 
+    alone = ""
     uses_target = False
+    step = Algorithm.step
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         self.register_buffer("begun", None)
@@ -64,11 +62,5 @@ class TargetLast(SourceFirst):
         trainer.descend(self, first, target, until=self.pretrain)
         self.train()
         self.begin()
-        self.begun = torch.ones((), device=self.network.head.weight.device)
+        self.begun = torch.ones((), device=self.network.device)
         trainer.descend(self, last, target)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}
-
-    def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
-        minimise(self.loss(source, target, progress))

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, TrainerLike
 from dalib.core.errors import DalibError
-from dalib.core.registry import snake_case
 from dalib.core.types import Domain, Source
+from dalib.nn.discrepancy import as_float
 
 
 class PretrainedHead(Algorithm):
@@ -29,11 +29,11 @@ class PretrainedHead(Algorithm):
         """
         if self.network.pretrained_head is None:
             raise DalibError(
-                f"{snake_case(type(self).__name__)} needs the classifier that the backbone was pretrained with, and "
+                f"{self.name_for_people()} needs the classifier that the backbone was pretrained with, and "
                 "there is none; use resnet50, mobilenet_v2, vit_b_16 or timm:MODEL with weights = 'imagenet' or a file "
                 "of the whole network (in Python: load_backbone(…, head=True))"
             )
-        self.old_head = copy.deepcopy(self.network.pretrained_head).to(self.network.head.weight.device)
+        self.old_head = copy.deepcopy(self.network.pretrained_head).to(self.network.device)
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         mine = [(self.old_head, backbone_rate)] if hasattr(self, "old_head") else []
@@ -42,7 +42,7 @@ class PretrainedHead(Algorithm):
     def old_logits(self, source: Source) -> Tensor:
         """The old head's logits (B, K_old) of the backbone's features."""
         plain = isinstance(self.network.bottleneck, nn.Identity)
-        return self.old_head(source.z if plain else self.network.backbone(source.x)).float()
+        return as_float(self.old_head(source.z if plain else self.network.backbone(source.x)))
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         self.begin()

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn, ones
-from torch.nn.functional import cross_entropy
+from torch import nn, ones
 
-from dalib.algorithms._ranges import require_positive
-from dalib.core.algorithm import Algorithm, Terms, TrainerLike
-from dalib.core.errors import DalibError
-from dalib.core.registry import snake_case
-from dalib.core.types import Domain, Source, Target
+from dalib.core.algorithm import Algorithm, TrainerLike
+from dalib.core.hyper import positive
+from dalib.core.types import Domain
 
 
 class ProbeFirst(Algorithm):
-    """Two descents on cross-entropy, each with its own schedule: the backbone is frozen in the first.
-
-    Args (shared by every subclass)
-        probe: part of the steps spent on the new layers alone, in (0, 1)
-    """
+    """Two descents on cross-entropy, each with its own schedule: the backbone is frozen in the first."""
 
     family = "fine-tuning"
     uses_target = False
-    probe: float
-
-    def check(self) -> None:
-        require_positive(self, "probe")
-        if self.probe >= 1:
-            name = f"{snake_case(type(self).__name__)}.probe"
-            raise DalibError(f"{name} = {self.probe!r} is out of range; give a number between 0 and 1")
+    probe: float = positive(
+        default=0.5, below=1, search=(0.2, 0.5), doc="part of the steps spent on phase one", last=True
+    )
 
     @property
     def tuning(self) -> bool:
@@ -46,6 +35,3 @@ class ProbeFirst(Algorithm):
         self.begin()
         self.begun = ones(())
         trainer.descend(self, source, target)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.hyper import positive, state, whole
 
 
 class Projection(FeatureAlgorithm):
-    """Target-like rows move by z' = (z - centre) directions; `align` of a subclass calls `keep`.
+    """Target-like rows move by z' = (z - centre) directions; `align` of a subclass calls `keep`."""
 
-    Args
-        components: dimensions of the subspace, >= 1; at most the features' width and the smaller domain's rows are used
-        classifier: `logistic`, `svm` or `nearest`
-        C: inverse regularisation of the logistic classifier, > 0
-    """
-
-    centre: Tensor
-    directions: Tensor
-
-    def __init__(self, components: int = 20, classifier: str = "logistic", C: float = 1.0) -> None:
-        super().__init__()
-        self.components = components
-        self.classifier = classifier
-        self.C = C
-
-    def check(self) -> None:
-        super().check()
-        require_whole(self, "components")
-        require_positive(self, "C")
+    components: int = whole(
+        default=20,
+        search=(10, 20, 40, 80),
+        doc="dimensions of the subspace; at most the features' width and the smaller domain's rows are used",
+    )
+    C: float = positive(
+        default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True
+    )
+    centre: Tensor = state()
+    directions: Tensor = state()
 
     def keep(self, centre: Tensor, directions: Tensor) -> None:
         """centre (d,), directions (d, d')."""

@@ -5,26 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.errors import DalibError
-from dalib.core.registry import snake_case
+from dalib.core.hyper import positive
 from dalib.nn.classifiers import UNWEIGHTED
 
 
 class RowWeighting(FeatureAlgorithm):
-    """Features stay where they are; a subclass gives `weigh`, an estimate of p_t(z) / p_s(z) at every source row.
+    """Features stay where they are; a subclass gives `weigh`, an estimate of p_t(z) / p_s(z) at every source row."""
 
-    Args
-        classifier: `logistic` or `svm`; the others are refused, since they take no weights
-        C: inverse regularisation of the classifier, whose rows' weights are scaled to mean 1, > 0
-    """
+    C: float = positive(
+        default=1.0,
+        search=(0.1, 1.0, 10.0),
+        doc="inverse regularisation of the classifier, whose rows' weights are scaled to mean 1",
+        last=True,
+    )
 
     def check(self) -> None:
         super().check()
-        require_positive(self, "C")
         if self.classifier in UNWEIGHTED:
-            name = snake_case(type(self).__name__)
+            name = self.name_for_people()
             raise DalibError(
                 f"{name}.classifier = {self.classifier!r} takes no row weights, which are all that {name} changes; "
                 "use 'logistic' or 'svm'"
@@ -34,7 +34,7 @@ class RowWeighting(FeatureAlgorithm):
         """The weights (n_s,) as they are; all alike where every one has underflowed to 0."""
         if not weight.isfinite().all():
             raise DalibError(
-                f"{snake_case(type(self).__name__)}: no density ratio can be estimated at {len(weight)} source rows; "
+                f"{self.name_for_people()}: no density ratio can be estimated at {len(weight)} source rows; "
                 "give at least two rows of each domain, without nan or infinity"
             )
         return weight if weight.any() else torch.ones_like(weight)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn.functional import cross_entropy
-
 from dalib.algorithms._statistics import TargetStatistics
-from dalib.core.algorithm import Terms, TrainerLike
+from dalib.core.algorithm import TrainerLike
 from dalib.core.errors import DalibError
-from dalib.core.types import Domain, Source, Target
+from dalib.core.types import Domain
 
 
 class AdaBN(TargetStatistics):
@@ -31,10 +28,6 @@ class AdaBN(TargetStatistics):
     paper = "li2017adabn"
     uses_target = False
 
-    def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
+    def begin_epoch(self, trainer: TrainerLike, target: Domain) -> None:
         if not self.norms():
             raise DalibError("adabn needs batch norms, and the network has none; set bottleneck > 0")
-        super().fit(trainer, source, target)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
-from dalib.algorithms._blocks import check_blocks, pick_blocks
-from dalib.algorithms._ranges import require_whole
-from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.types import Source, Target
+from dalib.algorithms._blocks import pick_blocks
+from dalib.core.algorithm import Algorithm
+from dalib.core.hyper import whole
 from dalib.nn.adapter import Adapter, insert_adapters
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
@@ -19,9 +17,6 @@ class Adapters(Algorithm):
 
     loss = CE(logits_s, y_s);  h -> h + U relu(D h) behind every block, at every position,  D (width, C), U (C, width)
 
-    Args
-        width: of the bottlenecks, >= 1; C where that is smaller
-        blocks: which get one: `all`, `first`, or k >= 1: the last k. Other blocks are left alone, norms included
     Shapes
         h (B, C, H, W), (B, n, C) or (B, C); logits (B, K), y (B,); features have no blocks: the head (and bottleneck)
         alone is learned
@@ -37,20 +32,18 @@ class Adapters(Algorithm):
 
     family = "fine-tuning"
     paper = "houlsby2019adapters"
-    space = {"width": [8, 64, 256], "blocks": ["all", "first", 1, 2]}
     uses_target = False
 
-    def __init__(self, width: int = 64, blocks: int | str = "all") -> None:
-        super().__init__()
-        self.width = width
-        self.blocks = blocks
+    width: int = whole(default=64, search=(8, 64, 256), doc="of the bottlenecks; C where that is smaller")
+    blocks: int | str = whole(
+        default="all",
+        words=("all", "first"),
+        search=("all", "first", 1, 2),
+        doc="which get one: `all`, `first`, or k >= 1: the last k. Other blocks are left alone, norms included",
+    )
 
-    def check(self) -> None:
-        require_whole(self, "width")
-        check_blocks(self)
-
-    def build(self, dim: int, num_classes: int) -> None:
-        insert_adapters(self.network, pick_blocks(self, self.network.groups), int(self.width))
+    def build(self, dim: int, outputs: int) -> None:
+        insert_adapters(self.network, pick_blocks(self, self.network.groups), self.width)
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         parts = list(self.network.backbone.modules())
@@ -59,6 +52,3 @@ class Adapters(Algorithm):
         norms = [(m, backbone_rate) for m in reached if isinstance(m, NORMS)]
         adapters = [(m, 1.0) for m in parts if isinstance(m, Adapter)]
         return [(self, 1.0), (self.network.backbone, 0.0), *norms, *adapters]
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

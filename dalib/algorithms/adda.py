@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from dalib.algorithms._phases import SourceFirst
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.algorithms._statistics import TargetStatistics
 from dalib.core.algorithm import Minimise, Terms
+from dalib.core.hyper import positive, whole
 from dalib.core.rows import pick
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import DomainDiscriminator
@@ -25,10 +25,6 @@ class ADDA(SourceFirst, TargetStatistics):
        M_t:  loss = -mean log D(M_t(x_t)), the inverted labels
     prediction: the head on M_t(x)
 
-    Args
-        hidden: width of the discriminator's two hidden layers, >= 1
-        pretrain: part of the steps spent on phase one, in (0, 1)
-        rate: factor on the target encoder's learning rates in phase two, > 0
     Shapes
         x (B, *S), z (B, d), logits (B, K), y (B,)
     Reference
@@ -40,22 +36,15 @@ class ADDA(SourceFirst, TargetStatistics):
 
     family = "adversarial"
     paper = "tzeng2017adda"
-    space = {"rate": [0.03, 0.1, 0.2, 1.0]}
     withholds = False
 
-    def __init__(self, hidden: int = 500, pretrain: float = 0.5, rate: float = 0.2) -> None:
-        super().__init__()
-        self.hidden = hidden
-        self.pretrain = pretrain
-        self.rate = rate
+    hidden: int = whole(default=500, doc="width of the discriminator's two hidden layers")
+    rate: float = positive(
+        default=0.2, search=(0.03, 0.1, 0.2, 1.0), doc="factor on the target encoder's learning rates in phase two"
+    )
 
-    def check(self) -> None:
-        super().check()
-        require_whole(self, "hidden")
-        require_positive(self, "rate")
-
-    def build(self, dim: int, num_classes: int) -> None:
-        self.discriminator = DomainDiscriminator(dim, int(self.hidden))
+    def build(self, dim: int, outputs: int) -> None:
+        self.discriminator = DomainDiscriminator(dim, self.hidden)
         parts = self.network.backbone, self.network.bottleneck
         self.source_encoder = nn.Sequential(*map(copy.deepcopy, parts)).requires_grad_(False)
 
@@ -68,7 +57,7 @@ class ADDA(SourceFirst, TargetStatistics):
         for kept, part in zip(self.source_encoder, (self.network.backbone, self.network.bottleneck), strict=True):
             kept.load_state_dict(part.state_dict())
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         """Both sides of the game; `step` plays it."""
         return {"discriminator": self._tell(source, target), "fool": self._fool(target)}
 

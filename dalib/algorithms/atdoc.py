@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from dalib.algorithms._ranges import require_choice, require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms, TrainerLike
-from dalib.core.errors import DalibError
+from dalib.core.hyper import choice, positive, state, whole
 from dalib.core.types import Domain, Source, Target
 from dalib.nn.prototypes import move_class_means, seen, sharpen_and_balance, vote_of_neighbours
 
@@ -22,11 +21,6 @@ class ATDOC(Algorithm):
     neighbours: y_i = argmax q_i, w_i = max q_i,  q_i = mean of p_j² / sum_batch p² over the nearest rows of the memory
     centroids:  y_i = argmax_k cos(z_t_i, c_k), w_i = 1,  c moves by `rate` to the means of the classes predicted
 
-    Args
-        weight: trade-off of the pseudo-labels, dimensionless, >= 0
-        mode: `neighbours` (NA) or `centroids` (NC)
-        neighbours: rows of the memory that vote, >= 1 (neighbours)
-        rate: part of a centroid that each batch replaces, in (0, 1] (centroids)
     Shapes
         z (B, d), logits (B, K), y (B,); memory: z (n, d) and p (n, K) of every target row, or c (K, d); `loss` writes
         it in training mode
@@ -39,44 +33,34 @@ class ATDOC(Algorithm):
     """
 
     family = "self-training"
+    objectives = ("classification",)
     paper = "liang2021atdoc"
-    space = {"weight": [0.1, 0.2, 0.5, 1.0], "mode": list(MODES), "neighbours": [3, 5, 10]}
-    memory_z: Tensor | None
-    memory_p: Tensor | None
-    centroids: Tensor
+    weight: float = positive(
+        default=0.2, zero=True, search=(0.1, 0.2, 0.5, 1.0), doc="trade-off of the pseudo-labels, dimensionless"
+    )
+    mode: str = choice(default="neighbours", options=MODES, search=MODES, doc="`neighbours` (NA) or `centroids` (NC)")
+    neighbours: int = whole(default=5, search=(3, 5, 10), doc="rows of the memory that vote (neighbours)")
+    rate: float = positive(default=0.1, most=1, doc="part of a centroid that each batch replaces (centroids)")
+    memory_z: Tensor | None = state()
+    memory_p: Tensor | None = state()
+    centroids: Tensor = state()
 
-    def __init__(self, weight: float = 0.2, mode: str = "neighbours", neighbours: int = 5, rate: float = 0.1) -> None:
-        super().__init__()
-        self.weight = weight
-        self.mode = mode
-        self.neighbours = neighbours
-        self.rate = rate
-
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_positive(self, "rate")
-        require_choice(self, "mode", MODES)
-        require_whole(self, "neighbours")
-        if self.rate > 1:
-            raise DalibError(f"atdoc.rate = {self.rate!r} is out of range; give a number in (0, 1]")
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("memory_z", None)
         self.register_buffer("memory_p", None)
-        self.register_buffer("centroids", torch.zeros(num_classes, dim))
+        self.register_buffer("centroids", torch.zeros(outputs, dim))
 
     def begin_epoch(self, trainer: TrainerLike, target: Domain) -> None:
         if self.mode == "neighbours" and (self.memory_z is None or len(self.memory_z) != len(target)):
             self.memory_z = self.centroids.new_zeros(len(target), self.centroids.shape[1])
             self.memory_p = self.centroids.new_zeros(len(target), len(self.centroids))
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         with torch.no_grad():
             w, y = self._ask_neighbours(target) if self.mode == "neighbours" else self._ask_centroids(target)
         ce = cross_entropy(target.logits, y, reduction="none")
         pseudo = (w * ce).sum() / w.sum().clamp(min=torch.finfo(w.dtype).tiny)
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "pseudo_labels": self.weight * progress * pseudo,
         }
 
@@ -88,7 +72,7 @@ class ATDOC(Algorithm):
             memory = self.memory_z, self.memory_p
             if self.training:
                 self.memory_z[own], self.memory_p[own] = z, p
-        w, y = vote_of_neighbours(z, *memory, own, int(self.neighbours)).max(1)
+        w, y = vote_of_neighbours(z, *memory, own, self.neighbours).max(1)
         return w, y
 
     def _ask_centroids(self, target: Target) -> tuple[Tensor, Tensor]:

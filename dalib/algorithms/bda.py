@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from dalib.algorithms._components import ComponentMethod
-from dalib.algorithms._ranges import require_positive, require_whole
-from dalib.core.errors import DalibError
+from dalib.core.hyper import positive, whole
 
 
 class BDA(ComponentMethod):
@@ -15,9 +14,6 @@ class BDA(ComponentMethod):
     W = leading eigenvectors of (phiᵀ M phi + reg I)^(-1) phiᵀ H phi,  z' = phi(z) W
     M ∝ (1 - mu) K M_0 + mu sum_c M_c, ||M||_F = 1;  M_c = e_c e_cᵀ, phiᵀ e_c = difference of the means of class c
 
-    Args
-        mu: balance in [0, 1]; 0 aligns the domains only (TCA), 1 the classes only, 0.5 is JDA
-        iterations: solutions; every one but the first uses the labels that the one before gives the target, >= 1
     Shapes
         z (n, d), y (n,); z' (n, components)
     Reference
@@ -29,30 +25,18 @@ class BDA(ComponentMethod):
 
     family = "subspace"
     paper = "wang2017bda"
-    space = {"mu": [0.0, 0.25, 0.5, 0.75, 1.0], "reg": [0.1, 1.0, 10.0], "components": [20, 40, 100]}
 
-    def __init__(
-        self,
-        mu: float = 0.5,
-        kernel: str = "primal",
-        components: int = 20,
-        reg: float = 1.0,
-        gamma: float = 1.0,
-        iterations: int = 10,
-        classifier: str = "logistic",
-        C: float = 1.0,
-    ) -> None:
-        super().__init__(kernel, components, reg, gamma, classifier, C)
-        self.iterations = iterations
-        self.mu = mu
-
-    def check(self) -> None:
-        super().check()
-        require_whole(self, "iterations")
-        require_positive(self, "mu", zero=True)
-        if self.mu > 1:
-            raise DalibError(f"bda.mu = {self.mu} is out of range; give a number in [0, 1]")
+    mu: float = positive(
+        default=0.5,
+        zero=True,
+        most=1,
+        search=(0.0, 0.25, 0.5, 0.75, 1.0),
+        doc="balance; 0 aligns the domains only (TCA), 1 the classes only, 0.5 is JDA",
+    )
+    iterations: int = whole(
+        default=10, doc="solutions; every one but the first uses the labels that the one before gives the target"
+    )
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         marginal = (1 - self.mu) * len(y_s.unique())
-        return self.solve(z_s, y_s, z_t, int(self.iterations), marginal, conditional=self.mu)
+        return self.solve(z_s, y_s, z_t, self.iterations, marginal, conditional=self.mu)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
-from dalib.algorithms._ranges import require_positive
-from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.types import Source, Target
+from dalib.core.algorithm import Algorithm
+from dalib.core.hyper import positive
 
 
 class Bitfit(Algorithm):
@@ -17,8 +15,6 @@ class Bitfit(Algorithm):
 
     Batch norms of the backbone keep their pretrained statistics and scales.
 
-    Args
-        rate: factor on the recipe's backbone_rate, > 0
     Shapes
         logits (B, K), y (B,)
     Reference
@@ -30,20 +26,11 @@ class Bitfit(Algorithm):
 
     family = "fine-tuning"
     paper = "zaken2022bitfit"
-    space = {"rate": [1.0, 3.0, 10.0, 30.0]}
     uses_target = False
 
-    def __init__(self, rate: float = 10.0) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def check(self) -> None:
-        require_positive(self, "rate")
+    rate: float = positive(default=10.0, search=(1.0, 3.0, 10.0, 30.0), doc="factor on the recipe's backbone_rate")
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         backbone = self.network.backbone
         biases = nn.ParameterList(p for name, p in backbone.named_parameters() if name.endswith("bias"))
         return [(self, 1.0), (backbone, 0.0), (biases, backbone_rate * self.rate)]
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 from dalib.nn.spectrum import nuclear_norm
 
@@ -16,8 +15,6 @@ class BNM(Algorithm):
 
     loss = CE(logits_s, y_s) - weight * ||P_t||_* / B,  P_t = softmax(logits_t), ||.||_* the sum of singular values
 
-    Args
-        weight: trade-off of the norm, dimensionless, >= 0
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -26,16 +23,11 @@ class BNM(Algorithm):
     """
 
     family = "self-training"
+    objectives = ("classification",)
     paper = "cui2020bnm"
-    space = {"weight": [0.3, 1.0, 3.0]}
 
-    def __init__(self, weight: float = 1.0) -> None:
-        super().__init__()
-        self.weight = weight
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the norm, dimensionless")
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         norm = nuclear_norm(target.logits.softmax(1)) / len(target)
-        return {"classification": cross_entropy(source.logits, source.y), "nuclear": -self.weight * norm}
+        return {"nuclear": -self.weight * norm}

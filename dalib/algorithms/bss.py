@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.shrinkage import smallest_squared_singular_values
 
@@ -17,9 +16,6 @@ class BSS(Algorithm):
     loss = CE(logits_s, y_s) + weight * sum_{i=1..k} sigma_{-i}(Z_s)²
     sigma_{-i} = i-th smallest singular value of the batch's features (B, d)
 
-    Args
-        weight: trade-off of the shrinkage (the paper's eta), >= 0; the term grows with the square of z
-        k: how many singular values, >= 1; all of them if there are fewer
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -30,20 +26,17 @@ class BSS(Algorithm):
 
     family = "fine-tuning"
     paper = "chen2019bss"
-    space = {"weight": [1e-4, 1e-3, 1e-2], "k": [1, 2, 4]}
     uses_target = False
 
-    def __init__(self, weight: float = 1e-3, k: int = 1) -> None:
-        super().__init__()
-        self.weight = weight
-        self.k = k
+    weight: float = positive(
+        default=1e-3,
+        zero=True,
+        search=(1e-4, 1e-3, 1e-2),
+        doc="trade-off of the shrinkage (the paper's eta); the term grows with the square of z",
+    )
+    k: int = whole(default=1, search=(1, 2, 4), doc="how many singular values; all of them if there are fewer")
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_whole(self, "k")
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         return {
-            "classification": cross_entropy(source.logits, source.y),
-            "shrinkage": self.weight * smallest_squared_singular_values(source.z, int(self.k)),
+            "shrinkage": self.weight * smallest_squared_singular_values(source.z, self.k),
         }

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from dalib.algorithms._pretrained import PretrainedHead
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Terms, TrainerLike
+from dalib.core.hyper import positive, state
 from dalib.core.types import Domain, Source, Target
 from dalib.nn.label_relation import class_relationship, soft_cross_entropy
 
@@ -19,9 +18,6 @@ class CoTuning(PretrainedHead):
     loss = CE(logits_s, y_s) + weight * mean_i -sum_c R[y_i, c] log softmax(h(f(x_i)))_c,  h = the pretrained head
     R[y] = mean over labelled rows of class y of softmax(h(f(x)) / temperature), before training;  f = the backbone
 
-    Args
-        weight: trade-off of the second term, dimensionless, >= 0
-        temperature: calibrates the pretrained head for R, > 0
     Shapes
         x (B, *S), logits (B, K), y (B,); R (K, K_old)
     Raises
@@ -33,36 +29,29 @@ class CoTuning(PretrainedHead):
     """
 
     family = "fine-tuning"
+    objectives = ("classification",)
     paper = "you2020cotuning"
-    space = {"weight": [0.3, 1.0, 2.3], "temperature": [1.0, 1.13]}
-    relationship: Tensor | None
+    weight: float = positive(
+        default=2.3, zero=True, search=(0.3, 1.0, 2.3), doc="trade-off of the second term, dimensionless"
+    )
+    temperature: float = positive(default=1.13, search=(1.0, 1.13), doc="calibrates the pretrained head for R")
+    relationship: Tensor | None = state()
 
-    def __init__(self, weight: float = 2.3, temperature: float = 1.13) -> None:
-        super().__init__()
-        self.weight = weight
-        self.temperature = temperature
-
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_positive(self, "temperature")
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("relationship", None)
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         self.begin()
-        z, device = trainer.embed(self, source), self.network.head.weight.device
+        z, device = trainer.embed(self, source), self.network.device
         with torch.no_grad():
             old = self.old_head(z.to(device))
         y = torch.as_tensor(source.labels).to(device)
-        self.relationship = class_relationship(old, y, self.network.num_classes, self.temperature)
+        self.relationship = class_relationship(old, y, self.network.outputs, self.temperature)
         trainer.descend(self, source, target)
         self.end()
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        """Without the relationship, which `fit` learns, there is the first term only."""
-        terms = {"classification": cross_entropy(source.logits, source.y)}
-        if self.relationship is not None:
-            soft = soft_cross_entropy(self.old_logits(source), self.relationship[source.y])
-            terms["co_tuning"] = self.weight * soft
-        return terms
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        """Nothing without the relationship, which `fit` learns."""
+        if self.relationship is None:
+            return {}
+        return {"co_tuning": self.weight * soft_cross_entropy(self.old_logits(source), self.relationship[source.y])}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.hyper import positive
 from dalib.nn.linalg import recolour
 
 
@@ -14,10 +14,6 @@ class CORAL(FeatureAlgorithm):
 
     z_s' = (z_s - m_s) C_s^(-1/2) C_t^(1/2) + m_t,  C = cov + reg * v * I,  v = mean variance of a feature
 
-    Args
-        reg: ridge as a fraction of the mean variance, > 0 (1 on z-scored features: the paper's identity matrix)
-        classifier: `logistic`, `svm` or `nearest`
-        C: inverse regularisation of the logistic classifier, > 0
     Shapes
         z (n, d), y (n,)
     Reference
@@ -28,17 +24,15 @@ class CORAL(FeatureAlgorithm):
 
     family = "feature map"
     paper = "sun2016coral"
-    space = {"reg": [0.01, 0.1, 1.0], "C": [0.1, 1.0, 10.0]}
 
-    def __init__(self, reg: float = 1.0, classifier: str = "logistic", C: float = 1.0) -> None:
-        super().__init__()
-        self.reg = reg
-        self.classifier = classifier
-        self.C = C
-
-    def check(self) -> None:
-        super().check()
-        require_positive(self, "reg", "C")
+    reg: float = positive(
+        default=1.0,
+        search=(0.01, 0.1, 1.0),
+        doc="ridge as a fraction of the mean variance (1 on z-scored features: the paper's identity matrix)",
+    )
+    C: float = positive(
+        default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the logistic classifier"
+    )
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return recolour(z_s, z_t, self.reg)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import softplus
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import DomainDiscriminator, reverse_gradient, warm_up
 
@@ -18,9 +18,6 @@ class DANN(Algorithm):
     loss = CE(logits_s, y_s) + weight * BCE(D(R(z)), domain)
     R reverses gradients and scales them by 2 / (1 + e^(-10 progress)) - 1
 
-    Args
-        weight: trade-off of the adversarial term, dimensionless, >= 0
-        hidden: width of the discriminator's two hidden layers, >= 1
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -30,22 +27,17 @@ class DANN(Algorithm):
 
     family = "adversarial"
     paper = "ganin2016dann"
-    space = {"weight": [0.1, 0.3, 1.0, 3.0]}
 
-    def __init__(self, weight: float = 1.0, hidden: int = 1024) -> None:
-        super().__init__()
-        self.weight = weight
-        self.hidden = hidden
+    weight: float = positive(
+        default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the adversarial term, dimensionless"
+    )
+    hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_whole(self, "hidden")
+    def build(self, dim: int, outputs: int) -> None:
+        self.discriminator = DomainDiscriminator(dim, self.hidden)
 
-    def build(self, dim: int, num_classes: int) -> None:
-        self.discriminator = DomainDiscriminator(dim, int(self.hidden))
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         z = reverse_gradient(torch.cat([source.z, target.z]), warm_up(progress))
         d_s, d_t = self.discriminator(z).split([len(source), len(target)])
         bce = (softplus(-d_s).mean() + softplus(d_t).mean()) / 2
-        return {"classification": cross_entropy(source.logits, source.y), "adversarial": self.weight * bce}
+        return {"adversarial": self.weight * bce}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 from dalib.nn.moments import mean_distance2
 
@@ -16,8 +15,6 @@ class DDC(Algorithm):
 
     loss = CE(logits_s, y_s) + weight * ||mean z_s - mean z_t||²
 
-    Args
-        weight: trade-off of the distance, >= 0; the term grows with the width of z and the square of its scale
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -27,17 +24,15 @@ class DDC(Algorithm):
 
     family = "discrepancy"
     paper = "tzeng2014ddc"
-    space = {"weight": [0.03, 0.1, 0.25, 1.0]}
 
-    def __init__(self, weight: float = 0.25) -> None:
-        super().__init__()
-        self.weight = weight
+    weight: float = positive(
+        default=0.25,
+        zero=True,
+        search=(0.03, 0.1, 0.25, 1.0),
+        doc="trade-off of the distance; the term grows with the width of z and the square of its scale",
+    )
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "discrepancy": self.weight * mean_distance2(source.z, target.z),
         }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 from dalib.nn.discrepancy import coral_distance
 
@@ -16,8 +15,6 @@ class DeepCORAL(Algorithm):
 
     loss = CE(logits_s, y_s) + weight * ||C_s - C_t||²_F / (4 d²),  C = covariance of z
 
-    Args
-        weight: trade-off of the alignment, >= 0; the term scales with the fourth power of z
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -29,17 +26,15 @@ class DeepCORAL(Algorithm):
 
     family = "discrepancy"
     paper = "sun2016deepcoral"
-    space = {"weight": [1.0, 10.0, 100.0]}
 
-    def __init__(self, weight: float = 100.0) -> None:
-        super().__init__()
-        self.weight = weight
+    weight: float = positive(
+        default=100.0,
+        zero=True,
+        search=(1.0, 10.0, 100.0),
+        doc="trade-off of the alignment; the term scales with the fourth power of z",
+    )
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "correlation": self.weight * coral_distance(source.z, target.z),
         }

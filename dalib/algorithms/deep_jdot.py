@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 from dalib.nn.discrepancy import squared_distances
 from dalib.nn.transport import emd
@@ -19,9 +18,6 @@ class DeepJDOT(Algorithm):
     loss = CE(logits_s, y_s) + <P, cost>,  P = argmin_P <P, cost> with uniform marginals, constant
     cost_ij = alpha * ||z_s_i - z_t_j||² + lam * CE(y_s_i, logits_t_j)
 
-    Args
-        alpha: weight of the feature distance, >= 0
-        lam: weight of the label loss, >= 0
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -33,24 +29,18 @@ class DeepJDOT(Algorithm):
     """
 
     family = "optimal transport"
+    objectives = ("classification",)
     paper = "damodaran2018deepjdot"
-    space = {"alpha": [0.001, 0.01, 0.1], "lam": [0.0001, 0.01, 1.0]}
 
-    def __init__(self, alpha: float = 0.001, lam: float = 0.0001) -> None:
-        super().__init__()
-        self.alpha = alpha
-        self.lam = lam
+    alpha: float = positive(default=0.001, zero=True, search=(0.001, 0.01, 0.1), doc="weight of the feature distance")
+    lam: float = positive(default=0.0001, zero=True, search=(0.0001, 0.01, 1.0), doc="weight of the label loss")
 
-    def check(self) -> None:
-        require_positive(self, "alpha", "lam", zero=True)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         z = torch.cat([source.z, target.z])
         z_s, z_t = (z - z.detach().mean(0)).split([len(source), len(target)])
         label = -target.logits.log_softmax(1).T[source.y]
         cost = self.alpha * squared_distances(z_s, z_t) + self.lam * label
         plan = emd(torch.where(cost.isfinite(), cost, 0.0))
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "transport": (plan * cost).sum(),
         }

@@ -7,10 +7,9 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 from dalib.nn.feature_maps import feature_map_distance, find_outlets, record_outputs
 
@@ -24,8 +23,6 @@ class DELTA(Algorithm):
     FM_j = output of the j-th block of the backbone, FM*_j = the pretrained one's, in evaluation mode, constant;
     || ||² sums over channels and averages over positions
 
-    Args
-        weight: trade-off of the distance, >= 0; the term grows with the square of the feature maps
     Shapes
         x (B, *S), logits (B, K), y (B,); features have no blocks: only CE is left
     Reference
@@ -39,17 +36,16 @@ class DELTA(Algorithm):
 
     family = "fine-tuning"
     paper = "li2019delta"
-    space = {"weight": [0.01, 0.1, 0.64, 3.0]}
     uses_target = False
 
-    def __init__(self, weight: float = 0.01) -> None:
-        super().__init__()
-        self.weight = weight
+    weight: float = positive(
+        default=0.01,
+        zero=True,
+        search=(0.01, 0.1, 0.64, 3.0),
+        doc="trade-off of the distance; the term grows with the square of the feature maps",
+    )
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.pretrained = copy.deepcopy(self.network.backbone).requires_grad_(False).eval()
         self.outlets = tuple(find_outlets(self.network.backbone, self.network.groups))
 
@@ -62,14 +58,13 @@ class DELTA(Algorithm):
             self.pretrained.eval()
         return self
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        terms = {"classification": cross_entropy(source.logits, source.y)}
-        if self.outlets:
-            with torch.no_grad():
-                kept = self._maps(self.pretrained, source.x)
-            pairs = zip(self._maps(self.network.backbone, source.x), kept, strict=True)
-            terms["feature_maps"] = self.weight * torch.stack([feature_map_distance(*pair) for pair in pairs]).sum()
-        return terms
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        if not self.outlets:
+            return {}
+        with torch.no_grad():
+            kept = self._maps(self.pretrained, source.x)
+        pairs = zip(self._maps(self.network.backbone, source.x), kept, strict=True)
+        return {"feature_maps": self.weight * torch.stack([feature_map_distance(*pair) for pair in pairs]).sum()}
 
     def _maps(self, backbone: nn.Module, x: Tensor) -> list[Tensor]:
         with record_outputs(backbone.get_submodule(name) for name in self.outlets) as maps:

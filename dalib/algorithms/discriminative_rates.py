@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
-from dalib.algorithms._ranges import require_positive
-from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.errors import DalibError
-from dalib.core.types import Source, Target
+from dalib.core.algorithm import Algorithm
+from dalib.core.hyper import number
 
 
 class DiscriminativeRates(Algorithm):
@@ -19,8 +16,6 @@ class DiscriminativeRates(Algorithm):
     Counts from the new layers' rate, so that the recipe's backbone_rate has no meaning here, except that 0 freezes
     (`fine_tune` counts from backbone_rate). Parameters outside all blocks take the lowest block's rate.
 
-    Args
-        decay: factor between the rates of neighbouring blocks, >= 1; 1 = one rate for everything
     Shapes
         logits (B, K), y (B,)
     Reference
@@ -31,22 +26,16 @@ class DiscriminativeRates(Algorithm):
 
     family = "fine-tuning"
     paper = "howard2018ulmfit"
-    space = {"decay": [1.0, 1.6, 2.6, 4.0]}
     uses_target = False
 
-    def __init__(self, decay: float = 2.6) -> None:
-        super().__init__()
-        self.decay = decay
-
-    def check(self) -> None:
-        require_positive(self, "decay")
-        if self.decay < 1:
-            raise DalibError(f"discriminative_rates.decay = {self.decay} is out of range; give a number >= 1")
+    decay: float = number(
+        default=2.6,
+        least=1,
+        search=(1.0, 1.6, 2.6, 4.0),
+        doc="factor between the rates of neighbouring blocks; 1 = one rate for everything",
+    )
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         groups, on = self.network.groups, float(backbone_rate > 0)
         blocks = [(block, on / self.decay**i) for i, block in enumerate(reversed(groups), start=1)]
         return [(self, 1.0), (self.network.backbone, on / self.decay ** (len(groups) or 1)), *blocks]
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import warm_up
 from dalib.nn.joint_discrepancy import local_mmd2
@@ -19,8 +18,6 @@ class DSAN(Algorithm):
     LMMD = mean over classes c of ||sum_i w_ic phi(z_s_i) - sum_j v_jc phi(z_t_j)||²
     w from labels, v from softmax(logits_t), constant, each class's weights scaled to sum 1; phi of five Gaussians
 
-    Args
-        weight: trade-off of the discrepancy, dimensionless, >= 0
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -29,19 +26,15 @@ class DSAN(Algorithm):
     """
 
     family = "discrepancy"
+    objectives = ("classification",)
     paper = "zhu2021dsan"
-    space = {"weight": [0.1, 0.5, 1.0, 3.0]}
 
-    def __init__(self, weight: float = 0.5) -> None:
-        super().__init__()
-        self.weight = weight
+    weight: float = positive(
+        default=0.5, zero=True, search=(0.1, 0.5, 1.0, 3.0), doc="trade-off of the discrepancy, dimensionless"
+    )
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         distance = local_mmd2(source.z, target.z, source.y, target.logits.softmax(1))
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "discrepancy": self.weight * warm_up(progress) * distance,
         }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
+from dalib.core.hyper import positive, state
 from dalib.core.types import Domain
 from dalib.nn.assignment import class_bonuses
 from dalib.nn.classifiers import ABSENT
@@ -20,8 +20,6 @@ class EasyTL(FeatureAlgorithm):
     u = least bonuses >= 0 with which every target row has the class of
     argmin <M, distance> subject to rows of M summing to 1, columns to at least 1
 
-    Args
-        reg: ridge of the covariances as a fraction of the mean variance, > 0 (see `coral`)
     Shapes
         z (n, d), y (n,)
     Raises
@@ -34,19 +32,17 @@ class EasyTL(FeatureAlgorithm):
 
     family = "feature map"
     paper = "wang2019easytl"
-    space = {"reg": [0.01, 0.1, 1.0]}
     classifier = "nearest"
     C = 1.0
-    present: Tensor
-    means: Tensor
-    bonuses: Tensor
-
-    def __init__(self, reg: float = 1.0) -> None:
-        super().__init__()
-        self.reg = reg
-
-    def check(self) -> None:
-        require_positive(self, "reg")
+    k = 5
+    reg: float = positive(
+        default=1.0,
+        search=(0.01, 0.1, 1.0),
+        doc="ridge of the covariances as a fraction of the mean variance (see `coral`)",
+    )
+    present: Tensor = state()
+    means: Tensor = state()
+    bonuses: Tensor = state()
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
@@ -60,6 +56,6 @@ class EasyTL(FeatureAlgorithm):
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z = self.network.embed(x).double()
         scores = self.bonuses - torch.cdist(z, self.means)
-        logits = (2 * scores.amin(1, keepdim=True)).clamp(max=ABSENT).repeat(1, self.network.num_classes)
+        logits = (2 * scores.amin(1, keepdim=True)).clamp(max=ABSENT).repeat(1, self.network.outputs)
         logits[:, self.present] = scores
         return z, logits

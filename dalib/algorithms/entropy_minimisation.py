@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 from dalib.nn.entropy import information_maximisation
 
@@ -16,9 +15,6 @@ class EntropyMinimisation(Algorithm):
 
     loss = CE(logits_s, y_s) + weight * (mean_i H(p_i) - diversity * H(mean_i p_i)),  p = softmax(logits_t)
 
-    Args
-        weight: trade-off of both entropies, dimensionless, >= 0
-        diversity: weight of the batch's marginal entropy, >= 0; 0 is plain entropy minimisation
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -28,19 +24,20 @@ class EntropyMinimisation(Algorithm):
     """
 
     family = "self-training"
+    objectives = ("classification",)
     paper = "grandvalet2004entropy"
-    space = {"weight": [0.01, 0.1, 1.0], "diversity": [0.0, 1.0]}
 
-    def __init__(self, weight: float = 0.1, diversity: float = 1.0) -> None:
-        super().__init__()
-        self.weight = weight
-        self.diversity = diversity
+    weight: float = positive(
+        default=0.1, zero=True, search=(0.01, 0.1, 1.0), doc="trade-off of both entropies, dimensionless"
+    )
+    diversity: float = positive(
+        default=1.0,
+        zero=True,
+        search=(0.0, 1.0),
+        doc="weight of the batch's marginal entropy; 0 is plain entropy minimisation",
+    )
 
-    def check(self) -> None:
-        require_positive(self, "weight", "diversity", zero=True)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "information": self.weight * information_maximisation(target.logits, self.diversity),
         }

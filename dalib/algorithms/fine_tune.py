@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
-from dalib.algorithms._ranges import require_positive
-from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
-from dalib.core.types import Source, Target
+from dalib.core.hyper import number, whole
 
 PRESETS = ("features", "partial", "full")
 
@@ -21,10 +19,6 @@ class FineTune(Algorithm):
     Three presets name the usual amounts of transfer, at one rate for all trained blocks whatever `decay` is: `features`
     = the head alone, `partial` = the upper half of the blocks (rounded up), `full` = everything.
 
-    Args
-        blocks: `features`, `partial` or `full`; or `head` (backbone frozen), `all`, or k >= 1: the last k blocks.
-            Frozen blocks keep their batch-norm statistics
-        decay: factor between the rates of neighbouring blocks, >= 1; 1 = one rate for the whole backbone
     Shapes
         logits (B, K), y (B,)
     Raises
@@ -36,26 +30,23 @@ class FineTune(Algorithm):
 
     family = "fine-tuning"
     paper = "howard2018ulmfit"
-    space = {"blocks": ["head", 1, 2, "all"], "decay": [1.0, 2.6]}
     uses_target = False
 
-    def __init__(self, blocks: int | str = "all", decay: float = 2.6) -> None:
-        super().__init__()
-        self.blocks = blocks
-        self.decay = decay
+    blocks: int | str = whole(
+        default="all",
+        words=("features", "partial", "full", "head", "all"),
+        search=("head", 1, 2, "all"),
+        doc="`features`, `partial` or `full`; or `head` (backbone frozen), `all`, or k >= 1: the "
+        "last k blocks. Frozen blocks keep their batch-norm statistics",
+    )
+    decay: float = number(
+        default=2.6,
+        least=1,
+        search=(1.0, 2.6),
+        doc="factor between the rates of neighbouring blocks; 1 = one rate for the whole backbone",
+    )
 
-    def check(self) -> None:
-        require_positive(self, "decay")
-        count = isinstance(self.blocks, int) and not isinstance(self.blocks, bool) and self.blocks >= 1
-        if not count and self.blocks not in ("head", "all", *PRESETS):
-            raise DalibError(
-                f"fine_tune.blocks = {self.blocks!r}; give 'head', 'all' or a whole number >= 1, or one of the presets "
-                "'features', 'partial' and 'full'"
-            )
-        if self.decay < 1:
-            raise DalibError(f"fine_tune.decay = {self.decay} is out of range; give a number >= 1")
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         have = len(self.network.groups)
         if isinstance(self.blocks, int) and self.blocks > have:
             remedy = f"give at most {have}, 'head' or 'all'" if have else "give 'head' or 'all'"
@@ -71,6 +62,3 @@ class FineTune(Algorithm):
         rest = min([backbone_rate, *factors]) if self.blocks in ("all", "full") else 0.0
         pairs = zip(reversed(groups), factors, strict=False)
         return [(self, 1.0), (self.network.backbone, rest), *pairs]
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

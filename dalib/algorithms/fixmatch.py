@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.errors import DalibError
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 
 
@@ -17,9 +16,6 @@ class FixMatch(Algorithm):
     loss = CE(logits_s, y_s) + weight * mean_i [max p_i >= threshold] CE(logits_strong_i, argmax p_i)
     p = softmax(logits_t), of the mild view, constant
 
-    Args
-        weight: trade-off of the pseudo-labels, dimensionless, >= 0
-        threshold: least probability of a row that takes part, in [0, 1]; 0 = every row
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -31,24 +27,24 @@ class FixMatch(Algorithm):
     """
 
     family = "self-training"
+    objectives = ("classification",)
     paper = "sohn2020fixmatch"
-    space = {"weight": [0.3, 1.0, 3.0], "threshold": [0.8, 0.9, 0.95]}
     views = 2
 
-    def __init__(self, weight: float = 1.0, threshold: float = 0.95) -> None:
-        super().__init__()
-        self.weight = weight
-        self.threshold = threshold
+    weight: float = positive(
+        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the pseudo-labels, dimensionless"
+    )
+    threshold: float = positive(
+        default=0.95,
+        zero=True,
+        most=1,
+        search=(0.8, 0.9, 0.95),
+        doc="least probability of a row that takes part; 0 = every row",
+    )
 
-    def check(self) -> None:
-        require_positive(self, "weight", "threshold", zero=True)
-        if self.threshold > 1:
-            raise DalibError(f"fixmatch.threshold = {self.threshold!r} is out of range; give a number in [0, 1]")
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         confidence, label = target.logits.detach().softmax(1).max(1)
         each = cross_entropy(target.strong.logits, label, reduction="none")
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "consistency": self.weight * ((confidence >= self.threshold) * each).mean(),
         }

@@ -24,10 +24,9 @@ class GFK(Projection):
 
     family = "subspace"
     paper = "gong2012gfk"
-    space = {"components": [10, 20, 40, 80], "C": [0.1, 1.0, 10.0]}
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        k = min(int(self.components), len(z_s), len(z_t))
+        k = min(self.components, len(z_s), len(z_t))
         W = geodesic_flow(principal_axes(z_s, k), principal_axes(z_t, k))
         self.keep(z_t.mean(0), W)
         return (z_s - z_s.mean(0)) @ W

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
-from dalib.core.algorithm import Algorithm, Minimise, Terms
+from dalib.core.algorithm import Algorithm, Minimise
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 from dalib.nn.gradient_norm import carry_gradient, unit_step
 
@@ -18,10 +17,6 @@ class GradientNorm(Algorithm):
     loss = L(w) + weight * ||g||,  L = CE(logits_s, y_s), g = gradient of L(w)
          ~ L(w) + weight / r * (L(w + r g / ||g||) - L(w)),  with r g / ||g|| constant: this is what is minimised
 
-    Args
-        weight: trade-off of the norm, in the unit of the weights, >= 0; with weight = r it is sharpness-aware
-            minimisation
-        r: length of the step along the gradient, in the unit of the weights, > 0
     Shapes
         x (B, *S), logits (B, K), y (B,)
     Reference
@@ -33,31 +28,27 @@ class GradientNorm(Algorithm):
 
     family = "fine-tuning"
     paper = "zhao2022gradientnorm"
-    space = {"weight": [0.01, 0.03, 0.08], "r": [0.05, 0.1]}
     uses_target = False
 
-    def __init__(self, weight: float = 0.08, r: float = 0.1) -> None:
-        super().__init__()
-        self.weight = weight
-        self.r = r
-
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_positive(self, "r")
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        """L(w); `step` adds the penalty."""
-        return {"classification": cross_entropy(source.logits, source.y)}
+    weight: float = positive(
+        default=0.08,
+        zero=True,
+        search=(0.01, 0.03, 0.08),
+        doc="trade-off of the norm, in the unit of the weights; with weight = r it is sharpness-aware minimisation",
+    )
+    r: float = positive(
+        default=0.1, search=(0.05, 0.1), doc="length of the step along the gradient, in the unit of the weights"
+    )
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
         weights: list[Tensor] = [w for w in self.network.parameters() if w.requires_grad]
-        here = self.loss(source, target, progress)["classification"]
+        here = self.supervise(source)
         g = torch.autograd.grad(here, weights, allow_unused=True, materialize_grads=True)
         ahead = unit_step(g, self.r)
         self._move(weights, ahead, 1)
-        there = self.loss(*minimise.forward(source, target), progress)["classification"]
+        there = self.supervise(minimise.forward(source, target)[0])
         here = carry_gradient(here, g, weights)
-        minimise({"classification": here, "gradient_norm": self.weight / self.r * (there - here)})
+        minimise({self.objective.name: here, "gradient_norm": self.weight / self.r * (there - here)})
         self._move(weights, ahead, -1)
 
     @staticmethod

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import softplus
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import reverse_gradient, warm_up
 from dalib.nn.entropy import entropy
@@ -21,11 +21,6 @@ class GVB(Algorithm):
     g = logits - G(z), p = softmax(g); G, S bridges: G linear, S a second output of the discriminator D
     a row weighs e^(-H(p)), constant, scaled to sum 1 in each domain; R as in DANN; prediction: g
 
-    Args
-        weight: trade-off of the adversarial term, dimensionless, >= 0
-        generator_bridge: the paper's lambda, >= 0
-        discriminator_bridge: the paper's mu, >= 0
-        hidden: width of the discriminator's two hidden layers, >= 1
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -35,34 +30,24 @@ class GVB(Algorithm):
     """
 
     family = "adversarial"
+    objectives = ("classification",)
     paper = "cui2020gvb"
-    space = {"weight": [0.3, 1.0], "generator_bridge": [0.3, 1.0, 3.0], "discriminator_bridge": [0.3, 1.0, 3.0]}
 
-    def __init__(
-        self,
-        weight: float = 1.0,
-        generator_bridge: float = 1.0,
-        discriminator_bridge: float = 1.0,
-        hidden: int = 1024,
-    ) -> None:
-        super().__init__()
-        self.weight = weight
-        self.generator_bridge = generator_bridge
-        self.discriminator_bridge = discriminator_bridge
-        self.hidden = hidden
+    weight: float = positive(
+        default=1.0, zero=True, search=(0.3, 1.0), doc="trade-off of the adversarial term, dimensionless"
+    )
+    generator_bridge: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="the paper's lambda")
+    discriminator_bridge: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="the paper's mu")
+    hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
 
-    def check(self) -> None:
-        require_positive(self, "weight", "generator_bridge", "discriminator_bridge", zero=True)
-        require_whole(self, "hidden")
-
-    def build(self, dim: int, num_classes: int) -> None:
-        hidden = int(self.hidden)
-        self.bridge = nn.Linear(dim, num_classes)
+    def build(self, dim: int, outputs: int) -> None:
+        hidden = self.hidden
+        self.bridge = nn.Linear(dim, outputs)
         self.discriminator = nn.Sequential(
-            nn.Linear(num_classes, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2)
+            nn.Linear(outputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2)
         )
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         sizes = [len(source), len(target)]
         bridge = self.bridge(torch.cat([source.z, target.z]))
         g = torch.cat([source.logits, target.logits]) - bridge
@@ -71,12 +56,10 @@ class GVB(Algorithm):
         (d_s, d_t), (w_s, w_t) = (x.split(sizes) for x in (d - s, torch.exp(-entropy(p.detach()))))
         bce = ((w_s * softplus(-d_s)).sum() / w_s.sum() + (w_t * softplus(d_t)).sum() / w_t.sum()) / 2
         return {
-            "classification": cross_entropy(g[: len(source)], source.y),
             "adversarial": self.weight * bce,
             "generator_bridge": self.generator_bridge * bridge.abs().mean(),
             "discriminator_bridge": self.discriminator_bridge * s.abs().mean(),
         }
 
-    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z, logits = self.network(x)
-        return z, logits - self.bridge(z)
+    def answer(self, z: Tensor, prediction: Tensor) -> Tensor:
+        return prediction - self.bridge(z)

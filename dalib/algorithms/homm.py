@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.moments import moment_tensor_distance2
 
@@ -17,9 +16,6 @@ class HoMM(Algorithm):
     loss = CE(logits_s, y_s) + weight * ||E c_s^(⊗p) - E c_t^(⊗p)||²_F / d^p
     c = tanh(z) - E tanh(z) of its own domain, p = order, ⊗p = the tensor of all products of p features
 
-    Args
-        weight: trade-off of the discrepancy, >= 0; the term is a mean over d^p small numbers
-        order: p, >= 1 (1 is constant 0, 2 compares covariances)
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -32,17 +28,15 @@ class HoMM(Algorithm):
 
     family = "discrepancy"
     paper = "chen2020homm"
-    space = {"weight": [100.0, 1000.0, 10000.0], "order": [2, 3, 4]}
 
-    def __init__(self, weight: float = 1000.0, order: int = 3) -> None:
-        super().__init__()
-        self.weight = weight
-        self.order = order
+    weight: float = positive(
+        default=1000.0,
+        zero=True,
+        search=(100.0, 1000.0, 10000.0),
+        doc="trade-off of the discrepancy; the term is a mean over d^p small numbers",
+    )
+    order: int = whole(default=3, search=(2, 3, 4), doc="p (1 is constant 0, 2 compares covariances)")
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_whole(self, "order")
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        distance = moment_tensor_distance2(source.z.tanh(), target.z.tanh(), int(self.order))
-        return {"classification": cross_entropy(source.logits, source.y), "discrepancy": self.weight * distance}
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        distance = moment_tensor_distance2(source.z.tanh(), target.z.tanh(), self.order)
+        return {"discrepancy": self.weight * distance}

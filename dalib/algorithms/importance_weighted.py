@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dalib.algorithms._ranges import require_positive
 from dalib.algorithms._weights import RowWeighting
+from dalib.core.hyper import positive
 from dalib.nn.density_ratio import discriminative_weights
 
 
@@ -15,8 +15,6 @@ class ImportanceWeighted(RowWeighting):
     w_i = (n_s / n_t) P(target | z_s_i) / P(source | z_s_i)
     classifier = argmin_f sum w_i loss(f(z_s_i), y_i)
 
-    Args
-        domain_C: inverse ridge of the domain classifier, on rows of mean square length 1, > 0
     Shapes
         z (n, d), y (n,); w (n_s,)
     Reference
@@ -27,17 +25,12 @@ class ImportanceWeighted(RowWeighting):
 
     family = "importance weighting"
     paper = "bickel2007discriminative"
-    space = {"domain_C": [0.1, 1.0, 10.0], "C": [0.1, 1.0, 10.0]}
 
-    def __init__(self, domain_C: float = 1.0, classifier: str = "logistic", C: float = 1.0) -> None:
-        super().__init__()
-        self.domain_C = domain_C
-        self.classifier = classifier
-        self.C = C
-
-    def check(self) -> None:
-        super().check()
-        require_positive(self, "domain_C")
+    domain_C: float = positive(
+        default=1.0,
+        search=(0.1, 1.0, 10.0),
+        doc="inverse ridge of the domain classifier, on rows of mean square length 1",
+    )
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return self.usable(discriminative_weights(z_s, z_t, self.domain_C))

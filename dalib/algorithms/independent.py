@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from dalib.algorithms._few import TargetLast
-from dalib.algorithms._ranges import require_positive
-from dalib.core.algorithm import Minimise, Terms
-from dalib.core.types import Source, Target
+from dalib.core.algorithm import Terms
+from dalib.core.hyper import positive, state
 from dalib.nn.weights import flatten_weights
 
 
@@ -19,9 +18,6 @@ class Independent(TargetLast):
 
     Where the protocol labels no target row (`uda`), or no other (`supervised`), both are on all labelled rows.
 
-    Args
-        pull: weight of the distance from the source's solution, >= 0
-        pretrain: part of the steps spent on the source, in (0, 1)
     Shapes
         logits (B, K), y (B,)
     Reference
@@ -32,19 +28,15 @@ class Independent(TargetLast):
 
     family = "few labels"
     paper = "li2018l2sp"
-    space = {"pull": [0.0, 0.01, 0.1, 1.0], "pretrain": [0.3, 0.5, 0.8]}
-    start: Tensor | None
+    pull: float = positive(
+        default=0.0, zero=True, search=(0.0, 0.01, 0.1, 1.0), doc="weight of the distance from the source's solution"
+    )
+    pretrain: float = positive(
+        default=0.5, below=1, search=(0.3, 0.5, 0.8), doc="part of the steps spent on the source"
+    )
+    start: Tensor | None = state()
 
-    def __init__(self, pull: float = 0.0, pretrain: float = 0.5) -> None:
-        super().__init__()
-        self.pull = pull
-        self.pretrain = pretrain
-
-    def check(self) -> None:
-        super().check()
-        require_positive(self, "pull", zero=True)
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("start", None)
 
     def begin(self) -> None:
@@ -52,11 +44,7 @@ class Independent(TargetLast):
             self.start = flatten_weights(self.network.parameters()).detach()
 
     def penalty(self) -> Terms:
-        """Phase two's term of the weights, which no row decides."""
         if self.start is None:
             return {}
         moved = flatten_weights(self.network.parameters()) - self.start
         return {"pull": self.pull / 2 * moved.square().sum()}
-
-    def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
-        minimise({**self.loss(source, target, progress), **self.penalty()})

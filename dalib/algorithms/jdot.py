@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
+from dalib.core.hyper import positive, state, whole
 from dalib.core.types import Domain
 from dalib.nn.classifiers import ABSENT
 from dalib.nn.discrepancy import squared_distances
@@ -22,10 +22,6 @@ class JDOT(FeatureAlgorithm):
     P given f: exact plan between uniform weights.  f(z) = z W + b given P: ridge regression on diag(Pᵀ1)^(-1) Pᵀ y_s
     y_s one-hot, v = total variance of z_t; the first plan has no label term; largest f_c = predicted class
 
-    Args
-        alpha: weight of the feature distance against the label loss, dimensionless, > 0
-        reg: ridge of f as a fraction of the target's total variance, > 0; small = f repeats the carried labels
-        iterations: most plans solved, >= 1; it ends sooner when the plan no longer changes
     Shapes
         z (n, d), y (n,)
     Raises
@@ -40,28 +36,29 @@ class JDOT(FeatureAlgorithm):
 
     family = "optimal transport"
     paper = "courty2017jdot"
-    space = {"alpha": [0.1, 1.0, 10.0], "reg": [0.001, 0.01, 0.1]}
-    W: Tensor
-    b: Tensor
-
-    def __init__(self, alpha: float = 1.0, reg: float = 0.01, iterations: int = 10) -> None:
-        super().__init__()
-        self.alpha = alpha
-        self.reg = reg
-        self.iterations = iterations
-
-    def check(self) -> None:
-        require_positive(self, "alpha", "reg")
-        require_whole(self, "iterations")
+    classifier = "nearest"
+    C = 1.0
+    k = 5
+    alpha: float = positive(
+        default=1.0, search=(0.1, 1.0, 10.0), doc="weight of the feature distance against the label loss, dimensionless"
+    )
+    reg: float = positive(
+        default=0.01,
+        search=(0.001, 0.01, 0.1),
+        doc="ridge of f as a fraction of the target's total variance; small = f repeats the carried labels",
+    )
+    iterations: int = whole(default=10, doc="most plans solved; it ends sooner when the plan no longer changes")
+    W: Tensor = state()
+    b: Tensor = state()
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
-        y_s = one_hot(torch.as_tensor(source.labels), self.network.num_classes).double()
+        y_s = one_hot(torch.as_tensor(source.labels), self.network.outputs).double()
         centre = torch.cat([z_s, z_t]).mean(0)
         distance = self.alpha * scale_cost(squared_distances(z_s - centre, z_t - centre))
         plan = emd(distance)
         W, b = fit_ridge(z_t, barycentric_map(plan.T, y_s), self.reg)
-        for _ in range(int(self.iterations) - 1):
+        for _ in range(self.iterations - 1):
             before, plan = plan, emd(distance + squared_distances(y_s, z_t @ W + b))
             if torch.equal(plan, before):
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dalib.algorithms._few import balance
 from dalib.algorithms.source_only import SourceOnly
 from dalib.core.algorithm import TrainerLike
+from dalib.core.hyper import flag
 from dalib.core.types import Domain
 
 
@@ -15,9 +16,6 @@ class Joint(SourceOnly):
 
     Where the protocol labels no target row (`uda`), or no other (`supervised`), it is `source_only`.
 
-    Args
-        balanced: target rows are repeated until they are half of all; False = every row counts alike, which is
-            `source_only` under the protocol `semi_supervised`
     Shapes
         logits (B, K), y (B,)
     Reference
@@ -27,11 +25,13 @@ class Joint(SourceOnly):
 
     family = "few labels"
     paper = "saito2019mme"
-    space = {"balanced": [False, True]}
 
-    def __init__(self, balanced: bool = True) -> None:
-        super().__init__()
-        self.balanced = balanced
+    balanced: bool = flag(
+        default=True,
+        search=(False, True),
+        doc="target rows are repeated until they are half of all; False = every row counts alike, "
+        "which is `source_only` under the protocol `semi_supervised`",
+    )
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         trainer.descend(self, balance(self.network, source) if self.balanced else source, target)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
-from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
-from dalib.core.types import Domain, Source, Target
+from dalib.core.algorithm import Algorithm, Terms, TrainerLike
+from dalib.core.hyper import positive, state
+from dalib.core.types import Domain
 from dalib.nn.weights import flatten_weights
 
 
@@ -20,9 +19,6 @@ class L2SP(Algorithm):
 
     Without a backbone (feature data) the term in alpha is 0.
 
-    Args
-        alpha: weight of the distance from the starting point, >= 0
-        beta: weight of the new layers' norm, >= 0
     Shapes
         logits (B, K), y (B,)
     Reference
@@ -34,20 +30,15 @@ class L2SP(Algorithm):
 
     family = "fine-tuning"
     paper = "li2018l2sp"
-    space = {"alpha": [0.001, 0.01, 0.1, 1.0], "beta": [0.001, 0.01]}
     uses_target = False
-    start: Tensor
-    begun: Tensor | None
+    alpha: float = positive(
+        default=0.01, zero=True, search=(0.001, 0.01, 0.1, 1.0), doc="weight of the distance from the starting point"
+    )
+    beta: float = positive(default=0.01, zero=True, search=(0.001, 0.01), doc="weight of the new layers' norm")
+    start: Tensor = state()
+    begun: Tensor | None = state()
 
-    def __init__(self, alpha: float = 0.01, beta: float = 0.01) -> None:
-        super().__init__()
-        self.alpha = alpha
-        self.beta = beta
-
-    def check(self) -> None:
-        require_positive(self, "alpha", "beta", zero=True)
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("start", self._backbone_weights().detach())
         self.register_buffer("begun", None)
 
@@ -57,10 +48,6 @@ class L2SP(Algorithm):
             self.start = self._backbone_weights().detach()
             self.begun = torch.ones(())
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        """The term of the rows; `step` adds those of the weights."""
-        return {"classification": cross_entropy(source.logits, source.y)}
-
     def penalty(self) -> Terms:
         """The terms of the weights."""
         v = flatten_weights([*self.network.bottleneck.parameters(), *self.network.head.parameters()])
@@ -68,9 +55,6 @@ class L2SP(Algorithm):
             "start": self.alpha / 2 * (self._backbone_weights() - self.start).square().sum(),
             "decay": self.beta / 2 * v.square().sum(),
         }
-
-    def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
-        minimise({**self.loss(source, target, progress), **self.penalty()})
 
     def _backbone_weights(self) -> Tensor:
         return flatten_weights(self.network.backbone.parameters())

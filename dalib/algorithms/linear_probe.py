@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.hyper import choice, positive
+from dalib.nn.classifiers import CLASSIFIERS
 
 
 class LinearProbe(FeatureAlgorithm):
@@ -11,10 +12,6 @@ class LinearProbe(FeatureAlgorithm):
 
     loss = 1/2 ||W||² + C * sum CE(W z_s + b, y_s), solved by L-BFGS, with the default classifier
 
-    Args
-        C: inverse regularisation of `logistic` and `svm`, > 0
-        classifier: `logistic`, `svm`, `lda`, `k_nn` or `nearest`; the last two are not linear
-        k: rows that vote in `k_nn`, >= 1
     Shapes
         z (n, d), y (n,)
     Reference
@@ -25,16 +22,13 @@ class LinearProbe(FeatureAlgorithm):
 
     family = "baseline"
     paper = "alain2016probes"
-    space = {"C": [0.01, 0.1, 1.0, 10.0]}
     uses_target = False
 
-    def __init__(self, C: float = 1.0, classifier: str = "logistic", k: int = 5) -> None:
-        super().__init__()
-        self.C = C
-        self.classifier = classifier
-        self.k = k
-
-    def check(self) -> None:
-        super().check()
-        require_positive(self, "C")
-        require_whole(self, "k")
+    C: float = positive(
+        default=1.0, search=(0.01, 0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`"
+    )
+    classifier: str = choice(
+        default="logistic",
+        options=CLASSIFIERS,
+        doc="`logistic`, `svm`, `lda`, `k_nn` or `nearest`; the last two are not linear",
+    )

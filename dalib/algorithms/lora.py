@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
-from dalib.algorithms._blocks import check_blocks, pick_blocks
-from dalib.algorithms._ranges import require_positive, require_whole
-from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.types import Source, Target
+from dalib.algorithms._blocks import pick_blocks
+from dalib.core.algorithm import Algorithm
+from dalib.core.hyper import positive, whole
 from dalib.nn.low_rank import LowRank, add_low_rank_updates
 
 
@@ -17,10 +15,6 @@ class LoRA(Algorithm):
 
     loss = CE(logits_s, y_s);  W = W_0 + alpha / rank * B A,  W_0 (out, in) frozen, B (out, rank), A (rank, in)
 
-    Args
-        rank: of the updates, >= 1
-        alpha: scale of the updates, > 0
-        blocks: whose weights: `all` (also of layers outside blocks), `first`, or k >= 1: the last k
     Shapes
         logits (B, K), y (B,); features have no weights to update: the head (and bottleneck) alone is learned
     Raises
@@ -34,28 +28,22 @@ class LoRA(Algorithm):
 
     family = "fine-tuning"
     paper = "hu2022lora"
-    space = {"rank": [2, 4, 8, 16], "alpha": [8.0, 16.0, 32.0], "blocks": ["all", "first", 1, 2]}
     uses_target = False
 
-    def __init__(self, rank: int = 8, alpha: float = 16.0, blocks: int | str = "all") -> None:
-        super().__init__()
-        self.rank = rank
-        self.alpha = alpha
-        self.blocks = blocks
+    rank: int = whole(default=8, search=(2, 4, 8, 16), doc="of the updates")
+    alpha: float = positive(default=16.0, search=(8.0, 16.0, 32.0), doc="scale of the updates")
+    blocks: int | str = whole(
+        default="all",
+        words=("all", "first"),
+        search=("all", "first", 1, 2),
+        doc="whose weights: `all` (also of layers outside blocks), `first`, or k >= 1: the last k",
+    )
 
-    def check(self) -> None:
-        require_whole(self, "rank")
-        require_positive(self, "alpha")
-        check_blocks(self)
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         chosen = [self.network.backbone] if self.blocks == "all" else pick_blocks(self, self.network.groups)
         for part in chosen:
-            add_low_rank_updates(part, int(self.rank), self.alpha / self.rank)
+            add_low_rank_updates(part, self.rank, self.alpha / self.rank)
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         updates = [(m, 1.0) for m in self.network.backbone.modules() if isinstance(m, LowRank)]
         return [(self, 1.0), (self.network.backbone, 0.0), *updates]
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dalib.algorithms._probe import ProbeFirst
+from dalib.core.hyper import positive
 
 
 class LpFt(ProbeFirst):
@@ -11,8 +12,6 @@ class LpFt(ProbeFirst):
     1  backbone frozen, its batch norms with pretrained statistics:  loss = CE(logits_s, y_s)
     2  everything, from where 1 ended:                               loss = CE(logits_s, y_s)
 
-    Args
-        probe: part of the steps spent on phase one, in (0, 1)
     Shapes
         logits (B, K), y (B,)
     Reference
@@ -24,8 +23,5 @@ class LpFt(ProbeFirst):
 
     family = "fine-tuning"
     paper = "kumar2022lpft"
-    space = {"probe": [0.2, 0.5, 0.8]}
 
-    def __init__(self, probe: float = 0.5) -> None:
-        super().__init__()
-        self.probe = probe
+    probe: float = positive(default=0.5, below=1, search=(0.2, 0.5, 0.8), doc="part of the steps spent on phase one")

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from dalib.algorithms._pretrained import PretrainedHead
-from dalib.algorithms._ranges import require_positive
-from dalib.core.algorithm import Minimise, Terms
+from dalib.core.algorithm import Terms
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
+from dalib.nn.discrepancy import as_float
 from dalib.nn.label_relation import soft_cross_entropy
 
 Self = TypeVar("Self", bound="LwF")
@@ -26,9 +26,6 @@ class LwF(PretrainedHead):
 
     Features and frozen backbones cannot forget: the second term then holds the old head alone.
 
-    Args
-        weight: trade-off of the old answers, dimensionless, >= 0
-        temperature: softens both answers, > 0
     Shapes
         x (B, *S), logits (B, K), y (B,); h (B, K_old)
     Raises
@@ -41,16 +38,11 @@ class LwF(PretrainedHead):
 
     family = "fine-tuning"
     paper = "li2016lwf"
-    space = {"weight": [0.3, 1.0, 3.0], "temperature": [1.0, 2.0, 4.0]}
 
-    def __init__(self, weight: float = 1.0, temperature: float = 2.0) -> None:
-        super().__init__()
-        self.weight = weight
-        self.temperature = temperature
-
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_positive(self, "temperature")
+    weight: float = positive(
+        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the old answers, dimensionless"
+    )
+    temperature: float = positive(default=2.0, search=(1.0, 2.0, 4.0), doc="softens both answers")
 
     def begin(self) -> None:
         super().begin()
@@ -70,15 +62,10 @@ class LwF(PretrainedHead):
             self.before.eval()
         return self
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        """The first term; `step` adds the second, whose gradient is 0 where training begins."""
-        return {"classification": cross_entropy(source.logits, source.y)}
-
-    def remember(self, source: Source) -> Tensor:
-        """The second term."""
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        """Nothing before `begin` has copied the network as it came."""
+        if not hasattr(self, "before"):
+            return {}
         with torch.no_grad():
-            q = (self.before(source.x).float() / self.temperature).softmax(1)
-        return self.weight * soft_cross_entropy(self.old_logits(source), q, self.temperature)
-
-    def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
-        minimise({**self.loss(source, target, progress), "old_answers": self.remember(source)})
+            q = (as_float(self.before(source.x)) / self.temperature).softmax(1)
+        return {"old_answers": self.weight * soft_cross_entropy(self.old_logits(source), q, self.temperature)}

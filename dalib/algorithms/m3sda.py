@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.multi_source import multi_source_moment_distance
 
@@ -17,9 +16,6 @@ class M3SDA(Algorithm):
     loss = CE(logits_s, y_s) + weight * MD²
     MD² = sum_{k=1..moments} mean_i ||E z_i^k - E z_t^k|| + mean_{i<j} ||E z_i^k - E z_j^k||,  i, j sources
 
-    Args
-        weight: trade-off of the moment distance, >= 0; the term grows with z^moments and the square root of d
-        moments: highest moment, >= 1
     Shapes
         z (B, d), logits (B, K), y (B,), origin (B,): which source a row is from
     Reference
@@ -34,19 +30,15 @@ class M3SDA(Algorithm):
     family = "discrepancy"
     setting = "multi-source"
     paper = "peng2019m3sda"
-    space = {"weight": [0.0005, 0.01, 0.03, 0.1, 0.3], "moments": [1, 2]}
 
-    def __init__(self, weight: float = 0.0005, moments: int = 2) -> None:
-        super().__init__()
-        self.weight = weight
-        self.moments = moments
+    weight: float = positive(
+        default=0.0005,
+        zero=True,
+        search=(0.0005, 0.01, 0.03, 0.1, 0.3),
+        doc="trade-off of the moment distance; the term grows with z^moments and the square root of d",
+    )
+    moments: int = whole(default=2, search=(1, 2), doc="highest moment")
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_whole(self, "moments")
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        distance = multi_source_moment_distance(
-            source.z, target.z, source.origin, self.network.origins, int(self.moments)
-        )
-        return {"classification": cross_entropy(source.logits, source.y), "discrepancy": self.weight * distance}
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        distance = multi_source_moment_distance(source.z, target.z, source.origin, self.network.origins, self.moments)
+        return {"discrepancy": self.weight * distance}

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._few import TargetLast, pick_rows, without_rows
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Minimise
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.episodes import differentiate, episode_loss, gradient_step, interpolate, pick_support, with_gradient
 
@@ -21,12 +21,6 @@ class MAML(TargetLast):
     CE of an episode is among its own classes. Where the protocol labels no target row (`uda`), or no other
     (`supervised`), both phases are on all labelled rows.
 
-    Args
-        ways: classes of an episode, >= 1; all of a domain's classes if it has fewer
-        shots, queries: support and query rows of each class, >= 1
-        inner: gradient steps on the support rows, >= 1
-        inner_rate: their learning rate, the same for all trained weights, > 0
-        pretrain: part of the steps spent on phase one, in (0, 1)
     Shapes
         x (B, *S), logits (B, K), y (B,)
     Reference
@@ -37,45 +31,32 @@ class MAML(TargetLast):
     """
 
     family = "few labels"
+    objectives = ("classification",)
     paper = "finn2017maml"
-    space = {"inner": [1, 3, 5], "inner_rate": [0.01, 0.05, 0.1], "pretrain": [0.5, 0.8]}
 
-    def __init__(
-        self,
-        ways: int = 10,
-        shots: int = 3,
-        queries: int = 3,
-        inner: int = 3,
-        inner_rate: float = 0.05,
-        pretrain: float = 0.8,
-    ) -> None:
-        super().__init__()
-        self.ways = ways
-        self.shots = shots
-        self.queries = queries
-        self.inner = inner
-        self.inner_rate = inner_rate
-        self.pretrain = pretrain
-
-    def check(self) -> None:
-        super().check()
-        require_whole(self, "ways", "shots", "queries", "inner")
-        require_positive(self, "inner_rate")
+    ways: int = whole(default=10, doc="classes of an episode; all of a domain's classes if it has fewer")
+    shots: int = whole(default=3, doc="support and query rows of each class")
+    queries: int = whole(default=3, doc="support and query rows of each class")
+    inner: int = whole(default=3, search=(1, 3, 5), doc="gradient steps on the support rows")
+    inner_rate: float = positive(
+        default=0.05, search=(0.01, 0.05, 0.1), doc="their learning rate, the same for all trained weights"
+    )
+    pretrain: float = positive(default=0.8, below=1, search=(0.5, 0.8), doc="part of the steps spent on phase one")
 
     @property
     def episode(self) -> tuple[int, int]:
-        return (0, 0) if self.adapting else (int(self.ways), int(self.shots + self.queries))
+        return (0, 0) if self.adapting else (self.ways, self.shots + self.queries)
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
         if self.adapting:
             super().step(source, target, progress, minimise)
             return
-        support = pick_support(source.y, int(self.shots), torch.rand(len(source), device=source.z.device))
+        support = pick_support(source.y, self.shots, torch.rand(len(source), device=source.z.device))
         query = ~support if (~support).sum() > 1 else torch.ones_like(support)
         weights = [w for w in self.network.parameters() if w.requires_grad]
         start, none = [w.detach().clone() for w in weights], without_rows(target)
         part = pick_rows(source, support)
-        for i in range(int(self.inner)):
+        for i in range(self.inner):
             if i:
                 part, _ = minimise.forward(part, none)
             gradient_step(weights, differentiate(episode_loss(part.logits, part.y), weights), self.inner_rate)

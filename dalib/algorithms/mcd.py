@@ -8,8 +8,8 @@ from typing import TypeVar
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Minimise, Terms
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 
 Rows = TypeVar("Rows", Source, Target)
@@ -23,10 +23,6 @@ class MCD(Algorithm):
     C  G, `inner` times:  loss = weight * mean |p1_t - p2_t|
     means over rows and classes; E = -mean_c log(mean_i p1_ic + 1e-6), and of p2; prediction: mean of both heads' logits
 
-    Args
-        weight: trade-off of the discrepancy, dimensionless, >= 0
-        inner: steps of phase C, >= 1
-        balance: weight of E, which keeps predictions spread over the classes, >= 0
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -38,33 +34,31 @@ class MCD(Algorithm):
     """
 
     family = "adversarial"
+    objectives = ("classification",)
     paper = "saito2018mcd"
-    space = {"weight": [1.0, 10.0], "inner": [1, 2, 4]}
 
-    def __init__(self, weight: float = 1.0, inner: int = 4, balance: float = 0.01) -> None:
-        super().__init__()
-        self.weight = weight
-        self.inner = inner
-        self.balance = balance
+    weight: float = positive(
+        default=1.0, zero=True, search=(1.0, 10.0), doc="trade-off of the discrepancy, dimensionless"
+    )
+    inner: int = whole(default=4, search=(1, 2, 4), doc="steps of phase C")
+    balance: float = positive(
+        default=0.01, zero=True, doc="weight of E, which keeps predictions spread over the classes"
+    )
 
-    def check(self) -> None:
-        require_positive(self, "weight", "balance", zero=True)
-        require_whole(self, "inner")
+    def build(self, dim: int, outputs: int) -> None:
+        self.second = nn.Linear(dim, outputs)
 
-    def build(self, dim: int, num_classes: int) -> None:
-        self.second = nn.Linear(dim, num_classes)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         """Phase A's terms and the discrepancy; `step` plays the game."""
-        return {**self._supervise(source, target), "discrepancy": self._discrepancy(target)}
+        return {**self._spread(source, target), "discrepancy": self._discrepancy(target)}
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
         heads, features = [self.network.head, self.second], [self.network.backbone, self.network.bottleneck]
-        minimise(self._supervise(source, target))
+        minimise(self._phase_a(source, target))
         source, target = minimise.forward(source, target)
         fixed = self._classify(source, source.z.detach()), self._classify(target, target.z.detach())
-        minimise({**self._supervise(*fixed), "apart": -self._discrepancy(fixed[1])}, only=heads)
-        for i in range(int(self.inner)):
+        minimise({**self._phase_a(*fixed), "apart": -self._discrepancy(fixed[1])}, only=heads)
+        for i in range(self.inner):
             if i:
                 source, target = minimise.forward(source, target)
             minimise({"together": self._discrepancy(self._classify(target, target.z))}, only=features)
@@ -76,10 +70,12 @@ class MCD(Algorithm):
     def _classify(self, rows: Rows, z: Tensor) -> Rows:
         return replace(rows, z=z, logits=self.network.head(z))
 
-    def _supervise(self, source: Source, target: Target) -> Terms:
+    def _phase_a(self, source: Source, target: Target) -> Terms:
+        return {self.objective.name: self.supervise(source), **self._spread(source, target)}
+
+    def _spread(self, source: Source, target: Target) -> Terms:
         spread = [(logits.softmax(1).mean(0) + 1e-6).log().mean() for logits in (target.logits, self.second(target.z))]
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "classification_second": cross_entropy(self.second(source.z), source.y),
             "balance": -self.balance * (spread[0] + spread[1]),
         }

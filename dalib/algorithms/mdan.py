@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot, softplus
+from torch.nn.functional import one_hot, softplus
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import flag, positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import DomainDiscriminator, reverse_gradient, warm_up
 from dalib.nn.multi_source import origin_means
@@ -20,11 +20,6 @@ class MDAN(Algorithm):
     a = softmax(gamma * (CE_i - weight * r * BCE_i)), constant: the gradient of log(sum_i e^(gamma * …)) / gamma
     hard: a_i = 1 for the largest CE_i - weight * r * BCE_i; R as in DANN, r its 2 / (1 + e^(-10 progress)) - 1
 
-    Args
-        weight: trade-off of the adversarial terms, dimensionless, >= 0
-        hard: only the worst source (the paper's hard version), instead of a smooth maximum
-        gamma: sharpness of the smooth maximum, > 0
-        hidden: width of each discriminator's two hidden layers, >= 1
     Shapes
         z (B, d), logits (B, K), y (B,), origin (B,): which source a row is from
     Reference
@@ -37,25 +32,21 @@ class MDAN(Algorithm):
     family = "adversarial"
     setting = "multi-source"
     paper = "zhao2018mdan"
-    space = {"weight": [0.01, 0.1, 0.3, 1.0], "hard": [False, True], "gamma": [1.0, 10.0]}
-    combines = False
+    alone = "how much a source is learned from depends on how far it is from the target"
 
-    def __init__(self, weight: float = 1.0, hard: bool = False, gamma: float = 10.0, hidden: int = 1024) -> None:
-        super().__init__()
-        self.weight = weight
-        self.hard = hard
-        self.gamma = gamma
-        self.hidden = hidden
+    weight: float = positive(
+        default=1.0, zero=True, search=(0.01, 0.1, 0.3, 1.0), doc="trade-off of the adversarial terms, dimensionless"
+    )
+    hard: bool = flag(
+        default=False,
+        search=(False, True),
+        doc="only the worst source (the paper's hard version), instead of a smooth maximum",
+    )
+    gamma: float = positive(default=10.0, search=(1.0, 10.0), doc="sharpness of the smooth maximum")
+    hidden: int = whole(default=1024, doc="width of each discriminator's two hidden layers")
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_positive(self, "gamma")
-        require_whole(self, "hidden")
-
-    def build(self, dim: int, num_classes: int) -> None:
-        self.discriminators = nn.ModuleList(
-            DomainDiscriminator(dim, int(self.hidden)) for _ in range(self.network.origins)
-        )
+    def build(self, dim: int, outputs: int) -> None:
+        self.discriminators = nn.ModuleList(DomainDiscriminator(dim, self.hidden) for _ in range(self.network.origins))
 
     def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         r, n = warm_up(progress), len(self.discriminators)
@@ -64,7 +55,7 @@ class MDAN(Algorithm):
         own = d_s.gather(1, source.origin[:, None]).squeeze(1)
         bce_s, present = origin_means(softplus(-own), source.origin, n)
         bce = (bce_s + softplus(d_t).mean(0)) / 2
-        ce, _ = origin_means(cross_entropy(source.logits, source.y, reduction="none"), source.origin, n)
+        ce, _ = origin_means(self.objective.row_losses(source.prediction, source.y), source.origin, n)
         v = (ce - self.weight * r * bce).detach().masked_fill(~present, -torch.inf)
         a = one_hot(v.argmax(), n).to(v.dtype) if self.hard else (self.gamma * v).softmax(0)
-        return {"classification": (a * ce).sum(), "adversarial": self.weight * (a * bce).sum()}
+        return {self.objective.name: (a * ce).sum(), "adversarial": self.weight * (a * bce).sum()}

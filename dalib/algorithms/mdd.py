@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import margin_disparity, reverse_gradient, warm_up
 
@@ -18,11 +17,6 @@ class MDD(Algorithm):
     loss = CE(logits_s, y_s) + weight * (margin * CE(h'(R(z_s)), h_s) - mean log(1 - softmax(h'(R(z_t)))_[h_t]))
     h = argmax of the main head, constant; R reverses gradients, times reversal * (2 / (1 + e^(-10 progress)) - 1)
 
-    Args
-        weight: trade-off of the disparity, dimensionless, >= 0
-        margin: gamma, weight of the agreement on the source, > 0
-        reversal: the reversal's coefficient at the end of training, > 0
-        hidden: width of h', dim - hidden - K with ReLU, >= 1
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -32,27 +26,24 @@ class MDD(Algorithm):
     """
 
     family = "adversarial"
+    objectives = ("classification",)
     paper = "zhang2019mdd"
-    space = {"weight": [0.3, 1.0, 3.0], "margin": [2.0, 4.0], "reversal": [0.03, 0.1, 0.3]}
 
-    def __init__(self, weight: float = 1.0, margin: float = 4.0, reversal: float = 0.1, hidden: int = 1024) -> None:
-        super().__init__()
-        self.weight = weight
-        self.margin = margin
-        self.reversal = reversal
-        self.hidden = hidden
+    weight: float = positive(
+        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the disparity, dimensionless"
+    )
+    margin: float = positive(default=4.0, search=(2.0, 4.0), doc="gamma, weight of the agreement on the source")
+    reversal: float = positive(
+        default=0.1, search=(0.03, 0.1, 0.3), doc="the reversal's coefficient at the end of training"
+    )
+    hidden: int = whole(default=1024, doc="width of h', dim - hidden - K with ReLU")
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_positive(self, "margin", "reversal")
-        require_whole(self, "hidden")
+    def build(self, dim: int, outputs: int) -> None:
+        hidden = self.hidden
+        self.adversary = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
-    def build(self, dim: int, num_classes: int) -> None:
-        hidden = int(self.hidden)
-        self.adversary = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, num_classes))
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         z = reverse_gradient(torch.cat([source.z, target.z]), self.reversal * warm_up(progress))
         a_s, a_t = self.adversary(z).split([len(source), len(target)])
         disparity = margin_disparity(source.logits, target.logits, a_s, a_t, self.margin)
-        return {"classification": cross_entropy(source.logits, source.y), "disparity": self.weight * disparity}
+        return {"disparity": self.weight * disparity}

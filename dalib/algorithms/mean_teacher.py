@@ -7,11 +7,9 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
-from dalib.core.algorithm import Algorithm, Minimise, Terms
-from dalib.core.errors import DalibError
+from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive, state
 from dalib.core.types import Source, Target
 from dalib.nn.averaging import move_towards
 from dalib.nn.self_ensembling import confident_consistency, distance_from_balance
@@ -29,11 +27,6 @@ class MeanTeacher(Algorithm):
 
     The teacher includes batch-norm statistics and predicts.
 
-    Args
-        weight: trade-off of the consistency, dimensionless, >= 0
-        threshold: least probability, of the teacher's, of a row that takes part, in [0, 1]; 0 = every row
-        balance: weight of the distance to equally frequent classes, >= 0
-        decay: largest part of itself that the teacher keeps in a step, in [0, 1)
     Shapes
         x (B, *S), logits (B, K), y (B,)
     Reference
@@ -46,28 +39,30 @@ class MeanTeacher(Algorithm):
     """
 
     family = "self-training"
+    objectives = ("classification",)
     paper = "french2018selfensembling"
-    space = {"weight": [1.0, 3.0, 10.0], "threshold": [0.0, 0.8, 0.9, 0.96837722], "decay": [0.99, 0.999]}
     views = 2
-    moves: Tensor
+    weight: float = positive(
+        default=3.0, zero=True, search=(1.0, 3.0, 10.0), doc="trade-off of the consistency, dimensionless"
+    )
+    threshold: float = positive(
+        default=0.96837722,
+        zero=True,
+        most=1,
+        search=(0.0, 0.8, 0.9, 0.96837722),
+        doc="least probability, of the teacher's, of a row that takes part; 0 = every row",
+    )
+    balance: float = positive(default=0.005, zero=True, doc="weight of the distance to equally frequent classes")
+    decay: float = positive(
+        default=0.99,
+        zero=True,
+        below=1,
+        search=(0.99, 0.999),
+        doc="largest part of itself that the teacher keeps in a step",
+    )
+    moves: Tensor = state()
 
-    def __init__(
-        self, weight: float = 3.0, threshold: float = 0.96837722, balance: float = 0.005, decay: float = 0.99
-    ) -> None:
-        super().__init__()
-        self.weight = weight
-        self.threshold = threshold
-        self.balance = balance
-        self.decay = decay
-
-    def check(self) -> None:
-        require_positive(self, "weight", "threshold", "balance", "decay", zero=True)
-        if self.threshold > 1 or self.decay >= 1:
-            raise DalibError(
-                f"mean_teacher.threshold, decay = {self.threshold!r}, {self.decay!r}; give threshold <= 1 and decay < 1"
-            )
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.teacher = copy.deepcopy(self.network).requires_grad_(False)
         self.register_buffer("moves", torch.zeros(()))
 
@@ -80,15 +75,14 @@ class MeanTeacher(Algorithm):
             self.teacher.eval()
         return self
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         p = target.strong.logits.softmax(1)
         with torch.no_grad():
             q = self.teacher(target.x)[1].softmax(1)
         consistency = confident_consistency(p, q, self.threshold) + self.balance * distance_from_balance(p)
-        return {"classification": cross_entropy(source.logits, source.y), "consistency": self.weight * consistency}
+        return {"consistency": self.weight * consistency}
 
-    def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
-        super().step(source, target, progress, minimise)
+    def end_step(self) -> None:
         self.moves += 1
         move_towards([self.teacher], [self.network], (1 / self.moves).clamp(min=1 - self.decay))
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_choice, require_positive
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import choice, positive
 from dalib.core.types import Source, Target
 from dalib.nn.discrepancy import ESTIMATORS, mmd2
 
@@ -17,9 +16,6 @@ class MMD(Algorithm):
     loss = CE(logits_s, y_s) + weight * MMD²(z_s, z_t),  k(a, b) = sum_u exp(-||a - b||² / (2 sigma_u²))
     sigma_u² = 2^u * mean ||z_i - z_j||² over the pooled batch, constant, u = -3 … 1
 
-    Args
-        weight: trade-off of the discrepancy, dimensionless, >= 0
-        estimator: `unbiased` (may be negative), `biased`, or `linear` (the paper's O(B) estimate: noisier)
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -29,19 +25,18 @@ class MMD(Algorithm):
 
     family = "discrepancy"
     paper = "long2015dan"
-    space = {"weight": [0.1, 0.3, 1.0, 3.0], "estimator": list(ESTIMATORS)}
 
-    def __init__(self, weight: float = 1.0, estimator: str = "unbiased") -> None:
-        super().__init__()
-        self.weight = weight
-        self.estimator = estimator
+    weight: float = positive(
+        default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the discrepancy, dimensionless"
+    )
+    estimator: str = choice(
+        default="unbiased",
+        options=ESTIMATORS,
+        search=ESTIMATORS,
+        doc="`unbiased` (may be negative), `biased`, or `linear` (the paper's O(B) estimate: noisier)",
+    )
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_choice(self, "estimator", ESTIMATORS)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "discrepancy": self.weight * mmd2(source.z, target.z, estimator=self.estimator),
         }

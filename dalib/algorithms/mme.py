@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
 from dalib.algorithms._few import balance
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms, TrainerLike
+from dalib.core.hyper import positive
 from dalib.core.types import Domain, Source, Target
 from dalib.nn.adversarial import reverse_gradient
 from dalib.nn.entropy import prediction_entropy
@@ -23,9 +21,6 @@ class MME(Algorithm):
 
     Labelled target rows are repeated until they are half of the labelled ones; under `uda` there are none.
 
-    Args
-        weight: trade-off of the entropy, dimensionless, >= 0
-        temperature: of the cosine classifier, > 0
     Shapes
         z (B, d), y (B,); W (K, d)
     Reference
@@ -35,34 +30,23 @@ class MME(Algorithm):
     """
 
     family = "few labels"
+    objectives = ("classification",)
     paper = "saito2019mme"
-    space = {"weight": [0.03, 0.1, 0.3], "temperature": [0.05, 0.1]}
-    combines = False
+    weight: float = positive(
+        default=0.1, zero=True, search=(0.03, 0.1, 0.3), doc="trade-off of the entropy, dimensionless"
+    )
+    temperature: float = positive(default=0.05, search=(0.05, 0.1), doc="of the cosine classifier")
 
-    def __init__(self, weight: float = 0.1, temperature: float = 0.05) -> None:
-        super().__init__()
-        self.weight = weight
-        self.temperature = temperature
-
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_positive(self, "temperature")
-
-    def build(self, dim: int, num_classes: int) -> None:
-        self.cosine = nn.Linear(dim, num_classes, bias=False)
+    def build(self, dim: int, outputs: int) -> None:
+        self.cosine = nn.Linear(dim, outputs, bias=False)
         nn.init.xavier_normal_(self.cosine.weight)
 
-    def classify(self, z: Tensor) -> Tensor:
-        """z (B, d) -> logits (B, K)."""
+    def answer(self, z: Tensor, prediction: Tensor) -> Tensor:
         return self.cosine(normalize(z, dim=1)) / self.temperature
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        spread = prediction_entropy(self.classify(reverse_gradient(target.z))).mean()
-        return {"classification": cross_entropy(self.classify(source.z), source.y), "entropy": -self.weight * spread}
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        spread = prediction_entropy(self.answer(reverse_gradient(target.z), target.logits)).mean()
+        return {"entropy": -self.weight * spread}
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         trainer.descend(self, balance(self.network, source), target)
-
-    def predict(self, x: Any) -> tuple[Tensor, Tensor]:
-        z, _ = self.network(x)
-        return z, self.classify(z)

@@ -21,3 +21,4 @@ class NearestNeighbour(FeatureAlgorithm):
     uses_target = False
     classifier = "nearest"
     C = 1.0
+    k = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import one_hot
 
-from dalib.algorithms._ranges import require_choice, require_positive
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
+from dalib.core.hyper import choice, positive
 from dalib.core.types import Domain
 from dalib.nn.classifiers import fit_classifier
 from dalib.nn.discrepancy import squared_distances
@@ -22,11 +22,6 @@ class OTLabelPropagation(FeatureAlgorithm):
     P = argmin_P <P, cost> + regulariser,  cost_ij = ||z_s_i - z_t_j||² / max;  uniform row and column sums
     emd: no regulariser; sinkhorn: reg * sum P log P
 
-    Args
-        method: `emd` or `sinkhorn`
-        reg: > 0; entropy as a fraction of the largest cost, for `sinkhorn`
-        classifier: `logistic`, `svm` or `nearest` (gives the target's training rows their carried label)
-        C: inverse regularisation of the logistic classifier and the machine, > 0
     Shapes
         z (n, d), y (n,)
     Raises
@@ -42,29 +37,25 @@ class OTLabelPropagation(FeatureAlgorithm):
 
     family = "optimal transport"
     paper = "redko2019target"
-    space = {"method": list(METHODS), "reg": [0.01, 0.03, 0.1], "C": [0.1, 1.0, 10.0]}
 
-    def __init__(
-        self, method: str = "sinkhorn", reg: float = 0.03, classifier: str = "logistic", C: float = 1.0
-    ) -> None:
-        super().__init__()
-        self.method = method
-        self.reg = reg
-        self.classifier = classifier
-        self.C = C
-
-    def check(self) -> None:
-        super().check()
-        require_choice(self, "method", METHODS)
-        require_positive(self, "reg", "C")
+    method: str = choice(default="sinkhorn", options=METHODS, search=METHODS, doc="`emd` or `sinkhorn`")
+    reg: float = positive(
+        default=0.03, search=(0.01, 0.03, 0.1), doc="entropy as a fraction of the largest cost, for `sinkhorn`"
+    )
+    C: float = positive(
+        default=1.0,
+        last=True,
+        search=(0.1, 1.0, 10.0),
+        doc="inverse regularisation of the logistic classifier and the machine",
+    )
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
-        D_1 = one_hot(torch.as_tensor(source.labels), self.network.num_classes).T.double()
+        D_1 = one_hot(torch.as_tensor(source.labels), self.network.outputs).T.double()
         centre = torch.cat([z_s, z_t]).mean(0)
         cost = squared_distances(z_s - centre, z_t - centre)
         P = emd(cost) if self.method == "emd" else sinkhorn(cost, self.reg)
         L = barycentric_map(P.T, D_1.T).T
-        state = fit_classifier(self.classifier, z_t, L.argmax(0), self.C, self.network.num_classes)
+        state = fit_classifier(self.classifier, z_t, L.argmax(0), self.C, self.network.outputs)
         for name, value in state.items():
             self.register_buffer(f"classifier_{name}", value)

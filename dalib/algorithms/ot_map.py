@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from dalib.algorithms._ranges import require_choice, require_positive
 from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.hyper import choice, positive, state
 from dalib.nn.discrepancy import squared_distances
 from dalib.nn.transport import barycentric_map, class_regularised, emd, move_gaussian, sinkhorn
 
@@ -21,12 +21,6 @@ class OTMap(FeatureAlgorithm):
     emd: no regulariser; sinkhorn: reg * sum P log P; class_regularised: + group * sum_j sum_c P(class c, j)^(1/2)
     linear: z_s' = z_s A + b, the Monge map between the two Gaussians
 
-    Args
-        method: `emd`, `sinkhorn`, `class_regularised` or `linear`
-        reg: > 0; entropy as a fraction of the largest cost; for `linear` a ridge as a fraction of the mean variance
-        group: > 0; class regularisation as a fraction of the largest cost, for `class_regularised`
-        classifier: `logistic`, `svm` or `nearest`
-        C: inverse regularisation of the logistic classifier, > 0
     Shapes
         z (n, d), y (n,)
     Raises
@@ -41,28 +35,23 @@ class OTMap(FeatureAlgorithm):
 
     family = "optimal transport"
     paper = "courty2017otda"
-    space = {"method": list(METHODS), "reg": [0.01, 0.03, 0.1], "group": [0.001, 0.01, 0.1], "C": [1.0, 3.0, 10.0]}
-    scale: Tensor
-
-    def __init__(
-        self,
-        method: str = "sinkhorn",
-        reg: float = 0.1,
-        group: float = 0.01,
-        classifier: str = "logistic",
-        C: float = 3.0,
-    ) -> None:
-        super().__init__()
-        self.method = method
-        self.reg = reg
-        self.group = group
-        self.classifier = classifier
-        self.C = C
-
-    def check(self) -> None:
-        super().check()
-        require_choice(self, "method", METHODS)
-        require_positive(self, "reg", "group", "C")
+    method: str = choice(
+        default="sinkhorn", options=METHODS, search=METHODS, doc="`emd`, `sinkhorn`, `class_regularised` or `linear`"
+    )
+    reg: float = positive(
+        default=0.1,
+        search=(0.01, 0.03, 0.1),
+        doc="entropy as a fraction of the largest cost; for `linear` a ridge as a fraction of the mean variance",
+    )
+    group: float = positive(
+        default=0.01,
+        search=(0.001, 0.01, 0.1),
+        doc="class regularisation as a fraction of the largest cost, for `class_regularised`",
+    )
+    C: float = positive(
+        default=3.0, last=True, search=(1.0, 3.0, 10.0), doc="inverse regularisation of the logistic classifier"
+    )
+    scale: Tensor = state()
 
     def project(self, z: Tensor) -> Tensor:
         return normalize(z) / self.scale

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, softplus
 
 from dalib.algorithms.dann import DANN
 from dalib.core.algorithm import Terms, TrainerLike
+from dalib.core.hyper import state
 from dalib.core.types import Domain, Source, Target
 from dalib.nn.adversarial import reverse_gradient, warm_up
 
@@ -18,9 +19,6 @@ class PADA(DANN):
     loss = sum gamma_y CE(logits_s, y_s) / sum gamma_y + weight * (mean gamma_y BCE_s + mean BCE_t) / 2
     BCE of D(R(z)) as in DANN; gamma = mean softmax(logits) over the target, divided by its largest entry
 
-    Args
-        weight: trade-off of the adversarial term, dimensionless, >= 0
-        hidden: width of the discriminator's two hidden layers, >= 1
     Shapes
         z (B, d), logits (B, K), y (B,); gamma (K,), computed before each pass over the target
     Reference
@@ -31,24 +29,27 @@ class PADA(DANN):
     """
 
     family = "adversarial"
+    objectives = ("classification",)
     setting = "partial"
     paper = "cao2018pada"
     version = 2
-    combines = False
-    gamma: Tensor
+    gamma: Tensor = state()
 
-    def build(self, dim: int, num_classes: int) -> None:
-        super().build(dim, num_classes)
-        self.register_buffer("gamma", torch.ones(num_classes))
+    def build(self, dim: int, outputs: int) -> None:
+        super().build(dim, outputs)
+        self.register_buffer("gamma", torch.ones(outputs))
 
     def begin_epoch(self, trainer: TrainerLike, target: Domain) -> None:
         gamma = trainer.outputs(self, target).p.mean(0)
         self.gamma.copy_(gamma / gamma.max())
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def supervise(self, source: Source) -> Tensor:
+        w = self.gamma[source.y]
+        return (w * cross_entropy(source.logits, source.y, reduction="none")).sum() / w.sum().clamp(min=1e-30)
+
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         z = reverse_gradient(torch.cat([source.z, target.z]), warm_up(progress))
         d_s, d_t = self.discriminator(z).split([len(source), len(target)])
         w = self.gamma[source.y]
-        ce = (w * cross_entropy(source.logits, source.y, reduction="none")).sum() / w.sum().clamp(min=1e-30)
         bce = ((w * softplus(-d_s)).mean() + softplus(d_t).mean()) / 2
-        return {"classification": ce, "adversarial": self.weight * bce}
+        return {"adversarial": self.weight * bce}

@@ -23,9 +23,8 @@ class PCAMap(Projection):
 
     family = "subspace"
     paper = "jolliffe2002pca"
-    space = {"components": [10, 20, 40, 80], "C": [0.1, 1.0, 10.0]}
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         z = torch.cat([z_s, z_t])
-        self.keep(z.mean(0), principal_axes(z, int(self.components)))
+        self.keep(z.mean(0), principal_axes(z, self.components))
         return self.project(z_s)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._few import split_labelled
-from dalib.algorithms._ranges import require_positive, require_whole
-from dalib.core.algorithm import Algorithm, Terms, TrainerLike
-from dalib.core.types import Domain, Source, Target
+from dalib.core.algorithm import Algorithm, TrainerLike
+from dalib.core.hyper import positive, state, whole
+from dalib.core.types import Domain, Source
+from dalib.nn.discrepancy import as_float
 from dalib.nn.episodes import class_means, pick_support, prototype_logits, prototypical_loss
 
 
@@ -24,10 +25,6 @@ class Prototypical(Algorithm):
     A class without a labelled target row keeps its source prototype: under `uda` that is every class. Under
     `supervised` there are target rows only, and episodes are drawn from them.
 
-    Args
-        ways: classes of an episode, >= 1; all of a domain's classes if it has fewer
-        shots, queries: support and query rows of each class, >= 1
-        prior: how many target rows a source prototype counts for, >= 0; 0 = target rows alone where there are any
     Shapes
         z (B, d), y (B,); prototypes (K, d)
     Reference
@@ -37,32 +34,33 @@ class Prototypical(Algorithm):
     """
 
     family = "few labels"
+    objectives = ("classification",)
     paper = "snell2017prototypical"
-    space = {"ways": [5, 10, 20], "shots": [1, 3, 5], "prior": [0.0, 1.0, 3.0]}
     uses_target = False
-    prototypes: Tensor | None
+    alone = "its batches are episodes of a few classes"
+    ways: int = whole(
+        default=10, search=(5, 10, 20), doc="classes of an episode; all of a domain's classes if it has fewer"
+    )
+    shots: int = whole(default=3, search=(1, 3, 5), doc="support and query rows of each class")
+    queries: int = whole(default=3, doc="support and query rows of each class")
+    prior: float = positive(
+        default=0.0,
+        zero=True,
+        search=(0.0, 1.0, 3.0),
+        doc="how many target rows a source prototype counts for; 0 = target rows alone where there are any",
+    )
+    prototypes: Tensor | None = state()
 
-    def __init__(self, ways: int = 10, shots: int = 3, queries: int = 3, prior: float = 0.0) -> None:
-        super().__init__()
-        self.ways = ways
-        self.shots = shots
-        self.queries = queries
-        self.prior = prior
-
-    def check(self) -> None:
-        require_whole(self, "ways", "shots", "queries")
-        require_positive(self, "prior", zero=True)
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("prototypes", None)
 
     @property
     def episode(self) -> tuple[int, int]:
-        return int(self.ways), int(self.shots + self.queries)
+        return self.ways, self.shots + self.queries
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        support = pick_support(source.y, int(self.shots), torch.rand(len(source), device=source.z.device))
-        return {"prototypical": prototypical_loss(source.z, source.y, support, self.network.num_classes)}
+    def supervise(self, source: Source) -> Tensor:
+        support = pick_support(source.y, self.shots, torch.rand(len(source), device=source.z.device))
+        return prototypical_loss(source.z, source.y, support, self.network.outputs)
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         trainer.descend(self, split_labelled(self.network, source)[0], target)
@@ -70,16 +68,16 @@ class Prototypical(Algorithm):
     def before_evaluation(self, trainer: TrainerLike, target: Domain) -> None:
         z, y = trainer.outputs(self, trainer.labelled).z, torch.as_tensor(trainer.labelled.labels)
         own = torch.as_tensor(trainer.labelled.origin) == self.network.target_origin
-        (m_t, n_t), (m_s, n_s) = (class_means(z[k], y[k], self.network.num_classes) for k in (own, ~own))
+        (m_t, n_t), (m_s, n_s) = (class_means(z[k], y[k], self.network.outputs) for k in (own, ~own))
         n_s = torch.where(n_t > 0, self.prior, 1.0) * (n_s > 0)
         total = (n_t + n_s)[:, None]
         c = (n_t[:, None] * m_t + n_s[:, None] * m_s) / total.clamp(min=1e-12)
-        self.prototypes = c.masked_fill(total == 0, torch.inf).to(self.network.head.weight.device)
+        self.prototypes = c.masked_fill(total == 0, torch.inf).to(self.network.device)
 
     def predict(self, x: Any) -> tuple[Tensor, Tensor]:
         """Logits are -||z - c_k||² less the row's largest, at least -1e4 (a class without any labelled row)."""
         z, logits = self.network(x)
         if self.prototypes is None:
             return z, logits
-        logits = prototype_logits(z.float(), self.prototypes)
+        logits = prototype_logits(as_float(z), self.prototypes)
         return z, (logits - logits.amax(1, keepdim=True)).clamp(min=-1e4)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.errors import DalibError
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 
 
@@ -18,10 +18,6 @@ class PseudoLabel(Algorithm):
     loss = CE(logits_s, y_s) + alpha * mean_i [max p_i >= threshold] CE(logits_t_i, argmax p_i),  p = softmax(logits_t)
     alpha = weight * (progress - start) / (end - start), no less than 0 and no more than weight
 
-    Args
-        weight: largest trade-off of the pseudo-labels, dimensionless, >= 0
-        threshold: least probability of a row that takes part, in [0, 1]; 0 = every row
-        start, end: parts of training between which alpha rises, 0 <= start < end <= 1
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -32,29 +28,33 @@ class PseudoLabel(Algorithm):
     """
 
     family = "self-training"
+    objectives = ("classification",)
     paper = "lee2013pseudolabel"
-    space = {"weight": [0.3, 1.0, 3.0], "threshold": [0.0, 0.8, 0.95]}
 
-    def __init__(self, weight: float = 3.0, threshold: float = 0.95, start: float = 0.1, end: float = 0.6) -> None:
-        super().__init__()
-        self.weight = weight
-        self.threshold = threshold
-        self.start = start
-        self.end = end
+    weight: float = positive(
+        default=3.0, zero=True, search=(0.3, 1.0, 3.0), doc="largest trade-off of the pseudo-labels, dimensionless"
+    )
+    threshold: float = positive(
+        default=0.95,
+        zero=True,
+        most=1,
+        search=(0.0, 0.8, 0.95),
+        doc="least probability of a row that takes part; 0 = every row",
+    )
+    start: float = positive(
+        default=0.1, zero=True, doc="parts of training between which alpha rises, 0 <= start < end <= 1"
+    )
+    end: float = positive(default=0.6, doc="parts of training between which alpha rises, 0 <= start < end <= 1")
 
     def check(self) -> None:
-        require_positive(self, "weight", "threshold", "start", zero=True)
-        require_positive(self, "end")
-        if self.threshold > 1:
-            raise DalibError(f"pseudo_label.threshold = {self.threshold!r} is out of range; give a number in [0, 1]")
+        super().check()
         if not self.start < self.end <= 1:
             raise DalibError(f"pseudo_label.start, end = {self.start!r}, {self.end!r}; give 0 <= start < end <= 1")
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         confidence, label = target.logits.detach().softmax(1).max(1)
         part = torch.as_tensor((progress - self.start) / (self.end - self.start)).clamp(0, 1)
         each = cross_entropy(target.logits, label, reduction="none")
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "pseudo_label": self.weight * part * ((confidence >= self.threshold) * each).mean(),
         }

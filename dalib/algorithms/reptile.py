@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._few import TargetLast, pick_rows, without_rows
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Minimise
-from dalib.core.errors import DalibError
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.episodes import differentiate, episode_loss, gradient_step, interpolate, rank_in_class
 
@@ -23,13 +22,6 @@ class Reptile(TargetLast):
     CE of an episode is among its own classes. Where the protocol labels no target row (`uda`), or no other
     (`supervised`), both phases are on all labelled rows.
 
-    Args
-        ways: classes of an episode, >= 1; all of a domain's classes if it has fewer
-        shots: rows of each class in an inner step, >= 1
-        inner: gradient steps in a task, >= 1
-        inner_rate: their learning rate, the same for all trained weights, > 0
-        rate: part of the way to θ' at the beginning, in (0, 1]; it falls to 0 during phase one
-        pretrain: part of the steps spent on phase one, in (0, 1)
     Shapes
         x (B, *S), logits (B, K), y (B,)
     Reference
@@ -40,36 +32,23 @@ class Reptile(TargetLast):
     """
 
     family = "few labels"
+    objectives = ("classification",)
     paper = "nichol2018reptile"
-    space = {"inner": [3, 5], "inner_rate": [0.01, 0.05, 0.1], "pretrain": [0.5, 0.8]}
 
-    def __init__(
-        self,
-        ways: int = 10,
-        shots: int = 2,
-        inner: int = 3,
-        inner_rate: float = 0.05,
-        rate: float = 1.0,
-        pretrain: float = 0.8,
-    ) -> None:
-        super().__init__()
-        self.ways = ways
-        self.shots = shots
-        self.inner = inner
-        self.inner_rate = inner_rate
-        self.rate = rate
-        self.pretrain = pretrain
-
-    def check(self) -> None:
-        super().check()
-        require_whole(self, "ways", "shots", "inner")
-        require_positive(self, "inner_rate", "rate")
-        if self.rate > 1:
-            raise DalibError(f"reptile.rate = {self.rate!r} is out of range; give a number > 0 and <= 1")
+    ways: int = whole(default=10, doc="classes of an episode; all of a domain's classes if it has fewer")
+    shots: int = whole(default=2, doc="rows of each class in an inner step")
+    inner: int = whole(default=3, search=(3, 5), doc="gradient steps in a task")
+    inner_rate: float = positive(
+        default=0.05, search=(0.01, 0.05, 0.1), doc="their learning rate, the same for all trained weights"
+    )
+    rate: float = positive(
+        default=1.0, most=1, doc="part of the way to θ' at the beginning; it falls to 0 during phase one"
+    )
+    pretrain: float = positive(default=0.8, below=1, search=(0.5, 0.8), doc="part of the steps spent on phase one")
 
     @property
     def episode(self) -> tuple[int, int]:
-        return (0, 0) if self.adapting else (int(self.ways), int(self.shots * self.inner))
+        return (0, 0) if self.adapting else (self.ways, self.shots * self.inner)
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
         if self.adapting:
@@ -77,8 +56,8 @@ class Reptile(TargetLast):
             return
         weights = [w for w in self.network.parameters() if w.requires_grad]
         start, none, losses = [w.detach().clone() for w in weights], without_rows(target), []
-        turn = rank_in_class(source.y, torch.rand(len(source), device=source.z.device)) // int(self.shots)
-        for i in range(int(self.inner)):
+        turn = rank_in_class(source.y, torch.rand(len(source), device=source.z.device)) // self.shots
+        for i in range(self.inner):
             rows = turn == i if (turn == i).sum() > 1 else turn >= 0
             part = pick_rows(source, rows)
             if i:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dalib.algorithms._ranges import require_choice, require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Minimise, Terms
+from dalib.core.hyper import choice, positive, state, whole
 from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Source, Target
 from dalib.nn.sharpness import sharpest_perturbation
@@ -22,11 +22,6 @@ class SDAT(Algorithm):
     loss = task(w + e) + weight * adversarial(w + e),  e = rho * g / ||g||,  g = gradient of task(w), constant
     w = the network's weights; task = the base's terms but for the adversarial: CE(logits_s, y_s), + confusion with MCC
 
-    Args
-        base: `dann`, `cdan`, `cdan+mcc` or `dann+mcc`, each with its own defaults otherwise
-        weight: trade-off of the base's adversarial term, dimensionless, >= 0
-        hidden: width of the discriminator's two hidden layers, >= 1
-        rho: length of the perturbation, in the unit of the weights, >= 0; 0 = the base alone
     Shapes
         x (B, *S), z (B, d), logits (B, K), y (B,)
     Reference
@@ -38,29 +33,32 @@ class SDAT(Algorithm):
 
     family = "adversarial"
     paper = "rangwani2022sdat"
-    space = {"base": list(BASES), "weight": [0.3, 1.0, 3.0], "rho": [0.005, 0.02, 0.05]}
-    base_algorithm: Algorithm
+    base: str = choice(
+        default="cdan",
+        options=BASES,
+        search=BASES,
+        doc="`dann`, `cdan`, `cdan+mcc` or `dann+mcc`, each with its own defaults otherwise",
+    )
+    weight: float = positive(
+        default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the base's adversarial term, dimensionless"
+    )
+    hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
+    rho: float = positive(
+        default=0.02,
+        zero=True,
+        search=(0.005, 0.02, 0.05),
+        doc="length of the perturbation, in the unit of the weights; 0 = the base alone",
+    )
+    base_algorithm: Algorithm = state()
 
-    def __init__(self, base: str = "cdan", weight: float = 1.0, hidden: int = 1024, rho: float = 0.02) -> None:
-        super().__init__()
-        self.base = base
-        self.weight = weight
-        self.hidden = hidden
-        self.rho = rho
-
-    def check(self) -> None:
-        require_choice(self, "base", BASES)
-        require_positive(self, "weight", "rho", zero=True)
-        require_whole(self, "hidden")
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         base = ALGORITHMS.get(self.base)
         widths = {name: self.hidden for name in base.defaults() if name.endswith("hidden")}
         self.attach_part("base_algorithm", base(**widths))
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        """The terms at the weights as they are; `step` perturbs them."""
-        terms = self.base_algorithm.loss(source, target, progress)
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        """The base's terms at the weights as they are; `step` perturbs them."""
+        terms = self.base_algorithm.adapt(source, target, progress)
         return {name: self.weight * term if name == "adversarial" else term for name, term in terms.items()}
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:

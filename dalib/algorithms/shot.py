@@ -6,9 +6,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dalib.algorithms._phases import SourceFirst
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import Terms, TrainerLike
-from dalib.core.errors import DalibError
+from dalib.core.hyper import positive
 from dalib.core.types import Domain, Source, Target
 from dalib.nn.centroids import centroid_labels
 from dalib.nn.entropy import information_maximisation
@@ -21,10 +20,6 @@ class SHOT(SourceFirst):
     2  loss = mean_i H(p_i) - H(mean_i p_i) + weight * CE(logits_t, ŷ_t),  p = softmax(logits_t)
     ŷ = `centroid_labels` of the whole target, computed anew before each pass over it
 
-    Args
-        weight: trade-off of the pseudo-labels, dimensionless, >= 0
-        smoothing: part of each label spread over all classes in phase one, in [0, 1)
-        pretrain: part of the steps spent on phase one, in (0, 1)
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -35,23 +30,18 @@ class SHOT(SourceFirst):
     """
 
     family = "source-free"
+    objectives = ("classification",)
     setting = "source-free"
     paper = "liang2020shot"
-    space = {"weight": [0.0, 0.1, 0.3, 1.0]}
 
-    def __init__(self, weight: float = 0.3, smoothing: float = 0.1, pretrain: float = 0.5) -> None:
-        super().__init__()
-        self.weight = weight
-        self.smoothing = smoothing
-        self.pretrain = pretrain
+    weight: float = positive(
+        default=0.3, zero=True, search=(0.0, 0.1, 0.3, 1.0), doc="trade-off of the pseudo-labels, dimensionless"
+    )
+    smoothing: float = positive(
+        default=0.1, zero=True, below=1, doc="part of each label spread over all classes in phase one"
+    )
 
-    def check(self) -> None:
-        super().check()
-        require_positive(self, "weight", "smoothing", zero=True)
-        if self.smoothing >= 1:
-            raise DalibError(f"shot.smoothing = {self.smoothing!r} is out of range; give a number >= 0 and < 1")
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("labels", None)
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
@@ -60,12 +50,12 @@ class SHOT(SourceFirst):
     def begin_epoch(self, trainer: TrainerLike, target: Domain) -> None:
         if self.adapting:
             out = trainer.outputs(self, target)
-            self.labels = centroid_labels(out.z, out.p).to(self.network.head.weight.device)
+            self.labels = centroid_labels(out.z, out.p).to(self.network.device)
 
-    def supervise(self, source: Source) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y, label_smoothing=self.smoothing)}
+    def supervise(self, source: Source) -> Tensor:
+        return cross_entropy(source.logits, source.y, label_smoothing=self.smoothing)
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         """Phase two's terms; without pseudo-labels before the first pass."""
         terms = {"information": information_maximisation(target.logits)}
         if self.labels is not None:

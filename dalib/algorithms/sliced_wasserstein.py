@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.transport import sliced_wasserstein
 
@@ -18,9 +18,6 @@ class SlicedWasserstein(Algorithm):
     loss = CE(logits_s, y_s) + weight * d * mean_l W_2²(z_s theta_l, z_t theta_l)
     theta_l = `directions` unit vectors, drawn anew at every step; d * mean_l (v theta_l)² is ||v||² on average
 
-    Args
-        weight: trade-off of the distance, >= 0; the term grows with the square of z
-        directions: number of projections, >= 1
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -31,19 +28,17 @@ class SlicedWasserstein(Algorithm):
 
     family = "optimal transport"
     paper = "lee2019swd"
-    space = {"weight": [0.01, 0.03, 0.1, 0.3, 1.0], "directions": [32, 128]}
 
-    def __init__(self, weight: float = 0.1, directions: int = 128) -> None:
-        super().__init__()
-        self.weight = weight
-        self.directions = directions
+    weight: float = positive(
+        default=0.1,
+        zero=True,
+        search=(0.01, 0.03, 0.1, 0.3, 1.0),
+        doc="trade-off of the distance; the term grows with the square of z",
+    )
+    directions: int = whole(default=128, search=(32, 128), doc="number of projections")
 
-    def check(self) -> None:
-        require_positive(self, "weight", zero=True)
-        require_whole(self, "directions")
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         d = source.z.shape[1]
-        theta = normalize(torch.randn(d, int(self.directions), device=source.z.device), dim=0)
+        theta = normalize(torch.randn(d, self.directions, device=source.z.device), dim=0)
         distance = d * sliced_wasserstein(source.z, target.z, theta)
-        return {"classification": cross_entropy(source.logits, source.y), "discrepancy": self.weight * distance}
+        return {"discrepancy": self.weight * distance}

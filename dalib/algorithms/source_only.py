@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn.functional import cross_entropy
-
-from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.types import Source, Target
+from dalib.core.algorithm import Algorithm
 
 
 class SourceOnly(Algorithm):
@@ -20,6 +16,3 @@ class SourceOnly(Algorithm):
 
     family = "baseline"
     uses_target = False
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

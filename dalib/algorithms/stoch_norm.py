@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn.functional import cross_entropy
-
-from dalib.algorithms._ranges import require_positive
-from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.errors import DalibError
-from dalib.core.types import Source, Target
+from dalib.core.algorithm import Algorithm
+from dalib.core.hyper import positive
 from dalib.nn.stoch_norm import make_stochastic
 
 
@@ -17,8 +12,6 @@ class StochNorm(Algorithm):
 
     loss = CE(logits_s, y_s);  BN(x)_c = s_c BN(x; batch)_c + (1 - s_c) BN(x; moving)_c,  s_c ~ Bernoulli(p)
 
-    Args
-        p: probability of the batch's statistics, per channel and pass, in [0, 1]; 1 = ordinary batch norms
     Shapes
         logits (B, K), y (B,); a backbone without batch norms, or features: only CE is left
     Reference
@@ -29,20 +22,15 @@ class StochNorm(Algorithm):
 
     family = "fine-tuning"
     paper = "kou2020stochnorm"
-    space = {"p": [0.25, 0.5, 0.75]}
     uses_target = False
 
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__()
-        self.p = p
+    p: float = positive(
+        default=0.5,
+        zero=True,
+        most=1,
+        search=(0.25, 0.5, 0.75),
+        doc="probability of the batch's statistics, per channel and pass; 1 = ordinary batch norms",
+    )
 
-    def check(self) -> None:
-        require_positive(self, "p", zero=True)
-        if self.p > 1:
-            raise DalibError(f"stoch_norm.p = {self.p!r} is out of range; give a number in [0, 1]")
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         make_stochastic(self.network.backbone, self.p)
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

@@ -23,9 +23,8 @@ class SubspaceAlignment(Projection):
 
     family = "subspace"
     paper = "fernando2013sa"
-    space = {"components": [10, 20, 40, 80], "C": [0.1, 1.0, 10.0]}
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        P_s, P_t = (principal_axes(z, int(self.components)) for z in (z_s, z_t))
+        P_s, P_t = (principal_axes(z, self.components) for z in (z_s, z_t))
         self.keep(z_t.mean(0), P_t)
         return (z_s - z_s.mean(0)) @ P_s @ (P_s.T @ P_t)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
-from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
-from dalib.core.types import Source, Target
+from dalib.core.hyper import whole
 
 
 class Surgical(Algorithm):
@@ -18,8 +17,6 @@ class Surgical(Algorithm):
     The new layers are trained at lr; frozen blocks keep their batch-norm statistics. `first` and `last` train no block
     where there is none (feature data).
 
-    Args
-        block: `first`, `last` or k >= 1: the k-th from the input
     Shapes
         logits (B, K), y (B,)
     Raises
@@ -33,19 +30,16 @@ class Surgical(Algorithm):
 
     family = "fine-tuning"
     paper = "lee2023surgical"
-    space = {"block": ["first", "last", 2, 3]}
     uses_target = False
 
-    def __init__(self, block: int | str = "first") -> None:
-        super().__init__()
-        self.block = block
+    block: int | str = whole(
+        default="first",
+        words=("first", "last"),
+        search=("first", "last", 2, 3),
+        doc="`first`, `last` or k >= 1: the k-th from the input",
+    )
 
-    def check(self) -> None:
-        count = isinstance(self.block, int) and not isinstance(self.block, bool) and self.block >= 1
-        if not count and self.block not in ("first", "last"):
-            raise DalibError(f"surgical.block = {self.block!r}; give 'first', 'last' or a whole number >= 1")
-
-    def build(self, dim: int, num_classes: int) -> None:
+    def build(self, dim: int, outputs: int) -> None:
         have = len(self.network.groups)
         if isinstance(self.block, int) and self.block > have:
             remedy = f"give at most {have}" if have else "use an image backbone"
@@ -56,6 +50,3 @@ class Surgical(Algorithm):
         position = {"first": 1, "last": len(groups)}.get(str(self.block), self.block)
         chosen = groups[int(position) - 1 : int(position)] if groups else []
         return [(self, 1.0), (self.network.backbone, 0.0), *((block, backbone_rate) for block in chosen)]
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"classification": cross_entropy(source.logits, source.y)}

@@ -23,7 +23,6 @@ class TCA(ComponentMethod):
 
     family = "subspace"
     paper = "pan2011tca"
-    space = {"reg": [0.1, 1.0, 10.0], "components": [10, 20, 40, 80], "kernel": ["primal", "linear", "rbf"]}
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return self.solve(z_s, y_s, z_t, iterations=1, marginal=1.0, conditional=0.0)

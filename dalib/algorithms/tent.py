@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from dalib.algorithms._phases import SourceFirst
-from dalib.algorithms._ranges import require_positive
 from dalib.algorithms._statistics import TargetStatistics
 from dalib.core.algorithm import Terms
 from dalib.core.errors import DalibError
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
 from dalib.nn.entropy import prediction_entropy
 
@@ -21,9 +21,6 @@ class TENT(SourceFirst, TargetStatistics):
 
     Statistics are those of the target's batch in training and of the whole target in prediction.
 
-    Args
-        pretrain: part of the steps spent on phase one, in (0, 1)
-        rate: factor on the learning rates in phase two, > 0
     Shapes
         logits (B, K), y (B,)
     Raises
@@ -37,18 +34,11 @@ class TENT(SourceFirst, TargetStatistics):
     """
 
     family = "source-free"
+    objectives = ("classification",)
     setting = "test-time"
     paper = "wang2021tent"
-    space = {"rate": [0.03, 0.1, 0.3, 1.0]}
 
-    def __init__(self, pretrain: float = 0.5, rate: float = 0.1) -> None:
-        super().__init__()
-        self.pretrain = pretrain
-        self.rate = rate
-
-    def check(self) -> None:
-        super().check()
-        require_positive(self, "rate")
+    rate: float = positive(default=0.1, search=(0.03, 0.1, 0.3, 1.0), doc="factor on the learning rates in phase two")
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         inner = {*self.network.backbone.modules()}
@@ -59,5 +49,5 @@ class TENT(SourceFirst, TargetStatistics):
             )
         return [(self, 0.0), *norms] if self.adapting else super().rates(backbone_rate)
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         return {"entropy": prediction_entropy(target.logits).mean()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from dalib.algorithms._ranges import require_whole
 from dalib.algorithms._weights import RowWeighting
+from dalib.core.hyper import whole
 from dalib.nn.density_ratio import ulsif
 
 
@@ -16,8 +16,6 @@ class ULSIF(RowWeighting):
     H = mean_i phi(z_s_i) phi(z_s_i)ᵀ,  h = mean_j phi(z_t_j),  phi_l(z) = k(z, c_l)
     classifier = argmin_f sum w(z_s_i) loss(f(z_s_i), y_i)
 
-    Args
-        centres: kernels, at target rows, >= 1
     Shapes
         z (n, d), y (n,)
     Reference
@@ -29,17 +27,8 @@ class ULSIF(RowWeighting):
 
     family = "importance weighting"
     paper = "kanamori2009ulsif"
-    space = {"centres": [50, 100, 200], "C": [0.1, 1.0, 10.0]}
 
-    def __init__(self, centres: int = 100, classifier: str = "logistic", C: float = 1.0) -> None:
-        super().__init__()
-        self.centres = centres
-        self.classifier = classifier
-        self.C = C
-
-    def check(self) -> None:
-        super().check()
-        require_whole(self, "centres")
+    centres: int = whole(default=100, search=(50, 100, 200), doc="kernels, at target rows")
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        return self.usable(ulsif(z_s, z_t, int(self.centres)))
+        return self.usable(ulsif(z_s, z_t, self.centres))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import softplus
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.errors import DalibError
+from dalib.core.hyper import positive, whole
 from dalib.core.rows import join
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import DomainDiscriminator, reverse_gradient
@@ -23,15 +23,6 @@ class VADA(Algorithm):
     R reverses gradients and scales them by `weight`;  p = softmax(logits_t)
     V = mean KL(f(x) || f(x + r)),  r = the worst direction, of length `radius` (`virtual_adversarial`)
 
-    Args
-        weight: trade-off of the adversarial term for the features, dimensionless, >= 0
-        source_weight: of V on the source, >= 0
-        target_weight: of entropy and V on the target, >= 0
-        radius: length of r per row, in the unit of x, > 0; it takes sqrt(width / 3072) times as much to change
-            each of an image's numbers as on the paper's 32 × 32 × 3
-        xi: length of the trial step that finds the direction of r, in the unit of x, > 0
-        iterations: how often the direction is refined, >= 1
-        hidden: width of the discriminator's two hidden layers, >= 1
     Shapes
         x (B, *S), z (B, d), logits (B, K), y (B,)
     Raises
@@ -45,47 +36,39 @@ class VADA(Algorithm):
     """
 
     family = "adversarial"
+    objectives = ("classification",)
     paper = "shu2018dirtt"
-    space = {"weight": [0.01, 0.1, 1.0], "source_weight": [0.0, 1.0], "target_weight": [0.01, 0.1]}
 
-    def __init__(
-        self,
-        weight: float = 0.01,
-        source_weight: float = 1.0,
-        target_weight: float = 0.01,
-        radius: float = 3.5,
-        xi: float = 1e-3,
-        iterations: int = 1,
-        hidden: int = 100,
-    ) -> None:
-        super().__init__()
-        self.weight = weight
-        self.source_weight = source_weight
-        self.target_weight = target_weight
-        self.radius = radius
-        self.xi = xi
-        self.iterations = iterations
-        self.hidden = hidden
+    weight: float = positive(
+        default=0.01,
+        zero=True,
+        search=(0.01, 0.1, 1.0),
+        doc="trade-off of the adversarial term for the features, dimensionless",
+    )
+    source_weight: float = positive(default=1.0, zero=True, search=(0.0, 1.0), doc="of V on the source")
+    target_weight: float = positive(default=0.01, zero=True, search=(0.01, 0.1), doc="of entropy and V on the target")
+    radius: float = positive(
+        default=3.5,
+        doc="length of r per row, in the unit of x; it takes sqrt(width / 3072) times as much to "
+        "change each of an image's numbers as on the paper's 32 × 32 × 3",
+    )
+    xi: float = positive(default=1e-3, doc="length of the trial step that finds the direction of r, in the unit of x")
+    iterations: int = whole(default=1, doc="how often the direction is refined")
+    hidden: int = whole(default=100, doc="width of the discriminator's two hidden layers")
 
-    def check(self) -> None:
-        require_positive(self, "weight", "source_weight", "target_weight", zero=True)
-        require_positive(self, "radius", "xi")
-        require_whole(self, "iterations", "hidden")
+    def build(self, dim: int, outputs: int) -> None:
+        self.discriminator = DomainDiscriminator(dim, self.hidden)
 
-    def build(self, dim: int, num_classes: int) -> None:
-        self.discriminator = DomainDiscriminator(dim, int(self.hidden))
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         z = reverse_gradient(torch.cat([source.z, target.z]), self.weight)
         d_s, d_t = self.discriminator(z).split([len(source), len(target)])
         x = join([source.x, target.x])
         if isinstance(x, dict) or not x.is_floating_point():
             raise DalibError("vada perturbs its input: it takes one array of numbers, no token ids or modalities")
-        v = own_virtual_adversarial(self.network, self._classify, x, self.radius, self.xi, int(self.iterations))
+        v = own_virtual_adversarial(self.network, self._classify, x, self.radius, self.xi, self.iterations)
         v_s, v_t = v.split([len(source), len(target)])
         smooth = self.target_weight * (prediction_entropy(target.logits).mean() + v_t.mean())
         return {
-            "classification": cross_entropy(source.logits, source.y),
             "adversarial": (softplus(-d_s).mean() + softplus(d_t).mean()) / 2,
             "cluster": self.source_weight * v_s.mean() + smooth,
         }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from dalib.algorithms._ranges import require_positive, require_whole
 from dalib.core.algorithm import Algorithm, Minimise, Terms
+from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target
 from dalib.nn.adversarial import reverse_gradient
 from dalib.nn.critic import gradient_penalty, lipschitz_points
@@ -17,16 +16,10 @@ class WDGRL(Algorithm):
     """Wasserstein distance guided representation learning: a critic f, and features that shrink what it finds.
 
     W = mean f(z_s) - mean f(z_t)
-    critic, `critic_steps` times:  loss = -W + penalty * mean (||grad f(h)|| - 1)²,  z constant
+    critic, `critic_steps` times:  loss = -W + penalty_weight * mean (||grad f(h)|| - 1)²,  z constant
     network:                       loss = CE(logits_s, y_s) + weight * W
     h = all rows of z_s and z_t, and points on the lines between pairs of them
 
-    Args
-        weight: trade-off of the distance, in 1 / (unit of z), >= 0
-        penalty: weight of the gradient penalty, >= 0
-        critic_steps: steps of the critic before each step of the network, >= 1
-        critic_rate: learning rate of the critic, as a factor on that of the run, > 0
-        hidden: width of the critic's hidden layer, dim - hidden - 1 with ReLU, >= 1
     Shapes
         z (B, d), logits (B, K), y (B,)
     Reference
@@ -38,44 +31,31 @@ class WDGRL(Algorithm):
 
     family = "adversarial"
     paper = "shen2018wdgrl"
-    space = {"weight": [0.1, 0.3, 1.0], "critic_steps": [5, 10]}
 
-    def __init__(
-        self,
-        weight: float = 1.0,
-        penalty: float = 10.0,
-        critic_steps: int = 5,
-        critic_rate: float = 0.1,
-        hidden: int = 100,
-    ) -> None:
-        super().__init__()
-        self.weight = weight
-        self.penalty = penalty
-        self.critic_steps = critic_steps
-        self.critic_rate = critic_rate
-        self.hidden = hidden
+    weight: float = positive(
+        default=1.0, zero=True, search=(0.1, 0.3, 1.0), doc="trade-off of the distance, in 1 / (unit of z)"
+    )
+    penalty_weight: float = positive(default=10.0, zero=True, doc="weight of the gradient penalty")
+    critic_steps: int = whole(default=5, search=(5, 10), doc="steps of the critic before each step of the network")
+    critic_rate: float = positive(default=0.1, doc="learning rate of the critic, as a factor on that of the run")
+    hidden: int = whole(default=100, doc="width of the critic's hidden layer, dim - hidden - 1 with ReLU")
 
-    def check(self) -> None:
-        require_positive(self, "weight", "penalty", zero=True)
-        require_positive(self, "critic_rate")
-        require_whole(self, "critic_steps", "hidden")
-
-    def build(self, dim: int, num_classes: int) -> None:
-        hidden = int(self.hidden)
+    def build(self, dim: int, outputs: int) -> None:
+        hidden = self.hidden
         self.critic = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         return [*super().rates(backbone_rate), (self.critic, self.critic_rate)]
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         """Both sides at once, through a gradient reversal; `step` plays the game."""
         z_s, z_t = reverse_gradient(torch.cat([source.z, target.z]), self.weight).split([len(source), len(target)])
-        return {"classification": cross_entropy(source.logits, source.y), "critic": self._criticise(z_s, z_t)}
+        return {"critic": self._criticise(z_s, z_t)}
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
-        for _ in range(int(self.critic_steps)):
+        for _ in range(self.critic_steps):
             minimise({"critic": self._criticise(source.z.detach(), target.z.detach())}, only=[self.critic])
-        supervised = {"classification": cross_entropy(source.logits, source.y)}
+        supervised = {self.objective.name: self.supervise(source)}
         minimise({**supervised, "distance": self.weight * self._distance(source.z, target.z)}, only=[self.network])
 
     def _distance(self, z_s: Tensor, z_t: Tensor) -> Tensor:
@@ -83,4 +63,4 @@ class WDGRL(Algorithm):
 
     def _criticise(self, z_s: Tensor, z_t: Tensor) -> Tensor:
         penalty = gradient_penalty(self.critic, lipschitz_points(z_s, z_t))
-        return self.penalty * penalty - self._distance(z_s, z_t)
+        return self.penalty_weight * penalty - self._distance(z_s, z_t)

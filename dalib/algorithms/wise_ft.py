@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from dalib.algorithms._probe import ProbeFirst
-from dalib.algorithms._ranges import require_positive
 from dalib.core.algorithm import TrainerLike
-from dalib.core.errors import DalibError
+from dalib.core.hyper import positive
 from dalib.core.types import Domain
 from dalib.nn.weights import mix_states
 
@@ -24,9 +23,6 @@ class WiseFt(ProbeFirst):
 
     Every candidate is the mixture of its time; in the end the network's weights are θ.
 
-    Args
-        alpha: part of θ_1, in [0, 1]: 0 = the probe, 1 = `lp_ft`
-        probe: part of the steps spent on phase one, in (0, 1)
     Shapes
         x (B, *S), logits (B, K), y (B,)
     Reference
@@ -36,18 +32,10 @@ class WiseFt(ProbeFirst):
 
     family = "fine-tuning"
     paper = "wortsman2022wiseft"
-    space = {"alpha": [0.3, 0.5, 0.7], "probe": [0.2, 0.5]}
 
-    def __init__(self, alpha: float = 0.5, probe: float = 0.5) -> None:
-        super().__init__()
-        self.alpha = alpha
-        self.probe = probe
-
-    def check(self) -> None:
-        super().check()
-        require_positive(self, "alpha", zero=True)
-        if self.alpha > 1:
-            raise DalibError(f"wise_ft.alpha = {self.alpha!r} is out of range; give a number between 0 and 1")
+    alpha: float = positive(
+        default=0.5, zero=True, most=1, search=(0.3, 0.5, 0.7), doc="part of θ_1, in [0, 1]: 0 = the probe, 1 = `lp_ft`"
+    )
 
     def begin(self) -> None:
         self.start = copy.deepcopy(self.network)

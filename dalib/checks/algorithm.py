@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dalib.checks.hyperparameters import HYPERPARAMETER_CHECKS
 from dalib.checks.loss import LOSS_CHECKS
+from dalib.checks.sums import SUM_CHECKS
 from dalib.checks.training import COMMON_CHECKS, DEEP_CHECKS, SOLVED_CHECKS
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 
@@ -13,8 +14,7 @@ AlgorithmCheck = Callable[[type[Algorithm]], None]
 
 
 def checks_for(cls: type[Algorithm]) -> tuple[AlgorithmCheck, ...]:
-    """Solved methods have no loss; methods with a `fit` of their own need none either."""
+    """Solved methods have no loss."""
     if issubclass(cls, FeatureAlgorithm):
         return (*HYPERPARAMETER_CHECKS, *COMMON_CHECKS, *SOLVED_CHECKS)
-    loss = LOSS_CHECKS if cls.loss is not Algorithm.loss else ()
-    return (*HYPERPARAMETER_CHECKS, *loss, *COMMON_CHECKS, *DEEP_CHECKS)
+    return (*HYPERPARAMETER_CHECKS, *LOSS_CHECKS, *SUM_CHECKS, *COMMON_CHECKS, *DEEP_CHECKS)

@@ -11,8 +11,9 @@ import torch
 
 from dalib.checks.result import require
 from dalib.checks.world import attached
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
+from dalib.core.registry import OBJECTIVES
 
 
 def check_docstring(cls: type[Algorithm]) -> None:
@@ -111,8 +112,15 @@ def check_class_variables(cls: type[Algorithm]) -> None:
     require(isinstance(cls.version, int) and cls.version >= 1, f"version = {cls.version!r}; use an integer >= 1")
     require(isinstance(cls.family, str) and cls.family, "family is empty; name the heading in the catalogue")
     require(isinstance(cls.paper, str), f"paper = {cls.paper!r}; use a BibTeX key or an empty string")
-    own = cls.loss is not Algorithm.loss or cls.fit not in (Algorithm.fit,) or issubclass(cls, FeatureAlgorithm)
-    require(own, f"{cls.__name__} defines no loss; write loss(source, target, progress) -> named terms")
+    known = set(OBJECTIVES.names()) | {"any"}
+    for name in cls.objectives:
+        require(name in known, f"objectives names '{name}'; use some of {', '.join(sorted(known))}")
+    does = any(getattr(cls, name) is not getattr(Algorithm, name) for name in ("adapt", "loss", "step", "fit"))
+    require(
+        does or not cls.uses_target,
+        f"{cls.__name__} does nothing with the target; write adapt(source, target, progress) -> named terms, or set "
+        "uses_target = False",
+    )
 
 
 def _other(value: Any) -> Any:

@@ -89,7 +89,10 @@ def check_collapsed_features_stay_finite(cls: type[Algorithm]) -> None:
 
 
 def check_gradient_reaches_features(cls: type[Algorithm]) -> None:
-    """After some steps in which only the algorithm's own modules learn, so that an adversary has something to say."""
+    """After some steps in which only the algorithm's own modules learn, so that an adversary has something to say.
+
+    Penalties, which are terms of the weights alone, have a check of their own.
+    """
     algorithm = attached(cls)
     network = set(algorithm.network.parameters())
     own = [p for p in algorithm.parameters() if p not in network and p.requires_grad]
@@ -103,6 +106,8 @@ def check_gradient_reaches_features(cls: type[Algorithm]) -> None:
     source, target = batches(algorithm)
     terms = _terms(algorithm, source, target)
     reached = False
+    for name in algorithm.penalty():
+        terms.pop(name, None)
     for name, term in terms.items():
         require(term.requires_grad, f"loss term '{name}' has no gradient at all; something detaches its inputs")
         grads = torch.autograd.grad(term, [target.z, source.z, *own], retain_graph=True, allow_unused=True)
@@ -166,7 +171,9 @@ def check_loss_tolerates_bf16_inputs(cls: type[Algorithm]) -> None:
     """z and logits rounded to bfloat16 (8 bits) move every term by at most 5 % (or 0.05)."""
     algorithm = attached(cls)
     source, target = batches(algorithm)
+    state = {k: v.clone() for k, v in algorithm.state_dict().items()}
     exact = _terms(algorithm, source, target)
+    algorithm.load_state_dict(state)
     z_s, g_s, z_t, g_t = (t.detach().bfloat16().float() for t in (source.z, source.logits, target.z, target.logits))
     coarse = _terms(algorithm, Source.of(z_s, g_s, source.y), Target.of(z_t, g_t))
     for name, value in exact.items():

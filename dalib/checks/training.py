@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from dalib.checks.result import require
 from dalib.checks.state import changed_attributes, plain_state
@@ -27,10 +25,10 @@ from dalib.checks.world import (
     same_bits,
     seeded,
 )
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
+from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS
-from dalib.core.types import Domain, Source, Target
+from dalib.core.types import Domain
 from dalib.train.model_file import load_model, save_model
 
 
@@ -45,9 +43,6 @@ class Interrupted(Exception):
 
 class _SourceOnly(Algorithm):
     uses_target = False
-
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        return {"ce": F.cross_entropy(source.logits, source.y)}
 
 
 def check_global_generators_are_left_alone(cls: type[Algorithm]) -> None:
@@ -197,11 +192,6 @@ def check_no_harm_without_shift(cls: type[Algorithm]) -> None:
 
 class FeatureAlgorithmBaseline(FeatureAlgorithm):
     """The classifier on unmoved features."""
-
-    def __init__(self, classifier: str = "logistic", C: float = 1.0) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.C = C
 
 
 def check_bf16_training(cls: type[Algorithm]) -> None:

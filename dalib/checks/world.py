@@ -80,7 +80,7 @@ def attached(cls: type[Algorithm], **hparams: Any) -> Algorithm:
     with seeded(0):
         algorithm = cls(**hparams)
         algorithm.attach(Network(features_of(cls), K, bottleneck=0))
-        nn.init.normal_(algorithm.network.head.weight, 0.0, 0.3)
+        nn.init.normal_(next(algorithm.network.head.parameters()), 0.0, 0.3)
         return algorithm.train()
 
 

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import dataclass_transform
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.hyper import (
+    Hyper,
+    bind,
+    choice,
+    collect,
+    document,
+    flag,
+    make_signature,
+    number,
+    positive,
+    state,
+    whole,
+)
 from dalib.core.network import Network
+from dalib.core.objective import Objective, find_objective
+from dalib.core.registry import ALGORITHMS, snake_case
 from dalib.core.types import Domain, Outputs, Source, Target
 from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier
 
@@ -48,84 +63,136 @@ class TrainerLike(Protocol):
         """Give every batch norm of the network this domain's statistics; returns how many there are."""
 
 
+@dataclass_transform(field_specifiers=(number, positive, whole, choice, flag, state))
 class Algorithm(nn.Module):
-    """One idea for using unlabelled target rows. Only `loss` is required.
+    """One idea for using unlabelled target rows. Only `adapt` is required, and not even that of a strategy of training.
+
+    Hyper-parameters are declared in the body, `weight: float = positive(default=1.0, search=(0.3, 1.0), doc="…")`; the
+    constructor, the range check, the search space, `dalib show` and the docs come from these lines.
 
     Class variables
         family: heading in the catalogue (`adversarial`, `discrepancy`, `optimal transport` …)
         setting: what it is for: `closed-set`, `partial`, `open-set`, `multi-source`, `source-free` or `test-time`
         paper: BibTeX key in docs/references.bib, or an empty string
         version: raise it when the algorithm's numbers change; it is part of every record's key
-        space: search space, name -> candidate values
+        hypers: name -> declaration; `space`: name -> candidate values of those that are searched
+        objectives: kinds of answers on which its mathematics works, by name; `any`
         uses_target: False lets the trainer skip the target's forward pass
         views: how many views of each target batch the loss needs; those after the first are `target.others`
         rejects: True if there are K + 1 logits, the last of them for rows of no known class
         needs_head: the network keeps the classifier that its backbone was pretrained with (`network.pretrained_head`)
-        combines: False keeps it out of sums (`DANN() + MCC()`); so do a step, fit or predict of its own
+        alone: why it cannot be summed with others (`DANN() + MCC()`), for the message; empty if it can. What has a
+            `step` or a `loss` of its own cannot either
     """
 
     family: ClassVar[str] = "other"
     setting: ClassVar[str] = "closed-set"
     paper: ClassVar[str] = ""
     version: ClassVar[int] = 1
+    hypers: ClassVar[dict[str, Hyper]] = {}
     space: ClassVar[dict[str, list[Any]]] = {}
+    objectives: ClassVar[tuple[str, ...]] = ("any",)
     uses_target: ClassVar[bool] = True
     views: ClassVar[int] = 1
     rejects: ClassVar[bool] = False
     needs_head: ClassVar[bool] = False
-    combines: ClassVar[bool] = True
+    alone: ClassVar[str] = ""
     network: Network
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        told = cls.__dict__.get("__doc__")
+        cls.hypers = collect(cls, cls.hypers)
+        cls.space = {name: list(h.search) for name, h in cls.hypers.items() if h.search}
+        cls.__doc__ = document(told, cls.hypers) if told else told
+        signature = make_signature(cls.hypers)
+        if signature is not None and "__init__" not in cls.__dict__:
+            cls.__signature__ = signature  # type: ignore[attr-defined]
+
+    def __init__(self, *args: Any, **hparams: Any) -> None:
+        super().__init__()
+        for name, value in bind(type(self), self.hypers, args, hparams).items():
+            setattr(self, name, value)
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Hyper-parameters and their default values, in the constructor's order."""
-        parameters = list(inspect.signature(cls).parameters.values())
-        return {p.name: p.default for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        return {name: hyper.default for name, hyper in cls.hypers.items()}
 
     @property
     def hparams(self) -> dict[str, Any]:
         """Hyper-parameters as they were given."""
-        return {name: getattr(self, name) for name in self.defaults()}
+        return {name: getattr(self, name) for name in self.hypers}
 
     @classmethod
     def create(cls, name: str, hparams: dict[str, Any]) -> Algorithm:
         """cls(**hparams), with an error that suggests the right spelling of an unknown hyper-parameter."""
-        known = cls.defaults()
         for key, value in hparams.items():
-            if key not in known:
-                raise unknown(f"hyper-parameter of {name}", key, known, f"dalib show {name}")
-            default = known[key]
-            numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
-            if numeric and (isinstance(value, bool) or not isinstance(value, (int, float))):
-                raise DalibError(f"{name}.{key} = {value!r} is not a number; its default is {default!r}")
-            if isinstance(default, bool) and not isinstance(value, bool):
-                raise DalibError(f"{name}.{key} = {value!r} is not true or false; its default is {default!r}")
+            if key not in cls.hypers:
+                raise unknown(f"hyper-parameter of {name}", key, cls.hypers, f"dalib show {name}")
+            cls.hypers[key].check_type(f"{name}.{key}", value)
         return cls(**hparams)
 
+    @classmethod
+    def name_for_people(cls) -> str:
+        """The registry name of a built-in algorithm, else the class's name in snake case."""
+        package, _, module = cls.__module__.rpartition(".")
+        return module if package == "dalib.algorithms" else snake_case(cls.__name__)
+
+    def extra_repr(self) -> str:
+        """The hyper-parameters that differ from their defaults."""
+        defaults = self.defaults()
+        return ", ".join(f"{k}={v!r}" for k, v in self.hparams.items() if v != defaults[k])
+
     def check(self) -> None:
-        """Raise DalibError for hyper-parameters out of range; called by `attach`, so constructors only store."""
+        """Raise DalibError for hyper-parameters out of range; called by `attach`, so constructors only store.
+
+        Override it, with a call of this one, for what depends on two of them.
+        """
+        for name, hyper in self.hypers.items():
+            hyper.check(f"{self.name_for_people()}.{name}", getattr(self, name))
+
+    @classmethod
+    def check_objective(cls, kind: str) -> None:
+        """Raise DalibError, which names algorithms that can, for answers of a kind that it does not know."""
+        if not {"any", kind}.intersection(cls.objectives):
+            raise DalibError(
+                f"{cls.name_for_people()} needs {' or '.join(cls.objectives)}, but the labels are for {kind}; "
+                f"{ALGORITHMS.suggest_for(kind)}"
+            )
+
+    @property
+    def objective(self) -> Objective:
+        """The network's; classification before there is a network."""
+        network = self.__dict__.get("network") or self._modules.get("network")
+        return network.objective if isinstance(network, Network) else find_objective()
 
     def attach(self, network: Network) -> None:
-        """Take the shared network and build the algorithm's own modules for its width."""
-        self.check()
-        self.network = network
-        self.build(network.dim, network.num_classes)
+        """Take the shared network and build the algorithm's own modules for its width.
 
-    def build(self, dim: int, num_classes: int) -> None:
-        """Make own modules (a discriminator, a second head) for z of width `dim` and `num_classes` classes."""
+        Raises
+            DalibError: a hyper-parameter out of range, or answers of a kind that its mathematics does not know
+        """
+        self.check()
+        self.check_objective(network.objective.name)
+        self.network = network
+        self.build(network.dim, network.outputs)
+
+    def build(self, dim: int, outputs: int) -> None:
+        """Make own modules (a discriminator, a second head) for z of width `dim` and `outputs` numbers per row (K)."""
 
     def attach_part(self, name: str, part: Algorithm) -> None:
         """For `build`: an algorithm inside this one, as the submodule `name`; it shares this one's network."""
         part.check()
+        part.check_objective(self.network.objective.name)
         object.__setattr__(part, "network", self.network)  # shared, so not a submodule of the part
-        part.build(self.network.dim, self.network.num_classes)
+        part.build(self.network.dim, self.network.outputs)
         self.add_module(name, part)
 
     def __add__(self, other: Algorithm) -> Algorithm:
-        """Both ideas at once: `DANN() + MCC()`; the classification term counts once."""
-        from dalib.core.combination import add
-
-        return add(self, other)
+        """Several ideas at once: `DANN() + MCC()`; the supervised term counts once."""
+        summed: Algorithm = ALGORITHMS.add_up(self, other)
+        return summed
 
     @property
     def episode(self) -> tuple[int, int]:
@@ -136,20 +203,40 @@ class Algorithm(nn.Module):
         """(module, learning-rate factor) pairs; later ones win, 0 freezes. Default: backbone × rate, the rest × 1."""
         return [(self, 1.0), (self.network.backbone, backbone_rate)]
 
-    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
-        """Named, weighted terms whose sum is minimised; a pure function of its inputs, parameters and buffers.
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        """Named, weighted terms that adaptation adds to the supervised loss; pure in inputs, parameters and buffers.
 
         Shapes
             source.z, target.z (B_s, d), (B_t, d): B_s and B_t may differ; every term is a scalar
             progress in [0, 1]: the part of training that is over
         """
-        raise NotImplementedError
+        return {}
+
+    def supervise(self, source: Source) -> Tensor:
+        """The supervised loss (); overridden where the paper changes it (label smoothing, weights, episodes)."""
+        return self.objective.loss(self.answer(source.z, source.prediction), source.y)
+
+    def penalty(self) -> Terms:
+        """Named, weighted terms of the weights alone (L2-SP …)."""
+        return {}
+
+    def loss(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        """All terms, whose sum is minimised: supervised, of adaptation, of the weights; for a loop of your own too."""
+        supervised = {self.objective.name: self.supervise(source)}
+        return {**supervised, **self.adapt(source, target, progress), **self.penalty()}
+
+    def answer(self, z: Tensor, prediction: Tensor) -> Tensor:
+        """What is predicted (B, outputs), from z and what the network's head says; for heads of one's own."""
+        return prediction
 
     def begin_epoch(self, trainer: TrainerLike, target: Domain) -> None:
         """Called before each pass over the target (pseudo-labels, prototypes)."""
 
     def before_evaluation(self, trainer: TrainerLike, target: Domain) -> None:
         """Called before a candidate is evaluated (statistics of the target); must not change what training does."""
+
+    def end_step(self) -> None:
+        """Called after every step, when the weights have moved (averages of weights)."""
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
         """One training step; override for alternating games (`minimise(terms, only=[module])`)."""
@@ -160,8 +247,9 @@ class Algorithm(nn.Module):
         trainer.descend(self, source, target)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, *S) -> z (B, d), logits (B, K)."""
-        return self.network(x)
+        """x (B, *S) -> z (B, d), prediction (B, outputs): logits (B, K) in classification."""
+        z, prediction = self.network(x)
+        return z, self.answer(z, prediction)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Buffers whose shape is known only after fitting (`None` or absent till then) are created when loaded."""
@@ -178,22 +266,19 @@ class FeatureAlgorithm(Algorithm):
     """Methods that solve instead of descend: move source features towards the target, then fit a classifier.
 
     A subclass gives `align` (and `project` when target rows move too); it stores what prediction needs in buffers.
-    Everything is computed in float64 on the backbone's own features (no bottleneck).
-
-    Args (shared by every subclass)
-        classifier: `logistic` (multinomial), `svm` (linear, one against the rest), `nearest` (1-NN, Euclidean), `lda`
-            (linear discriminant analysis, shrunk covariance) or `k_nn` (the vote of the k nearest rows)
-        C: inverse regularisation of `logistic` and `svm`, > 0
-        k: rows that vote in `k_nn`, >= 1; 5 where it is no hyper-parameter
+    Everything is computed in float64 on the backbone's own features (no bottleneck). A subclass that brings its own
+    classifier fixes `classifier`, `C` and `k` by plain values.
     """
 
-    classifier: str
-    C: float
-    k: int = 5
-
-    def check(self) -> None:
-        if self.classifier not in CLASSIFIERS:
-            raise unknown("classifier", self.classifier, CLASSIFIERS)
+    objectives = ("classification",)
+    alone = "it solves in place of descending"
+    classifier: str = choice(
+        default="logistic", options=CLASSIFIERS, last=True,
+        doc="multinomial logistic regression, a linear machine (one against the rest), 1-NN, linear discriminant "
+        "analysis (shrunk covariance), or the vote of the k nearest rows",
+    )  # fmt: skip
+    C: float = positive(default=1.0, doc="inverse regularisation of `logistic` and `svm`", last=True)
+    k: int = whole(default=5, doc="rows that vote in `k_nn`", last=True)
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         """Importance of each source row for the classifier (n_s,), >= 0; all alike unless overridden."""
@@ -211,11 +296,11 @@ class FeatureAlgorithm(Algorithm):
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         y_s = torch.as_tensor(source.labels)
         weight, moved = self.weigh(z_s, y_s, z_t), self.align(z_s, y_s, z_t)
-        state = fit_classifier(self.classifier, moved, y_s, self.C, self.network.num_classes, weight, self.k)
+        state = fit_classifier(self.classifier, moved, y_s, self.C, self.network.outputs, weight, self.k)
         for name, value in state.items():
             self.register_buffer(f"classifier_{name}", value)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z = self.project(self.network.embed(x).double())
         state = {k.removeprefix("classifier_"): v for k, v in self.named_buffers() if k.startswith("classifier_")}
-        return z, score_classifier(self.classifier, z, state, self.network.num_classes)
+        return z, score_classifier(self.classifier, z, state, self.network.outputs)

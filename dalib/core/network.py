@@ -6,23 +6,25 @@ import torch
 from torch import Tensor, nn
 
 from dalib.core.backbone import Backbone, identity
+from dalib.core.objective import Objective, find_objective
 from dalib.core.rows import Input
 
 
 class Network(nn.Module):
-    """x -> (z, logits).
+    """x -> (z, prediction).
 
     `pretrained_head`: the classifier that the backbone came with, of its own classes; None unless it was kept.
 
     Args
         backbone: the feature extractor
-        num_classes: K
+        outputs: numbers that the head gives per row: K classes
         origins: how many source domains there are
         target_origin: which of them is the target itself, whose labelled rows came with the protocol; -1 = none
+        objective: what an answer is; it makes the head. None = classification
         bottleneck: width of Linear + BatchNorm + ReLU after the backbone (Transfer-Learning-Library's recipe); 0 = none
 
     Shapes
-        x (B, *S), or {modality: (B, *S)} -> z (B, dim), logits (B, K); dim = bottleneck or backbone.dim
+        x (B, *S), or {modality: (B, *S)} -> z (B, dim), prediction (B, outputs); dim = bottleneck or backbone.dim
     """
 
     pretrained_head: nn.Linear | None
@@ -30,15 +32,17 @@ class Network(nn.Module):
     def __init__(
         self,
         backbone: Backbone,
-        num_classes: int,
+        outputs: int,
         bottleneck: int = 256,
         origins: int = 1,
         target_origin: int = -1,
+        objective: Objective | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone.module
         self.groups = list(backbone.groups)
-        self.num_classes = num_classes
+        self.outputs = outputs
+        self.objective = objective or find_objective()
         self.origins = origins
         self.target_origin = target_origin
         object.__setattr__(self, "pretrained_head", backbone.head)  # no submodule: who needs it copies it
@@ -49,14 +53,17 @@ class Network(nn.Module):
             nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
             nn.init.zeros_(linear.bias)
             self.bottleneck = nn.Sequential(linear, nn.BatchNorm1d(bottleneck), nn.ReLU())
-        self.head = nn.Linear(self.dim, num_classes)
-        nn.init.normal_(self.head.weight, 0.0, 0.01)
-        nn.init.zeros_(self.head.bias)
+        self.head = self.objective.head(self.dim, outputs)
 
     @classmethod
-    def on_features(cls, dim: int, num_classes: int, bottleneck: int = 256) -> Network:
+    def on_features(cls, dim: int, outputs: int, bottleneck: int = 256) -> Network:
         """A network whose input is a feature vector (B, dim)."""
-        return cls(identity(dim), num_classes, bottleneck)
+        return cls(identity(dim), outputs, bottleneck)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.head.parameters()).device
 
     def forward(self, x: Input) -> tuple[Tensor, Tensor]:
         z = self.bottleneck(self.backbone(x))

@@ -90,6 +90,16 @@ class Registry(Generic[T]):
         """Register by hand (tests, notebooks)."""
         self._extra[name] = plugin
 
+    def remove(self, name: str) -> None:
+        """Forget a plug-in that was added by hand or by `load_plugin`; a built-in one that it hid is back.
+
+        Raises
+            DalibError: none of that name was added
+        """
+        if name not in self._extra:
+            raise unknown(f"added {self.kind}", name, self._extra)
+        del self._extra[name]
+
     def load_module(self, module: Any, stem: str) -> list[str]:
         """Register every plug-in of this kind found in a module; returns their names."""
         found = self._find(module, stem)
@@ -155,9 +165,27 @@ class AlgorithmRegistry(Registry[Any]):
     def get(self, name: str) -> Any:
         if "+" not in name or name in self._extra:
             return super().get(name)
-        from dalib.core.combination import combine
+        parts = [part.strip() for part in name.split("+")]
+        return self._combination().combine(*((part, super(AlgorithmRegistry, self).get(part)) for part in parts))
 
-        return combine(*((part.strip(), super(AlgorithmRegistry, self).get(part.strip())) for part in name.split("+")))
+    def add_up(self, first: Any, second: Any) -> Any:
+        """The combination of two algorithm objects, with the hyper-parameters they were given."""
+        return self._combination().add(first, second)
+
+    def suggest_for(self, objective: str) -> str:
+        """`take one of …`: algorithms that work on this kind of answers, some of every family."""
+        able = [
+            n for n in self.files() if {"any", objective}.intersection(self.get(n).objectives) and not self.get(n).alone
+        ]
+        families: dict[str, list[str]] = {}
+        for name in able:
+            families.setdefault(self.get(name).family, []).append(name)
+        few = [name for names in families.values() for name in names[:3]]
+        return f"take one of {', '.join(few)} (dalib list algorithms --objective {objective})"
+
+    @staticmethod
+    def _combination() -> Any:
+        return importlib.import_module("dalib.core.combination")
 
     def __contains__(self, name: str) -> bool:
         return all(super(AlgorithmRegistry, self).__contains__(part.strip()) for part in name.split("+"))
@@ -171,12 +199,15 @@ class AlgorithmRegistry(Registry[Any]):
 
 
 ALGORITHMS = AlgorithmRegistry("algorithm", "dalib.algorithms", subclass_finder("dalib.core.algorithm:Algorithm"))
+OBJECTIVES: Registry[Any] = Registry("objective", "dalib.objectives", subclass_finder("dalib.core.objective:Objective"))
 VALIDATORS: Registry[Any] = Registry("validator", "dalib.validators", subclass_finder("dalib.core.validator:Validator"))
 MEASURES: Registry[Any] = Registry("measure", "dalib.measures", subclass_finder("dalib.core.measure:Measure"))
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
 PROTOCOLS: Registry[Any] = Registry("protocol", "dalib.protocols", subclass_finder("dalib.core.protocol:Protocol"))
-REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, VALIDATORS, MEASURES, DATASETS, BACKBONES, PROTOCOLS)}
+REGISTRIES = {
+    f"{r.kind}s": r for r in (ALGORITHMS, OBJECTIVES, VALIDATORS, MEASURES, DATASETS, BACKBONES, PROTOCOLS)
+}
 DEFAULT_PROTOCOL = "uda"
 """What a run may see unless told otherwise."""
 

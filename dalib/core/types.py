@@ -27,18 +27,25 @@ class Rows:
 
 @dataclass(frozen=True)
 class LabelledRows(Rows):
-    """Rows with labels y (B,) int64 in [0, K)."""
+    """Rows with labels y, as the objective says: (B,) int64 in [0, K) in classification."""
 
     y: Tensor
 
 
 @dataclass(frozen=True)
 class Source(LabelledRows):
-    """A labelled batch after the network: z (B, d), logits (B, K), origin (B,) int64 = which source domain."""
+    """A labelled batch after the network: z (B, d), logits (B, K), origin (B,) int64 = which source domain.
+
+    `prediction` is what the head says, whatever the objective; `logits` is its name in classification.
+    """
 
     z: Tensor
     logits: Tensor
     origin: Tensor
+
+    @property
+    def prediction(self) -> Tensor:
+        return self.logits
 
     @classmethod
     def of(cls, z: Tensor, logits: Tensor, y: Tensor, origin: Tensor | None = None) -> Source:
@@ -58,6 +65,11 @@ class Target(Rows):
     logits: Tensor
     others: tuple[Target, ...] = ()
 
+    @property
+    def prediction(self) -> Tensor:
+        """What the head says (B, outputs), whatever the objective."""
+        return self.logits
+
     @classmethod
     def of(cls, z: Tensor, logits: Tensor, *others: Target) -> Target:
         """From a loop of your own: features (B, d) and logits (B, K)."""
@@ -71,11 +83,19 @@ class Target(Rows):
 
 @dataclass(frozen=True)
 class Outputs:
-    """One whole domain after fitting: z (n, d) float32, logits (n, K) float32, y (n,) int64 or None; on the CPU."""
+    """One whole domain after fitting: z (n, d) float32, logits (n, K) float32, y (n,) int64 or None; on the CPU.
+
+    Of another objective than classification, y and `logits` (also called `prediction`) are what that says.
+    """
 
     z: Tensor
     logits: Tensor
     y: Tensor | None
+
+    @property
+    def prediction(self) -> Tensor:
+        """What the head says (n, outputs), whatever the objective."""
+        return self.logits
 
     @property
     def p(self) -> Tensor:
@@ -92,10 +112,12 @@ class Domain:
         x: images (n, 3, R, R) uint8, features (n, d) float32, time series (n, C, T), token ids (n, L), or a structured
             array (n,) with one field per modality (`core.rows.combine`); may be a memory map, and images a view of rows
             of one (`core.rows.RowView`; np.asarray copies them)
-        y: labels (n,) int64, or None
-        classes: class names; the position is the label, the same for every domain of a data set
+        y: labels, or None: (n,) int64 in classification, else as the objective says (`dalib.objectives`)
+        classes: class names; the position is the label, the same for every domain of a data set. In other objectives
+            the names of the outputs
         fingerprint: sha256 of the content
         files: one name per row (path inside the root), or empty
+        objective: what a label is: `classification`, `multilabel`, `regression` …
         origin: (n,) int64, which of the domains that were joined into this one a row is from; zeros for a plain domain
     """
 
@@ -106,6 +128,7 @@ class Domain:
     fingerprint: str
     files: tuple[str, ...] = ()
     origin: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    objective: str = "classification"
 
     def __post_init__(self) -> None:
         if not len(self.origin):
@@ -170,8 +193,13 @@ class Task:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The K known classes."""
+        """The K known classes; in other objectives than classification the names of the outputs."""
         return self.labelled.classes
+
+    @property
+    def objective(self) -> str:
+        """What a label is."""
+        return self.labelled.objective
 
     @property
     def target_origin(self) -> int:

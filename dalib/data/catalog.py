@@ -36,6 +36,7 @@ class LoadedData:
         fingerprint: sha256 of the content of all domains present
         partial: something that the declaration names is missing, or something unknown was left out
         note: what, for captions (`amazon 1000 of 2817 images, dslr missing`)
+        objective: what a label is; `classes` are the names of the outputs where it is no class
     """
 
     name: str
@@ -49,6 +50,7 @@ class LoadedData:
     partial: bool
     note: str
     _load: Callable[[str, int | None], Domain] = field(repr=False)
+    objective: str = "classification"
     _loaded: dict[tuple[str, int | None], Domain] = field(default_factory=dict, repr=False)
 
     def domain(self, name: str, resize: int | None = None) -> Domain:
@@ -172,6 +174,8 @@ def _load_feature_data(
     dataset: str, info: DatasetInfo, where: Path, partial: bool, normalise: tuple[str, ...]
 ) -> LoadedData:
     found: FeatureSet = load_features(where)
+    if found.objective != "classification":
+        return _load_answers(dataset, info, where, normalise, found)
     match = match_declaration(info, found.counts(), str(where), found.classes)
     note = _accept(info, match, where, partial)
 
@@ -198,3 +202,20 @@ def _load_feature_data(
         note,
         load,
     )
+
+
+def _load_answers(
+    dataset: str, info: DatasetInfo, where: Path, normalise: tuple[str, ...], found: FeatureSet
+) -> LoadedData:
+    """A feature file whose labels are no classes, so that there is nothing to match."""
+
+    def load(name: str, resize: int | None) -> Domain:
+        steps = "".join(f":{step}" for step in normalise)
+        x, fingerprint = prepare_rows(found.x[name], normalise), f"{found.fingerprint}:{name}{steps}"
+        return Domain(name, x, found.y[name], found.classes, fingerprint, found.names[name], objective=found.objective)
+
+    counts = {name: len(y) for name, y in found.y.items()}
+    return LoadedData(
+        dataset, info, where, found.classes, tuple(counts), counts, "features", found.fingerprint, False, "", load,
+        objective=found.objective,
+    )  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 
 from dalib.core.errors import DalibError
 from dalib.core.rows import combine
+from dalib.data.answers import read_answers
 
 LAYOUT = "an .npz with <domain>_x (n, d) and <domain>_y (n,) for each domain"
 
@@ -20,10 +21,11 @@ class FeatureSet:
     """All domains of a feature file.
 
     x: domain -> (n, d), (n, *S) or a structured array of several modalities, as stored (times `<domain>_scale`)
-    y: domain -> (n,) int64 in [0, K)
+    y: domain -> (n,) int64 in [0, K); of another objective what that says (see `load_features`)
     names: domain -> row names, may be empty
-    classes: K names
+    classes: K names; of another objective those of the outputs
     fingerprint: sha256 of the file
+    objective: what a label is
     """
 
     x: dict[str, np.ndarray]
@@ -31,6 +33,7 @@ class FeatureSet:
     names: dict[str, tuple[str, ...]]
     classes: tuple[str, ...]
     fingerprint: str
+    objective: str = "classification"
 
     def counts(self) -> dict[str, dict[str, int]]:
         """domain -> class -> rows, classes without rows left out."""
@@ -46,6 +49,9 @@ def load_features(path: Path) -> FeatureSet:
     Optional keys: `<domain>_names` (n,) row names; `<domain>_scale`, a number x is multiplied by (integers stored
     compactly); `classes` (K,) names of the labels 0 … K-1. Without `classes` the labels may be any integers >= 0: their
     union, sorted, becomes the classes. Other keys are ignored. Pickled content is refused.
+
+    `objective`, a word, says that labels are no classes: `regression`, `<domain>_y` (n,) or (n, m) numbers;
+    `multilabel`, `<domain>_y` (n, K) of 0 and 1, -1 where nobody said. `classes` are then the names of the outputs.
 
     Raises
         DalibError: not an .npz, a key missing, wrong shapes or lengths, NaN or infinity, labels that are not labels
@@ -64,10 +70,14 @@ def load_features(path: Path) -> FeatureSet:
     if len(set(widths.values())) > 1:
         listed = ", ".join(f"{d} {w}" for d, w in widths.items())
         raise DalibError(f"{path}: domains have different widths ({listed}); give every domain the same features")
-    labels = {d: _check_labels(path, d, arrays, len(x[d])) for d in domains}
     names = {d: _check_names(path, d, arrays, len(x[d])) for d in domains}
-    classes, y = _name_classes(path, labels, arrays.get("classes"))
-    return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest())
+    objective = str(arrays.get("objective", "classification"))
+    if objective == "classification":
+        labels = {d: _check_labels(path, d, arrays, len(x[d])) for d in domains}
+        classes, y = _name_classes(path, labels, arrays.get("classes"))
+    else:
+        classes, y = read_answers(path, objective, arrays, {d: len(rows) for d, rows in x.items()})
+    return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest(), objective)
 
 
 def find_keys(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:

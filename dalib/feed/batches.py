@@ -35,7 +35,7 @@ class DomainStore:
     Attributes
         x: what rows are read from; for a split of images the whole array that it was picked from
         rows: (n,) int64, on the CPU: the split's rows in x; None where x holds the domain's rows and no other
-        y: labels (n,) int64 on the device, or None
+        y: labels on the device, (n,) int64 or as the objective says, or None
 
     Raises
         DalibError: images without a preprocess, features with one, or images of another size than preprocess.resize
@@ -65,7 +65,7 @@ class DomainStore:
                 self.x, self.rows = parts[0], as_tensor(x.rows)
         else:
             self.x = self._place(x, budget)
-        self.y = None if domain.y is None else torch.as_tensor(domain.y, dtype=torch.int64).to(device)
+        self.y = None if domain.y is None else label_tensor(domain.y).to(device)
 
     def _place(self, x: np.ndarray, budget: int | None) -> Tensor:
         """The array on the device, or as it is."""
@@ -112,6 +112,11 @@ class DomainStore:
             pixels = cut_views(x, index, views, p.crop, p.rotate180)
             return normalise(jitter_colours(pixels, draw_jitter(jitter, len(index), generator)), p.mean, p.std)
         return cut_and_normalise(x, index, views, p.crop, p.rotate180, p.mean, p.std)
+
+
+def label_tensor(y: np.ndarray) -> Tensor:
+    """Labels as an objective takes them: whole numbers as int64, others as float32."""
+    return torch.as_tensor(y, dtype=torch.float32 if y.dtype.kind == "f" else torch.int64)
 
 
 def _check(domain: Domain, preprocess: Preprocess | None) -> None:

@@ -13,7 +13,7 @@ from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.rows import RowShape, row_shape
 from dalib.core.types import Domain
-from dalib.feed.batches import DomainStore
+from dalib.feed.batches import DomainStore, label_tensor
 
 
 class FieldStore(DomainStore):
@@ -26,7 +26,7 @@ class FieldStore(DomainStore):
         rows: what the network was built for
 
     Attributes
-        y: labels (n,) int64 on the device, or None
+        y: labels on the device, (n,) int64 or as the objective says, or None
     """
 
     def __init__(self, domain: Domain, parts: Mapping[str, Preprocess], device: torch.device, rows: RowShape) -> None:
@@ -37,7 +37,7 @@ class FieldStore(DomainStore):
             )
             for name, part in rows.fields.items()
         }
-        self.y = None if domain.y is None else torch.as_tensor(domain.y, dtype=torch.int64).to(device)
+        self.y = None if domain.y is None else label_tensor(domain.y).to(device)
 
     def __len__(self) -> int:
         return len(next(iter(self.stores.values())))

@@ -82,6 +82,7 @@ class Descent(Minimise):
 
         def take(rows: LabelledRows, views: Sequence[Rows]) -> None:
             algorithm.step(*self.both(rows, views), progress, self)
+            algorithm.end_step()
 
         self.graph = self._open_graph(take)
         set_training(algorithm, self.frozen)

@@ -15,7 +15,7 @@ from dalib.train.config import TrainConfig
 from dalib.train.fleet import Member, fit_fleet
 from dalib.train.trainer import Trainer
 
-OWN = ("fit", "step", "begin_epoch", "before_evaluation")
+OWN = ("fit", "step", "begin_epoch", "before_evaluation", "end_step")
 """What a fleet does for all runs at once, so an algorithm must not have its own."""
 TOLERANCE = 1e-4
 WIDTH = 5
@@ -40,7 +40,7 @@ def structural_reason(algorithm: Algorithm) -> str:
     if isinstance(algorithm, FeatureAlgorithm):
         return "solves in place of descending"
     if isinstance(algorithm, Combination):
-        parts = zip(algorithm.names, algorithm._make(), strict=True)
+        parts = zip(algorithm.names, algorithm.make_parts(), strict=True)
         return next((f"{name}: {reason}" for name, part in parts if (reason := structural_reason(part))), "")
     for name in OWN:
         if getattr(type(algorithm), name) is not getattr(Algorithm, name):

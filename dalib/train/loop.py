@@ -21,7 +21,7 @@ class Loop(Minimise):
 
     Example
         algorithm = MCD()
-        algorithm.attach(Network(load_backbone("resnet50"), num_classes=31))
+        algorithm.attach(Network(load_backbone("resnet50"), outputs=31))
         loop = Loop(algorithm, torch.optim.SGD(algorithm.parameters(), lr=0.01))
         for i, (x_s, y_s, x_t) in enumerate(batches):
             terms = loop.step(x_s, y_s, x_t, progress=i / len(batches))
@@ -42,6 +42,7 @@ class Loop(Minimise):
         self.terms = {}
         source, target = self._wrap(x_s, y_s, x_t, index)
         self.algorithm.step(source, target, progress, self)
+        self.algorithm.end_step()
         return self.terms
 
     def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:

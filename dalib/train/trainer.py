@@ -17,6 +17,7 @@ from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
+from dalib.core.objective import find_objective
 from dalib.core.types import Domain, Outputs, Task
 from dalib.train.batch_norm import measure_statistics
 from dalib.train.config import TrainConfig
@@ -108,7 +109,8 @@ class Trainer:
         inner = replace(identity(backbone.dim), head=backbone.head) if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
-        network = Network(inner, len(task.classes), width, origins, task.target_origin)
+        objective = find_objective(task.objective)
+        network = Network(inner, len(task.classes), width, origins, task.target_origin, objective)
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:

@@ -1,0 +1,49 @@
+"""The contract of an objective: one kind of answer, its head, its supervised loss and how a user is told."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from dalib.core.registry import OBJECTIVES
+
+
+class Objective:
+    """One kind of answer. A plug-in is a file in `dalib/objectives`.
+
+    Class variables
+        name: registry name, also of the loss term
+        metrics: names of metrics that tell how good answers are; the first is the table's unless a suite says otherwise
+        reads: what an algorithm may count on beside z: `probabilities` of classes, or nothing
+    """
+
+    name: ClassVar[str] = ""
+    metrics: ClassVar[tuple[str, ...]] = ()
+
+    def head(self, dim: int, outputs: int) -> nn.Module:
+        """What stands on z: (B, dim) -> prediction (B, outputs)."""
+        head = nn.Linear(dim, outputs)
+        nn.init.normal_(head.weight, 0.0, 0.01)
+        nn.init.zeros_(head.bias)
+        return head
+
+    def row_losses(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """The supervised loss of each row (B,)."""
+        raise NotImplementedError
+
+    def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
+        """The supervised loss, mean over rows."""
+        return self.row_losses(prediction, y).mean()
+
+    def decide(self, prediction: Tensor) -> Tensor:
+        """prediction (n, outputs) -> the answer that a user is told."""
+        raise NotImplementedError
+
+
+@cache
+def find_objective(name: str = "classification") -> Objective:
+    """The objective of that name, the same object every time; DalibError for an unknown one."""
+    objective: Objective = OBJECTIVES.get(name)()
+    return objective

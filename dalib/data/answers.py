@@ -1,0 +1,60 @@
+"""Labels of a feature file that are no classes: numbers, or several yes/no answers per row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from dalib.core.errors import DalibError, unknown
+
+OBJECTIVES_OF_FILES = ("classification", "multilabel", "regression")
+"""What the key `objective` of a feature file may say."""
+
+
+def read_answers(
+    path: Path, objective: str, arrays: Mapping[str, np.ndarray], rows: Mapping[str, int]
+) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """(names of the outputs, domain -> y): float32 (n, m) for `regression`, int64 (n, K) for `multilabel`.
+
+    Args
+        rows: domain -> rows that it has
+    Raises
+        DalibError: an unknown objective, labels of another shape, NaN, or answers that are neither 0, 1 nor -1
+    """
+    if objective not in OBJECTIVES_OF_FILES:
+        raise unknown("objective", objective, OBJECTIVES_OF_FILES, f"key objective of {path}")
+    y = {domain: _read_domain(path, objective, f"{domain}_y", arrays, n) for domain, n in rows.items()}
+    widths = {domain: answers.shape[1] for domain, answers in y.items()}
+    if len(set(widths.values())) > 1:
+        listed = ", ".join(f"{domain} {width}" for domain, width in widths.items())
+        raise DalibError(f"{path}: domains have different numbers of outputs ({listed}); give every domain the same")
+    width = next(iter(widths.values()))
+    names = arrays.get("classes")
+    if names is None:
+        return tuple(f"y{i}" for i in range(width)), y
+    if names.shape != (width,) or len(set(map(str, names))) < width:
+        raise DalibError(
+            f"{path}: classes must be {width} distinct names, one per output; their shape is {names.shape}"
+        )
+    return tuple(map(str, names)), y
+
+
+def _read_domain(path: Path, objective: str, key: str, arrays: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+    if key not in arrays:
+        raise DalibError(f"{path} has {key[:-2]}_x but no {key}; each domain needs both")
+    y = arrays[key]
+    y = y[:, None] if y.ndim == 1 else y
+    if y.ndim != 2 or len(y) != n or not y.shape[1]:
+        raise DalibError(
+            f"{path}: {key} has shape {arrays[key].shape} but there are {n} rows; {objective} needs ({n}, m)"
+        )
+    if y.dtype.kind not in "iufb" or not np.isfinite(y).all():
+        raise DalibError(f"{path}: {key} holds {y.dtype} values, or NaN; {objective} needs finite numbers")
+    if objective == "regression":
+        return y.astype(np.float32)
+    strange = y[~np.isin(y, (-1, 0, 1))]
+    if len(strange):
+        raise DalibError(f"{path}: {key} holds {strange[0]}; answers are 0, 1, or -1 where nobody said")
+    return y.astype(np.int64)

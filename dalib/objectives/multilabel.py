@@ -1,0 +1,30 @@
+"""Several yes/no answers per row: logits (n, K), y (n, K) in {0, 1}, -1 where nobody said."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from dalib.core.objective import Objective
+
+
+class Multilabel(Objective):
+    """Binary cross-entropy of every answer by itself; answers that were not annotated count nothing.
+
+    loss = mean_i mean_{k annotated} -[y_ik log p_ik + (1 - y_ik) log(1 - p_ik)],  p = sigmoid(prediction)
+
+    Shapes
+        prediction (B, K) logits, y (B, K) in {0, 1} or -1; answer (n, K) int64 in {0, 1}: p > 1/2
+    """
+
+    name = "multilabel"
+    metrics = ("mean_average_precision", "micro_f1")
+
+    def row_losses(self, prediction: Tensor, y: Tensor) -> Tensor:
+        told = y >= 0
+        each = binary_cross_entropy_with_logits(prediction, y.clamp(min=0).to(prediction.dtype), reduction="none")
+        return torch.where(told, each, 0.0).sum(1) / told.sum(1).clamp(min=1)
+
+    def decide(self, prediction: Tensor) -> Tensor:
+        return (prediction > 0).long()

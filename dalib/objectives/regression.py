@@ -1,0 +1,26 @@
+"""Numbers per row: prediction (n, m), y (n, m) float32."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from dalib.core.objective import Objective
+
+
+class Regression(Objective):
+    """Squared error; the answer is the prediction itself.
+
+    loss = mean_i mean_j (prediction_ij - y_ij)²
+
+    Shapes
+        prediction (B, m), y (B, m) float32; answer (n, m)
+    """
+
+    name = "regression"
+    metrics = ("mae", "rmse", "r2")
+
+    def row_losses(self, prediction: Tensor, y: Tensor) -> Tensor:
+        return (prediction - y.to(prediction.dtype)).square().mean(1)
+
+    def decide(self, prediction: Tensor) -> Tensor:
+        return prediction
