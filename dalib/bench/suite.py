@@ -246,3 +246,29 @@ def pick_labels(suite: Suite, only: tuple[str, ...]) -> list[str]:
         if label not in known:
             raise unknown("row", label, known, f"suite {suite.name}")
     return [label for label, row in suite.algorithms.items() if not only or label in only or row.swept in only]
+
+
+def find_suite(name: str) -> Path:
+    """The file of a suite: a path, or a name in `benchmarks/` here, of the checkout, or shipped with the package."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    package = Path(__file__).resolve().parents[1]
+    folders = (Path("benchmarks"), package.parent / "benchmarks", package / "suites")
+    known = {p.stem: p for folder in reversed(folders) for p in sorted(folder.glob("*.toml"))}
+    if name in known:
+        return known[name]
+    if path.is_dir() or path.suffix or len(path.parts) > 1:
+        raise DalibError(f"no suite file {name}; give the path of a .toml file or one of: {', '.join(sorted(known))}")
+    raise unknown("suite", name, known, "or give the path of a .toml file")
+
+
+def find_suite_name(suite: str) -> str:
+    """The name under which a suite's records are kept: of its file where there is one, else as given."""
+    try:
+        path = find_suite(suite)
+    except DalibError:
+        if Path(suite).suffix or len(Path(suite).parts) > 1:
+            raise
+        return suite
+    return load_suite(path).name

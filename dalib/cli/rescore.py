@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dalib.cli._common import Plugins, StoreRoot, SuiteName, find_suite_name, load_plugins
+from dalib.cli._common import Plugins, StoreRoot, SuiteName, load_plugins
 
 
 def rescore_records(suite: SuiteName, store: StoreRoot = Path("results/runs"), plugin: Plugins = None) -> None:
     """Score a suite's stored outputs by validators and metrics that its records lack; nothing is trained."""
+    from dalib.bench.suite import find_suite_name
     from dalib.evaluate.rescore import rescore
     from dalib.records.store import Store
 

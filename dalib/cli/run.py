@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, find_suite, load_plugins, open_folder
+from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, load_plugins, open_folder
 from dalib.cli._errors import FAILED, INTERRUPTED
 from dalib.cli._sections import SectionCommand, given_settings
 from dalib.core.errors import DalibError
@@ -55,7 +55,7 @@ def run_benchmark(
     if jobs < 1:
         raise DalibError(f"--jobs {jobs} is below 1; give a number of worker processes")
     from dalib.bench.runner import run_suite
-    from dalib.bench.suite import load_suite
+    from dalib.bench.suite import find_suite, load_suite
 
     load_plugins(plugin)
     planned = load_suite(find_suite(suite), given_settings(ctx))

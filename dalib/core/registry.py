@@ -193,6 +193,12 @@ class AlgorithmRegistry(Registry[Any]):
     def summary(self, name: str) -> str:
         return f"{name.replace('+', ' and ')} at once." if "+" in name else super().summary(name)
 
+    def name_of(self, plugin: Any) -> str:
+        parts = dict(zip(getattr(plugin, "names", ()), getattr(plugin, "classes", ()), strict=False))
+        if not parts:
+            return super().name_of(plugin)
+        return "+".join(parts) if all(name in self and self.get(name) is cls for name, cls in parts.items()) else ""
+
     def canonical(self, name: str) -> str:
         """The one spelling of a name: the parts of a combination in alphabetical order."""
         return "+".join(sorted(part.strip() for part in name.split("+")))
@@ -205,9 +211,7 @@ MEASURES: Registry[Any] = Registry("measure", "dalib.measures", subclass_finder(
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
 PROTOCOLS: Registry[Any] = Registry("protocol", "dalib.protocols", subclass_finder("dalib.core.protocol:Protocol"))
-REGISTRIES = {
-    f"{r.kind}s": r for r in (ALGORITHMS, OBJECTIVES, VALIDATORS, MEASURES, DATASETS, BACKBONES, PROTOCOLS)
-}
+REGISTRIES = {f"{r.kind}s": r for r in (ALGORITHMS, OBJECTIVES, VALIDATORS, MEASURES, DATASETS, BACKBONES, PROTOCOLS)}
 DEFAULT_PROTOCOL = "uda"
 """What a run may see unless told otherwise."""
 

@@ -14,11 +14,10 @@ from safetensors.torch import save
 from dalib.backbones import load_backbone
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, Preprocess, identity
-from dalib.core.combination import Combination
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
 from dalib.core.network import Network
-from dalib.core.registry import ALGORITHMS
+from dalib.core.registry import ALGORITHMS, snake_case
 from dalib.core.rows import RowShape
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
@@ -28,17 +27,17 @@ FORMAT = 1
 
 
 def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dict[str, Any] | None = None) -> Path:
-    """Write everything prediction needs as one safetensors file; returns its path, which ends in .safetensors.
+    """Write everything prediction needs.
 
     Args
-        algorithm: registry name of fitted.algorithm; empty = found by its class
-        extra: facts to keep beside the weights (data set, task, accuracies, `normalise`), added to `fitted.extra`
+        algorithm: registry name of fitted.algorithm, which is looked up unless given; `dann+mcc` for a combination
+        extra: facts to keep beside the weights, those of `fitted.extra` included (data set, task, `normalise`)
 
     Raises
-        DalibError: an algorithm that no registry knows
+        DalibError: the algorithm has no name by which the file could be loaded again
     """
-    path = model_path(path)
     algorithm = algorithm or registered_name(fitted.algorithm)
+    path = model_path(path)
     backbone = fitted.backbone
     facts = {
         "format": FORMAT,
@@ -74,17 +73,18 @@ def model_path(path: str | Path) -> Path:
 
 
 def registered_name(algorithm: Algorithm) -> str:
-    """The name under which `load_model` finds an algorithm's class, `dann+mcc` for a combination.
+    """The name under which `load_model` finds an algorithm's class again.
 
     Raises
-        DalibError: its class is not registered
+        DalibError: it is not registered
     """
-    if isinstance(algorithm, Combination):
-        return "+".join(algorithm.names)
     name = ALGORITHMS.name_of(type(algorithm))
     if not name:
         cls = type(algorithm).__name__
-        raise DalibError(f"{cls} is not registered, so a model file could not be read again: ALGORITHMS.add first")
+        raise DalibError(
+            f"{cls} is not registered, so a model file cannot name it; register it first "
+            f'(dalib.core.registry.ALGORITHMS.add("{snake_case(cls)}", {cls}))'
+        )
     return name
 
 
