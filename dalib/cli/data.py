@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from dalib.cli._common import DataRoot, Plugins, bold, load_plugins, open_folder, print_columns, progress_bar
-from dalib.core.errors import DalibError
-from dalib.core.registry import DATASETS
 
 
 def verify_data(
@@ -80,19 +78,11 @@ def make_data(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make it in.")],
 ) -> None:
     """Draw a data set that dalib makes itself, as image files."""
-    import importlib
-
     from dalib.data.folders import ImageTree
+    from dalib.data.roots import make_data as draw
 
-    info = DATASETS.get(dataset)
-    if not info.generator:
-        able = [name for name in DATASETS.names() if DATASETS.get(name).generator]
-        raise DalibError(
-            f"data set '{dataset}' is not made by dalib but fetched ({info.source}); dalib makes: {', '.join(able)}"
-        )
-    module, _, function = info.generator.partition(":")
     open_folder(out, "--out")
     with progress_bar(f"drawing {dataset}") as progress:
-        getattr(importlib.import_module(module), function)(out, progress=progress)
+        draw(dataset, out, progress)
     tree = ImageTree(out)
     print(f"{out}: {len(tree.files)} images in {len(tree.domains)} domains")
