@@ -15,7 +15,6 @@ app = typer.Typer(
     name="dalib",
     help="Train on one domain, work on another: domain adaptation, benchmark suites and honest tables.",
     epilog="DALIB_DATA: where data sets lie. DALIB_CACHE: decoded images and features. DALIB_DEBUG=1: tracebacks.",
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 COMMANDS: dict[str, Callable[..., Any]] = {

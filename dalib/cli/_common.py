@@ -27,6 +27,17 @@ StoreRoot = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder 
 SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's .toml file, or the name of a known one.")]
 
 
+def complete_names(kind: str) -> Callable[[str], list[str]]:
+    """For shells: the names of a kind of plug-in that begin as typed."""
+
+    def complete(incomplete: str) -> list[str]:
+        from dalib.core.registry import REGISTRIES
+
+        return [name for name in REGISTRIES[kind].names() if name.startswith(incomplete)]
+
+    return complete
+
+
 def choose(kind: str, value: str, known: Iterable[str]) -> str:
     """`value` if it is known; DalibError that suggests the right one otherwise."""
     known = list(known)

@@ -12,6 +12,7 @@ from dalib.cli._common import (
     Device,
     Plugins,
     bold,
+    complete_names,
     load_plugins,
     open_folder,
     print_columns,
@@ -20,6 +21,7 @@ from dalib.cli._common import (
 )
 from dalib.cli._sections import FORMER, SectionCommand, given_settings, set_value
 from dalib.core.errors import DalibError
+from dalib.core.registry import DEFAULT_PROTOCOL
 
 if TYPE_CHECKING:
     from dalib.fitting import TrainedRun
@@ -32,11 +34,23 @@ class TrainCommand(SectionCommand):
 
 def train_model(
     ctx: typer.Context,
-    dataset: Annotated[str, typer.Option(metavar="D", help="A name (dalib list datasets) or features:PATH.npz.")],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            metavar="D",
+            help="A name (dalib list datasets) or features:PATH.npz.",
+            autocompletion=complete_names("datasets"),
+        ),
+    ],
     source: Annotated[str, typer.Option(metavar="S", help="The labelled domain, or several as S1+S2.")],
     target: Annotated[str, typer.Option(metavar="T", help="The domain to adapt to.")],
     algorithm: Annotated[
-        str, typer.Option(metavar="A", help="A name from dalib list algorithms, or a combination as dann+mcc.")
+        str,
+        typer.Option(
+            metavar="A",
+            help="A name from dalib list algorithms, or a combination as dann+mcc.",
+            autocompletion=complete_names("algorithms"),
+        ),
     ],
     backbone: Annotated[
         str,
@@ -44,9 +58,17 @@ def train_model(
             metavar="B",
             help="A name from dalib list backbones; default: identity for features, tiny, frozen, for data that dalib "
             "draws, else resnet50.",
+            autocompletion=complete_names("backbones"),
         ),
     ] = "",
-    protocol: Annotated[str, typer.Option(metavar="P", help="A name from dalib list protocols; default: uda.")] = "",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="P",
+            help=f"A name from dalib list protocols; default: {DEFAULT_PROTOCOL}.",
+            autocompletion=complete_names("protocols"),
+        ),
+    ] = "",
     steps: Annotated[int | None, typer.Option(help="Short for --train.steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Short for --train.batch_size.")] = None,
     lr: Annotated[float | None, typer.Option(help="Short for --train.lr.")] = None,
