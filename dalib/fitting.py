@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dalib.assemble import Report, RunContext, assemble
 from dalib.backbones import own_weights
 from dalib.bench.suite import validate
 from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
 from dalib.core.types import Domain, Task
-from dalib.data.backbone import backbone_for, default_backbone
-from dalib.data.catalog import load_data
-from dalib.data.settings import split_task
-from dalib.data.tasks import make_task
+from dalib.data.backbone import default_backbone
 from dalib.evaluate.metrics import decide, domain_metrics
 from dalib.nn.metrics import accuracy
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
-from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import model_path, registered_name, save_model
-from dalib.train.trainer import Trainer
 
 OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -69,7 +64,8 @@ def fit(
     device: str = "auto",
     root: str | Path | None = None,
     out: str | Path | None = None,
-    progress: Progress = lambda done, total: None,
+    checkpoint: str | Path | None = None,
+    progress: Report = lambda done, total: None,
 ) -> TrainedRun:
     """Train one algorithm on one task and measure it: what `dalib train` does.
 
@@ -86,7 +82,8 @@ def fit(
         seed: decides weights, batches and splits, >= 0
         device: `auto`, `cpu`, `cuda`, `cuda:N`
         root: where the data lie; None = DALIB_DATA
-        out: model file to write; while training lasts, a checkpoint lies beside it, from which the same call goes on
+        out: model file to write
+        checkpoint: file for the state while training lasts, from which the same call goes on; None = beside `out`
         progress: called with (done, total) while data are made and while training
 
     Raises
@@ -97,7 +94,7 @@ def fit(
         dataset, source, target, algorithm,
         hparams=hparams, train=train, protocol=protocol, backbone=backbone, data=data, seed=seed,
     )  # fmt: skip
-    return fit_run(spec, device=device, root=root, out=out, progress=progress)
+    return fit_run(spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress)
 
 
 def describe_run(
@@ -159,38 +156,20 @@ def fit_run(
     device: str = "auto",
     root: str | Path | None = None,
     out: str | Path | None = None,
-    progress: Progress = lambda done, total: None,
+    checkpoint: str | Path | None = None,
+    progress: Report = lambda done, total: None,
 ) -> TrainedRun:
     """Train as described; see `fit`."""
-    pick_device(device)
-    algorithm = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, dict(spec.hparams))
-    algorithm.check()
-    data = load_data(
-        spec.data.dataset, root, partial=spec.data.partial, normalise=spec.data.normalise, progress=progress
-    )
-    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"fingerprint": data.fingerprint})})
-    split_task(spec.task, data.domains)
-    wanted = spec.backbone
-    how: dict[str, Any] = {"frozen": wanted.frozen, "seed": spec.seed, "options": wanted.options}
-    backbone = backbone_for(data, wanted.name, wanted.weights, head=type(algorithm).needs_head, **how)
-    prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
-    resize = prepare.resize if prepare else None
-    task = make_task(data, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
     path = model_path(out) if out is not None else None
-    trainer = Trainer(
-        spec.train,
-        seed=spec.seed,
-        device=device,
-        checkpoint=path.with_suffix(".checkpoint") if path else None,
-        checkpoint_key=spec.key,
-        report=progress,
-    )
+    kept = checkpoint or (path.with_suffix(".checkpoint") if path else None)
+    where = RunContext(str(root) if root else None, device, checkpoint=str(kept) if kept else None)
+    run = assemble(spec, where, report=progress, making=progress)
     started = time.monotonic()
-    fitted = trainer.fit(algorithm, task, backbone)
-    run = measure_run(spec, task, fitted, time.monotonic() - started, data.note)
+    fitted = run.fit()
+    trained = measure_run(spec, run.task, fitted, time.monotonic() - started, run.data.note)
     if path:
-        run.path = save_model(fitted, path, spec.algorithm)
-    return run
+        trained.path = save_model(fitted, path, spec.algorithm)
+    return trained
 
 
 def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note: str = "") -> TrainedRun:

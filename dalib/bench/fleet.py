@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from dalib.bench.context import RunContext
-from dalib.bench.run import Run
+from dalib.assemble import RunContext
+from dalib.bench.run import RecordedRun
 from dalib.bench.work import Job, Result, claim, do_job, keep, load_function
 from dalib.core.errors import DalibError
 from dalib.records.locks import release
@@ -94,7 +94,7 @@ def run_fleet(specs: Sequence[RunSpec], contexts: Sequence[RunContext]) -> list[
     """
     from dalib.train.fleet import Member, fit_fleet
 
-    runs = [Run(spec, context) for spec, context in zip(specs, contexts, strict=True)]
+    runs = [RecordedRun(spec, context) for spec, context in zip(specs, contexts, strict=True)]
     for run in runs:
         with run.recording():
             run.prepare()
@@ -122,7 +122,7 @@ def run_fleet(specs: Sequence[RunSpec], contexts: Sequence[RunContext]) -> list[
     return [(run.record, run.arrays) for run in runs]
 
 
-def _listening(run: Run) -> Callable[[Fitted, int], dict[str, Any]]:
+def _listening(run: RecordedRun) -> Callable[[Fitted, int], dict[str, Any]]:
     """The run's `evaluate`, whose warnings are its own."""
 
     def evaluate(fitted: Fitted, step: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dalib.assemble import identify_weights
 from dalib.bench.search import Draw, Values, check_space, draw_random, row_space
 from dalib.bench.suite import SECTIONS, Suite
 from dalib.core.errors import DalibError, unknown
@@ -16,6 +17,10 @@ from dalib.train.config import TrainConfig
 
 if TYPE_CHECKING:
     from dalib.data.catalog import LoadedData
+
+
+Weights = dict[str, BackboneSpec]
+"""What a suite asks for -> the same with the hash of its weights."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,10 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
     content = DataSpec(
         dataset=suite.dataset, normalise=suite.normalise, partial=data.partial, fingerprint=data.fingerprint
     )
-    hashes: dict[str, str] = {}
+    known: Weights = {}
     given = draws or random_draws(suite)
     rows = [
-        (label, number, _resolve_row(suite, label, draw, data, hashes))
+        (label, number, _resolve_row(suite, label, draw, data, known))
         for label in suite.algorithms
         for number, draw in enumerate(given[label])
     ]
@@ -153,7 +158,7 @@ def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
     return [("+".join(sources), target) for sources, target in split]
 
 
-def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, hashes: dict[str, str]) -> dict[str, Any]:
+def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, known: Weights) -> dict[str, Any]:
     """The part of a RunSpec that a row and a draw decide, defaults filled in."""
     from dalib.core.registry import ALGORITHMS
 
@@ -172,14 +177,13 @@ def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, hashes:
         "hparams": algorithm.hparams,
         "protocol": suite.section(label, "protocol"),
         "train": suite.section(label, "train", draw.train),
-        "backbone": _identify(suite, suite.section(label, "backbone"), data, cls.needs_head, hashes),
+        "backbone": _identify(suite, suite.section(label, "backbone"), data, cls.needs_head, known),
     }
 
 
-def _identify(suite: Suite, spec: BackboneSpec, data: LoadedData, head: bool, hashes: dict[str, str]) -> BackboneSpec:
+def _identify(suite: Suite, spec: BackboneSpec, data: LoadedData, head: bool, known: Weights) -> BackboneSpec:
     """The backbone with the hash of its weights, those of its classifier included where the algorithm uses it."""
     from dalib.backbones import takes_rows
-    from dalib.backbones._weights import hash_state
     from dalib.data.backbone import backbone_for, check_backbone
 
     if data.kind == "features" and spec.name != "identity" and not takes_rows(spec.name):
@@ -189,10 +193,8 @@ def _identify(suite: Suite, spec: BackboneSpec, data: LoadedData, head: bool, ha
     check_backbone(data, spec.name)
     if spec.name == "identity":
         return BackboneSpec()
-    found = f"{head} {spec.model_dump_json()}"
-    if found not in hashes:
-        backbone = backbone_for(
-            data, spec.name, spec.weights, frozen=spec.frozen, seed=0, head=head, options=spec.options
-        )
-        hashes[found] = backbone.weights_hash + (f"+{hash_state(backbone.head)}" if backbone.head else "")
-    return spec.model_copy(update={"hash": hashes[found]})
+    asked = f"{head} {spec.model_dump_json()}"
+    if asked not in known:
+        how: dict[str, Any] = {"frozen": spec.frozen, "seed": 0, "head": head, "options": spec.options}
+        known[asked] = identify_weights(spec, backbone_for(data, spec.name, spec.weights, **how))
+    return known[asked]

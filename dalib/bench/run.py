@@ -8,19 +8,17 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dalib.bench.context import RunContext
-from dalib.core.errors import Diverged
+from dalib.assemble import RunContext, assemble
+from dalib.core.errors import DalibError, Diverged
+from dalib.core.registry import load_plugin
 from dalib.records.record import Candidate, Failure, Record
-from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
+from dalib.records.spec import RunSpec
 
 if TYPE_CHECKING:
     from dalib.core.algorithm import Algorithm
@@ -35,14 +33,14 @@ def run_one(spec: RunSpec, context: RunContext) -> tuple[Record, dict[str, np.nd
 
     Only KeyboardInterrupt and SystemExit pass through.
     """
-    run = Run(spec, context)
+    run = RecordedRun(spec, context)
     with run.recording():
         run.prepare()
         run.finish(run.trainer.fit(run.algorithm, run.task, run.backbone))
     return run.record, run.arrays
 
 
-class Run:
+class RecordedRun:
     """A record in the making: `prepare`, train, `finish`, each inside `recording`.
 
     Attributes
@@ -58,6 +56,9 @@ class Run:
     def __init__(self, spec: RunSpec, context: RunContext) -> None:
         self.spec = spec
         self.context = context
+        with suppress(DalibError):  # it is raised again where it is recorded; the key knows the defaults of plug-ins
+            for plugin in context.plugins:
+                load_plugin(plugin)
         self.record = Record(key=spec.key, spec=spec, status="ok", provenance=_provenance())
         self.arrays: dict[str, np.ndarray] = {}
         self.last: dict[str, Outputs] = {}
@@ -92,37 +93,10 @@ class Run:
         self.heard |= {str(w.message)[:300] for w in caught}
 
     def prepare(self) -> None:
-        """Open the data and make what the trainer takes."""
-        import torch
-
-        from dalib.core.registry import ALGORITHMS, load_plugin
-        from dalib.data.tasks import make_task
-        from dalib.feed.embed import embed_data
-        from dalib.train.device import pick_device
-        from dalib.train.trainer import Trainer
-
-        spec, context = self.spec, self.context
-        torch.set_num_threads(context.threads)
-        for plugin in context.plugins:
-            load_plugin(plugin)
-        data = _open(spec.data, context.root)
-        head = ALGORITHMS.get(spec.algorithm).needs_head
-        self.backbone = backbone = _backbone(spec.backbone, data, spec.seed, head)
-        preprocess = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
-        if backbone.frozen and data.kind == "images":
-            data = embed_data(replace(backbone, preprocess=preprocess), data, pick_device(context.device))
-        resize = preprocess.resize if preprocess else None
-        self.task = make_task(data, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
+        """Put the run together."""
+        run = assemble(self.spec, self.context, evaluate=self.evaluate)
+        self.task, self.backbone, self.algorithm, self.trainer = run.task, run.backbone, run.algorithm, run.trainer
         self.clock.lap("data")
-        self.trainer = Trainer(
-            spec.train,
-            seed=spec.seed,
-            device=context.device,
-            checkpoint=Path(context.checkpoint) if context.checkpoint else None,
-            checkpoint_key=spec.key,
-            evaluate=self.evaluate,
-        )
-        self.algorithm = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, dict(spec.hparams))
         self.record.provenance["device"] = _device_name(self.trainer.device)
 
     def evaluate(self, fitted: Fitted, step: int) -> dict[str, Any]:
@@ -195,31 +169,6 @@ class _Clock:
 
     def add(self, name: str, value: float) -> None:
         self.seconds[name] = round(self.seconds.get(name, 0.0) + value, 3)
-
-
-@lru_cache(maxsize=4)
-def _open(data: DataSpec, root: str | None) -> Any:
-    """Data sets stay open between the runs of one process."""
-    from dalib.data.catalog import load_data
-
-    return load_data(data.dataset, root, partial=data.partial, normalise=data.normalise)
-
-
-_FROZEN: dict[str, Any] = {}
-
-
-def _backbone(spec: BackboneSpec, data: Any, seed: int, head: bool) -> Any:
-    """A fresh backbone; a frozen one never changes, so it is shared between the runs of one process and seed."""
-    from dalib.data.backbone import backbone_for
-
-    how: dict[str, Any] = {"frozen": spec.frozen, "seed": seed, "head": head, "options": spec.options}
-    if not spec.frozen:
-        return backbone_for(data, spec.name, spec.weights, **how)
-    known = f"{seed if spec.weights == 'none' else 0} {head} {data.fingerprint} {spec.model_dump_json()}"
-    if known not in _FROZEN:
-        _FROZEN.clear()
-        _FROZEN[known] = backbone_for(data, spec.name, spec.weights, **how)
-    return _FROZEN[known]
 
 
 def _device_name(device: Any) -> str:

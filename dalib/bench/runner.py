@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dalib.bench.context import RunContext
+from dalib.assemble import RunContext
 from dalib.bench.executors import count_cores, load_executor
 from dalib.bench.fleet import FleetMode, Item, do_item, pack
 from dalib.bench.plan import Plan, PlannedRun, plan, searched

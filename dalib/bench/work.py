@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dalib.bench.context import RunContext
+from dalib.assemble import RunContext
 from dalib.records.locks import acquire, release
 from dalib.records.record import Failure, Record
 from dalib.records.spec import RunSpec

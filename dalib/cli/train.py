@@ -80,12 +80,15 @@ def train_model(
     device: Device = "auto",
     data_root: DataRoot = None,
     plugin: Plugins = None,
-    out: Annotated[
+    checkpoint: Annotated[
         Path | None,
         typer.Option(
-            metavar="MODEL", help="Write the model there (.safetensors); stopped before, the same command goes on."
+            metavar="FILE",
+            help="Keep the state there now and then, till the end: after a stop the same command goes on; default: "
+            "beside MODEL.",
         ),
     ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="MODEL", help="Write the model there (.safetensors).")] = None,
 ) -> None:
     """Train one algorithm on one pair of domains and print its accuracies.
 
@@ -114,10 +117,12 @@ def train_model(
         raise DalibError(f"--seed {seed} is negative; give 0 or more")
     if out is not None:
         open_folder(out.parent, "--out in")
+    if checkpoint is not None:
+        open_folder(checkpoint.parent, "--checkpoint in")
     from dalib.fitting import fit
 
     options: dict[str, Any] = {"seed": seed, "device": device, "root": data_root, "out": out}
-    options |= {"hparams": given.pop("algorithm", {}), **given}
+    options |= {"checkpoint": checkpoint, "hparams": given.pop("algorithm", {}), **given}
     with progress_bar(f"{algorithm} {source}->{target}") as progress:
         run = fit(dataset, source, target, algorithm, progress=progress, **options)
     print_accuracies(run)

@@ -34,9 +34,11 @@ class ProtocolSpec(BaseModel):
         lacks are `unknown` (open-set)
     reject: in an open-set task, rows whose entropy exceeds this part of log K are predicted unknown by algorithms that
         have no output for it; 1 = none
+    VERSION: part of every key; raise it when a default or the meaning of a value changes
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    VERSION: ClassVar[int] = 1
 
     name: str = DEFAULT_PROTOCOL
     validation: float = Field(0.1, ge=0, lt=1)

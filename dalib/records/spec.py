@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from dalib.core.protocol import ProtocolSpec
+from dalib.core.registry import ALGORITHMS, PROTOCOLS
 from dalib.train.config import TrainConfig
 
 
 class Frozen(BaseModel):
+    """VERSION: part of every key; raise it when a default or the meaning of a value changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    VERSION: ClassVar[int] = 1
 
 
 class BackboneSpec(Frozen):
@@ -48,26 +53,6 @@ class DataSpec(Frozen):
     fingerprint: str = ""
 
 
-ADDED: tuple[tuple[str, str, Any], ...] = (
-    ("protocol", "holdout", 0.0),
-    ("protocol", "source_classes", []),
-    ("protocol", "target_classes", []),
-    ("protocol", "reject", 1.0),
-    ("protocol", "split", "fraction"),
-    ("protocol", "source_per_class", 0),
-    ("backbone", "options", {}),
-    ("train", "colour_jitter", 0.0),
-    ("train", "cuda_graph", False),
-)
-"""Settings that came after the first records: at these values, under which nothing changed, they are not in the key."""
-ADDED_HPARAMS: dict[str, dict[str, Any]] = {
-    "adapters": {"blocks": "all"},
-    "linear_probe": {"classifier": "logistic", "k": 5},
-    "lora": {"blocks": "all"},
-}
-"""The same for hyper-parameters of algorithms."""
-
-
 class RunSpec(Frozen):
     """One run. `source` and `target` are domain names, `dslr+webcam` for several sources.
 
@@ -91,19 +76,42 @@ class RunSpec(Frozen):
 
     @property
     def key(self) -> str:
-        """sha256 (64 hex digits) of the canonical JSON of everything that may change a number."""
-        content = self.model_dump(mode="json")
-        for section, field, default in ADDED:
-            if content[section][field] == default:
-                del content[section][field]
-        for algorithm in self.algorithm.split("+"):
-            for name, default in ADDED_HPARAMS.get(algorithm, {}).items():
-                full = f"{algorithm}.{name}" if "+" in self.algorithm else name
-                if content["hparams"].get(full) == default:
-                    del content["hparams"][full]
-        if content["data"]["fingerprint"]:
-            content["data"]["dataset"] = content["data"]["dataset"].partition(":")[0]
-        if content["backbone"]["hash"]:
-            del content["backbone"]["weights"]
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        """sha256 (64 hex digits) of the canonical JSON of everything that may change a number.
+
+        What equals its default is left out, so that a setting added later changes no key; so are versions of 1. A
+        default or a meaning that changes raises the version of its part: of the algorithm, the protocol, or the model
+        that holds the setting.
+        """
+        text = json.dumps(self.content(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def content(self) -> dict[str, Any]:
+        """What the key is the hash of."""
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        content["hparams"] = _without_defaults(self.algorithm, self.algorithm_version, content.get("hparams", {}))
+        if self.data.fingerprint:
+            content["data"]["dataset"] = self.data.dataset.partition(":")[0]
+        if self.backbone.hash:
+            content["backbone"].pop("weights", None)
+        parts: dict[str, Any] = {"run": self, "data": self.data, "backbone": self.backbone, "train": self.train}
+        versions = {name: part.VERSION for name, part in (parts | {"protocol": self.protocol}).items()}
+        if self.protocol.name in PROTOCOLS:
+            versions[f"protocol {self.protocol.name}"] = PROTOCOLS.get(self.protocol.name).version
+        content["versions"] = {name: version for name, version in versions.items() if version != 1}
+        return {name: part for name, part in content.items() if part != {}}
+
+
+def _without_defaults(algorithm: str, version: int, hparams: dict[str, Any]) -> dict[str, Any]:
+    """Hyper-parameters that differ from the defaults of this version; all where they are not known here."""
+    if not hparams or algorithm not in ALGORITHMS:
+        return hparams
+    cls = ALGORITHMS.get(algorithm)
+    if cls.version != version:
+        return hparams
+    defaults = json.loads(json.dumps(cls.defaults()))
+    return {k: v for k, v in hparams.items() if k not in defaults or not _same(v, defaults[k])}
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Equal, and both or neither true or false: 1 is 1.0, but not True."""
+    return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)

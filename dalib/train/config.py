@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -39,6 +39,8 @@ class TrainConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    VERSION: ClassVar[int] = 1
+    """Part of every record's key; raise it when a default or the meaning of a value changes."""
 
     steps: int = Field(1000, ge=0)
     batch_size: int = Field(32, ge=2)

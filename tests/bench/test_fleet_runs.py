@@ -141,7 +141,7 @@ def _records_of(store: Store, label: str) -> dict[str, Record]:
 
 
 def _jobs(suite: Path, labels: tuple[str, ...] = ("source_only", "faster", "dann", "coral")) -> list[Job]:
-    from dalib.bench.context import RunContext
+    from dalib.assemble import RunContext
     from dalib.bench.plan import plan
     from dalib.bench.suite import load_suite
 

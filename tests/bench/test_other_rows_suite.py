@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dalib.bench.context import RunContext
+from dalib.assemble import RunContext
 from dalib.bench.plan import plan
 from dalib.bench.run import run_one
 from dalib.bench.suite import load_suite

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from fake_runs import fail_on_seed_1
 
-from dalib.bench.context import RunContext
+from dalib.assemble import RunContext
 from dalib.bench.plan import plan
 from dalib.core.errors import DalibError
 from dalib.records.archive import Archive, export

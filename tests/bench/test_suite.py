@@ -89,3 +89,10 @@ def test_runs_go_by_seed_then_task_then_row_and_tables_by_row(suite):
     assert manifest.tasks == ["a->b", "b->a"]
     assert manifest.baseline == "source_only"
     assert len(manifest.keys) == 12
+
+
+def test_a_label_does_not_change_the_key(suite):
+    content = suite.model_dump()
+    content["algorithms"] = {"another": content["algorithms"]["strong"]}
+    renamed = plan(Suite.model_validate(content)).manifest().keys
+    assert set(renamed) == {r.key for r in plan(suite).runs if r.label == "strong"}

@@ -1,0 +1,171 @@
+"""Give records made under the first rule of keys the keys of today; everything else of them stays byte for byte.
+
+    python benchmarks/rekey_records.py results/records/*.jsonl* results/runs
+
+Of every record the old key is computed again from its content and must be the one it bears, which proves that the
+content is what was run. A second call changes nothing. Hyper-parameters that came after a record was made are not
+filled in: the key leaves defaults out, so it is the same with and without them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dalib.core.errors import DalibError
+from dalib.core.files import write_atomic, write_text
+from dalib.core.registry import ALGORITHMS, load_plugin
+from dalib.records.record import Record
+
+ADDED: tuple[tuple[str, str, Any], ...] = (
+    ("protocol", "holdout", 0.0),
+    ("protocol", "source_classes", []),
+    ("protocol", "target_classes", []),
+    ("protocol", "reject", 1.0),
+    ("protocol", "split", "fraction"),
+    ("protocol", "source_per_class", 0),
+    ("backbone", "options", {}),
+    ("train", "colour_jitter", 0.0),
+    ("train", "cuda_graph", False),
+)
+"""Settings that came after the first records: at these values the old rule left them out."""
+ADDED_HPARAMS: dict[str, dict[str, Any]] = {
+    "adapters": {"blocks": "all"},
+    "linear_probe": {"classifier": "logistic", "k": 5},
+    "lora": {"blocks": "all"},
+}
+"""The same for hyper-parameters."""
+KEY = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """changed, current: records that got a key and that had it; unrun: keys of a manifest that no record bears;
+    strangers: algorithms that are not registered here, whose hyper-parameters all stay in the key."""
+
+    changed: int
+    current: int
+    unrun: int = 0
+    strangers: tuple[str, ...] = ()
+
+
+def old_key(spec: dict[str, Any]) -> str:
+    """The first rule, on a spec as it was stored: sha256 of its canonical JSON, less what `ADDED` names."""
+    content = json.loads(json.dumps(spec))
+    for section, field, default in ADDED:
+        if content[section].get(field, default) == default:
+            content[section].pop(field, None)
+    for algorithm in content["algorithm"].split("+"):
+        for name, default in ADDED_HPARAMS.get(algorithm, {}).items():
+            full = f"{algorithm}.{name}" if "+" in content["algorithm"] else name
+            if content["hparams"].get(full) == default:
+                del content["hparams"][full]
+    if content["data"]["fingerprint"]:
+        content["data"]["dataset"] = content["data"]["dataset"].partition(":")[0]
+    if content["backbone"]["hash"]:
+        del content["backbone"]["weights"]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def rekey_archive(path: Path) -> Counts:
+    """Rewrite an archive, its records sorted by key as `dalib export` does."""
+    packed = path.suffix == ".gz"
+    content = path.read_bytes()
+    first, *lines = (gzip.decompress(content) if packed else content).decode().rstrip("\n").split("\n")
+    keys = new_keys(lines, path)
+    text = "\n".join([_replace(first, keys), *sorted((_replace(line, keys) for line in lines), key=_key_of)]) + "\n"
+    fresh = gzip.compress(text.encode(), mtime=0) if packed else text.encode()
+    if fresh != content:
+        write_atomic(path, fresh)
+    return _count(keys, [first], lines)
+
+
+def rekey_store(root: Path) -> Counts:
+    """Rewrite a store: records and their arrays under their new names, then the manifests; the old ones go last.
+
+    Stopped in between, the same call goes on.
+    """
+    files = sorted(root.glob("[0-9a-f][0-9a-f]/*.json"))
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    keys = new_keys(texts, root)
+    moved = [(path, text) for path, text in zip(files, texts, strict=True) if keys[path.stem] != path.stem]
+    for path, text in moved:
+        new = root / keys[path.stem][:2] / f"{keys[path.stem]}.json"
+        arrays, fresh = path.with_suffix(".npz"), new.with_suffix(".npz")
+        new.parent.mkdir(parents=True, exist_ok=True)
+        if arrays.is_file() and not fresh.exists():
+            os.link(arrays, fresh)
+        write_text(new, _replace(text, keys))
+    manifests = {path: path.read_text(encoding="utf-8") for path in sorted((root / "manifests").glob("*.json"))}
+    for path, text in manifests.items():
+        write_text(path, _replace(text, keys))
+    for path, _ in moved:
+        path.unlink()
+        path.with_suffix(".npz").unlink(missing_ok=True)
+    return _count(keys, manifests.values(), texts)
+
+
+def new_keys(records: Iterable[str], where: Path) -> dict[str, str]:
+    """Key that a record bears -> its key of today.
+
+    Raises
+        DalibError: a record whose content is not what its key says, or two different ones that would share a key
+    """
+    keys: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for text in records:
+        bears, spec = (content := json.loads(text))["key"], content["spec"]
+        new = Record.read(text).spec.key
+        if bears not in (new, old_key(spec)):
+            raise DalibError(f"{where}: record {bears[:12]}… does not hold what its key says; run it again")
+        other = owners.setdefault(new, json.dumps(spec, sort_keys=True))
+        if other != json.dumps(spec, sort_keys=True):
+            raise DalibError(f"{where}: two records would share the key {new[:12]}…; remove one (now {bears[:12]}…)")
+        keys[bears] = new
+    return keys
+
+
+def _replace(text: str, keys: dict[str, str]) -> str:
+    return KEY.sub(lambda match: keys.get(match[0], match[0]), text)
+
+
+def _key_of(line: str) -> str:
+    return str(json.loads(line)["key"])
+
+
+def _count(keys: dict[str, str], manifests: Iterable[str], records: Iterable[str]) -> Counts:
+    named = {run["key"] for text in manifests for run in json.loads(text)["runs"]}
+    algorithms = {json.loads(text)["spec"]["algorithm"] for text in records}
+    return Counts(
+        changed=sum(old != new for old, new in keys.items()),
+        current=sum(old == new for old, new in keys.items()),
+        unrun=len(named - {*keys, *keys.values()}),
+        strangers=tuple(sorted(name for name in algorithms if name not in ALGORITHMS)),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", nargs="+", type=Path, help="an archive (.jsonl, .jsonl.gz) or the folder of a store")
+    parser.add_argument("--plugin", action="append", default=[], help="load a plug-in file; may be repeated")
+    given = parser.parse_args()
+    for plugin in given.plugin:
+        load_plugin(plugin)
+    for path in given.path:
+        counts = rekey_store(path) if path.is_dir() else rekey_archive(path)
+        print(f"{path}: {counts.changed} records re-keyed, {counts.current} had their key, {counts.unrun} never ran")
+        if counts.strangers:
+            print(f"  not registered here, so --plugin may be missing: {', '.join(counts.strangers)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""`assemble`: from the description of a run to what trains it, the one place where the parts are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dalib.core.registry import ALGORITHMS, load_plugin
+from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
+
+if TYPE_CHECKING:
+    from dalib.core.algorithm import Algorithm
+    from dalib.core.backbone import Backbone
+    from dalib.core.types import Task
+    from dalib.data.catalog import LoadedData
+    from dalib.train.fitted import Fitted
+    from dalib.train.trainer import Trainer
+
+Report = Callable[[int, int], None]
+"""Told (done, total) now and then."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where a run happens: nothing here changes a number.
+
+    Args
+        root: folder or zip of the data; None = `DALIB_DATA`
+        device: `auto`, `cpu`, `cuda`, `cuda:N`
+        threads: of the run's process; 0 = as they are
+        checkpoint: file that makes the run resumable, or None
+        plugins: files to load before the run
+        keep_features: store z beside the logits, so that validators of features can be added later
+        validators: names of those that score every candidate beside the oracle; None = all
+    """
+
+    root: str | None = None
+    device: str = "auto"
+    threads: int = 0
+    checkpoint: str | None = None
+    plugins: tuple[str, ...] = ()
+    keep_features: bool = False
+    validators: tuple[str, ...] | None = None
+
+
+@dataclass
+class Run:
+    """What `assemble` makes; `data` as they were found, before a frozen backbone embedded them."""
+
+    data: LoadedData
+    task: Task
+    backbone: Backbone
+    algorithm: Algorithm
+    trainer: Trainer
+
+    def fit(self) -> Fitted:
+        """Train the algorithm, in place.
+
+        Raises
+            Diverged: a loss term stopped being finite
+        """
+        return self.trainer.fit(self.algorithm, self.task, self.backbone)
+
+
+def assemble(
+    spec: RunSpec,
+    where: RunContext | None = None,
+    *,
+    evaluate: Callable[[Fitted, int], dict[str, Any]] | None = None,
+    report: Report | None = None,
+    making: Report | None = None,
+) -> Run:
+    """Open the data, load the backbone, embed the images when it is frozen, divide the rows, make the trainer.
+
+    Args
+        where: the root, device and files of this run
+        evaluate: called with (fitted, step) at the recipe's evaluation points
+        report: told how far training is
+        making: told how far a data set is that is made on first use
+    Raises
+        DalibError: plug-ins, device, data, backbone and algorithm are missing or do not fit together
+    """
+    import torch
+
+    from dalib.data.settings import split_task
+    from dalib.data.tasks import make_task
+    from dalib.feed.embed import embed_data
+    from dalib.train.device import pick_device
+    from dalib.train.trainer import Trainer
+
+    where = where or RunContext()
+    for plugin in where.plugins:
+        load_plugin(plugin)
+    device = pick_device(where.device)
+    if where.threads:
+        torch.set_num_threads(where.threads)
+    algorithm = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, dict(spec.hparams))
+    algorithm.check()
+    data = open_data(spec.data, where.root, making)
+    split_task(spec.task, data.domains)
+    backbone = open_backbone(spec.backbone, data, spec.seed, algorithm.needs_head)
+    spec = _identify(spec, data, backbone) if where.checkpoint else spec
+    prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
+    rows = embed_data(replace(backbone, preprocess=prepare), data, device) if _embeds(backbone, data) else data
+    resize = prepare.resize if prepare else None
+    task = make_task(rows, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
+    trainer = Trainer(
+        spec.train,
+        seed=spec.seed,
+        device=where.device,
+        checkpoint=Path(where.checkpoint) if where.checkpoint else None,
+        checkpoint_key=spec.key if where.checkpoint else "",
+        evaluate=evaluate,
+        report=report,
+    )
+    return Run(data, task, backbone, algorithm, trainer)
+
+
+def open_data(spec: DataSpec, root: str | None, making: Report | None = None) -> LoadedData:
+    """Data sets whose content is known stay open between the runs of one process."""
+    return _open_known(spec, root) if spec.fingerprint else _open(spec, root, making)
+
+
+def _open(spec: DataSpec, root: str | None, making: Report | None) -> LoadedData:
+    from dalib.data.catalog import load_data
+
+    return load_data(spec.dataset, root, partial=spec.partial, normalise=spec.normalise, progress=making)
+
+
+@lru_cache(maxsize=4)
+def _open_known(spec: DataSpec, root: str | None) -> LoadedData:
+    return _open(spec, root, None)
+
+
+_FROZEN: dict[str, Backbone] = {}
+
+
+def open_backbone(spec: BackboneSpec, data: LoadedData, seed: int, head: bool) -> Backbone:
+    """A fresh backbone; a frozen one never changes, so it is shared between the runs of one process and seed."""
+    from dalib.data.backbone import backbone_for
+
+    how: dict[str, Any] = {"frozen": spec.frozen, "seed": seed, "head": head, "options": spec.options}
+    if not spec.frozen or not spec.hash:
+        return backbone_for(data, spec.name, spec.weights, **how)
+    known = f"{seed if spec.weights == 'none' else 0} {head} {data.fingerprint} {spec.model_dump_json()}"
+    if known not in _FROZEN:
+        _FROZEN.clear()
+        _FROZEN[known] = backbone_for(data, spec.name, spec.weights, **how)
+    return _FROZEN[known]
+
+
+def _embeds(backbone: Backbone, data: LoadedData) -> bool:
+    return backbone.frozen and data.kind == "images"
+
+
+def identify_weights(spec: BackboneSpec, backbone: Backbone) -> BackboneSpec:
+    """The spec with the hash of the weights, those of the classifier included where the network keeps it."""
+    from dalib.backbones._weights import hash_state
+
+    if spec.name == "identity":
+        return BackboneSpec()
+    head = f"+{hash_state(backbone.head)}" if backbone.head else ""
+    return spec.model_copy(update={"hash": backbone.weights_hash + head})
+
+
+def _identify(spec: RunSpec, data: LoadedData, backbone: Backbone) -> RunSpec:
+    """The spec with what the data and the weights are, so that its key tells; a plan has said so already."""
+    if spec.data.fingerprint:
+        return spec
+    given = spec.data.model_copy(update={"fingerprint": data.fingerprint, "partial": data.partial})
+    return spec.model_copy(update={"data": given, "backbone": identify_weights(spec.backbone, backbone)})
