@@ -54,9 +54,9 @@ def open_features(path: str, options: Options) -> Material:
     )
     parts = {}
     for d in domains:
-        found = Counter(y[d].tolist()) if d in y else {}
+        rows_of = Counter(y[d].tolist()) if d in y else {}
         labels = y[d][picked[d]] if d in y else np.zeros(0, np.int64)
-        counts = {classes[k]: found[k] for k in sorted(found)}
+        counts = {classes[k]: rows_of[k] for k in sorted(rows_of)}
         raw = normalise_features(stored[d], per_row)[picked[d]] if "zscore" in options.normalise else np.zeros((0, 0))
         parts[d] = Part(d, counts, len(stored[d]), z=z[d], y=labels, raw=raw)
     partial = any(len(p.counts) < len(classes) for p in parts.values() if p.labelled)

@@ -34,11 +34,11 @@ SIZED = 100
 def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Options) -> Material:
     """A folder or zip: its domains, the unlabelled ones too, and a sample of each through a frozen backbone."""
     tree = ImageTree(where)
-    found = tree.counts()
+    folders = tree.counts()
     own = not info.domains
-    nameless = _nameless(found) if own else {}
-    everything = match_declaration(info, found, str(where))
-    match = match_declaration(info, {d: c for d, c in found.items() if d not in nameless}, str(where))
+    nameless = _nameless(folders) if own else {}
+    everything = match_declaration(info, folders, str(where))
+    match = match_declaration(info, {d: c for d, c in folders.items() if d not in nameless}, str(where))
     members: dict[str, list[tuple[str, int]]] = {}
     parts, remarks = {}, []
     for domain, folder in match.domains.items():
@@ -78,9 +78,9 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
     return kept
 
 
-def _nameless(found: dict[str, dict[str, int]]) -> dict[str, str]:
+def _nameless(folders: dict[str, dict[str, int]]) -> dict[str, str]:
     """Domains whose one class folder no other domain has, while another domain has several: domain -> that folder."""
-    used = {d: {c for c, n in classes.items() if n} for d, classes in found.items()}
+    used = {d: {c for c, n in classes.items() if n} for d, classes in folders.items()}
     lone = {d: next(iter(c)) for d, c in used.items() if len(c) == 1}
     return {
         d: cls

@@ -45,8 +45,8 @@ def embed_samples(
     rows = {d: prepare_rows(a, options.normalise) for d, a in x.items()}
     network = load_backbone(name, options.weights or "none", rows=row_shape(*rows.values()), seed=0)
     device = pick_device(options.device)
-    found = {d: embed_images(network, Domain(d, a[picked[d]], None, (), "sample"), device) for d, a in rows.items()}
-    return {d: np.asarray(z, np.float64) for d, z in found.items()}, network
+    features = {d: embed_images(network, Domain(d, a[picked[d]], None, (), "sample"), device) for d, a in rows.items()}
+    return {d: np.asarray(z, np.float64) for d, z in features.items()}, network
 
 
 def refuse_images(where: str, x: np.ndarray) -> None:
@@ -61,22 +61,22 @@ def refuse_images(where: str, x: np.ndarray) -> None:
 
 def open_arrays(info: DatasetInfo, file: Path, options: Options) -> Material:
     """A data set of images in arrays: a sample of each domain through a frozen backbone."""
-    found = load_arrays(file, info.domains)
-    match = match_declaration(info, found.counts(), str(file), info.classes)
+    stored = load_arrays(file, info.domains)
+    match = match_declaration(info, stored.counts(), str(file), info.classes)
     kept = Material(info.name, options.data_root, "images", match.classes, {}, bool(match.differences))
     network = choose_backbone(kept, file, info, options)
     kept.backbone = (network.name, options.weights if options.backbone and options.weights else network.weights)
     assert network.preprocess is not None
     for done, domain in enumerate(match.domains):
         options.report(done, len(match.domains))
-        known = np.flatnonzero(found.y[domain] < len(match.classes))
-        picked, y = known[pick_rows(len(known), options.rows)], found.y[domain]
-        images = list(chain.from_iterable(found.x[domain]))
+        known = np.flatnonzero(stored.y[domain] < len(match.classes))
+        picked, y = known[pick_rows(len(known), options.rows)], stored.y[domain]
+        images = list(chain.from_iterable(stored.x[domain]))
         x = warp_images([images[i] for i in picked], network.preprocess.resize)
         n = Counter(match.classes[k] for k in y[known])
         z = embed_images(network, Domain(domain, x, None, (), "sample"), pick_device(options.device))
         part = Part(domain, {c: n[c] for c in match.classes if n[c]}, len(known), z=z.astype(np.float64), y=y[picked])
-        height, width = found.x[domain][0].shape[1:3]
+        height, width = stored.x[domain][0].shape[1:3]
         part.side = (width, height)
         kept.parts[domain] = part
     return kept

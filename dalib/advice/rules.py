@@ -1,4 +1,4 @@
-"""From facts to advice: which tasks, what is found, which rows to try in which order, and what to leave out."""
+"""From facts to advice: which tasks, which findings, which rows to try in which order, and what to leave out."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def run_command(args: list[str]) -> int:
     }
     parent = args[0] if args[0] in groups else ""
     kind, known = groups[parent]
-    given = args[1] if parent else args[0]
-    if not given.startswith("-") and given not in known:
-        raise unknown(kind, given, known, "dalib --help")
+    word = args[1] if parent else args[0]
+    if not word.startswith("-") and word not in known:
+        raise unknown(kind, word, known, "dalib --help")
     return int(typer.main.get_command(app).main(args, prog_name="dalib", standalone_mode=False) or 0)

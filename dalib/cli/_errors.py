@@ -42,8 +42,8 @@ def one_line(text: str) -> str:
 def _usage_line(error: BaseException, args: Sequence[str]) -> str:
     """Typer's own complaint about the command line, with the value given and the help that lists what is right."""
     text = one_line(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "dalib"
+    parsed = getattr(error, "ctx", None)
+    command = parsed.command_path if parsed else "dalib"
     option = re.search(r"'(--[\w-]+)'", text)
     if option:
         words = [word for arg in args for word in arg.split("=", 1)]

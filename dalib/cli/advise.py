@@ -55,9 +55,9 @@ def advise_user(
     from dalib.advice.advise import advise
 
     steps = split_names(normalise)
-    given: dict[str, Any] = {"backbone": backbone, "weights": weights, "normalise": steps, "root": data_root}
+    measured_with: dict[str, Any] = {"backbone": backbone, "weights": weights, "normalise": steps, "root": data_root}
     with progress_bar(f"measuring {path}") as progress:
-        advice = advise(path, source, target, rows=rows, device=device, out=out, progress=progress, **given)
+        advice = advise(path, source, target, rows=rows, device=device, out=out, progress=progress, **measured_with)
     if format == "json":
         print(json.dumps(advice.to_dict(), indent=2, ensure_ascii=False))
         return
@@ -140,8 +140,8 @@ def print_advice(advice: Advice) -> None:
         print("ask for them with --source and --target")
 
 
-def print_next(path: str, advice: Advice, out: Path | None, given: dict[str, str]) -> None:
-    """The commands to type next; given: options that the call had."""
+def print_next(path: str, advice: Advice, out: Path | None, typed: dict[str, str]) -> None:
+    """The commands to type next; typed: options that the call had."""
     from shlex import quote
 
     print(f"\n{bold('Next')}")
@@ -157,7 +157,7 @@ def print_next(path: str, advice: Advice, out: Path | None, given: dict[str, str
     elif advice.setting == "unlabelled":
         print_training(path, facts, advice.tasks[0])
     else:
-        options = {**_one_task(advice), **given, "--out": "suite.toml"}
+        options = {**_one_task(advice), **typed, "--out": "suite.toml"}
         words = " ".join(f"{k} {quote(v)}" for k, v in options.items() if v)
         print(f"dalib advise {path} {words}   # writes what is advised as a suite")
 

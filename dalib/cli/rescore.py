@@ -15,6 +15,6 @@ def rescore_records(suite: SuiteName, store: StoreRoot = Path("results/runs"), p
 
     load_plugins(plugin)
     kept = Store(store)
-    found = rescore(kept, kept.manifest(find_suite_name(suite)))
-    left = {"complete already": found.complete, "without stored outputs": found.bare, "failed": found.failed}
-    print(", ".join([f"{found.records} records rescored", *(f"{n} {what}" for what, n in left.items() if n)]))
+    rescored = rescore(kept, kept.manifest(find_suite_name(suite)))
+    left = {"complete already": rescored.complete, "without stored outputs": rescored.bare, "failed": rescored.failed}
+    print(", ".join([f"{rescored.records} records rescored", *(f"{n} {what}" for what, n in left.items() if n)]))

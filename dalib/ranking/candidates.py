@@ -43,17 +43,17 @@ def parse_candidates(items: Sequence[str], weights: str = "") -> list[Candidate]
     """
     candidates = []
     for item in filter(None, (part.strip() for part in items)):
-        name, _, given = item.partition(":")
+        name, _, named = item.partition(":")
         if name == "timm":
-            model, _, given = given.partition(":")
+            model, _, named = named.partition(":")
             name = f"timm:{model}"
-        if item.endswith(".npz") and not given:
+        if item.endswith(".npz") and not named:
             candidates.append(Candidate(Path(item).name, item))
             continue
         BACKBONES.get(name.partition(":")[0])
-        given = given or ("none" if not weights and takes_rows(name) else "")
-        label = f"{name}:{Path(given).name}" if given else name
-        candidates.append(Candidate(label, name, given or weights or own_weights(name)))
+        named = named or ("none" if not weights and takes_rows(name) else "")
+        label = f"{name}:{Path(named).name}" if named else name
+        candidates.append(Candidate(label, name, named or weights or own_weights(name)))
     labels = [c.label for c in candidates]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice or not candidates:
@@ -122,11 +122,11 @@ def _read_file(candidate: Candidate, data: LoadedData, target: str, fraction: fl
         raise DalibError(f"{path} has no {target}_x; its domains: {', '.join(stored.x)}")
     if stored.x[target].ndim != 2:
         raise DalibError(f"{path}: {target}_x does not hold features (n, d) but rows for a backbone; embed it")
-    given = stored.y[target]
-    pairs = set(zip(given.tolist(), y.tolist(), strict=False))
-    if len(given) != len(y) or not len(pairs) == len(set(given.tolist())) == len(set(y.tolist())):
+    labels = stored.y[target]
+    pairs = set(zip(labels.tolist(), y.tolist(), strict=False))
+    if len(labels) != len(y) or not len(pairs) == len(set(labels.tolist())) == len(set(y.tolist())):
         raise DalibError(
-            f"{path}: the labels {target}_y ({len(given)} rows) are not those of {data.name}'s {target} "
+            f"{path}: the labels {target}_y ({len(labels)} rows) are not those of {data.name}'s {target} "
             f"({len(y)} rows); give features of the same rows in the same order"
         )
     logits = read_arrays(path).get(f"{target}_logits", np.zeros((len(y), 0)))
