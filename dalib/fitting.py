@@ -147,7 +147,7 @@ def describe_run(
         "train": dict(train or {}),
         "seed": seed,
     }
-    return validate(RunSpec, content, "dalib train")
+    return validate(RunSpec, content, f"run {name} {source}->{target}")
 
 
 def fit_run(

@@ -57,10 +57,13 @@ class SectionCommand(TyperCommand):
     Class variables
         sections: those it takes besides the models' own
         former: old spellings that it accepts
+        defaults: path -> what stands there unless it is given, where that is not the model's default; under an empty
+            path, for all
     """
 
     sections: tuple[str, ...] = ()
     former: Mapping[str, Former] = {}
+    defaults: Mapping[str, str] = {}
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         ctx.meta[EXPLAINED] = list(args) if ctx.resilient_parsing or {"-h", "--help"} & set(args) else None
@@ -77,7 +80,7 @@ class SectionCommand(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """With the settings, where they are to be explained or completed."""
         params, args = super().get_params(ctx), ctx.meta.get(EXPLAINED)
-        return params if args is None else [*params, *setting_options(self.sections, args)]
+        return params if args is None else [*params, *setting_options(self.sections, args, self.defaults)]
 
 
 def given_settings(ctx: typer.Context) -> Given:
@@ -130,7 +133,7 @@ def set_value(given: Given, path: str, value: Any) -> None:
     place[keys[-1]] = [*place.get(keys[-1], ()), *value] if isinstance(value, list) else value
 
 
-def setting_options(sections: Sequence[str], args: Sequence[str]) -> list[Any]:
+def setting_options(sections: Sequence[str], args: Sequence[str], defaults: Mapping[str, str]) -> list[Any]:
     """The settings as options that are explained and completed; with those of the algorithm and backbone in `args`."""
     from inspect import Parameter, Signature
 
@@ -143,7 +146,7 @@ def setting_options(sections: Sequence[str], args: Sequence[str]) -> list[Any]:
             None,
             f"--{path}",
             metavar=_metavar(setting),
-            help=_explain(setting),
+            help=_explain(setting, defaults.get(path, defaults.get("", ""))),
             rich_help_panel=f"--{path.partition('.')[0]}.KEY",
             autocompletion=_completer(setting),
             show_default=False,
@@ -186,9 +189,8 @@ def _own_settings(named: Mapping[str, str]) -> Iterator[tuple[str, Setting]]:
 
     if named.get("algorithm", "") in ALGORITHMS:
         cls = ALGORITHMS.get(named["algorithm"])
-        docs = {name: hyper.doc for name, hyper in getattr(cls, "hypers", {}).items()}
-        for name, default in cls.defaults().items():
-            yield f"algorithm.{name}", Setting(name, default, "", (), "", docs.get(name, ""))
+        for name, hyper in cls.hypers.items():
+            yield f"algorithm.{name}", Setting(name, hyper.default, "", hyper.options, hyper.range, hyper.doc)
     if named.get("backbone", "").partition(":")[0] in BACKBONES:
         from dalib.backbones import own_options
 
@@ -201,10 +203,11 @@ def _metavar(setting: Setting) -> str:
     return names.get(setting.sort, "X")
 
 
-def _explain(setting: Setting) -> str:
+def _explain(setting: Setting, default: str) -> str:
     from dalib.cli._common import show_value
 
-    return "; ".join(filter(None, (setting.doc, setting.bounds, f"default: {show_value(setting.default)}")))
+    shown = f"default: {default or show_value(setting.default)}"
+    return "; ".join(filter(None, (setting.doc, setting.bounds, shown)))
 
 
 def _completer(setting: Setting) -> Any:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 class TrainCommand(SectionCommand):
     sections = ("algorithm",)
     former = FORMER
+    defaults = {"backbone.name": "as for --backbone", "backbone.weights": "the backbone's own"}
 
 
 def train_model(
