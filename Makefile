@@ -6,7 +6,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint docs tables costs speed clean
+.PHONY: help demo test test-all lint stub docs tables costs speed clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -25,6 +25,9 @@ lint: $(VENV)/.ready  ## style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+stub: $(VENV)/.ready  ## write dalib/__init__.pyi again: the public names and the algorithms, for type checkers
+	$(BIN)/python -m dalib.checks.stub
 
 docs: $(VENV)/.ready-docs  ## build docs/_build/html; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
@@ -45,6 +48,7 @@ tables: $(VENV)/.ready  ## write results/tables again from the committed records
 	@$(BIN)/dalib table digits --records results/records/digits.jsonl --published --write results/tables --formats $(FORMATS)
 	@$(BIN)/dalib table what_to_transfer --records results/records/what_to_transfer.jsonl --select source_accuracy --write results/tables --formats $(FORMATS)
 	@$(BIN)/python benchmarks/rank_study.py tables > /dev/null
+	@$(BIN)/python -m dalib.advice.evidence results/tables
 
 costs: $(VENV)/.ready  ## measure what each algorithm costs beside source-only, for the catalogue (keep the machine quiet)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/speed/step_cost.py --write dalib/algorithms/costs.json

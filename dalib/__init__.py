@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Algorithm": "dalib.core.algorithm",
-    "FeatureAlgorithm": "dalib.core.algorithm",
-    "Network": "dalib.core.network",
-    "Backbone": "dalib.core.backbone",
-    "Validator": "dalib.core.validator",
-    "Measure": "dalib.core.measure",
-    "DalibError": "dalib.core.errors",
-    "Source": "dalib.core.types",
-    "Target": "dalib.core.types",
-    "Outputs": "dalib.core.types",
-    "Domain": "dalib.core.types",
-    "Task": "dalib.core.types",
-    "row_shape": "dalib.core.rows",
-    "Trainer": "dalib.train.trainer",
-    "MultiTask": "dalib.train.multi_task",
-    "TrainConfig": "dalib.train.config",
-    "Loop": "dalib.train.loop",
-    "load_data": "dalib.data.catalog",
-    "load_backbone": "dalib.backbones",
-    "load_model": "dalib.train.model_file",
-    "make_task": "dalib.data.tasks",
-    "accuracy": "dalib.nn.metrics",
     "AdaptationClassifier": "dalib.estimator",
+    "Advice": "dalib.advice.rules",
+    "Algorithm": "dalib.core.algorithm",
+    "Backbone": "dalib.core.backbone",
+    "DalibError": "dalib.core.errors",
+    "Domain": "dalib.core.types",
+    "FeatureAlgorithm": "dalib.core.algorithm",
+    "Fitted": "dalib.train.fitted",
+    "LoadedData": "dalib.data.catalog",
+    "Loop": "dalib.train.loop",
+    "Measure": "dalib.core.measure",
+    "MultiTask": "dalib.train.multi_task",
+    "Network": "dalib.core.network",
+    "Outputs": "dalib.core.types",
+    "Predictions": "dalib.prediction",
+    "ProtocolSpec": "dalib.core.protocol",
+    "Ranking": "dalib.report.ranking",
+    "Source": "dalib.core.types",
+    "Suite": "dalib.bench.suite",
+    "Target": "dalib.core.types",
+    "Task": "dalib.core.types",
+    "TrainConfig": "dalib.train.config",
+    "TrainedRun": "dalib.fitting",
+    "Trainer": "dalib.train.trainer",
+    "Validator": "dalib.core.validator",
+    "accuracy": "dalib.nn.metrics",
+    "advise": "dalib.advice.advise",
+    "check_plugin": "dalib.checks",
+    "fit": "dalib.fitting",
+    "load_backbone": "dalib.backbones",
+    "load_data": "dalib.data.catalog",
+    "load_model": "dalib.train.model_file",
+    "load_plugin": "dalib.core.registry",
+    "load_suite": "dalib.bench.suite",
+    "make_data": "dalib.data.roots",
+    "make_task": "dalib.data.tasks",
+    "new_plugin": "dalib.checks",
+    "predict": "dalib.prediction",
+    "rank": "dalib.ranking.rank",
+    "row_shape": "dalib.core.rows",
     "run_suite": "dalib.bench.runner",
+    "save_model": "dalib.train.model_file",
+    "table": "dalib.report.reports",
+    "verify": "dalib.verification",
 }
-"""Public name -> module. Algorithm classes are found through the registry."""
+"""Public name -> module; `__init__.pyi` says the same to type checkers (`make stub` writes it).
+
+No module directly in dalib may have one of these names: importing it would put the module in the function's place.
+Algorithm classes are found through the registry.
+"""
 
 
 def __getattr__(name: str) -> Any:
@@ -51,7 +75,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*_HOME, "__version__"])
-
-
-if TYPE_CHECKING:
-    from dalib.core.types import Domain as Domain

@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import catalogue
+import docstrings
 
 import dalib
 
@@ -14,9 +16,16 @@ catalogue.write(Path(__file__).parent)
 project = "dalib"
 author = "the dalib developers"
 release = dalib.__version__
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"dalib {release}"
 exclude_patterns = ["_build"]
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", docstrings.process)

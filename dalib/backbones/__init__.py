@@ -75,10 +75,8 @@ def load_backbone(
 def check_options(name: str, options: Mapping[str, Any]) -> None:
     """DalibError unless the backbone has every one of these options, each of its default's sort: number, list, text."""
     from dalib.core.errors import DalibError, unknown
-    from dalib.core.registry import BACKBONES
 
-    parameters = list(inspect.signature(BACKBONES.get(find_plugin(name))).parameters.values())[2:]
-    known = {p.name: p.default for p in parameters if p.name != "rows"}
+    known = own_options(name)
     sorts: tuple[tuple[str, Any], ...] = (("number", (int, float)), ("list", (list, tuple)), ("text", str))
     for option, value in options.items():
         if not known:
@@ -89,6 +87,14 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
             if isinstance(known[option], kinds) and (not isinstance(value, kinds) or isinstance(value, bool)):
                 default = list(known[option]) if sort == "list" else known[option]
                 raise DalibError(f"{name}.{option} = {value!r} is not a {sort}; its default is {default!r}")
+
+
+def own_options(name: str) -> dict[str, Any]:
+    """The options of a backbone -> their defaults."""
+    from dalib.core.registry import BACKBONES
+
+    parameters = list(inspect.signature(BACKBONES.get(find_plugin(name))).parameters.values())[2:]
+    return {p.name: p.default for p in parameters if p.name != "rows"}
 
 
 @contextmanager
@@ -114,3 +120,14 @@ def takes_rows(name: str) -> bool:
     from dalib.core.registry import BACKBONES
 
     return "rows" in inspect.signature(BACKBONES.get(find_plugin(name))).parameters
+
+
+def own_weights(name: str) -> str:
+    """The weights that a backbone has unless others are asked for: its file's `OWN_WEIGHTS`, else `imagenet`.
+
+    One that is built to fit its rows has none of its own.
+    """
+    from dalib.core.registry import BACKBONES
+
+    own = getattr(inspect.getmodule(BACKBONES.get(find_plugin(name))), "OWN_WEIGHTS", "imagenet")
+    return "none" if takes_rows(name) else str(own)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
 
+OWN_WEIGHTS = "none"
+
 
 def build(name: str, weights: str) -> Backbone:
     """A backbone without weights whose width `load_backbone(..., dim=d)` fills in."""

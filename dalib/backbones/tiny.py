@@ -63,6 +63,7 @@ class TinyNet(nn.Module):
 
 
 WEIGHTS = Path(__file__).parent / "weights" / "tiny.safetensors"
+OWN_WEIGHTS = "pretrained"
 
 
 def build(name: str, weights: str) -> Backbone:

@@ -17,7 +17,7 @@ from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
 from dalib.bench.schedule import assign_devices, longest_first
 from dalib.bench.search import Draw, propose
-from dalib.bench.suite import Suite, load_suite, pick_labels
+from dalib.bench.suite import Suite, find_suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
 from dalib.core.errors import DalibError, unknown
 from dalib.core.registry import EXECUTORS, VALIDATORS, load_plugin
@@ -86,6 +86,7 @@ def run_suite(
     """Run what a suite lacks.
 
     Args
+        suite: a suite, its file, or the name of a known one
         root: folder of the data; wins over the suite's own
         store: folder of the records
         jobs: worker processes, >= 1; 1 runs in this process
@@ -102,7 +103,7 @@ def run_suite(
     for plugin in plugins:
         load_plugin(plugin)
     how = RunOptions(root, jobs, redo, device, dry_run, tuple(plugins), progress, run, fleet, executor)
-    found = suite if isinstance(suite, Suite) else load_suite(suite)
+    found = suite if isinstance(suite, Suite) else load_suite(find_suite(str(suite)))
     labels = pick_labels(found, tuple(only))
     kept = Store(Path(store).resolve())
     total = Summary(0, 0, 0, 0.0)

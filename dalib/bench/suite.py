@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -14,6 +16,7 @@ from dalib.bench.row import Row
 from dalib.bench.search import SearchSpec
 from dalib.bench.sweep import Sweep, expand_rows
 from dalib.core.errors import DalibError, suggest, unknown
+from dalib.records.sections import sort_options
 from dalib.records.spec import BackboneSpec, ProtocolSpec
 from dalib.train.config import TrainConfig
 
@@ -104,8 +107,11 @@ def refuse_duplicates(items: list[Any]) -> None:
         raise ValueError(f"holds {twice!r} twice; remove one")
 
 
-def load_suite(path: str | Path) -> Suite:
+def load_suite(path: str | Path, changes: Mapping[str, Mapping[str, Any]] | None = None) -> Suite:
     """Read and check a suite; relative paths in it are taken from its own folder where they exist there.
+
+    Args
+        changes: settings by section (`{"train": {"steps": 100}, "data": {"partial": True}}`), as if the file said so
 
     Raises
         DalibError: missing file, TOML syntax, unknown key, wrong type or value
@@ -121,12 +127,25 @@ def load_suite(path: str | Path) -> Suite:
         raise DalibError(f"{where}: cannot be read ({error}); give a .toml text file") from None
     except tomllib.TOMLDecodeError as error:
         raise DalibError(f"{where}: not TOML: {error}") from None
-    suite = validate(Suite, {"name": path.stem} | _locate(content, path.parent), where)
+    content = {"name": path.stem} | _locate(content, path.parent)
+    for section, own in (changes or {}).items():
+        table = own if section == "data" else {section: _overlay(content.get(section, {}), own)}
+        content |= {k: sort_options(v) if k == "backbone" else v for k, v in table.items()}
+        text += json.dumps({section: own}, sort_keys=True)
+    suite = validate(Suite, content, where)
     suite._sha256 = hashlib.sha256(text.encode()).hexdigest()
     for label in suite.algorithms:
         for name in SECTIONS:
             suite.section(label, name)
     return suite
+
+
+def _overlay(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables' union; `above` wins, and a table in both is laid over likewise."""
+    both = {
+        k: _overlay(below[k], v) for k, v in above.items() if isinstance(v, dict) and isinstance(below.get(k), dict)
+    }
+    return {**below, **above, **both}
 
 
 def _locate(content: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -192,3 +211,29 @@ def pick_labels(suite: Suite, only: tuple[str, ...]) -> list[str]:
         if label not in known:
             raise unknown("row", label, known, f"suite {suite.name}")
     return [label for label, row in suite.algorithms.items() if not only or label in only or row.swept in only]
+
+
+def find_suite(name: str) -> Path:
+    """The file of a suite: a path, or a name in `benchmarks/` here, of the checkout, or shipped with the package."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    package = Path(__file__).resolve().parents[1]
+    folders = (Path("benchmarks"), package.parent / "benchmarks", package / "suites")
+    known = {p.stem: p for folder in reversed(folders) for p in sorted(folder.glob("*.toml"))}
+    if name in known:
+        return known[name]
+    if path.is_dir() or path.suffix or len(path.parts) > 1:
+        raise DalibError(f"no suite file {name}; give the path of a .toml file or one of: {', '.join(sorted(known))}")
+    raise unknown("suite", name, known, "or give the path of a .toml file")
+
+
+def find_suite_name(suite: str) -> str:
+    """The name under which a suite's records are kept: of its file where there is one, else as given."""
+    try:
+        path = find_suite(suite)
+    except DalibError:
+        if Path(suite).suffix or len(Path(suite).parts) > 1:
+            raise
+        return suite
+    return load_suite(path).name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -45,7 +46,16 @@ def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
         "listeners": check_listener,
         "protocols": check_protocol,
     }
-    return checks[kind](subject, name)
+    if kind in checks:
+        return checks[kind](subject, name)
+    return run_checks([check_has_a_summary], subject, f"{REGISTRIES[kind].kind} {name}")
+
+
+def check_has_a_summary(plugin: Any) -> None:
+    """For kinds without checks of their own: the first line of its module says what it is."""
+    module = sys.modules[getattr(plugin, "__module__", type(plugin).__module__)]
+    if not (module.__doc__ or "").strip():
+        raise CheckFailure("its file has no docstring; say in one line what it is, for dalib list")
 
 
 def check_algorithm(cls: type, name: str = "") -> list[CheckResult]:

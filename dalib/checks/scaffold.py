@@ -12,7 +12,8 @@ from dalib.core.errors import DalibError, unknown
 from dalib.core.files import write_text
 from dalib.core.registry import REGISTRIES
 
-KINDS = tuple(kind.removesuffix("s") for kind in REGISTRIES)
+TEMPLATES = resources.files("dalib.checks").joinpath("templates")
+KINDS = tuple(r.kind for r in REGISTRIES.values() if TEMPLATES.joinpath(f"{r.kind}.py.txt").is_file())
 
 
 def new_plugin(kind: str, name: str, folder: str | Path = ".") -> Path:
@@ -30,7 +31,7 @@ def new_plugin(kind: str, name: str, folder: str | Path = ".") -> Path:
     path = Path(folder) / f"{name}.py"
     if path.exists():
         raise DalibError(f"{path} exists and is not overwritten; choose another name or folder")
-    template = resources.files("dalib.checks").joinpath(f"templates/{kind}.py.txt").read_text(encoding="utf-8")
+    template = TEMPLATES.joinpath(f"{kind}.py.txt").read_text(encoding="utf-8")
     camel = "".join(word.capitalize() for word in name.split("_"))
     write_text(path, Template(template).substitute(name=name, Class=camel))
     return path

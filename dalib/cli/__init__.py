@@ -34,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BaseException as error:
         if os.environ.get("DALIB_DEBUG", "0") not in ("", "0"):
             raise
-        found = explain(error, args)
-        if found is None:
+        explained = explain(error, args)
+        if explained is None:
             raise
-        line, status = found
+        line, status = explained
         if line:
             print(f"dalib: {line}", file=sys.stderr)
         return status

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from dalib.cli import advise, check, data, export, list_plugins, new, predict, rank, rescore, run, show, table, train
 from dalib.core.errors import unknown
@@ -14,7 +15,6 @@ app = typer.Typer(
     name="dalib",
     help="Train on one domain, work on another: domain adaptation, benchmark suites and honest tables.",
     epilog="DALIB_DATA: where data sets lie. DALIB_CACHE: decoded images and features. DALIB_DEBUG=1: tracebacks.",
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -36,8 +36,9 @@ PANELS = {
     **dict.fromkeys(("train", "predict", "rank"), "Models"),
     "advise": "Data",
 }
+CLASSES: dict[str, type[TyperCommand]] = {"train": train.TrainCommand, "run": run.RunCommand}
 for name, function in COMMANDS.items():
-    app.command(name, rich_help_panel=PANELS.get(name, "Plug-ins"))(function)
+    app.command(name, cls=CLASSES.get(name), rich_help_panel=PANELS.get(name, "Plug-ins"))(function)
 DATA_COMMANDS: dict[str, Callable[..., Any]] = {
     "advise": advise.advise_user,
     "verify": data.verify_data,
@@ -81,7 +82,7 @@ def run_command(args: list[str]) -> int:
     }
     parent = args[0] if args[0] in groups else ""
     kind, known = groups[parent]
-    given = args[1] if parent else args[0]
-    if not given.startswith("-") and given not in known:
-        raise unknown(kind, given, known, "dalib --help")
+    word = args[1] if parent else args[0]
+    if not word.startswith("-") and word not in known:
+        raise unknown(kind, word, known, "dalib --help")
     return int(typer.main.get_command(app).main(args, prog_name="dalib", standalone_mode=False) or 0)

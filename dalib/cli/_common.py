@@ -1,8 +1,7 @@
-"""What several commands need: choices, suites by name, KEY=VALUE options, columns, files."""
+"""What several commands need: choices, names, columns, files."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -10,7 +9,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -28,40 +27,23 @@ StoreRoot = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder 
 SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's .toml file, or the name of a known one.")]
 
 
+def complete_names(kind: str) -> Callable[[str], list[str]]:
+    """For shells: the names of a kind of plug-in that begin as typed."""
+
+    def complete(incomplete: str) -> list[str]:
+        from dalib.core.registry import REGISTRIES
+
+        return [name for name in REGISTRIES[kind].names() if name.startswith(incomplete)]
+
+    return complete
+
+
 def choose(kind: str, value: str, known: Iterable[str]) -> str:
     """`value` if it is known; DalibError that suggests the right one otherwise."""
     known = list(known)
     if value not in known:
         raise unknown(kind, value, known)
     return value
-
-
-def find_suite(name: str) -> Path:
-    """The file of a suite: a path, or a name in `benchmarks/` here, of the checkout, or shipped with the package."""
-    path = Path(name)
-    if path.is_file():
-        return path
-    package = Path(__file__).resolve().parents[1]
-    folders = (Path("benchmarks"), package.parent / "benchmarks", package / "suites")
-    known = {p.stem: p for folder in reversed(folders) for p in sorted(folder.glob("*.toml"))}
-    if name in known:
-        return known[name]
-    if path.is_dir() or path.suffix or len(path.parts) > 1:
-        raise DalibError(f"no suite file {name}; give the path of a .toml file or one of: {', '.join(sorted(known))}")
-    raise unknown("suite", name, known, "or give the path of a .toml file")
-
-
-def find_suite_name(suite: str) -> str:
-    """The name under which a suite's records are kept: of its file where there is one, else as given."""
-    from dalib.bench.suite import load_suite
-
-    try:
-        path = find_suite(suite)
-    except DalibError:
-        if Path(suite).suffix or len(Path(suite).parts) > 1:
-            raise
-        return suite
-    return load_suite(path).name
 
 
 def load_plugins(paths: Sequence[Path] | None) -> tuple[str, ...]:
@@ -75,20 +57,18 @@ def load_plugins(paths: Sequence[Path] | None) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in paths)
 
 
-def parse_settings(option: str, items: Sequence[str] | None) -> dict[str, Any]:
-    """`["weight=0.5", "method=emd"]` -> {"weight": 0.5, "method": "emd"}; values as JSON where they are."""
-    found: dict[str, Any] = {}
-    for item in items or ():
-        key, equals, value = item.partition("=")
-        if not equals or not key.strip():
-            raise DalibError(
-                f"{option} {item} is not KEY=VALUE; write for example {option} {key.strip() or 'weight'}=0.5"
-            )
-        try:
-            found[key.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            found[key.strip()] = {"True": True, "False": False}.get(value, value)
-    return found
+def show_value(value: object) -> str:
+    """A setting's value as it is typed: words bare, several joined by commas."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(show_value, value)) or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) and value else repr(value)
+
+
+def split_names(items: Sequence[str] | None) -> tuple[str, ...]:
+    """`--normalise row_sum,zscore` and `--normalise row_sum --normalise zscore` are the same."""
+    return tuple(part for item in items or () for part in item.split(",") if part)
 
 
 def print_columns(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> None:

@@ -24,7 +24,10 @@ def explain(error: BaseException, args: Sequence[str] = ()) -> tuple[str, int] |
     if hasattr(error, "format_message"):
         return _usage_line(error, args), MISTAKE
     if kind in ("OutOfMemoryError", "MemoryError"):
-        return f"out of memory ({one_line(str(error))[:80]}); lower --batch-size or --crop, or use --frozen", MISTAKE
+        return (
+            f"out of memory ({one_line(str(error))[:80]}); lower --batch-size or --crop, or use --backbone.frozen",
+            MISTAKE,
+        )
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or one_line(str(error))}; check the path and its permissions", MISTAKE
@@ -39,8 +42,8 @@ def one_line(text: str) -> str:
 def _usage_line(error: BaseException, args: Sequence[str]) -> str:
     """Typer's own complaint about the command line, with the value given and the help that lists what is right."""
     text = one_line(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "dalib"
+    parsed = getattr(error, "ctx", None)
+    command = parsed.command_path if parsed else "dalib"
     option = re.search(r"'(--[\w-]+)'", text)
     if option:
         words = [word for arg in args for word in arg.split("=", 1)]

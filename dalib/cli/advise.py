@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,13 +19,12 @@ from dalib.cli._common import (
     open_folder,
     print_columns,
     progress_bar,
-    write_text,
+    split_names,
 )
-from dalib.core.errors import DalibError
 
 if TYPE_CHECKING:
-    from dalib.advise.facts import Facts, TaskFacts
-    from dalib.advise.rules import Advice
+    from dalib.advice.facts import Facts, TaskFacts
+    from dalib.advice.rules import Advice
 
 
 def advise_user(
@@ -49,37 +49,22 @@ def advise_user(
 ) -> None:
     """Look at data, say which protocol, backbone and algorithms to try first and why, and write a suite for it."""
     choose("format", format, ("text", "json"))
-    if rows < 10:
-        raise DalibError(f"--rows {rows} is below 10; give a larger number")
-    if out is not None and out.suffix != ".toml":
-        raise DalibError(f"--out {out} does not end in .toml; name the suite's file, for example suite.toml")
     if out is not None:
         open_folder(out.parent, "--out in")
     load_plugins(plugin)
-    from dalib.advise.facts import choose_tasks, measure
-    from dalib.advise.material import Options, open_material
-    from dalib.advise.rules import decide
-    from dalib.advise.suite import write_suite
-    from dalib.cli.train import split_names
-    from dalib.train.device import pick_device
+    from dalib.advice.advise import advise
 
-    gpu = pick_device(device).type == "cuda"
-    with progress_bar(f"reading {path}") as report:
-        options = Options(data_root, split_names(normalise), backbone, weights, rows, device, report)
-        material = open_material(path, options)
-    tasks = choose_tasks(material, source, target)
-    with progress_bar("measuring") as report:
-        facts = measure(material, tasks, report)
-    advice = decide(facts, gpu=gpu)
-    if out is not None:
-        write_text(out, write_suite(facts, advice, out))
+    steps = split_names(normalise)
+    measured_with: dict[str, Any] = {"backbone": backbone, "weights": weights, "normalise": steps, "root": data_root}
+    with progress_bar(f"measuring {path}") as progress:
+        advice = advise(path, source, target, rows=rows, device=device, out=out, progress=progress, **measured_with)
     if format == "json":
-        print_json(facts, advice)
-    else:
-        print_facts(facts)
-        print_advice(advice)
-        given = {"--backbone": backbone, "--weights": weights, "--normalise": ",".join(split_names(normalise))}
-        print_next(path, facts, advice, out, {**given, "--data-root": str(data_root or "")})
+        print(json.dumps(advice.to_dict(), indent=2, ensure_ascii=False))
+        return
+    print_facts(advice.facts)
+    print_advice(advice)
+    options = {"--backbone": backbone, "--weights": weights, "--normalise": ",".join(steps)}
+    print_next(path, advice, out, {**options, "--data-root": str(data_root or "")})
 
 
 def print_facts(facts: Facts) -> None:
@@ -135,7 +120,7 @@ def _accuracy_row(t: TaskFacts) -> tuple[str, ...]:
 
 def print_advice(advice: Advice) -> None:
     """Findings with their reasons, rows in the order of trying, what to leave out."""
-    from dalib.advise.evidence import BASELINES, describe
+    from dalib.advice.evidence import BASELINES
 
     print(f"\n{bold('Advice')}" + (f"  for {', '.join(t.name for t in advice.tasks)}" if advice.others else ""))
     for finding in advice.findings:
@@ -145,7 +130,7 @@ def print_advice(advice: Advice) -> None:
     for number, row in enumerate(advice.rows, 1):
         print(f"{number:2}. {row.label}: {row.reason}")
         if row.label not in (BASELINES[0], "few_labels", "target_labels"):
-            print(f"    measured: {describe(row.label, advice.gains)}")
+            print(f"    measured: {advice.measured(row.label)}")
     if advice.avoid:
         print(f"\n{bold('Leave out for now')}")
         for names, reason in advice.avoid:
@@ -155,13 +140,13 @@ def print_advice(advice: Advice) -> None:
         print("ask for them with --source and --target")
 
 
-def print_next(path: str, facts: Facts, advice: Advice, out: Path | None, given: dict[str, str]) -> None:
-    """The commands to type next; given: options that the call had."""
+def print_next(path: str, advice: Advice, out: Path | None, typed: dict[str, str]) -> None:
+    """The commands to type next; typed: options that the call had."""
     from shlex import quote
 
     print(f"\n{bold('Next')}")
     exists, path = Path(path).exists(), quote(path)
-    suite = quote(str(out))
+    suite, facts = quote(str(out)), advice.facts
     if facts.material.kind == "images" and exists:
         print(f"dalib data verify {path}")
     if out is not None:
@@ -172,7 +157,7 @@ def print_next(path: str, facts: Facts, advice: Advice, out: Path | None, given:
     elif advice.setting == "unlabelled":
         print_training(path, facts, advice.tasks[0])
     else:
-        options = {**_chosen(facts, advice), **given, "--out": "suite.toml"}
+        options = {**_one_task(advice), **typed, "--out": "suite.toml"}
         words = " ".join(f"{k} {quote(v)}" for k, v in options.items() if v)
         print(f"dalib advise {path} {words}   # writes what is advised as a suite")
 
@@ -190,48 +175,20 @@ def print_training(path: str, facts: Facts, t: TaskFacts) -> None:
     ranges = name_ranges([order.index(c) for c in t.shared])
     backbone, weights = facts.material.backbone
     print(f"dalib train --dataset image_folder --data-root {path} --partial --source {'+'.join(t.sources)} \\")
-    print(f"  --target {t.target} --source-classes {','.join(ranges)} --target-classes {lone} --algorithm mcc \\")
-    print(f"  --backbone {backbone} --weights {weights} --frozen --train augment=none --lr 0.1 --out model")
+    print(f"  --target {t.target} --protocol.source_classes {','.join(ranges)} --protocol.target_classes {lone} \\")
+    print(f"  --algorithm mcc --backbone {backbone} --weights {weights} --backbone.frozen \\")
+    print("  --train.augment none --train.lr 0.1 --out model")
     print(f"dalib predict model.safetensors {path}/{t.target}   # ignore the accuracy on the target that train prints")
 
 
 def name_ranges(labels: list[int]) -> list[str]:
-    """[0, 1, 2, 5] -> ["0:3", "5:6"], positions as `--source-classes` takes them."""
+    """[0, 1, 2, 5] -> ["0:3", "5:6"], positions as `source_classes` takes them."""
     starts = [k for k in labels if k - 1 not in labels]
     ends = [k + 1 for k in labels if k + 1 not in labels]
     return [f"{a}:{b}" for a, b in zip(sorted(starts), sorted(ends), strict=True)]
 
 
-def _chosen(facts: Facts, advice: Advice) -> dict[str, str]:
+def _one_task(advice: Advice) -> dict[str, str]:
     """Source and target where one task was measured."""
     t = advice.tasks[0]
-    return {"--source": "+".join(t.sources), "--target": t.target} if len(facts.tasks) == 1 else {}
-
-
-def print_json(facts: Facts, advice: Advice) -> None:
-    """Facts and advice for a program; numbers that cannot be measured are null."""
-    import json
-    from dataclasses import asdict
-
-    from dalib.advise.evidence import describe
-
-    content = {
-        "domains": [asdict(d) for d in facts.domains],
-        "tasks": [asdict(t) | {"name": t.name, "gain": t.gain} for t in facts.tasks],
-        "backbone": facts.material.backbone,
-        "remarks": facts.material.remarks,
-        "setting": advice.setting,
-        "findings": [asdict(f) for f in advice.findings],
-        "rows": [asdict(r) | {"measured": describe(r.label, advice.gains)} for r in advice.rows],
-        "avoid": [{"algorithms": names, "reason": reason} for names, reason in advice.avoid],
-        "covered": [t.name for t in advice.tasks],
-    }
-    print(json.dumps(_without_nan(content), indent=2, ensure_ascii=False))
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_nan(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return {"--source": "+".join(t.sources), "--target": t.target} if len(advice.facts.tasks) == 1 else {}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dalib.cli._common import DataRoot, Plugins, bold, load_plugins, open_folder, print_columns, progress_bar
-from dalib.core.errors import DalibError
-from dalib.core.registry import DATASETS
 
 
 def verify_data(
@@ -20,29 +19,18 @@ def verify_data(
     backbone: Annotated[
         str, typer.Option(metavar="B", help="A pretrained network, which finds wrong labels better; slower.")
     ] = "",
-    weights: Annotated[str, typer.Option(metavar="W", help="Of the backbone.")] = "imagenet",
+    weights: Annotated[str, typer.Option(metavar="W", help="Of the backbone; default: its own.")] = "",
     plugin: Plugins = None,
 ) -> int:
     """Find unreadable, empty, duplicate and mislabelled-looking files; status 1 when there are some.
 
     In an .npz of features, other rows or images: wrong shapes and labels, NaN, blank and repeated rows, rare classes.
     """
-    from collections import Counter
-
-    from dalib.data.verify import KINDS, verify_root
-    from dalib.data.verify_rows import KINDS as KINDS_OF_ROWS
-    from dalib.data.verify_rows import verify_rows
+    from dalib.verification import verify
 
     load_plugins(plugin)
-    dataset = dataset or ("features" if root.suffix == ".npz" else "image_folder")
-    if DATASETS.get(dataset).kind == "images":
-        options = _embedder(backbone, weights) if backbone else {}
-        with progress_bar(f"reading {root}") as progress:
-            findings, kinds = verify_root(root, dataset, progress=progress, **options), KINDS
-    elif backbone:
-        raise DalibError(f"--backbone {backbone} finds wrong labels of image files; {root} holds arrays: leave it out")
-    else:
-        findings, kinds = verify_rows(root, dataset), KINDS_OF_ROWS
+    with progress_bar(f"reading {root}") as progress:
+        findings = verify(root, dataset, backbone=backbone, weights=weights, progress=progress)
     if not findings:
         print(f"{root}: nothing found")
         return 0
@@ -50,26 +38,9 @@ def verify_data(
         [(f.kind, f.file or "/".join((f.domain, f.cls)), f.detail) for f in findings], ("finding", "file", "")
     )
     print()
-    counted = Counter(f.kind for f in findings)
-    print_columns([(kind, counted[kind], kinds[kind]) for kind in kinds if counted[kind]])
+    counts = Counter((f.kind, f.meaning) for f in findings)
+    print_columns([(kind, n, meaning) for (kind, meaning), n in counts.items()])
     return 1
-
-
-def _embedder(backbone: str, weights: str) -> dict[str, Any]:
-    """`embed` and `resize` of `verify_root` for a backbone."""
-    from dalib.backbones import load_backbone
-    from dalib.core.types import Domain
-    from dalib.feed.embed import embed_images
-    from dalib.train.device import pick_device
-
-    network, device = load_backbone(backbone, weights), pick_device()
-    if network.preprocess is None:
-        raise DalibError(f"backbone '{backbone}' takes no images; use tiny or resnet50")
-
-    def embed(pixels: Any) -> Any:
-        return embed_images(network, Domain("verify", pixels, None, (), "none"), device)
-
-    return {"embed": embed, "resize": network.preprocess.resize}
 
 
 def describe_data(
@@ -107,19 +78,11 @@ def make_data(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make it in.")],
 ) -> None:
     """Draw a data set that dalib makes itself, as image files."""
-    import importlib
-
     from dalib.data.folders import ImageTree
+    from dalib.data.roots import make_data as draw
 
-    info = DATASETS.get(dataset)
-    if not info.generator:
-        able = [name for name in DATASETS.names() if DATASETS.get(name).generator]
-        raise DalibError(
-            f"data set '{dataset}' is not made by dalib but fetched ({info.source}); dalib makes: {', '.join(able)}"
-        )
-    module, _, function = info.generator.partition(":")
     open_folder(out, "--out")
     with progress_bar(f"drawing {dataset}") as progress:
-        getattr(importlib.import_module(module), function)(out, progress=progress)
+        draw(dataset, out, progress)
     tree = ImageTree(out)
     print(f"{out}: {len(tree.files)} images in {len(tree.domains)} domains")

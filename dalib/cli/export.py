@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dalib.cli._common import StoreRoot, SuiteName, find_suite_name, open_folder
+from dalib.cli._common import StoreRoot, SuiteName, open_folder
 
 
 def export_records(
@@ -16,6 +16,7 @@ def export_records(
     store: StoreRoot = Path("results/runs"),
 ) -> None:
     """Write a suite's records, without host names and predictions, as one JSON-lines file."""
+    from dalib.bench.suite import find_suite_name
     from dalib.records.archive import export
     from dalib.records.store import Store
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dalib.cli._common import Plugins, bold, choose, load_plugins, print_columns
-from dalib.core.registry import ALGORITHMS, REGISTRIES, Registry, parse_file
+from dalib.core.registry import ALGORITHMS, REGISTRIES, parse_file
 
 COSTS = Path(__file__).parent.parent / "algorithms" / "costs.json"
 """Measured by benchmarks/speed/step_cost.py: a training step ÷ source_only's, a solution ÷ linear_probe's."""
@@ -19,30 +19,34 @@ DEFAULT = {"family": "other", "setting": "closed-set"}
 
 
 def list_names(
-    kind: Annotated[str | None, typer.Argument(help=f"One of {', '.join(REGISTRIES)}; default: all of them.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="KIND", help=f"{', '.join(REGISTRIES)}; default: all of them.")
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """List the plug-ins of every kind: algorithms, validators, metrics, measures, data sets, backbones …"""
+    """List the plug-ins of every kind, or of one."""
     if kind is not None:
         choose("kind of plug-in", kind, REGISTRIES)
     load_plugins(plugin)
     for number, name in enumerate([kind] if kind else REGISTRIES):
         if kind is None:
             print(("\n" if number else "") + bold(name))
-        print_columns(_rows(REGISTRIES[name]), HEADER if name == "algorithms" else ())
+        registry = REGISTRIES[name]
+        if registry is ALGORITHMS:
+            print_columns(algorithm_rows(), HEADER)
+        else:
+            print_columns([(n, registry.summary(n)) for n in registry.names()])
 
 
-def _rows(registry: Registry[Any]) -> list[tuple[str, ...]]:
-    files = registry.files()
-    if registry is not ALGORITHMS:
-        return [(name, registry.summary(name)) for name in registry.names()]
-    costs = json.loads(COSTS.read_text(encoding="utf-8"))
+def algorithm_rows() -> list[tuple[str, ...]]:
+    """Name, family, setting, cost and summary of every algorithm."""
+    files, costs = ALGORITHMS.files(), json.loads(COSTS.read_text(encoding="utf-8"))
     rows: list[tuple[str, ...]] = []
-    for name in registry.names():
+    for name in ALGORITHMS.names():
         family, setting = (
-            read_variable(files[name], v) if name in files else getattr(registry.get(name), v) for v in DEFAULT
+            read_variable(files[name], v) if name in files else getattr(ALGORITHMS.get(name), v) for v in DEFAULT
         )
-        rows.append((name, family, setting, f"{costs[name]:.1f}" if name in costs else "", registry.summary(name)))
+        rows.append((name, family, setting, f"{costs[name]:.1f}" if name in costs else "", ALGORITHMS.summary(name)))
     return rows
 
 

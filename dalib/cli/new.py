@@ -21,10 +21,11 @@ NEXT = {
     "backbone": "dalib train --plugin {path} --backbone {name} …",
     "listener": "in Python: load_plugin('{path}'); Trainer(listeners=[LISTENERS.get('{name}')()])",
 }
+OTHERWISE = "dalib list {kind}s --plugin {path}"
 
 
 def write_plugin(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(kind.removesuffix('s') for kind in REGISTRIES)}.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(r.kind for r in REGISTRIES.values())}.")],
     name: Annotated[str, typer.Argument(help="Lower-case words joined by _; the file is NAME.py.")],
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the file.")] = Path(),
 ) -> None:
@@ -34,4 +35,4 @@ def write_plugin(
     path = new_plugin(kind, name, folder)
     print(f"wrote {path}; it passes its contract tests as it is. Next:")
     print(f"  dalib check {path}")
-    print(f"  {NEXT.get(kind, 'dalib list --plugin {path}').format(path=path, name=name)}")
+    print(f"  {NEXT.get(kind, OTHERWISE).format(path=path, kind=kind, name=name)}")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, Plugins, choose, load_plugins, progress_bar, write_text
-from dalib.cli.train import OWN_WEIGHTS, split_names
-from dalib.core.errors import DalibError, unknown
-from dalib.core.registry import DATASETS, MEASURES
+from dalib.cli._common import DataRoot, Device, Plugins, choose, load_plugins, progress_bar, split_names, write_text
+from dalib.core.errors import DalibError
 
 if TYPE_CHECKING:
     from dalib.report.ranking import Ranking
@@ -52,59 +50,14 @@ def rank_backbones(
     """Rank pretrained backbones for a target by transferability measures; nothing is trained."""
     choose("format", format, FORMATS)
     load_plugins(plugin)
-    names = split_names(measures) or tuple(MEASURES.names())
-    for name in names:
-        if name not in MEASURES:
-            raise unknown("measure", name, MEASURES.names(), "dalib list measures")
     if crop is not None and crop < 1:
         raise DalibError(f"--crop {crop} is not a size; give 1 or more pixels")
-    if seed < 0:
-        raise DalibError(f"--seed {seed} is negative; give 0 or more")
-    kind = DATASETS.get(dataset.partition(":")[0]).kind
+    from dalib.ranking.rank import rank
 
-    from dalib.cli._candidates import check_kind, embed_candidate, parse_candidates
-    from dalib.core.types import pick_domain
-    from dalib.data.backbone import suit_rows
-    from dalib.data.catalog import load_data
-    from dalib.train.device import pick_device
-
-    if backbones:
-        parse_candidates(backbones, weights, OWN_WEIGHTS)
-    where = pick_device(device)
-    with progress_bar(f"making {dataset}") as progress:
-        data = load_data(dataset, data_root, partial=partial, normalise=split_names(normalise), progress=progress)
-    pick_domain(dict.fromkeys(data.domains), target, data.name)
-    wanted, notes = backbones or "tiny,tiny:none", [f"Partial data: {data.note}."] if data.note else []
-    if kind == "features":
-        x = data.domain(target).x
-        wanted = backbones or ("identity" if x.ndim == 2 else ",".join(suit_rows(x)) or "identity")
-        if x.ndim == 2 and x.dtype.kind in "iu" and "identity" in wanted.split(","):
-            notes.append(
-                f"identity takes whole numbers as they are; for token ids: --backbones {','.join(suit_rows(x))}."
-            )
-    candidates = parse_candidates(wanted, weights, OWN_WEIGHTS)
-    for candidate in candidates:
-        check_kind(candidate, data)
-    outputs, scores = [], []
-    with progress_bar("scoring") as progress:
-        for done, candidate in enumerate(candidates):
-            progress(done, len(candidates))
-            rows = embed_candidate(candidate, data, target, where, fraction=fraction, seed=seed, crop=crop)
-            outputs.append(rows)
-            scores.append([MEASURES.get(name)().score(rows) for name in names])
-
-    import numpy as np
-
-    from dalib.report.ranking import Ranking
-
-    ranking = Ranking(
-        f"{dataset} {target}: {len(outputs[0].z)} labelled rows",
-        tuple(candidate.label for candidate in candidates),
-        names,
-        tuple(rows.z.shape[1] for rows in outputs),
-        np.array(scores, dtype=float),
-        tuple(notes),
-    )
+    options: dict[str, Any] = {"weights": weights, "fraction": fraction, "crop": crop or 0, "seed": seed}
+    options |= {"device": device, "root": data_root, "partial": partial, "normalise": split_names(normalise)}
+    with progress_bar(f"scoring {dataset}") as progress:
+        ranking = rank(dataset, target, split_names([backbones]), split_names(measures), progress=progress, **options)
     _show(ranking, format, out)
 
 

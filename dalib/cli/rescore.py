@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dalib.cli._common import Plugins, StoreRoot, SuiteName, find_suite_name, load_plugins
+from dalib.cli._common import Plugins, StoreRoot, SuiteName, load_plugins
 
 
 def rescore_records(suite: SuiteName, store: StoreRoot = Path("results/runs"), plugin: Plugins = None) -> None:
     """Score a suite's stored outputs by validators and metrics that its records lack; nothing is trained."""
+    from dalib.bench.suite import find_suite_name
     from dalib.evaluate.rescore import rescore
     from dalib.records.store import Store
 
     load_plugins(plugin)
     kept = Store(store)
-    found = rescore(kept, kept.manifest(find_suite_name(suite)))
-    left = {"complete already": found.complete, "without stored outputs": found.bare, "failed": found.failed}
-    print(", ".join([f"{found.records} records rescored", *(f"{n} {what}" for what, n in left.items() if n)]))
+    rescored = rescore(kept, kept.manifest(find_suite_name(suite)))
+    left = {"complete already": rescored.complete, "without stored outputs": rescored.bare, "failed": rescored.failed}
+    print(", ".join([f"{rescored.records} records rescored", *(f"{n} {what}" for what, n in left.items() if n)]))

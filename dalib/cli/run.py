@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, find_suite, load_plugins, open_folder
+from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, load_plugins, open_folder
 from dalib.cli._errors import FAILED, INTERRUPTED
+from dalib.cli._sections import SectionCommand, given_settings
 from dalib.cli.table import Formats, split_formats
 from dalib.core.errors import DalibError
 
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     from dalib.bench.suite import Suite
 
 
+class RunCommand(SectionCommand):
+    defaults = {"": "as the suite says"}
+
+
 def run_benchmark(
+    ctx: typer.Context,
     suite: SuiteName,
     data_root: DataRoot = None,
     store: StoreRoot = Path("results/runs"),
@@ -42,6 +48,8 @@ def run_benchmark(
 ) -> int:
     """Run what a suite lacks, print its table and write it, as md and csv unless --formats says otherwise.
 
+    --train.KEY VALUE, --protocol.KEY, --backbone.KEY and --data.KEY change the suite as if its file said so.
+
     Status 1 when a run failed, 130 after Ctrl-C: the same command goes on.
     """
     choose("way to redo", redo, ("never", "failed", "all"))
@@ -49,11 +57,11 @@ def run_benchmark(
     if jobs < 1:
         raise DalibError(f"--jobs {jobs} is below 1; give a number of worker processes")
     from dalib.bench.runner import run_suite
-    from dalib.bench.suite import load_suite
+    from dalib.bench.suite import find_suite, load_suite
 
     load_plugins(plugin)
-    found = load_suite(find_suite(suite))
-    add_plugin_rows(found, plugin or ())
+    planned = load_suite(find_suite(suite), given_settings(ctx))
+    add_plugin_rows(planned, plugin or ())
     wanted = split_formats(formats) if formats else ()
     if not dry_run:
         open_folder(store, "--store")
@@ -66,14 +74,14 @@ def run_benchmark(
     options: dict[str, Any] = {"plugins": plugin or (), "only": only or (), "redo": redo, "dry_run": dry_run}
     options["fleet"] = fleet
     try:
-        run_suite(found, root=data_root, store=store, jobs=jobs, device=device, **options)
+        run_suite(planned, root=data_root, store=store, jobs=jobs, device=device, **options)
     except KeyboardInterrupt:
         return INTERRUPTED
     if dry_run:
         return 0
     if not no_table:
-        print_and_write(found, store, tables, wanted)
-    failed = count_failed(found, store, only or ())
+        print_and_write(planned, store, tables, wanted)
+    failed = count_failed(planned, store, only or ())
     if failed:
         place = "" if store == Path("results/runs") else f" --store {store}"
         print(f"dalib: {failed} runs failed; dalib table {suite}{place} --failures says why", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`dalib show NAME`: what a plug-in does, its formula, hyper-parameters and source."""
+"""`dalib show NAME`: what a plug-in does, its formula, hyper-parameters and source; what the settings of a run mean."""
 
 from __future__ import annotations
 
@@ -6,34 +6,59 @@ import inspect
 import shutil
 import sys
 import textwrap
-from functools import partial
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from dalib.cli._common import Plugins, bold, load_plugins, print_columns
+from dalib.cli._common import Plugins, bold, load_plugins, print_columns, show_value
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import unknown
 from dalib.core.registry import REGISTRIES
 
 
 def show_plugin(
-    name: Annotated[str, typer.Argument(help="A plug-in of any kind (dalib list).")],
+    name: Annotated[
+        str, typer.Argument(help="A plug-in of any kind (dalib list), or a section of settings: train, protocol …")
+    ],
     plugin: Plugins = None,
 ) -> None:
-    """Say what a plug-in does: an algorithm, validator, metric, measure, data set, backbone …"""
+    """Say what a plug-in does, or what the settings of a section of dalib train and of a suite mean."""
+    from dalib.records.sections import SECTIONS
+
     load_plugins(plugin)
+    if name in SECTIONS:
+        show_section(name)
+        return
     lookup = "timm" if name.startswith("timm:") else name
     kinds = [kind for kind, registry in REGISTRIES.items() if lookup in registry]
     if not kinds:
         known = {n for registry in REGISTRIES.values() for n in registry.names()}
-        raise unknown(" or ".join(registry.kind for registry in REGISTRIES.values()), name, known, "dalib list")
+        raise unknown("plug-in or section", name, {*known, *SECTIONS}, "dalib list")
     for number, kind in enumerate(kinds):
         if number:
             print()
         registry = REGISTRIES[kind]
-        show = SHOW.get(kind, partial(_show_other, registry.kind))
+        show = SHOW.get(kind) or _show_any(registry.kind)
         show(name, registry.get(lookup), registry.summary(lookup))
+
+
+def show_section(name: str) -> None:
+    """The settings of a section, with what each means."""
+    from pydantic_core import PydanticUndefined
+
+    from dalib.core.fields import describe_settings
+    from dalib.records.sections import SECTIONS
+
+    print(bold(name) + f"  settings: --{name}.KEY VALUE of dalib train and dalib run, [{name}] of a suite")
+    print((SECTIONS[name].__doc__ or "").strip().splitlines()[0])
+    print()
+    rows = []
+    for setting in describe_settings(SECTIONS[name]):
+        default = "" if setting.default is PydanticUndefined else show_value(setting.default)
+        values = ", ".join(filter(None, ("|".join(setting.options), setting.bounds))) or setting.sort
+        rows.append((setting.name, default, values, setting.doc))
+    print_columns(rows, ("setting", "default", "values", "meaning"))
 
 
 def _print_text(text: str) -> None:
@@ -144,11 +169,16 @@ def _show_format(name: str, cls: Any, summary: str) -> None:
     _print_text(cls.__doc__ or "")
 
 
-def _show_other(kind: str, name: str, plugin: Any, summary: str) -> None:
-    """A kind of plug-in that has nothing more to say than its docstring."""
-    print(bold(name) + f"  {kind}")
-    print(summary)
-    _print_text(plugin.__doc__ or "")
+def _show_any(kind: str) -> Callable[[str, Any, str], None]:
+    """For a kind of which nothing more is known: what its file and its class or function say."""
+
+    def show(name: str, plugin: Any, summary: str) -> None:
+        print(bold(name) + f"  {kind}")
+        print(summary)
+        if inspect.isclass(plugin) or inspect.isroutine(plugin):
+            _print_text(plugin.__doc__ or "")
+
+    return show
 
 
 SHOW = {

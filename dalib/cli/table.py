@@ -8,17 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import (
-    Plugins,
-    StoreRoot,
-    SuiteName,
-    bold,
-    choose,
-    find_suite_name,
-    load_plugins,
-    print_columns,
-    write_text,
-)
+from dalib.cli._common import Plugins, StoreRoot, SuiteName, bold, choose, load_plugins, print_columns, write_text
 from dalib.core.errors import DalibError
 from dalib.core.registry import FORMATS
 
@@ -77,7 +67,9 @@ def print_table(
     if formats and write is None:
         raise DalibError(f"--formats {formats} says what --write DIR writes; add --write, or use --format for one")
     wanted = split_formats(formats) if formats else ()
-    source, name = open_source(suite, store, records)
+    from dalib.report.reports import open_records
+
+    source, name = open_records(suite, store, records)
     if failures:
         print_failures(source, name)
         return
@@ -90,9 +82,8 @@ def print_table(
         choose("task", task, _tasks(source, name))
         _deliver("\n".join(render_classes(r) for r in find_records(source, name, per_class, task)), out)
         return
-    from dalib.report.published import add_published
     from dalib.report.render import render, write_report
-    from dalib.report.table import build_table
+    from dalib.report.reports import draw_report, table
 
     if (summary or validators or curve or costs) and (only or published):
         raise DalibError(
@@ -103,35 +94,14 @@ def print_table(
         raise DalibError(
             "--plot draws a summary, a curve or a study of validators; add --summary, --curve, --validators"
         )
-    report: Any
-    draw: Any = None
-    if summary:
-        from dalib.report.summary import build_summary, draw_summary
-
-        report = build_summary(source, name, select, metric)
-        stem, draw = f"{name}.summary", draw_summary
-    elif validators:
-        from dalib.report.validators import build_study, draw_study
-
-        report = build_study(source, name, metric)
-        stem, draw = f"{name}.validators", draw_study
-    elif curve:
-        from dalib.report.curve import build_curve
-        from dalib.report.curve_plot import draw_curve
-
-        report = build_curve(source, name, select, metric)
-        stem, draw = f"{name}.curve", draw_curve
-    elif costs:
-        from dalib.report.costs import build_costs
-
-        report, stem = build_costs(source, name, metric), f"{name}.costs"
-    else:
-        rule = select or "last"
-        report = build_table(source, name, rule, metric, only or ())
-        report = add_published(report) if published else report
-        stem = name if rule == "last" else f"{name}.{rule}"
+    asked = {"summary": summary, "validators": validators, "curve": curve, "costs": costs}
+    study = next((kind for kind, wanted in asked.items() if wanted), "")
+    how: dict[str, Any] = {"select": select, "metric": metric, "only": only or (), "published": published}
+    report = table(suite, study, records=source, **how)
+    kind = study or (select if select != "last" else "")
+    stem = f"{name}.{kind}" if kind else name
     if plot is not None:
-        print(draw(report, plot))
+        print(draw_report(report, plot))
     elif write is not None:
         from dalib.cli._common import open_folder
 
@@ -154,18 +124,6 @@ def split_formats(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     endings(names)
     return names
-
-
-def open_source(suite: str, store: Path, records: Path | None) -> tuple[Any, str]:
-    """(where the records are, name of the suite)."""
-    name = find_suite_name(suite)
-    if records is not None:
-        from dalib.records.archive import Archive
-
-        return Archive(records), name
-    from dalib.records.store import Store
-
-    return Store(store), name
 
 
 def show_table(report: Report) -> None:

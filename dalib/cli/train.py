@@ -3,134 +3,151 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, Plugins, load_plugins, open_folder, parse_settings
+from dalib.cli._common import (
+    DataRoot,
+    Device,
+    Plugins,
+    bold,
+    complete_names,
+    load_plugins,
+    open_folder,
+    print_columns,
+    progress_bar,
+    split_names,
+)
+from dalib.cli._sections import FORMER, SectionCommand, given_settings, set_value
 from dalib.core.errors import DalibError
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, DEFAULT_PROTOCOL
+from dalib.core.registry import DEFAULT_PROTOCOL
 
-SHORT = ("steps", "batch_size", "lr", "crop", "precision")
-"""Options that are settings of the recipe."""
-OWN_WEIGHTS = {"identity": "none", "tiny": "pretrained"}
-"""Weights of a backbone that has no ImageNet ones."""
+if TYPE_CHECKING:
+    from dalib.fitting import TrainedRun
+
+
+class TrainCommand(SectionCommand):
+    sections = ("algorithm",)
+    former = FORMER
+    defaults = {"backbone.name": "as for --backbone", "backbone.weights": "the backbone's own"}
 
 
 def train_model(
-    dataset: Annotated[str, typer.Option(metavar="D", help="A name (dalib list datasets) or features:PATH.npz.")],
+    ctx: typer.Context,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            metavar="D",
+            help="A name (dalib list datasets) or features:PATH.npz.",
+            autocompletion=complete_names("datasets"),
+        ),
+    ],
     source: Annotated[str, typer.Option(metavar="S", help="The labelled domain, or several as S1+S2.")],
     target: Annotated[str, typer.Option(metavar="T", help="The domain to adapt to.")],
     algorithm: Annotated[
-        str, typer.Option(metavar="A", help="A name from dalib list algorithms, or a combination as dann+mcc.")
-    ],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A hyper-parameter; may be repeated.")
-    ] = None,
-    backbone: Annotated[
-        str, typer.Option(metavar="B", help="Default: identity for features, tiny for mini_office, else resnet50.")
-    ] = "",
-    weights: Annotated[
-        str, typer.Option(metavar="W", help="imagenet, pretrained, none or a file; default: the backbone's own.")
-    ] = "",
-    backbone_option: Annotated[
-        list[str] | None,
-        typer.Option("--backbone-option", metavar="KEY=VALUE", help="As channels=[32,64]; may be repeated."),
-    ] = None,
-    frozen: Annotated[
-        bool | None,
-        typer.Option("--frozen/--finetune", help="Train on the backbone's features only; default for mini_office."),
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows per step and domain.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate of new layers.")] = None,
-    crop: Annotated[int | None, typer.Option(help="Side of the network's input in pixels.")] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
-    recipe: Annotated[
-        list[str] | None,
-        typer.Option("--train", metavar="KEY=VALUE", help="Any field of TrainConfig; may be repeated."),
-    ] = None,
-    protocol: Annotated[str, typer.Option(metavar="P", help="A name from dalib list protocols.")] = DEFAULT_PROTOCOL,
-    validation: Annotated[float, typer.Option(help="Part of the labelled rows held out.")] = 0.1,
-    source_classes: Annotated[
-        list[str] | None, typer.Option(metavar="C", help="Names or positions as 0:10; all unless given.")
-    ] = None,
-    target_classes: Annotated[
-        list[str] | None, typer.Option(metavar="C", help="The same; classes that the source lacks are unknown.")
-    ] = None,
-    reject: Annotated[
-        float,
+        str,
         typer.Option(
-            metavar="R", help="Rows whose entropy exceeds R log K are unknown, if the algorithm has no output for them."
+            metavar="A",
+            help="A name from dalib list algorithms, or a combination as dann+mcc.",
+            autocompletion=complete_names("algorithms"),
         ),
-    ] = 1.0,
-    partial: Annotated[bool, typer.Option("--partial", help="Accept a data set that lacks something.")] = False,
-    normalise: Annotated[
-        list[str] | None, typer.Option(help="For features: row_sum, l2 or zscore; repeat for several, in order.")
-    ] = None,
+    ],
+    backbone: Annotated[
+        str,
+        typer.Option(
+            metavar="B",
+            help="A name from dalib list backbones; default: identity for features, tiny, frozen, for data that dalib "
+            "draws, else resnet50.",
+            autocompletion=complete_names("backbones"),
+        ),
+    ] = "",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="P",
+            help=f"A name from dalib list protocols; default: {DEFAULT_PROTOCOL}.",
+            autocompletion=complete_names("protocols"),
+        ),
+    ] = "",
+    steps: Annotated[int | None, typer.Option(help="Short for --train.steps.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Short for --train.batch_size.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Short for --train.lr.")] = None,
+    crop: Annotated[int | None, typer.Option(help="Short for --train.crop.")] = None,
+    weights: Annotated[str, typer.Option(metavar="W", help="Short for --backbone.weights.")] = "",
+    normalise: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Short for --data.normalise.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Short for --data.partial.")] = False,
     seed: Annotated[int, typer.Option(help="Decides weights, batches and splits.")] = 0,
     device: Device = "auto",
     data_root: DataRoot = None,
     plugin: Plugins = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the state there now and then; the same command goes on.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep the state there now and then, till the end: after a stop the same command goes on; default: "
+            "beside MODEL.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="MODEL", help="Write the model there (.safetensors).")] = None,
 ) -> None:
-    """Train one algorithm on one pair of domains and print its accuracies."""
-    from dalib.assemble import RunContext
-    from dalib.bench.suite import validate
-    from dalib.cli._fit import fit_run, print_accuracies, save_run
-    from dalib.records.spec import RunSpec
+    """Train one algorithm on one pair of domains and print its accuracies.
 
+    Everything that a suite can say is set by --SECTION.KEY VALUE: the recipe (--train.momentum 0.5), the protocol
+    (--protocol.shots 5), the backbone (--backbone.frozen, and its own options), the data (--data.normalise l2,zscore)
+    and the algorithm's hyper-parameters (--algorithm.weight 2). dalib show train, protocol, backbone and data explain
+    them too.
+    """
+    given = given_settings(ctx)
+    short: dict[str, Any] = {
+        "backbone.name": backbone or None,
+        "backbone.weights": weights or None,
+        "protocol.name": protocol or None,
+        "data.normalise": list(split_names(normalise)) or None,
+        "data.partial": partial or None,
+        "train.steps": steps,
+        "train.batch_size": batch_size,
+        "train.lr": lr,
+        "train.crop": crop,
+    }
+    for path, value in short.items():
+        if value is not None:
+            set_value(given, path, value)
+    load_plugins(plugin)
     if seed < 0:
         raise DalibError(f"--seed {seed} is negative; give 0 or more")
-    load_plugins(plugin)
-    short = dict(zip(SHORT, (steps, batch_size, lr, crop, precision), strict=True))
-    kind = DATASETS.get(dataset.partition(":")[0]).kind
-    name = backbone or ("identity" if kind == "features" else "tiny" if dataset == "mini_office" else "resnet50")
-    frozen = name == "tiny" and not backbone if frozen is None else frozen
-    BACKBONES.get(name.partition(":")[0])
-    algorithm = ALGORITHMS.canonical(algorithm)
-    cls = ALGORITHMS.get(algorithm)
-    if cls.rejects and reject < 1:
-        raise DalibError(
-            f"--reject {reject} has no effect on {algorithm}, which has an output for unknown; leave it out"
-        )
-    made = {"name": name, "weights": weights or OWN_WEIGHTS.get(name, "imagenet"), "frozen": frozen}
-    spec = validate(
-        RunSpec,
-        {
-            "data": {"dataset": dataset, "normalise": split_names(normalise), "partial": partial},
-            "source": source,
-            "target": target,
-            "protocol": {
-                "name": protocol,
-                "validation": validation,
-                "source_classes": split_names(source_classes),
-                "target_classes": split_names(target_classes),
-                "reject": reject,
-            },
-            "algorithm": algorithm,
-            "algorithm_version": cls.version,
-            "hparams": cls.create(algorithm, parse_settings("--set", set_)).hparams,
-            "backbone": made | {"options": parse_settings("--backbone-option", backbone_option)},
-            "train": {k: v for k, v in short.items() if v is not None} | parse_settings("--train", recipe),
-            "seed": seed,
-        },
-        "dalib train",
-    )
     if out is not None:
         open_folder(out.parent, "--out in")
     if checkpoint is not None:
         open_folder(checkpoint.parent, "--checkpoint in")
-    resumed = str(checkpoint) if checkpoint else None
-    run = fit_run(spec, RunContext(root=str(data_root) if data_root else None, device=device, checkpoint=resumed))
+    from dalib.fitting import fit
+
+    options: dict[str, Any] = {"seed": seed, "device": device, "root": data_root, "out": out}
+    options |= {"checkpoint": checkpoint, "hparams": given.pop("algorithm", {}), **given}
+    with progress_bar(f"{algorithm} {source}->{target}") as progress:
+        run = fit(dataset, source, target, algorithm, progress=progress, **options)
     print_accuracies(run)
-    if out is not None:
-        save_run(run, out)
+    if run.path is not None:
+        size = run.path.stat().st_size / 1e6
+        print(f"model {run.path} ({size:.1f} MB); use it: dalib predict {run.path} PATH")
 
 
-def split_names(items: list[str] | None) -> tuple[str, ...]:
-    """`--normalise row_sum,zscore` and `--normalise row_sum --normalise zscore` are the same."""
-    return tuple(part for item in items or () for part in item.split(",") if part)
+def print_accuracies(run: TrainedRun) -> None:
+    """What was trained, then one line per set of rows."""
+    spec, device = run.spec, run.fitted.device.type
+    steps = f"{spec.train.steps} steps, " if run.fitted.curve else ""
+    frozen = ", frozen" if spec.backbone.frozen else ""
+    weights = f" ({run.fitted.backbone.weights}{frozen})" if run.fitted.backbone.preprocess else ""
+    print(bold(f"{spec.algorithm}  {spec.data.dataset}  {run.task.name}"))
+    print(f"{spec.backbone.name}{weights}, {steps}seed {spec.seed}, {run.seconds:.1f} s on {device}")
+    if run.note:
+        print(f"partial data: {run.note}")
+    sizes = (len(run.task.labelled), len(run.task.validation), len(run.task.test))
+    counts = [n for n in sizes if n]
+    print_columns(
+        [
+            (f"accuracy on {k}", f"{v:7.2%}", f"n = {n}")
+            for (k, v), n in zip(run.accuracies.items(), counts, strict=True)
+        ]
+        + [(f"target, {k.replace('_', ' ')}", f"{v:7.2%}", "") for k, v in run.opened.items()]
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from dalib.core.errors import suggest
@@ -96,6 +95,8 @@ class Protocol:
     words: ClassVar[str]
 
     def __init__(self, spec: ProtocolSpec, seed: int) -> None:
+        import numpy as np
+
         self.spec = spec
         self.rng = np.random.default_rng(seed)
         self.note = f"{spec.name}:seed={seed}"

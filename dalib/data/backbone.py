@@ -9,6 +9,7 @@ import numpy as np
 
 from dalib.backbones import check_options, load_backbone, takes_rows
 from dalib.core.backbone import Backbone
+from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.rows import RowView
 from dalib.data.catalog import LoadedData
@@ -54,6 +55,13 @@ def check_backbone(data: LoadedData, name: str) -> None:
         )
     if name != "identity":
         raise DalibError(f"{data.name} holds features; backbone '{name}' takes images: use identity")
+
+
+def default_backbone(info: DatasetInfo) -> str:
+    """What a data set is trained through unless a backbone is named: `tiny` knows what dalib draws."""
+    if info.kind == "features":
+        return "identity"
+    return "tiny" if info.generator else "resnet50"
 
 
 def suit_rows(x: np.ndarray | RowView) -> tuple[str, ...]:

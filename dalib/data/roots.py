@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
+from dalib.core.registry import DATASETS
 from dalib.data import arrays, features, folders
 from dalib.data.cache import cache_root
 from dalib.data.declaration import plain
@@ -93,13 +94,28 @@ def _holds_a_domain(info: DatasetInfo, folder: Path) -> bool:
     return any(plain(p.name) in domains and p.is_dir() for p in folder.iterdir())
 
 
-def _generate(info: DatasetInfo, progress: Progress | None) -> Path:
-    """Call the generator, which leaves a finished set alone."""
+def make_data(dataset: str, out: str | Path, progress: Progress | None = None) -> Path:
+    """Draw a data set that dalib makes itself, as image files; a finished one is left alone. Returns its folder.
+
+    Raises
+        DalibError: an unknown data set, one that is fetched instead
+    """
+    info = DATASETS.get(dataset)
+    if not info.generator:
+        able = [name for name in DATASETS.names() if DATASETS.get(name).generator]
+        raise DalibError(
+            f"data set '{dataset}' is not made by dalib but fetched ({info.source}); dalib makes: {', '.join(able)}"
+        )
     module, _, function = info.generator.partition(":")
-    root = cache_root() / "generated" / info.name
     make = getattr(importlib.import_module(module), function)
+    make(Path(out), progress=progress) if progress else make(Path(out))
+    return Path(out)
+
+
+def _generate(info: DatasetInfo, progress: Progress | None) -> Path:
+    root = cache_root() / "generated" / info.name
     try:
-        make(root, progress=progress) if progress else make(root)
+        make_data(info.name, root, progress)
     except OSError as error:
         raise DalibError(f"cannot make {info.name} in {root} ({error}); set DALIB_CACHE to another folder") from error
     return root

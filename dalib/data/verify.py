@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,13 +39,18 @@ _RATIO = {"descriptors": 50.0, "embedding": 20.0}
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to look at. kind: a key of `KINDS`; domain, cls, file: names inside the root, or empty."""
+    """Something to look at.
+
+    kind: a key of `KINDS`; meaning: what that says
+    domain, cls, file: names inside the root, or empty
+    """
 
     kind: str
     domain: str
     cls: str
     file: str
     detail: str
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,13 @@ def verify_root(
                 digests.setdefault(examined.digest, []).append(examined.file)
         findings += _suspects(sound, embed)
     findings += [f for files in digests.values() for f in _duplicates(files)]
-    order = list(KINDS)
-    return sorted(findings, key=lambda f: order.index(f.kind))
+    return sort_findings(findings, KINDS)
+
+
+def sort_findings(findings: Iterable[Finding], kinds: Mapping[str, str]) -> list[Finding]:
+    """Findings in the order of `kinds`, each with what its kind means."""
+    order = list(kinds)
+    return [replace(f, meaning=kinds[f.kind]) for f in sorted(findings, key=lambda f: order.index(f.kind))]
 
 
 def _finding(kind: str, file: ImageFile, detail: str) -> Finding:

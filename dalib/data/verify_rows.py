@@ -17,7 +17,7 @@ from dalib.data.declaration import match_declaration
 from dalib.data.features import LAYOUT as FEATURES
 from dalib.data.features import find_keys, read_arrays
 from dalib.data.roots import find_feature_file, find_root
-from dalib.data.verify import Finding
+from dalib.data.verify import Finding, sort_findings
 
 RARE, UNBALANCED = 3, 10
 KINDS = {
@@ -90,8 +90,7 @@ def verify_rows(root: str | Path, dataset: str = "features") -> list[Finding]:
     findings += _duplicates(parts)
     if not any(f.kind in ("malformed", "label") for f in findings):
         findings += _classes(info, parts, names, str(path))
-    order = list(KINDS)
-    return sorted(findings, key=lambda f: order.index(f.kind))
+    return sort_findings(findings, KINDS)
 
 
 def _finding(kind: str, domain: str, where: str, detail: str, cls: str = "") -> Finding:

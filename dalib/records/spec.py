@@ -22,8 +22,12 @@ class Frozen(BaseModel):
 
 
 class BackboneSpec(Frozen):
-    """name: registry name; weights: `imagenet`, `pretrained`, `none` or a path; frozen: train on its features only;
-    options: of a backbone that is built to fit its rows, `{ channels = [32, 64] }`.
+    """The feature extractor.
+
+    name: of a backbone (`dalib list backbones`)
+    weights: `imagenet`, `pretrained`, `none` or a path
+    frozen: train on its features only
+    options: of a backbone that is built to fit its rows, `{ channels = [32, 64] }`
 
     `hash` (sha256 of the state dict) is filled in by the planner; with it the path itself is not part of the key.
     """
@@ -36,8 +40,9 @@ class BackboneSpec(Frozen):
 
 
 class DataSpec(Frozen):
-    """dataset: registry name or `features:PATH`; the root is not part of the key, the content's fingerprint is.
+    """Which data; the root is not part of the key, the content's fingerprint is.
 
+    dataset: registry name or `features:PATH`
     normalise: steps for feature data, in order: `row_sum`, `l2`, `zscore` (per domain, ddof 1)
     partial: the copy lacks images or domains that the declaration names; tables say so
     """

@@ -34,6 +34,7 @@ class Fitted:
         device: where it lives
         candidates: what `evaluate` returned, with `step`
         curve: `step` and the loss terms
+        extra: facts that a model file keeps beside the weights (data set, task, `normalise`, `protocol`)
     """
 
     algorithm: Algorithm
@@ -43,6 +44,7 @@ class Fitted:
     device: torch.device
     candidates: list[dict[str, Any]] = field(default_factory=list)
     curve: dict[str, list[float]] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -31,21 +31,13 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
 
     Args
         algorithm: registry name of fitted.algorithm, which is looked up unless given; `dann+mcc` for a combination
-        extra: facts to keep beside the weights (data set, task, accuracies, `normalise`)
+        extra: facts to keep beside the weights, those of `fitted.extra` included (data set, task, `normalise`)
 
     Raises
         DalibError: the algorithm has no name by which the file could be loaded again
     """
-    algorithm = algorithm or ALGORITHMS.name_of(type(fitted.algorithm))
-    if not algorithm:
-        cls = type(fitted.algorithm).__name__
-        raise DalibError(
-            f"{cls} is not registered, so a model file cannot name it; register it first "
-            f'(dalib.core.registry.ALGORITHMS.add("{snake_case(cls)}", {cls}))'
-        )
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        path = path.with_name(path.name + ".safetensors")
+    algorithm = algorithm or registered_name(fitted.algorithm)
+    path = model_path(path)
     backbone = fitted.backbone
     facts = {
         "format": FORMAT,
@@ -64,7 +56,7 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
             "parts": {name: asdict(part) for name, part in backbone.parts.items()},
         },
         "preprocess": asdict(backbone.preprocess) if backbone.preprocess else None,
-        "extra": extra or {},
+        "extra": fitted.extra | (extra or {}),
     }
     state = {f"algorithm.{k}": v for k, v in fitted.algorithm.state_dict().items()}
     if backbone.frozen:
@@ -72,6 +64,28 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
     write_atomic(path, save(tensors, metadata={"dalib": json.dumps(facts)}))
     return path
+
+
+def model_path(path: str | Path) -> Path:
+    """The path with the ending of model files."""
+    path = Path(path)
+    return path if path.suffix == ".safetensors" else path.with_name(path.name + ".safetensors")
+
+
+def registered_name(algorithm: Algorithm) -> str:
+    """The name under which `load_model` finds an algorithm's class again.
+
+    Raises
+        DalibError: it is not registered
+    """
+    name = ALGORITHMS.name_of(type(algorithm))
+    if not name:
+        cls = type(algorithm).__name__
+        raise DalibError(
+            f"{cls} is not registered, so a model file cannot name it; register it first "
+            f'(dalib.core.registry.ALGORITHMS.add("{snake_case(cls)}", {cls}))'
+        )
+    return name
 
 
 def load_model(path: str | Path, device: str = "auto") -> Fitted:
@@ -96,7 +110,7 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
         )
         backbone.weights_hash = f"file:{Path(path).name}"
     algorithm.to(where).eval()
-    return Fitted(algorithm, backbone, tuple(facts["classes"]), config, where)
+    return Fitted(algorithm, backbone, tuple(facts["classes"]), config, where, extra=facts["extra"])
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from dalib.advise import distances
+from dalib.advice import distances
 from dalib.backbones import load_backbone
 from dalib.core.registry import MEASURES
 from dalib.core.rows import combine, row_shape

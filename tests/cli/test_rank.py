@@ -117,7 +117,7 @@ def test_a_plug_in_measure_joins(dalib: Dalib, files: Path, tmp_path: Path) -> N
 MISTAKES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "measure misspelt": ("identity", ("--measures", "logme"), "'log_me'"),
     "format misspelt": ("identity", ("--format", "markdown"), "terminal"),
-    "fraction of nothing": ("identity", ("--fraction", "0"), "--fraction 0.0"),
+    "fraction of nothing": ("identity", ("--fraction", "0"), "fraction = 0.0"),
     "crop of nothing": ("identity", ("--crop", "0"), "--crop 0"),
     "seed negative": ("identity", ("--seed", "-1"), "0 or more"),
     "backbone misspelt": ("identty", (), "'identity'"),

@@ -28,8 +28,8 @@ def feature_model(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
     out = tmp_path_factory.mktemp("models") / "features.safetensors"
     task = ["--dataset", f"features:{world}/good.npz", "--source", "left", "--target", "right"]
-    recipe = ["--steps", "40", "--normalise", "l2,zscore", "--train", "evaluations=1"]
-    assert main(["train", *task, "--algorithm", "dann", "--set", "weight=0.5", *recipe, "--out", str(out)]) == 0
+    recipe = ["--steps", "40", "--normalise", "l2,zscore", "--train.evaluations", "1"]
+    assert main(["train", *task, "--algorithm", "dann", "--algorithm.weight", "0.5", *recipe, "--out", str(out)]) == 0
     return out
 
 
@@ -46,8 +46,8 @@ def image_model(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "none",
         "--crop",
         "32",
-        "--train",
-        "resize=40",
+        "--train.resize",
+        "40",
         "--batch-size",
         "6",
     ]
@@ -153,7 +153,7 @@ def test_an_unreadable_image_is_named_and_left_out(dalib: Dalib, image_model: Pa
 
 def test_a_frozen_backbone_goes_into_the_model_file(dalib: Dalib, world: Path, tmp_path: Path) -> None:
     data = ("--dataset", "image_folder", "--data-root", world / "images.zip", "--source", "bright", "--target", "dark")
-    backbone = ("--backbone", "tiny", "--frozen", "--crop", "32")
+    backbone = ("--backbone", "tiny", "--backbone.frozen", "--crop", "32")
     shutil.copytree(world / "images", tmp_path / "moved")
     trained = dalib("train", *data, *backbone, "--algorithm", "linear_probe", "--out", tmp_path / "m")
     assert trained.status == 0, trained.err
@@ -174,7 +174,7 @@ def test_time_series_and_modalities_are_trained_on_and_predicted(dalib: Dalib, t
     np.savez(tmp_path / "short.npz", x=wave[:3, :, :9])
     for name, backbone in (("series", "cnn1d"), ("both", "modalities")):
         data = ("--dataset", f"features:{tmp_path}/{name}.npz", "--source", "a", "--target", "b")
-        recipe = ("--algorithm", "source_only", "--steps", "20", "--batch-size", "8", "--train", "backbone_rate=1")
+        recipe = ("--algorithm", "source_only", "--steps", "20", "--batch-size", "8", "--train.backbone_rate", "1")
         made = dalib(
             "train", *data, "--backbone", backbone, "--weights", "none", *recipe, "--out", f"{tmp_path}/{name}"
         )
@@ -191,11 +191,11 @@ def test_time_series_and_modalities_are_trained_on_and_predicted(dalib: Dalib, t
 def test_a_model_that_rejects_calls_doubtful_rows_unknown(dalib: Dalib, world: Path, tmp_path: Path) -> None:
     """Two of the three classes are known; the printed shares are those of the CSV, and rejecting alone changes them."""
     data = ("--dataset", f"features:{world}/good.npz", "--source", "left", "--target", "right")
-    how = ("--source-classes", "0:2", "--algorithm", "source_only", "--steps", "50")
+    how = ("--protocol.source_classes", "0:2", "--algorithm", "source_only", "--steps", "50")
     y = np.load(world / "good.npz")["right_y"]
     printed, called = {}, {}
     for reject in (1.0, 0.2):
-        made = dalib("train", *data, *how, "--reject", reject, "--out", tmp_path / "m")
+        made = dalib("train", *data, *how, "--protocol.reject", reject, "--out", tmp_path / "m")
         assert made.status == 0, made.err
         found = {a.strip(): float(b) / 100 for a, b in re.findall(r"^(.*?) +([\d.]+)%", made.out, re.MULTILINE)}
         printed[reject] = found
@@ -224,30 +224,32 @@ def test_backbone_options_reach_the_network_and_the_model_file(dalib: Dalib, tmp
     wave = np.random.default_rng(0).normal(size=(24, 1, 16)).astype(np.float32)
     np.savez(tmp_path / "s.npz", a_x=wave, a_y=np.arange(24) % 2, b_x=wave, b_y=np.arange(24) % 2)
     data = ("--dataset", f"features:{tmp_path}/s.npz", "--source", "a", "--target", "b", "--backbone", "cnn1d")
-    options = ("--backbone-option", "channels=[4, 6]", "--backbone-option", "kernels=[3,3]")
+    options = ("--backbone.channels", "[4, 6]", "--backbone.kernels=[3,3]")
     made = dalib("train", *data, *options, "--algorithm", "source_only", "--steps", "2", "--out", tmp_path / "m")
     assert made.status == 0, made.err
     assert read_facts(tmp_path / "m.safetensors")["backbone"]["options"] == {"channels": [4, 6], "kernels": [3, 3]}
     assert load_model(tmp_path / "m.safetensors").backbone.dim == 6
     for wrong, line in {
-        "channel=[4]": "no option of backbone cnn1d named 'channel'; did you mean 'channels'?",
-        "frozen=true": "no option of backbone cnn1d named 'frozen'; known: channels, kernels",
+        "channel=[4]": "no setting of backbone cnn1d named 'channel'; did you mean 'channels'?",
+        "options.frozen=true": "no option of backbone cnn1d named 'frozen'; known: channels, kernels",
         "channels=5": "cnn1d.channels = 5 is not a list; its default is [128, 256, 128]",
         "channels=[4]": "cnn1d.channels has 1 and cnn1d.kernels 3 values; give as many",
-        "channels": "--backbone-option channels is not KEY=VALUE",
     }.items():
-        answer = dalib("train", *data, "--algorithm", "source_only", "--backbone-option", wrong)
+        answer = dalib("train", *data, "--algorithm", "source_only", f"--backbone.{wrong}")
         assert answer.status == 2 and len(answer.err) == 1 and line in answer.err[0], answer.err
 
 
 @pytest.mark.parametrize(
     ("more", "line"),
     [
-        (("--algorithm", "dann", "--reject", "1.5"), "protocol.reject = 1.5 should be less than or equal to 1"),
-        (("--algorithm", "dann", "--reject", "0"), "protocol.reject = 0.0 should be greater than 0"),
-        (("--algorithm", "osbp", "--reject", "0.5"), "--reject 0.5 has no effect on osbp"),
         (
-            ("--algorithm", "dann", "--backbone-option", "a=1"),
+            ("--algorithm", "dann", "--protocol.reject", "1.5"),
+            "protocol.reject = 1.5 should be less than or equal to 1",
+        ),
+        (("--algorithm", "dann", "--protocol.reject", "0"), "protocol.reject = 0 should be greater than 0"),
+        (("--algorithm", "osbp", "--protocol.reject", "0.5"), "protocol.reject = 0.5 has no effect on osbp"),
+        (
+            ("--algorithm", "dann", "--backbone.options.a", "1"),
             "backbone identity has no options, so no 'a'; leave it out",
         ),
     ],

@@ -13,6 +13,8 @@ import typer
 
 from dalib.bench.suite import load_suite
 from dalib.cli._app import app
+from dalib.cli._sections import take_settings
+from dalib.records.sections import SECTIONS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 MISTAKES = "## Mistakes"
@@ -75,13 +77,18 @@ def commands(text: str) -> list[list[str]]:
 def test_every_command_and_option_of_the_page_exists() -> None:
     group = typer.main.get_command(app)
     page = (DOCS / "stories.md").read_text(encoding="utf-8")
+    right = commands(page.partition(MISTAKES)[0])
     found = commands(page)
     assert len(found) > 30
     for words in found:
         command = group.commands[words[0]]  # type: ignore[attr-defined]
         command = getattr(command, "commands", {}).get(words[1], command)
         known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
-        assert {w for w in words if w.startswith("--")} <= known, words
+        rest, given, hints = take_settings(words, getattr(command, "sections", ()), getattr(command, "former", {}))
+        assert not hints, hints
+        assert {w for w in rest if w.startswith("--")} <= known, words
+        for section, own in given.items():
+            assert section == "algorithm" or words not in right or set(own) <= set(SECTIONS[section].model_fields), own
 
 
 def test_the_suites_of_the_page_are_suites(tmp_path: Path) -> None:

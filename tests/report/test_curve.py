@@ -202,7 +202,7 @@ def test_the_command_line_prints_and_draws_the_curve(
 ) -> None:
     from dalib.cli import main
 
-    monkeypatch.setattr("dalib.cli.table.open_source", lambda *_: (shelf, "toy"))
+    monkeypatch.setattr("dalib.report.reports.open_records", lambda *_: (shelf, "toy"))
     assert main(["table", "toy", "--curve", "--format", "md"]) == 0
     assert "Gain over target" in capsys.readouterr().out
     assert main(["table", "toy", "--curve", "--plot", str(tmp_path / "c.svg")]) == 0

@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from dalib.advise.distances import (
+from dalib.advice.distances import (
     cross_validated_probe,
     label_shift,
     median_mmd2,
@@ -17,7 +17,7 @@ from dalib.advise.distances import (
     proxy_a_distance,
     within,
 )
-from dalib.advise.material import Material, Part
+from dalib.advice.material import Material, Part
 from dalib.core.errors import DalibError
 
 SETTINGS = {
@@ -157,11 +157,11 @@ def measure(
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Facts:
     """Facts of every domain and of the tasks."""
-    found = []
+    measured = []
     for done, (sources, target) in enumerate(tasks):
         report(done, len(tasks))
-        found.append(measure_task([material.parts[s] for s in sources], material.parts[target], material.classes))
-    return Facts(material, tuple(measure_domain(p) for p in material.parts.values()), tuple(found))
+        measured.append(measure_task([material.parts[s] for s in sources], material.parts[target], material.classes))
+    return Facts(material, tuple(measure_domain(p) for p in material.parts.values()), tuple(measured))
 
 
 def measure_domain(part: Part) -> DomainFacts:

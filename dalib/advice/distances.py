@@ -62,11 +62,11 @@ def median_mmd2(z_s: Array, z_t: Array, rows: int = MMD_ROWS, seed: int = 0) -> 
 def within(distance: Callable[[Array, Array], float], z_s: Array, z_t: Array, seed: int = 0) -> float:
     """The yardstick of a distance: its mean size between random halves of one domain, over both domains."""
     rng = np.random.default_rng(seed)
-    found = []
+    halves_apart = []
     for z in (z_s, z_t):
         order = rng.permutation(len(z))
-        found.append(abs(distance(z[order[: len(z) // 2]], z[order[len(z) // 2 :]])))
-    return float(np.mean(found))
+        halves_apart.append(abs(distance(z[order[: len(z) // 2]], z[order[len(z) // 2 :]])))
+    return float(np.mean(halves_apart))
 
 
 def label_shift(source: Mapping[str, int], target: Mapping[str, int]) -> tuple[float, float]:

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from dalib.advise.material import Material, Options, Part, pick_rows
-from dalib.backbones import takes_rows
+from dalib.advice.images import choose_backbone
+from dalib.advice.material import Material, Options, Part, pick_rows
+from dalib.backbones import load_backbone, takes_rows
 from dalib.core.backbone import Backbone
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
 from dalib.core.rows import row_shape
 from dalib.core.types import Domain
+from dalib.data.arrays import load_arrays, warp_images
 from dalib.data.backbone import suit_rows
+from dalib.data.declaration import match_declaration
 from dalib.data.normalise import prepare_rows
+from dalib.feed.embed import embed_images
+from dalib.train.device import pick_device
 
 
 def embed_samples(
@@ -31,10 +36,6 @@ def embed_samples(
     Raises
         DalibError: images, rows that no network here fits, or a backbone of other rows
     """
-    from dalib.backbones import load_backbone
-    from dalib.feed.embed import embed_images
-    from dalib.train.device import pick_device
-
     first = next(iter(x.values()))
     fits = suit_rows(first)
     name = options.backbone or next(iter(fits), "")
@@ -44,8 +45,8 @@ def embed_samples(
     rows = {d: prepare_rows(a, options.normalise) for d, a in x.items()}
     network = load_backbone(name, options.weights or "none", rows=row_shape(*rows.values()), seed=0)
     device = pick_device(options.device)
-    found = {d: embed_images(network, Domain(d, a[picked[d]], None, (), "sample"), device) for d, a in rows.items()}
-    return {d: np.asarray(z, np.float64) for d, z in found.items()}, network
+    features = {d: embed_images(network, Domain(d, a[picked[d]], None, (), "sample"), device) for d, a in rows.items()}
+    return {d: np.asarray(z, np.float64) for d, z in features.items()}, network
 
 
 def refuse_images(where: str, x: np.ndarray) -> None:
@@ -60,28 +61,22 @@ def refuse_images(where: str, x: np.ndarray) -> None:
 
 def open_arrays(info: DatasetInfo, file: Path, options: Options) -> Material:
     """A data set of images in arrays: a sample of each domain through a frozen backbone."""
-    from dalib.advise.images import choose_backbone
-    from dalib.data.arrays import load_arrays, warp_images
-    from dalib.data.declaration import match_declaration
-    from dalib.feed.embed import embed_images
-    from dalib.train.device import pick_device
-
-    found = load_arrays(file, info.domains)
-    match = match_declaration(info, found.counts(), str(file), info.classes)
+    stored = load_arrays(file, info.domains)
+    match = match_declaration(info, stored.counts(), str(file), info.classes)
     kept = Material(info.name, options.data_root, "images", match.classes, {}, bool(match.differences))
     network = choose_backbone(kept, file, info, options)
     kept.backbone = (network.name, options.weights if options.backbone and options.weights else network.weights)
     assert network.preprocess is not None
     for done, domain in enumerate(match.domains):
         options.report(done, len(match.domains))
-        known = np.flatnonzero(found.y[domain] < len(match.classes))
-        picked, y = known[pick_rows(len(known), options.rows)], found.y[domain]
-        images = list(chain.from_iterable(found.x[domain]))
+        known = np.flatnonzero(stored.y[domain] < len(match.classes))
+        picked, y = known[pick_rows(len(known), options.rows)], stored.y[domain]
+        images = list(chain.from_iterable(stored.x[domain]))
         x = warp_images([images[i] for i in picked], network.preprocess.resize)
         n = Counter(match.classes[k] for k in y[known])
         z = embed_images(network, Domain(domain, x, None, (), "sample"), pick_device(options.device))
         part = Part(domain, {c: n[c] for c in match.classes if n[c]}, len(known), z=z.astype(np.float64), y=y[picked])
-        height, width = found.x[domain][0].shape[1:3]
+        height, width = stored.x[domain][0].shape[1:3]
         part.side = (width, height)
         kept.parts[domain] = part
     return kept

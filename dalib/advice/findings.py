@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dalib.advise.facts import Facts, TaskFacts
-from dalib.advise.thresholds import (
+from dalib.advice.facts import Facts, TaskFacts
+from dalib.advice.thresholds import (
     CENTRED,
     FEW_ROWS,
     FEW_TARGET_LABELS,
@@ -55,7 +55,7 @@ def describe_setting(t: TaskFacts) -> Finding:
 
 
 def judge_labels(tasks: tuple[TaskFacts, ...]) -> list[Finding]:
-    found = []
+    findings = []
     if tasks[0].setting == "unlabelled":
         text = "sort about 10 rows per class into classes to test on; a model can be trained before that"
         return [Finding("test", text, "nothing can be scored without target labels")]
@@ -65,17 +65,19 @@ def judge_labels(tasks: tuple[TaskFacts, ...]) -> list[Finding]:
             text = "the few target labels help more in training: also run semi_supervised (few_labels) and supervised"
         else:
             text = "label a second row of every class, then the semi_supervised and supervised protocols can be run"
-        found.append(Finding("few labels", text, f"{middle:.0f} target rows per class (median; < {FEW_TARGET_LABELS})"))
+        findings.append(
+            Finding("few labels", text, f"{middle:.0f} target rows per class (median; < {FEW_TARGET_LABELS})")
+        )
     best = max(tasks, key=lambda t: t.gain if not math.isnan(t.gain) else -1.0)
     if "open" not in tasks[0].setting and best.gain >= LARGE_GAIN:
         text = f"labels are worth up to {100 * best.gain:.0f} points: compare adaptation with labelling some rows"
-        found.append(Finding("labels pay", text, f"{best.name}: {_accuracies(best)}"))
+        findings.append(Finding("labels pay", text, f"{best.name}: {_accuracies(best)}"))
     small = min(tasks, key=lambda t: t.target_measured)
     if small.target_measured < UNSURE:
         error = math.sqrt(0.8 * 0.2 / max(small.target_measured, 1))
         text = f"differences below {200 * error:.0f} points mean nothing: use several seeds and more test rows"
-        found.append(Finding("test noise", text, f"'{small.target}' has {small.target_measured} rows to test on"))
-    return found
+        findings.append(Finding("test noise", text, f"'{small.target}' has {small.target_measured} rows to test on"))
+    return findings
 
 
 def _accuracies(t: TaskFacts) -> str:
@@ -96,20 +98,20 @@ def judge_distance(tasks: tuple[TaskFacts, ...]) -> list[Finding]:
             worst = max(known, key=lambda t: t.gain)
             reason = f"{worst.name}: {_accuracies(worst)}"
         text = "little to adapt: source-only, a linear probe and fine-tuning on the source first"
-        found = [Finding("small distance", text, reason)]
+        findings = [Finding("small distance", text, reason)]
     elif all(is_alike(t) for t in tasks):
-        found = [Finding("alike", "the domains look alike: there is little for an alignment to remove", reason)]
+        findings = [Finding("alike", "the domains look alike: there is little for an alignment to remove", reason)]
     elif far.a_distance < CENTRED:
         text = "the domain classifier is wrong on rows left out, so distances say nothing; judge by the accuracies"
-        found = [Finding("centred", f"{text} (were the domains centred one by one?)", reason)]
+        findings = [Finding("centred", f"{text} (were the domains centred one by one?)", reason)]
     else:
         size = "far apart" if far.a_distance >= LARGE_DISTANCE else "apart"
-        found = [Finding("large distance", f"the domains look {size}: adaptation is worth trying", reason)]
+        findings = [Finding("large distance", f"the domains look {size}: adaptation is worth trying", reason)]
     alike = [t for t in tasks if is_alike(t) and t.gain >= LARGE_GAIN]
     if alike:
         text = "the domains look alike and yet the source's classifier fails: check labels, or label target rows"
-        found.append(Finding("labels differ", text, f"{alike[0].name}: {_accuracies(alike[0])}"))
-    return found
+        findings.append(Finding("labels differ", text, f"{alike[0].name}: {_accuracies(alike[0])}"))
+    return findings
 
 
 def judge_proportions(tasks: tuple[TaskFacts, ...]) -> list[Finding]:

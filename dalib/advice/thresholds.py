@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dalib.advise.facts import TaskFacts
+from dalib.advice.facts import TaskFacts
 
 SMALL_DISTANCE = 0.5
 """A-distance at which the domains count as alike: the domain classifier is right on at most 62.5 % of held-out rows."""

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dalib.advise.facts import Facts, TaskFacts
-from dalib.advise.rules import Advice
+from dalib.advice.rules import Advice
 from dalib.bench.suite import Suite, tomllib, validate
 from dalib.core.errors import DalibError
+from dalib.core.files import write_text
 
 FROZEN: dict[str, Any] = {"steps": 500, "lr": 0.1, "augment": "none"}
 """Recipe of benchmarks/image_folder.toml; `tiny` has that of benchmarks/demo.toml."""
@@ -21,13 +21,13 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def write_suite(facts: Facts, advice: Advice, out: Path) -> str:
-    """The text of the suite; paths in it are relative to `out` where the data lie below its folder.
+def write_suite(advice: Advice, out: Path) -> None:
+    """Write the suite; paths in it are relative to `out` where the data lie below its folder.
 
     Raises
         DalibError: the runner cannot take these data, or a target has no labels to test on
     """
-    material = facts.material
+    material = advice.facts.material
     if advice.setting == "unlabelled" or material.refusal:
         bare = ", ".join(f"'{t.target}'" for t in advice.tasks if t.setting == "unlabelled")
         reason = material.refusal or f"{bare} has no labels to test on: sort some rows into class folders first"
@@ -35,14 +35,14 @@ def write_suite(facts: Facts, advice: Advice, out: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", out.stem) or "suite"
     lines = [f"# Written by `dalib advise`: {advice.setting}, to be edited freely (docs/suites.md)."]
     lines += [line for f in advice.findings for line in (f"# - {f.text}", f"#     why: {f.reason}")]
-    lines += [_pair("name", name), _pair("title", _title(facts, advice))]
+    lines += [_pair("name", name), _pair("title", _title(advice))]
     lines += [_pair("dataset", _locate_dataset(material.dataset, out))]
     lines += [_pair("root", _locate(material.root, out))] if material.root else []
     lines += [_pair("partial", True)] if material.partial else []
     lines += [_pair("normalise", list(material.normalise))] if material.normalise else []
     lines += [_pair("tasks", [t.name for t in advice.tasks]), _pair("seeds", [0, 1, 2])]
     lines += [_pair("metric", "target_h_score")] if "open" in advice.setting else []
-    protocol = _choose_classes(facts, advice.tasks[0])
+    protocol = _choose_classes(advice)
     if protocol:
         lines += ["", "[protocol]", *(_pair(k, v) for k, v in protocol.items())]
     backbone, weights = material.backbone
@@ -65,17 +65,18 @@ def write_suite(facts: Facts, advice: Advice, out: Path) -> str:
         lines += ["# the network trained too, from where it starts", f"# trained = {_value(settings)}"]
     text = "\n".join(lines) + "\n"
     validate(Suite, tomllib.loads(text), f"suite {out.name}")
-    return text
+    write_text(out, text)
 
 
-def _title(facts: Facts, advice: Advice) -> str:
-    name = Path(facts.material.root or facts.material.dataset.partition(":")[2] or facts.material.dataset).stem
+def _title(advice: Advice) -> str:
+    material = advice.facts.material
+    name = Path(material.root or material.dataset.partition(":")[2] or material.dataset).stem
     return f"{name}, {', '.join(t.name for t in advice.tasks)}"
 
 
-def _choose_classes(facts: Facts, t: TaskFacts) -> dict[str, Any]:
+def _choose_classes(advice: Advice) -> dict[str, Any]:
     """source_classes and target_classes where the two differ or other domains have more."""
-    order = list(facts.material.classes)
+    t, order = advice.tasks[0], list(advice.facts.material.classes)
     source, target = (sorted((*t.shared, *extra), key=order.index) for extra in (t.source_extra, t.target_extra))
     if source == order and target == order:
         return {}

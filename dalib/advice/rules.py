@@ -1,14 +1,15 @@
-"""From facts to advice: which tasks, what is found, which rows to try in which order, and what to leave out."""
+"""From facts to advice: which tasks, which findings, which rows to try in which order, and what to leave out."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dalib.advise.evidence import Gains, load_gains, rank
-from dalib.advise.facts import SETTINGS, Facts, TaskFacts
-from dalib.advise.findings import (
+from dalib.advice.evidence import Gains, describe, load_gains, rank
+from dalib.advice.facts import SETTINGS, Facts, TaskFacts
+from dalib.advice.findings import (
     Finding,
     describe_setting,
     judge_distance,
@@ -17,7 +18,7 @@ from dalib.advise.findings import (
     judge_rows,
     name_sources,
 )
-from dalib.advise.thresholds import (
+from dalib.advice.thresholds import (
     FEW_ROWS,
     FEW_TARGET_LABELS,
     LARGE_GAIN,
@@ -43,8 +44,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Advice:
-    """findings in the order of reading; rows in the order of trying; avoid: (algorithms, why not)."""
+    """What to try first and why.
 
+    facts: what was measured
+    tasks: those that the advice is for; others: those whose classes differ from theirs
+    findings: in the order of reading; rows: in the order of trying; avoid: (algorithms, why not)
+    gains: what the committed tables say, suite -> row -> points over the baseline
+    """
+
+    facts: Facts = field(repr=False)
     tasks: tuple[TaskFacts, ...]
     findings: tuple[Finding, ...]
     rows: tuple[Row, ...]
@@ -55,6 +63,34 @@ class Advice:
     @property
     def setting(self) -> str:
         return self.tasks[0].setting
+
+    def measured(self, label: str) -> str:
+        """What the committed tables say about a row."""
+        return describe(label, self.gains)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Facts and advice as JSON knows them; numbers that cannot be measured are None."""
+        facts = self.facts
+        content = {
+            "domains": [asdict(d) for d in facts.domains],
+            "tasks": [asdict(t) | {"name": t.name, "gain": t.gain} for t in facts.tasks],
+            "backbone": facts.material.backbone,
+            "remarks": facts.material.remarks,
+            "setting": self.setting,
+            "findings": [asdict(f) for f in self.findings],
+            "rows": [asdict(r) | {"measured": self.measured(r.label)} for r in self.rows],
+            "avoid": [{"algorithms": names, "reason": reason} for names, reason in self.avoid],
+            "covered": [t.name for t in self.tasks],
+        }
+        return {key: _without_nan(value) for key, value in content.items()}
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 BALANCED = {"train": {"sampler": "class_balanced"}}
@@ -106,7 +142,7 @@ def decide(facts: Facts, gains: Gains | None = None, gpu: bool = False) -> Advic
     pool, avoid = _pool(tasks, gains)
     pool = _baselines(first.setting) + pool + (_several() if len(first.sources) > 1 else []) + _references(tasks)
     findings += [name_sources(first)] if len(first.sources) > 1 else []
-    return Advice(tasks, tuple(findings), tuple(pool), tuple(avoid), others, gains)
+    return Advice(facts, tasks, tuple(findings), tuple(pool), tuple(avoid), others, gains)
 
 
 def _pool(tasks: tuple[TaskFacts, ...], gains: Gains) -> tuple[list[Row], list[tuple[str, str]]]:

@@ -1,4 +1,4 @@
-"""The pretrained models that `dalib rank` compares: names, feature files, and their features of labelled rows."""
+"""The pretrained models that are compared: names, feature files, and their features of labelled rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dalib.backbones import takes_rows
+from dalib.backbones import own_weights, takes_rows
 from dalib.backbones._classifier import load_classifier
 from dalib.core.errors import DalibError
 from dalib.core.registry import BACKBONES
@@ -31,41 +31,41 @@ class Candidate:
     weights: str = ""
 
 
-def parse_candidates(text: str, weights: str, own: dict[str, str]) -> list[Candidate]:
-    """`tiny,tiny:none,resnet50:weights.pth,features.npz` -> candidates.
+def parse_candidates(items: Sequence[str], weights: str = "") -> list[Candidate]:
+    """`["tiny", "tiny:none", "resnet50:weights.pth", "features.npz"]` -> candidates.
 
     Args
-        weights: of backbones without `:WEIGHTS`; empty = `own`'s or imagenet
+        weights: of backbones without `:WEIGHTS`; empty = each one's own
     One that is built to fit its rows has no weights of its own: random ones, shown as `cnn1d:none`.
 
     Raises
         DalibError: nothing given, an unknown backbone, one twice
     """
-    found = []
-    for item in filter(None, (part.strip() for part in text.split(","))):
-        name, _, given = item.partition(":")
+    candidates = []
+    for item in filter(None, (part.strip() for part in items)):
+        name, _, named = item.partition(":")
         if name == "timm":
-            model, _, given = given.partition(":")
+            model, _, named = named.partition(":")
             name = f"timm:{model}"
-        if item.endswith(".npz") and not given:
-            found.append(Candidate(Path(item).name, item))
+        if item.endswith(".npz") and not named:
+            candidates.append(Candidate(Path(item).name, item))
             continue
         BACKBONES.get(name.partition(":")[0])
-        given = given or ("none" if not weights and takes_rows(name) else "")
-        label = f"{name}:{Path(given).name}" if given else name
-        found.append(Candidate(label, name, given or weights or own.get(name, "imagenet")))
-    labels = [c.label for c in found]
+        named = named or ("none" if not weights and takes_rows(name) else "")
+        label = f"{name}:{Path(named).name}" if named else name
+        candidates.append(Candidate(label, name, named or weights or own_weights(name)))
+    labels = [c.label for c in candidates]
     twice = sorted({label for label in labels if labels.count(label) > 1})
-    if twice or not found:
+    if twice or not candidates:
         what = f"names {', '.join(twice)} twice" if twice else "is empty"
-        raise DalibError(f"--backbones {text or repr(text)} {what}; give names such as tiny,resnet50:imagenet")
-    return found
+        raise DalibError(f"backbones = {','.join(items) or repr('')} {what}; give names such as tiny,resnet50:imagenet")
+    return candidates
 
 
 def pick_rows(y: np.ndarray, classes: Sequence[str], fraction: float, seed: int) -> np.ndarray:
     """Row numbers of `fraction` of each class, at least two of it where it has them."""
     if not 0 < fraction <= 1:
-        raise DalibError(f"--fraction {fraction} is out of range; above 0 and at most 1")
+        raise DalibError(f"fraction = {fraction} is out of range; above 0 and at most 1")
     domain = Domain("", np.zeros((len(y), 1), np.float32), y, tuple(classes), "")
     return pick_per_class(domain, lambda n: min(n, max(2, round(fraction * n))), np.random.default_rng(seed))[0]
 
@@ -76,7 +76,7 @@ def check_kind(candidate: Candidate, data: LoadedData) -> None:
         try:
             check_backbone(data, candidate.name)
         except DalibError as error:
-            raise DalibError(f"--backbones {candidate.label} does not fit: {error}, or an .npz of features") from None
+            raise DalibError(f"backbone {candidate.label} does not fit: {error}, or an .npz of features") from None
 
 
 def embed_candidate(
@@ -87,7 +87,7 @@ def embed_candidate(
     *,
     fraction: float,
     seed: int,
-    crop: int | None = None,
+    crop: int = 0,
 ) -> Outputs:
     """Features of the labelled rows, and the pretrained classifier's logits where it has one.
 
@@ -116,25 +116,23 @@ def embed_candidate(
 def _read_file(candidate: Candidate, data: LoadedData, target: str, fraction: float, seed: int) -> Outputs:
     """`<target>_x` and, where the file has them, `<target>_logits`, in the order of the data set's rows."""
     path = find_feature_file(candidate.name, None)
-    found = load_features(path)
+    stored = load_features(path)
     y = data.domain(target, 1 if data.kind == "images" else None).labels
-    if target not in found.x:
-        raise DalibError(f"--backbones {path} has no {target}_x; its domains: {', '.join(found.x)}")
-    if found.x[target].ndim != 2:
+    if target not in stored.x:
+        raise DalibError(f"{path} has no {target}_x; its domains: {', '.join(stored.x)}")
+    if stored.x[target].ndim != 2:
+        raise DalibError(f"{path}: {target}_x does not hold features (n, d) but rows for a backbone; embed it")
+    labels = stored.y[target]
+    pairs = set(zip(labels.tolist(), y.tolist(), strict=False))
+    if len(labels) != len(y) or not len(pairs) == len(set(labels.tolist())) == len(set(y.tolist())):
         raise DalibError(
-            f"--backbones {path}: {target}_x does not hold features (n, d) but rows for a backbone; embed it"
-        )
-    given = found.y[target]
-    pairs = set(zip(given.tolist(), y.tolist(), strict=False))
-    if len(given) != len(y) or not len(pairs) == len(set(given.tolist())) == len(set(y.tolist())):
-        raise DalibError(
-            f"--backbones {path}: the labels {target}_y ({len(given)} rows) are not those of {data.name}'s {target} "
+            f"{path}: the labels {target}_y ({len(labels)} rows) are not those of {data.name}'s {target} "
             f"({len(y)} rows); give features of the same rows in the same order"
         )
     logits = read_arrays(path).get(f"{target}_logits", np.zeros((len(y), 0)))
     if logits.ndim != 2 or len(logits) != len(y):
         raise DalibError(f"{path}: {target}_logits has shape {logits.shape}; expected ({len(y)}, classes)")
     rows = pick_rows(y, data.classes, fraction, seed)
-    parts = (found.x[target], logits)
+    parts = (stored.x[target], logits)
     z, scores = (torch.from_numpy(np.asarray(part)[rows].astype(np.float32)) for part in parts)
     return Outputs(z, scores, torch.as_tensor(y[rows]))

@@ -1,7 +1,7 @@
 """What the committed tables say about a method: its gain over the baseline, suite by suite.
 
-In a checkout `results/tables/*.csv` is read as it is; an installed package has a copy of what they said when
-`python -m dalib.advise.evidence` was last run.
+`evidence.csv` beside this file is what is read, in a checkout as in an installed package, so that advice is the same
+everywhere. `python -m dalib.advice.evidence results/tables` writes it again; `make tables` ends with that.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import csv
 import io
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 
+from dalib.core.errors import DalibError
 from dalib.core.files import write_text
 from dalib.core.protocol import uses_target_labels
 
-TABLES = Path(__file__).resolve().parents[2] / "results" / "tables"
-COPY = Path(__file__).with_name("evidence.csv")
+EVIDENCE = Path(__file__).with_name("evidence.csv")
 BASELINES = ("source_only", "linear_probe")
 """What gains are over: the first of these that a suite has."""
 END_TO_END = ("finetune", "digits")
@@ -28,16 +28,19 @@ Gains = dict[str, dict[str, float]]
 """suite -> row -> points of accuracy over the suite's baseline, mean over its tasks."""
 
 
-def load_gains(tables: Path = TABLES) -> Gains:
-    """From the tables where they are, else from the copy."""
-    files = sorted(tables.glob("*.csv"))
-    if files:
-        return {f.stem: g for f in files if not any(w in f.stem for w in END_TO_END) and (g := read_table(f))}
+def load_gains(path: Path = EVIDENCE) -> Gains:
+    """The gains as `write_evidence` wrote them."""
     gains: Gains = defaultdict(dict)
-    with COPY.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             gains[row["suite"]][row["row"]] = float(row["gain"])
     return dict(gains)
+
+
+def read_tables(folder: Path) -> Gains:
+    """The gains of every suite whose table `<suite>.csv` is in a folder."""
+    files = sorted(folder.glob("*.csv"))
+    return {f.stem: g for f in files if not any(w in f.stem for w in END_TO_END) and (g := read_table(f))}
 
 
 def read_table(path: Path) -> dict[str, float]:
@@ -53,7 +56,7 @@ def read_table(path: Path) -> dict[str, float]:
     if not baseline:
         return {}
     tasks = set(cells[baseline])
-    means = {label: fmean(found.values()) for label, found in cells.items() if set(found) == tasks}
+    means = {label: fmean(of_task.values()) for label, of_task in cells.items() if set(of_task) == tasks}
     return {label: round(mean - means[baseline], 1) + 0.0 for label, mean in means.items() if label != baseline}
 
 
@@ -63,17 +66,25 @@ def rank(labels: Iterable[str], gains: Gains) -> list[str]:
     Unmeasured ones come last, in their order.
     """
     most = {suite: max((*g.values(), 0.1)) for suite, g in gains.items()}
-    found = {label: [g[label] / most[suite] for suite, g in gains.items() if label in g] for label in labels}
-    return sorted(found, key=lambda label: -fmean(found[label]) if found[label] else float("inf"))
+    shares = {label: [g[label] / most[suite] for suite, g in gains.items() if label in g] for label in labels}
+    return sorted(shares, key=lambda label: -fmean(shares[label]) if shares[label] else float("inf"))
 
 
 def describe(label: str, gains: Gains) -> str:
     """`+12.2 office31_subset, +6.6 office_caltech10` points; what was measured nowhere says so."""
-    found = [f"{g[label]:+.1f} {suite}".replace("-", "−") for suite, g in gains.items() if label in g]
-    return f"{', '.join(found)}" if found else "not in the committed tables"
+    points = [f"{g[label]:+.1f} {suite}".replace("-", "−") for suite, g in gains.items() if label in g]
+    return ", ".join(points) if points else "not in the committed tables"
 
 
-def write_copy(gains: Mapping[str, Mapping[str, float]], path: Path = COPY) -> None:
+def write_evidence(tables: Path, path: Path = EVIDENCE) -> None:
+    """What the tables of a folder say, into `path`.
+
+    Raises
+        DalibError: no table there
+    """
+    gains = read_tables(tables)
+    if not gains:
+        raise DalibError(f"no tables with a baseline in {tables}; give the folder that make tables writes")
     text = io.StringIO(newline="")
     out = csv.writer(text, lineterminator="\n")
     out.writerow(("suite", "row", "gain"))
@@ -82,4 +93,4 @@ def write_copy(gains: Mapping[str, Mapping[str, float]], path: Path = COPY) -> N
 
 
 if __name__ == "__main__":
-    write_copy(load_gains(Path(sys.argv[1]) if len(sys.argv) > 1 else TABLES))
+    write_evidence(Path(sys.argv[1]))

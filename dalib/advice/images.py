@@ -11,17 +11,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from PIL import Image
 
-from dalib.advise.material import Material, Options, Part, pick_rows
+from dalib.advice.material import Material, Options, Part, pick_rows
+from dalib.backbones import load_backbone, own_weights
+from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain
+from dalib.data.cache import cached_array
 from dalib.data.declaration import match_declaration, plain
+from dalib.data.decode import decode_image
 from dalib.data.folders import ImageTree
+from dalib.feed.embed import embed_images
+from dalib.train.device import pick_device
 
-OWN_WEIGHTS = {"tiny": "pretrained"}
-"""Weights of a backbone that has no ImageNet ones."""
 SIZED = 100
 """Images of a domain whose size is read."""
 
@@ -29,11 +34,11 @@ SIZED = 100
 def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Options) -> Material:
     """A folder or zip: its domains, the unlabelled ones too, and a sample of each through a frozen backbone."""
     tree = ImageTree(where)
-    found = tree.counts()
+    folders = tree.counts()
     own = not info.domains
-    nameless = _nameless(found) if own else {}
-    everything = match_declaration(info, found, str(where))
-    match = match_declaration(info, {d: c for d, c in found.items() if d not in nameless}, str(where))
+    nameless = _nameless(folders) if own else {}
+    everything = match_declaration(info, folders, str(where))
+    match = match_declaration(info, {d: c for d, c in folders.items() if d not in nameless}, str(where))
     members: dict[str, list[tuple[str, int]]] = {}
     parts, remarks = {}, []
     for domain, folder in match.domains.items():
@@ -73,9 +78,9 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
     return kept
 
 
-def _nameless(found: dict[str, dict[str, int]]) -> dict[str, str]:
+def _nameless(folders: dict[str, dict[str, int]]) -> dict[str, str]:
     """Domains whose one class folder no other domain has, while another domain has several: domain -> that folder."""
-    used = {d: {c for c, n in classes.items() if n} for d, classes in found.items()}
+    used = {d: {c for c, n in classes.items() if n} for d, classes in folders.items()}
     lone = {d: next(iter(c)) for d, c in used.items() if len(c) == 1}
     return {
         d: cls
@@ -105,13 +110,10 @@ def _alike(classes: Sequence[str]) -> list[str]:
 
 def choose_backbone(kept: Material, where: Path, info: DatasetInfo, options: Options) -> Backbone:
     """The one asked for; else `tiny` for drawn data, a torchvision network where its weights can be had."""
-    from dalib.backbones import load_backbone
-    from dalib.train.device import pick_device
-
     name = options.backbone
     if name or options.weights:
         name = name or "resnet50"
-        network = load_backbone(name, options.weights or OWN_WEIGHTS.get(name, "imagenet"))
+        network = load_backbone(name, options.weights or own_weights(name))
         if network.preprocess is None:
             raise DalibError(f"backbone '{name}' takes no images; use tiny or resnet50")
         return network
@@ -130,12 +132,6 @@ def choose_backbone(kept: Material, where: Path, info: DatasetInfo, options: Opt
 
 def _embed(tree: ImageTree, domain: str, members: list[str], network: Backbone, device: str) -> np.ndarray:
     """Features (n, d) of some images, cached by their content."""
-    from dalib.backbones._weights import hash_state
-    from dalib.data.cache import cached_array
-    from dalib.data.decode import decode_image
-    from dalib.feed.embed import embed_images
-    from dalib.train.device import pick_device
-
     assert network.preprocess is not None
     resize, digest = network.preprocess.resize, hashlib.sha256()
     for member in members:
@@ -160,8 +156,6 @@ def _embed(tree: ImageTree, domain: str, members: list[str], network: Backbone, 
 
 
 def _median_side(tree: ImageTree, members: Sequence[str]) -> tuple[int, int]:
-    from PIL import Image
-
     sides = []
     for member in members[:: max(1, len(members) // SIZED)]:
         with Image.open(io.BytesIO(tree.read(member))) as image:

@@ -1,0 +1,203 @@
+"""`dalib.fit`: one algorithm on one task, its accuracies, and the model as a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dalib.assemble import Report, RunContext, assemble
+from dalib.backbones import own_weights
+from dalib.bench.suite import validate
+from dalib.core.algorithm import Algorithm
+from dalib.core.errors import DalibError
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
+from dalib.core.types import Domain, Task
+from dalib.data.backbone import default_backbone
+from dalib.evaluate.metrics import decide, domain_metrics
+from dalib.nn.metrics import accuracy
+from dalib.records.sections import sort_options
+from dalib.records.spec import RunSpec
+from dalib.train.fitted import Fitted
+from dalib.train.model_file import model_path, registered_name, save_model
+
+OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
+
+
+@dataclass
+class TrainedRun:
+    """A fitted model with what it was trained on.
+
+    accuracies: by rows; on the target, rows that are rejected count as called `unknown`
+    opened: in an open-set task, `known_accuracy`, `unknown_accuracy`, `h_score`, `unknown_auroc`; with
+        protocol.reject < 1 also `called_unknown`, the part of the target that is
+    note: what a partial data set lacks
+    path: of the model file, if one was written
+    """
+
+    spec: RunSpec
+    task: Task
+    fitted: Fitted
+    accuracies: dict[str, float]
+    opened: dict[str, float]
+    seconds: float
+    note: str
+    path: Path | None = None
+
+
+def fit(
+    dataset: str,
+    source: str,
+    target: str,
+    algorithm: str | Algorithm,
+    *,
+    hparams: Mapping[str, Any] | None = None,
+    train: Mapping[str, Any] | None = None,
+    protocol: Mapping[str, Any] | None = None,
+    backbone: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    root: str | Path | None = None,
+    out: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    progress: Report = lambda done, total: None,
+) -> TrainedRun:
+    """Train one algorithm on one task and measure it: what `dalib train` does.
+
+    Args
+        dataset: a registry name, or `features:PATH.npz`
+        source, target: domains, several sources as `dslr+webcam`
+        algorithm: a name, `dann+mcc` for a combination, or an algorithm: `DANN(weight=2)`
+        hparams: of an algorithm given by name
+        train: fields of TrainConfig
+        protocol: fields of ProtocolSpec
+        backbone: fields of BackboneSpec and the backbone's own options; without `name`, `identity` for features, `tiny`
+            (frozen) for data that dalib draws, else `resnet50`; without `weights`, the backbone's own
+        data: `normalise` and `partial` of DataSpec
+        seed: decides weights, batches and splits, >= 0
+        device: `auto`, `cpu`, `cuda`, `cuda:N`
+        root: where the data lie; None = DALIB_DATA
+        out: model file to write
+        checkpoint: file for the state while training lasts, from which the same call goes on; None = beside `out`
+        progress: called with (done, total) while data are made and while training
+
+    Raises
+        DalibError: a setting that is not one, or data, backbone and algorithm that do not fit together
+        Diverged: a loss term stopped being finite
+    """
+    spec = describe_run(
+        dataset, source, target, algorithm,
+        hparams=hparams, train=train, protocol=protocol, backbone=backbone, data=data, seed=seed,
+    )  # fmt: skip
+    return fit_run(spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress)
+
+
+def describe_run(
+    dataset: str,
+    source: str,
+    target: str,
+    algorithm: str | Algorithm,
+    *,
+    hparams: Mapping[str, Any] | None = None,
+    train: Mapping[str, Any] | None = None,
+    protocol: Mapping[str, Any] | None = None,
+    backbone: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> RunSpec:
+    """The description of a run, every setting checked and defaults filled in; arguments as for `fit`.
+
+    Raises
+        DalibError: a setting that is not one, or a value out of range
+    """
+    if isinstance(algorithm, Algorithm):
+        if hparams:
+            raise DalibError("hparams belong to an algorithm given by name; set them in the algorithm itself")
+        hparams, algorithm = algorithm.hparams, registered_name(algorithm)
+    if seed < 0:
+        raise DalibError(f"seed = {seed} is negative; give 0 or more")
+    info, network = DATASETS.get(dataset.partition(":")[0]), dict(backbone or {})
+    if not network.get("name"):
+        network["name"] = default_backbone(info)
+        network.setdefault("frozen", bool(info.generator))
+    BACKBONES.get(network["name"].partition(":")[0])
+    network = sort_options(network)
+    network["weights"] = network.get("weights") or own_weights(network["name"])
+    name = ALGORITHMS.canonical(algorithm)
+    cls = ALGORITHMS.get(name)
+    reject = (protocol or {}).get("reject", 1.0)
+    if cls.rejects and reject != 1:
+        raise DalibError(
+            f"protocol.reject = {reject} has no effect on {name}, which has an output for unknown; leave it out"
+        )
+    content = {
+        "data": {**(data or {}), "dataset": dataset},
+        "source": source,
+        "target": target,
+        "protocol": dict(protocol or {}),
+        "algorithm": name,
+        "algorithm_version": cls.version,
+        "hparams": cls.create(name, dict(hparams or {})).hparams,
+        "backbone": network,
+        "train": dict(train or {}),
+        "seed": seed,
+    }
+    return validate(RunSpec, content, f"run {name} {source}->{target}")
+
+
+def fit_run(
+    spec: RunSpec,
+    *,
+    device: str = "auto",
+    root: str | Path | None = None,
+    out: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    progress: Report = lambda done, total: None,
+) -> TrainedRun:
+    """Train as described; see `fit`."""
+    path = model_path(out) if out is not None else None
+    kept = checkpoint or (path.with_suffix(".checkpoint") if path else None)
+    where = RunContext(str(root) if root else None, device, checkpoint=str(kept) if kept else None)
+    run = assemble(spec, where, report=progress, making=progress)
+    started = time.monotonic()
+    fitted = run.fit()
+    trained = measure_run(spec, run.task, fitted, time.monotonic() - started, run.data.note)
+    if path:
+        trained.path = save_model(fitted, path, spec.algorithm)
+    return trained
+
+
+def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note: str = "") -> TrainedRun:
+    """A fitted model's accuracies, which join the facts that its model file keeps."""
+    named = PROTOCOLS.get(task.protocol).rows
+    rows = dict(zip(named, (task.labelled, task.validation, task.test), strict=True))
+    accuracies = {k: _accuracy(fitted, d) for k, d in rows.items() if len(d)}
+    opened: dict[str, float] = {}
+    reject, known = spec.protocol.reject, len(task.classes)
+    if task.is_open or reject < 1:
+        outputs = fitted.outputs(task.test)
+        metrics = domain_metrics(outputs, "", known, reject)
+        accuracies[named[-1]] = metrics["_accuracy"]
+        opened = {k.lstrip("_"): v for k, v in metrics.items() if k.partition("_")[2] in OPEN}
+        if reject < 1:
+            opened["called_unknown"] = float((decide(outputs.logits.numpy(), known, reject) == known).mean())
+    fitted.extra = {
+        "dataset": spec.data.dataset,
+        "task": task.name,
+        "protocol": spec.protocol.model_dump(),
+        "normalise": list(spec.data.normalise),
+        "seed": spec.seed,
+        "accuracies": accuracies,
+        "partial": note,
+    }
+    return TrainedRun(spec, task, fitted, accuracies, opened, seconds, note)
+
+
+def _accuracy(fitted: Fitted, domain: Domain) -> float:
+    outputs = fitted.outputs(domain)
+    return float(accuracy(outputs.logits, torch.as_tensor(domain.labels)))

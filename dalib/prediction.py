@@ -1,0 +1,234 @@
+"""`dalib.predict`: classes of images or rows by a trained model."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from dalib.core.errors import DalibError, suggest
+from dalib.core.rows import RowShape, RowView, combine
+from dalib.core.types import Domain
+from dalib.data.decode import decode_image
+from dalib.data.features import check_rows, read_arrays
+from dalib.data.folders import SUFFIXES
+from dalib.data.normalise import normalise_features
+from dalib.evaluate.metrics import decide
+from dalib.feed.embed import embed_images
+from dalib.train.fitted import Fitted
+from dalib.train.model_file import load_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK = 256
+"""Images that are in memory at once."""
+
+
+class Prediction(NamedTuple):
+    """One of the likeliest classes of one row; `unknown` without a probability (nan) where the model rejects the row.
+
+    file: name of the image, or of the row where its file names rows, else its number
+    """
+
+    file: str
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What `predict` returns.
+
+    rows: one per row and class, best first
+    unreadable: images that were left out -> why
+    """
+
+    rows: tuple[Prediction, ...]
+    unreadable: dict[str, str]
+
+    def frame(self) -> pd.DataFrame:
+        """Columns `file`, `class`, `probability`, as `dalib predict` writes them."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows, columns=["file", "class", "probability"])
+
+
+def predict(
+    model: Fitted | str | Path,
+    data: str | Path | np.ndarray,
+    top: int = 1,
+    *,
+    domain: str = "",
+    device: str = "auto",
+) -> Predictions:
+    """Classes of images or rows. See `stream_predictions` for the arguments and for data that do not fit in memory."""
+    unreadable: dict[str, str] = {}
+    rows = stream_predictions(model, data, top, domain=domain, device=device, report=unreadable.__setitem__)
+    return Predictions(tuple(rows), unreadable)
+
+
+def stream_predictions(
+    model: Fitted | str | Path,
+    data: str | Path | np.ndarray,
+    top: int = 1,
+    *,
+    domain: str = "",
+    device: str = "auto",
+    report: Callable[[str, str], None] = lambda name, reason: None,
+) -> Iterator[Prediction]:
+    """Predictions one by one; images are read in chunks.
+
+    Args
+        model: what `Trainer.fit` or `load_model` returned, or a model file; normalisation and rejection are those that
+            it was trained with (`Fitted.extra`)
+        data: an image, a folder or a zip of images, a feature file (.npz), or rows as an array (n, *S)
+        top: how many of the likeliest classes of each row
+        domain: which `<domain>_x` of a feature file
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, for a model file
+        report: told (name, reason) of images that cannot be read and are left out
+
+    Raises
+        DalibError: nothing there, or rows of another sort than the model takes
+    """
+    fitted = model if isinstance(model, Fitted) else load_model(model, device)
+    if not 1 <= top <= len(fitted.classes):
+        raise DalibError(f"top = {top} is out of range; the model knows {len(fitted.classes)} classes, give 1 to that")
+    if isinstance(data, np.ndarray):
+        return _rank(fitted, list(map(str, range(len(data)))), _normalise(fitted, data), top)
+    path = Path(data)
+    if not path.exists():
+        raise DalibError(f"nothing at {path}; give an image, a folder, a zip or a feature file (.npz)")
+    if fitted.backbone.preprocess is None:
+        return _predict_rows(fitted, path, domain, top)
+    return _predict_images(fitted, find_images(path), top, report)
+
+
+@dataclass(frozen=True)
+class Images:
+    """Names of images and how to read one."""
+
+    names: Sequence[str]
+    read: Callable[[str], bytes]
+
+
+def find_images(path: Path) -> Images:
+    """The images at a path: itself, below a folder, or in a zip; sorted by name.
+
+    Raises
+        DalibError: nothing there that looks like an image
+    """
+
+    def usable(name: str) -> bool:
+        parts = Path(name).parts
+        return name.lower().endswith(SUFFIXES) and not any(p.startswith(".") or p == "__MACOSX" for p in parts)
+
+    kinds = ", ".join(SUFFIXES)
+    if path.is_dir():
+        names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+        images = Images([n for n in names if usable(n)], lambda name: (path / name).read_bytes())
+    elif path.suffix.lower() == ".zip":
+        try:
+            archive = zipfile.ZipFile(path)
+        except zipfile.BadZipFile as error:
+            raise DalibError(f"{path} is not a readable zip ({error}); fetch it again") from None
+        images = Images(sorted(n for n in archive.namelist() if usable(n)), archive.read)
+    elif path.name.lower().endswith(SUFFIXES):
+        images = Images([path.name], lambda name: path.read_bytes())
+    else:
+        raise DalibError(f"{path} is neither an image ({kinds}) nor a folder nor a zip; this model takes images")
+    if not images.names:
+        raise DalibError(f"{path} holds no images; expected files ending in {kinds}")
+    return images
+
+
+def _predict_images(
+    fitted: Fitted, images: Images, top: int, report: Callable[[str, str], None]
+) -> Iterator[Prediction]:
+    prepare = fitted.backbone.preprocess
+    assert prepare is not None
+    for start in range(0, len(images.names), CHUNK):
+        names, pixels = [], []
+        for name in images.names[start : start + CHUNK]:
+            try:
+                pixels.append(decode_image(images.read(name), prepare.resize))
+                names.append(name)
+            except Exception as error:
+                report(name, str(error).partition("<")[0].strip() or type(error).__name__)
+        if names:
+            yield from _rank(fitted, names, np.stack(pixels), top)
+
+
+def _predict_rows(fitted: Fitted, path: Path, domain: str, top: int) -> Iterator[Prediction]:
+    rows = fitted.backbone.rows
+    names, x = _read_rows(path, domain, rows)
+    if rows is None and x.shape[1] != fitted.backbone.dim:
+        raise DalibError(f"{path} has features of width {x.shape[1]}; the model was trained on {fitted.backbone.dim}")
+    return _rank(fitted, names, _normalise(fitted, x), top)
+
+
+def _normalise(fitted: Fitted, x: Any) -> Any:
+    steps = fitted.extra.get("normalise", ())
+    return normalise_features(x, steps) if steps else x
+
+
+def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[str], Any]:
+    """(names, rows) of one domain of a feature file: `x`, or `<domain>_x`; labels are not needed.
+
+    rows: what the model takes, for other rows than (n, d); modalities lie in `x_<modality>` or `<domain>_x_<modality>`
+    """
+    parts = {name: f"x_{name}" for name in rows.fields} if rows and rows.fields else {"": "x"}
+    ends = list(parts.values())
+    wanted = " and ".join(f"{end} or <domain>_{end}" for end in ends)
+    if path.suffix != ".npz":
+        raise DalibError(f"{path} is no feature file; this model takes an .npz with {wanted}")
+    arrays = read_arrays(path)
+    keys = [key for key in arrays if key == ends[0] or key.endswith(f"_{ends[0]}")]
+    if domain:
+        if f"{domain}_{ends[0]}" not in arrays:
+            near = suggest(domain, [k.removesuffix(f"_{ends[0]}") for k in keys]) or f"; keys: {', '.join(arrays)}"
+            raise DalibError(f"{path} has no {domain}_{ends[0]}{near}")
+        start = f"{domain}_"
+    elif ends[0] in keys or len(keys) == 1:
+        start = "" if ends[0] in keys else keys[0].removesuffix(ends[0])
+    else:
+        raise DalibError(
+            f"{path} has {', '.join(keys) or f'no key {ends[0]}'}; name one with --domain, or store rows as {wanted}"
+        )
+    lacking = [start + end for end in ends if start + end not in arrays]
+    if lacking:
+        raise DalibError(f"{path} has no {', '.join(lacking)}; this model takes {wanted}")
+    checked = {name: check_rows(path, start + end, arrays, flat=rows is None) for name, end in parts.items()}
+    x = checked[""] if "" in checked else combine(checked)
+    names = arrays.get(f"{start}names")
+    return (list(map(str, names)) if names is not None and len(names) == len(x) else list(map(str, range(len(x))))), x
+
+
+def _rank(fitted: Fitted, names: Sequence[str], x: np.ndarray | RowView, top: int) -> Iterator[Prediction]:
+    rows = Domain("predict", x, None, fitted.classes, "none")
+    if fitted.backbone.frozen and rows.is_images:
+        rows = rows.with_x(embed_images(fitted.backbone, rows, fitted.device), "embedded")
+    outputs = fitted.outputs(rows)
+    best, known = outputs.p.topk(top, dim=1), len(fitted.classes)
+    reject = fitted.extra.get("protocol", {}).get("reject", 1.0)
+    rejected = (decide(outputs.logits.numpy(), known, reject) == known) & (len(fitted.names) == known)
+    return _list(fitted.names, names, best.values.tolist(), best.indices.tolist(), rejected.tolist(), top)
+
+
+def _list(
+    classes: Sequence[str],
+    names: Sequence[str],
+    values: list[list[float]],
+    labels: list[list[int]],
+    rejected: list[bool],
+    top: int,
+) -> Iterator[Prediction]:
+    for name, p, k, left in zip(names, values, labels, rejected, strict=True):
+        if left:
+            yield Prediction(name, "unknown", float("nan"))
+        for value, label in zip(p[: top - left], k, strict=False):
+            yield Prediction(name, classes[label], value)

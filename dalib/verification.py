@@ -1,0 +1,63 @@
+"""`dalib.verify`: what is wrong with data, whatever sort of data it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from dalib.backbones import load_backbone, own_weights
+from dalib.core.backbone import Backbone
+from dalib.core.errors import DalibError
+from dalib.core.registry import DATASETS
+from dalib.core.types import Domain
+from dalib.data.verify import Finding, verify_root
+from dalib.data.verify_rows import verify_rows
+from dalib.feed.embed import embed_images
+from dalib.train.device import pick_device
+
+
+def verify(
+    root: str | Path,
+    dataset: str = "",
+    *,
+    backbone: Backbone | str = "",
+    weights: str = "",
+    device: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Finding]:
+    """Unreadable, empty, duplicate and mislabelled-looking images; wrong shapes, labels and values of rows in an .npz.
+
+    Args
+        root: a folder or zip of domain/class/image, or an .npz
+        dataset: also compare with this declaration; empty: `features` for an .npz, else `image_folder`
+        backbone: a network (or its name) whose features of images find wrong labels better; slower
+        weights: of a backbone given by name; empty = its own
+        device: where the backbone computes
+        progress: called with (files read, files in all)
+
+    Returns
+        findings, gravest kinds first; empty when nothing is wrong
+
+    Raises
+        DalibError: the root is missing or of another layout, a backbone that takes no images
+    """
+    dataset = dataset or ("features" if Path(root).suffix == ".npz" else "image_folder")
+    if DATASETS.get(dataset).kind != "images":
+        if backbone:
+            name = backbone if isinstance(backbone, str) else backbone.name
+            raise DalibError(f"backbone {name} finds wrong labels of image files; {root} holds arrays: leave it out")
+        return verify_rows(root, dataset)
+    if not backbone:
+        return verify_root(root, dataset, progress=progress)
+    if isinstance(backbone, str):
+        backbone = load_backbone(backbone, weights or own_weights(backbone))
+    network, where = backbone, pick_device(device)
+    if network.preprocess is None:
+        raise DalibError(f"backbone '{network.name}' takes no images; use tiny or resnet50")
+
+    def embed(pixels: np.ndarray) -> np.ndarray:
+        return np.asarray(embed_images(network, Domain("verify", pixels, None, (), "none"), where))
+
+    return verify_root(root, dataset, embed=embed, resize=network.preprocess.resize, progress=progress)
