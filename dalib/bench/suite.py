@@ -43,7 +43,7 @@ class Suite(BaseModel):
     tasks: Literal["all", "multi_source"] | list[str] = "all"
     seeds: list[Annotated[StrictInt, Field(ge=0)]] = [0]
     baseline: str = ""
-    metric: str = "target_accuracy"
+    metric: str = ""
     protocol: ProtocolSpec = ProtocolSpec()
     backbone: BackboneSpec = BackboneSpec()
     train: TrainConfig = TrainConfig()
