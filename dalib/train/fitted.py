@@ -34,6 +34,7 @@ class Fitted:
         device: where it lives
         candidates: what `evaluate` returned, with `step`
         curve: `step` and the loss terms
+        fixed: parameters that came with `requires_grad = False`, which no training moves
         extra: facts that a model file keeps beside the weights (data set, task, `normalise`, `protocol`)
     """
 
@@ -45,6 +46,7 @@ class Fitted:
     candidates: list[dict[str, Any]] = field(default_factory=list)
     curve: dict[str, list[float]] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    fixed: frozenset[torch.nn.Parameter] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
