@@ -8,6 +8,7 @@ import zlib
 _MARK = b"dalib-crc32:"
 _LENGTH = len(_MARK) + 8
 _FIELD = re.compile(rb',\n "crc32": "([0-9a-f]{8})"\n\}\n?\Z')
+_LAST_LINE = b'{"crc32": "'
 _END_OF_ZIP = b"PK\5\6\0\0\0\0"
 
 
@@ -66,3 +67,22 @@ def unseal_json(content: bytes) -> bytes:
     if sealed[1] != crc32(inner).encode():
         raise Damaged("its checksum is another")
     return inner
+
+
+def seal_lines(content: bytes) -> bytes:
+    """Lines of JSON with their checksum as the last one."""
+    return content + _LAST_LINE + f'{crc32(content)}"}}\n'.encode()
+
+
+def unseal_lines(content: bytes) -> bytes:
+    """What `seal_lines` was given; lines without a checksum, as files were before, are returned as they are.
+
+    Raises
+        Damaged: the checksum is another
+    """
+    start = content.rstrip(b"\n").rfind(b"\n") + 1
+    if not content.startswith(_LAST_LINE, start):
+        return content
+    if content != seal_lines(content[:start]):
+        raise Damaged("its checksum is another")
+    return content[:start]
