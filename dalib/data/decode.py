@@ -56,7 +56,9 @@ def decode_domain(tree: ImageTree, domain: str, resize: int) -> np.ndarray:
 
     def decode(member: str) -> np.ndarray:
         try:
-            return decode_image(tree.read(member), resize)
+            return decode_image(tree.read_sound(member), resize)
+        except DalibError:
+            raise
         except Exception as error:
             reason = str(error).partition("<")[0].strip() or type(error).__name__
             raise DalibError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 import zipfile
 import zlib
 from collections import Counter
@@ -18,6 +19,7 @@ from dalib.core.files import write_atomic
 from dalib.data.cache import cache_root
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_RACY = 2 * 10**9
 LAYOUT = "domain/class/image.jpg or domain/images/class/image.jpg, as a folder or a .zip"
 
 
@@ -120,25 +122,40 @@ class ImageTree:
 
     @cached_property
     def checksums(self) -> dict[str, tuple[int, int]]:
-        """member -> (bytes, CRC-32): from a zip's directory, or computed once per (path, size, mtime) of a folder."""
+        """member -> (bytes, CRC-32): from a zip's directory, or computed once per state of a folder's file.
+
+        A state is what git's index holds: size, both times and inode. A file that was changed less than two seconds
+        before its checksum was taken is read again, since a clock may not have told the two apart.
+        """
         if self.zipped:
             infos = self._archive()
             return {f.member: ((i := infos.getinfo(f.member)).file_size, i.CRC) for f in self.files}
-        name = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:32]
+        name = hashlib.sha256(os.fsencode(self.root.resolve())).hexdigest()[:32]
         memo = cache_root() / "checksums" / f"{name}.json"
-        try:
-            known = json.loads(memo.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            known = {}
-        fresh = {}
+        known, fresh = _read_memo(memo), {}
         for f in self.files:
             stat = (self.root / f.member).stat()
-            stamp = [stat.st_size, stat.st_mtime_ns]
+            stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
             old = known.get(f.member)
-            fresh[f.member] = old if old and old[:2] == stamp else [*stamp, zlib.crc32(self.read(f.member))]
+            if not old or old[:4] != stamp or max(stamp[1:3]) > old[4] - _RACY:
+                old = [*stamp, time.time_ns(), zlib.crc32(self.read(f.member))]
+            fresh[f.member] = old
         if fresh != known:
-            write_atomic(memo, json.dumps(fresh).encode())
-        return {member: (size, crc) for member, (size, _, crc) in fresh.items()}
+            _write_memo(memo, fresh)
+        return {member: (entry[0], entry[5]) for member, entry in fresh.items()}
+
+    def read_sound(self, member: str) -> bytes:
+        """The bytes of one image file, which are those that the fingerprint speaks of.
+
+        Raises
+            DalibError: they are others by now
+        """
+        content = self.read(member)
+        if not self.zipped and self.checksums[member] != (len(content), zlib.crc32(content)):
+            raise DalibError(
+                f"{self.root / member} is not what its checksum says: changed meanwhile, or damaged; run again"
+            )
+        return content
 
     def fingerprint(self, *domains: str) -> str:
         """sha256 over names, sizes and CRCs of the images of some domain folders (default: all).
@@ -149,8 +166,23 @@ class ImageTree:
         for f in self.files:
             if not domains or f.domain in domains:
                 size, crc = self.checksums[f.member]
-                digest.update(f"{f.domain}/{f.cls}/{f.name}\0{size}\0{crc}\n".encode())
+                digest.update(f"{f.domain}/{f.cls}/{f.name}\0{size}\0{crc}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
+
+
+def _read_memo(path: Path) -> dict[str, list[int]]:
+    """What is remembered of a folder's files; nothing where the memo is damaged or of an earlier dalib."""
+    try:
+        content = json.loads(path.read_bytes())
+        text = content["files"]
+        return json.loads(text) if content["crc"] == zlib.crc32(text.encode()) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _write_memo(path: Path, files: dict[str, list[int]]) -> None:
+    text = json.dumps(files)
+    write_atomic(path, json.dumps({"crc": zlib.crc32(text.encode()), "files": text}).encode())
 
 
 def _hidden(name: str) -> bool:
