@@ -94,10 +94,10 @@ def _kept(x: np.ndarray) -> str:
 
 def _digest(x: np.ndarray | RowView) -> str:
     digest = hashlib.sha256(f"{x.dtype.descr if x.dtype.names else x.dtype} {x.shape}".encode())
-    row = x.dtype.itemsize * int(np.prod(x.shape[1:]))
-    step = max(1, _BLOCK // max(row, 1))
-    for start in range(0, len(x), step):
-        digest.update(np.ascontiguousarray(x[start : start + step]).tobytes())
+    step = max(1, _BLOCK // max(1, x.dtype.itemsize * int(np.prod(x.shape[1:]))))
+    parts = range(len(x)) if isinstance(x, RowView) else (slice(i, i + step) for i in range(0, len(x), step))
+    for part in parts:
+        digest.update(np.ascontiguousarray(x[part]).tobytes())
     return digest.hexdigest()
 
 
