@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from dalib.cli._common import Device, write_text
+from dalib.cli._common import Device, Plugins, load_plugins, write_text
 
 
 def predict_classes(
@@ -21,12 +21,14 @@ def predict_classes(
     top: Annotated[int, typer.Option(metavar="K", help="The K likeliest classes, a row each, best first.")] = 1,
     domain: Annotated[str, typer.Option(metavar="D", help="Which <domain>_x of a feature file.")] = "",
     device: Device = "auto",
+    plugin: Plugins = None,
 ) -> int:
     """Predict classes: CSV with the columns file, class, probability.
 
     Rows that a model trained with protocol.reject turns down are `unknown`, without a probability.
     Images that cannot be read are named on stderr and left out; the exit status is then 1.
     """
+    load_plugins(plugin)
     from dalib.prediction import stream_predictions
 
     unreadable = 0
@@ -44,5 +46,5 @@ def predict_classes(
     if out:
         write_text(out, text.getvalue())
     if unreadable:
-        print(f"dalib: left out {unreadable} unreadable images", file=sys.stderr)
+        print(f"dalib: left out {unreadable} files that are no readable images", file=sys.stderr)
     return 1 if unreadable else 0

@@ -14,6 +14,7 @@ import pytest
 from dalib.core.errors import DalibError
 from dalib.data import folders
 from dalib.data.folders import ImageTree
+from dalib.data.listing import UNKNOWN
 from tests.support.image_sets import TWO_DOMAINS, members, png, write_folder, write_zip
 
 CONTENT = members(TWO_DOMAINS)
@@ -46,9 +47,9 @@ def test_every_layout_gives_the_same_tree(content: dict[str, bytes], write: obje
 
 
 def test_suffixes_are_read_in_any_case_and_other_files_ignored(tmp_path: Path) -> None:
-    names = ["a.JPG", "b.jpeg", "c.Png", "d.BMP", "e.webp", "f.gif", "g.txt"]
+    names = ["a.JPG", "b.jpeg", "c.Png", "d.BMP", "e.webp", "f.gif", "g.TIFF", "h.jfif", "i.txt"]
     tree = ImageTree(write_folder(tmp_path, {f"d/c/{n}": b"x" for n in names}))
-    assert [f.name for f in tree.files] == names[:5]
+    assert [f.name for f in tree.files] == names[:8] and tree.left_out == {"d/c/i.txt": UNKNOWN}
 
 
 def test_one_domain_with_one_class_needs_no_wrapping_folder(tmp_path: Path) -> None:
