@@ -67,7 +67,7 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
             remarks.append(f"'{folder}' has images but no class folders: taken as unlabelled")
     remarks += [*match.differences, *filter(None, [tree.levels() if own else ""])]
     partial = bool(match.differences) or bool(own and tree.levels())
-    remarks += [line for line in tree.describe() if "left out" in line or "holds no image" in line]
+    remarks += [line for line in tree.describe() if "outside any class" not in line and "no class folders" not in line]
     kept = Material(info.name, root, "images", match.classes, parts, partial, remarks=remarks)
     kept.lone = nameless
     network = choose_backbone(kept, where, info, options)

@@ -174,14 +174,14 @@ class ImageTree:
         """What the root is read as: levels, counts, what was left out and why; a line each."""
         classes = sorted({f.cls for f in self.files})
         around = f"{'/'.join(self.wrap)}/" if self.wrap else ""
-        between = "images/" if any("/images/" in f"/{f.member.lower()}" for f in self.files) and not self.deeper else ""
+        shape = f"{around}domain/class/image" if not self.lists else f"lists of images ({', '.join(self.lists)})"
         lines = [
-            f"read as {around}domain/{between}class/image: {len(self.domains)} domains, {len(classes)} class folders"
+            f"read as {shape}: domains {len(self.domains)}, class folders {len(classes)}, images {len(self.files)}"
         ]
         lines += [f"'{d}' has no class folders: {len(m)} images without labels" for d, m in self.flat.items()]
         strays = [m for m in self.strays if not any(m in members for members in self.flat.values())]
         if strays:
-            lines.append(f"{len(strays)} left out: outside any class folder ({', '.join(strays[:3])})")
+            lines.append(f"{len(strays)} images left out: outside any class folder ({', '.join(strays[:3])})")
         if self.deeper:
             lines.append(f"{len(self.deeper)} images lie in folders below their class folder and count as its own")
         lines += [f"'{folder}' holds no image" for folder in self.vacant]

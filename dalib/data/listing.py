@@ -23,34 +23,9 @@ _CLUTTER = ("__MACOSX", "@eaDir", "#recycle", "@Recycle", "@Recently-Snapshot", 
 _IGNORED = ("thumbs.db", "desktop.ini")
 _NO_PICTURES = {"PDF", "EPS", "HDF5", "GRIB", "BUFR", "MPEG", "WMF", "IPTC", "PALM"}
 """Formats that Pillow writes only, only names, or hands to another program."""
-_PICTURES = tuple(
-    f".{ending}"
-    for ending in [
-        "heic",
-        "heif",
-        "svg",
-        "dcm",
-        "nii",
-        "npy",
-        "mp4",
-        "avi",
-        "mov",
-        "mkv",
-        "webm",
-        "mpg",
-        "mpeg",
-        "raw",
-        "cr2",
-        "nef",
-        "arw",
-        "dng",
-        "eps",
-        "pdf",
-        "wmf",
-        "exr",
-        "hdr",
-        "jxl",
-    ]
+_PICTURES = (
+    *(".heic", ".heif", ".svg", ".dcm", ".nii", ".npy", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg"),
+    *(".raw", ".cr2", ".nef", ".arw", ".dng", ".eps", ".pdf", ".wmf", ".exr", ".hdr", ".jxl"),
 )
 """Endings of what people call pictures and Pillow does not read: worth a word wherever they lie."""
 UNKNOWN, LOOP, CLUTTER = (
