@@ -461,7 +461,7 @@ def test_without_weights_tiny_stands_in_and_says_so(
     assert answer.status == 0, answer.err
     found = json.loads(answer.out)
     assert found["backbone"] == ["tiny", "pretrained"]
-    assert "`tiny`" in found["remarks"][0] and "--weights PATH" in found["remarks"][0]
+    assert "`tiny`" in found["remarks"][-1] and "--weights PATH" in found["remarks"][-1]
     asked = dalib("advise", root, "--backbone", "resnet50")
     assert (asked.status, len(asked.err)) == (2, 1)
 
