@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +14,7 @@ from dalib.core.rows import RowShape, RowView, combine
 from dalib.core.types import Domain
 from dalib.data.decode import decode_image
 from dalib.data.features import check_rows, read_arrays
-from dalib.data.folders import SUFFIXES
+from dalib.data.listing import ARCHIVES, CLUTTER, LOOP, Listing, image_suffixes, is_image
 from dalib.data.normalise import normalise_features
 from dalib.evaluate.metrics import decide
 from dalib.feed.embed import embed_images
@@ -138,10 +137,11 @@ def stream_predictions(
 
 @dataclass(frozen=True)
 class Images:
-    """Names of images and how to read one."""
+    """Names of images and how to read one; left_out: what may have been meant as one -> why it is none."""
 
     names: Sequence[str]
     read: Callable[[str], bytes]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_images(path: Path) -> Images:
@@ -151,27 +151,19 @@ def find_images(path: Path) -> Images:
         DalibError: nothing there that looks like an image
     """
 
-    def usable(name: str) -> bool:
-        parts = Path(name).parts
-        return name.lower().endswith(SUFFIXES) and not any(p.startswith(".") or p == "__MACOSX" for p in parts)
-
-    kinds = ", ".join(SUFFIXES)
-    if path.is_dir():
-        names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
-        images = Images([n for n in names if usable(n)], lambda name: (path / name).read_bytes())
-    elif path.suffix.lower() == ".zip":
-        try:
-            archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
-            raise DalibError(f"{path} is not a readable zip ({error}); fetch it again") from None
-        images = Images(sorted(n for n in archive.namelist() if usable(n)), archive.read)
-    elif path.name.lower().endswith(SUFFIXES):
-        images = Images([path.name], lambda name: path.read_bytes())
-    else:
-        raise DalibError(f"{path} is neither an image ({kinds}) nor a folder nor a zip; this model takes images")
-    if not images.names:
-        raise DalibError(f"{path} holds no images; expected files ending in {kinds}")
-    return images
+    if path.is_file() and not path.name.lower().endswith(ARCHIVES):
+        if not is_image(path.name):
+            kinds = ", ".join(image_suffixes()[:8])
+            raise DalibError(f"{path} is neither an image ({kinds} …) nor a folder nor a zip; this model takes images")
+        return Images([path.name], lambda name: path.read_bytes())
+    if not path.is_file() and not path.is_dir():
+        raise DalibError(f"{path} is no ordinary file; give an image, a folder, a zip or a feature file (.npz)")
+    listing = Listing(path)
+    if not listing.images:
+        why = "; ".join(listing.remarks()) or f"expected files ending in {', '.join(image_suffixes()[:8])} …"
+        raise DalibError(f"{path} holds no images; {why}")
+    gone = {m: why for m, why in listing.left_out.items() if why not in (LOOP, CLUTTER)}
+    return Images(listing.images, listing.read, gone)
 
 
 def _predict_images(
@@ -179,6 +171,8 @@ def _predict_images(
 ) -> Iterator[Prediction | Answer]:
     prepare = fitted.backbone.preprocess
     assert prepare is not None
+    for name, why in images.left_out.items():
+        report(name, why)
     for start in range(0, len(images.names), CHUNK):
         names, pixels = [], []
         for name in images.names[start : start + CHUNK]:

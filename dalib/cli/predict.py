@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dalib.cli._common import Device, write_text
+from dalib.cli._common import Device, Plugins, load_plugins, write_text
 
 if TYPE_CHECKING:
     from dalib.prediction import Answer, Prediction
@@ -25,6 +25,7 @@ def predict_classes(
     top: Annotated[int, typer.Option(metavar="K", help="The K likeliest classes, a row each, best first.")] = 1,
     domain: Annotated[str, typer.Option(metavar="D", help="Which <domain>_x of a feature file.")] = "",
     device: Device = "auto",
+    plugin: Plugins = None,
 ) -> int:
     """Predict classes: CSV with the columns file, class, probability; or a model's outputs, a column each.
 
@@ -33,6 +34,8 @@ def predict_classes(
     """
     from dalib.prediction import columns, stream_predictions
     from dalib.train.model_file import load_model
+
+    load_plugins(plugin)
 
     unreadable = 0
 
@@ -50,7 +53,7 @@ def predict_classes(
     if out:
         write_text(out, text.getvalue())
     if unreadable:
-        print(f"dalib: left out {unreadable} unreadable images", file=sys.stderr)
+        print(f"dalib: left out {unreadable} files that are no readable images", file=sys.stderr)
     return 1 if unreadable else 0
 
 

@@ -67,7 +67,7 @@ class Store:
             return None
 
     def put(self, record: Record, arrays: dict[str, np.ndarray] | None = None) -> None:
-        """Keep a record; arrays lie beside it as npz, floats of classes as float16. The JSON comes last, so it never lies."""
+        """Keep a record; arrays lie beside it as npz, float16 where labels are classes. The JSON comes last."""
         path = self.path(record.key)
         if arrays:
             short = record.objective == "classification"
