@@ -166,6 +166,7 @@ def fit_run(
     run = assemble(spec, where, report=progress, making=progress)
     started = time.monotonic()
     fitted = run.fit()
+    fitted.moments = run.data.moments(spec.target) if "zscore" in spec.data.normalise else ()
     trained = measure_run(spec, run.task, fitted, time.monotonic() - started, run.data.note)
     if path:
         trained.path = save_model(fitted, path, spec.algorithm)

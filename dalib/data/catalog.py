@@ -19,7 +19,7 @@ from dalib.data.declaration import Match, match_declaration
 from dalib.data.decode import decode_domain
 from dalib.data.features import FeatureSet, load_features
 from dalib.data.folders import ImageTree
-from dalib.data.normalise import normalise_features, prepare_rows
+from dalib.data.normalise import Moments, find_moments, normalise_features, prepare_rows
 from dalib.data.roots import Progress, find_feature_file, find_root
 
 
@@ -51,6 +51,7 @@ class LoadedData:
     note: str
     _load: Callable[[str, int | None], Domain] = field(repr=False)
     objective: str = "classification"
+    _measure: Callable[[str], Moments] = field(default=lambda name: (), repr=False)
     _loaded: dict[tuple[str, int | None], Domain] = field(default_factory=dict, repr=False)
 
     def domain(self, name: str, resize: int | None = None) -> Domain:
@@ -67,6 +68,10 @@ class LoadedData:
         if (name, resize) not in self._loaded:
             self._loaded[name, resize] = self._load(name, resize)
         return self._loaded[name, resize]
+
+    def moments(self, name: str) -> Moments:
+        """Mean and deviation by which a domain's rows were z-scored; empty where they were not."""
+        return self._measure(name)
 
     def row_shape(self) -> RowShape:
         """What the rows of all domains of feature data have in common.
@@ -179,6 +184,11 @@ def _load_feature_data(
     match = match_declaration(info, found.counts(), str(where), found.classes)
     note = _accept(info, match, where, partial)
 
+    def measure(name: str) -> Moments:
+        key, labels = match.domains[name], match.labels[name]
+        known = [found.classes[k] in labels for k in found.y[key]]
+        return find_moments(found.x[key][known], normalise) if "zscore" in normalise else ()
+
     def load(name: str, resize: int | None) -> Domain:
         key, labels = match.domains[name], match.labels[name]
         known = [found.classes[k] in labels for k in found.y[key]]
@@ -201,6 +211,7 @@ def _load_feature_data(
         bool(note),
         note,
         load,
+        _measure=measure,
     )
 
 
@@ -214,8 +225,11 @@ def _load_answers(
         x, fingerprint = prepare_rows(found.x[name], normalise), f"{found.fingerprint}:{name}{steps}"
         return Domain(name, x, found.y[name], found.classes, fingerprint, found.names[name], objective=found.objective)
 
+    def measure(name: str) -> Moments:
+        return find_moments(found.x[name], normalise) if "zscore" in normalise else ()
+
     counts = {name: len(y) for name, y in found.y.items()}
     return LoadedData(
         dataset, info, where, found.classes, tuple(counts), counts, "features", found.fingerprint, False, "", load,
-        objective=found.objective,
+        objective=found.objective, _measure=measure,
     )  # fmt: skip
