@@ -9,6 +9,7 @@ import pytest
 
 import dalib
 from dalib.checks.world import make_task
+from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS
 from dalib.train.config import TrainConfig
@@ -64,7 +65,7 @@ def test_every_algorithm_predicts_a_row_alike_alone_and_among_others(name: str) 
         pytest.skip("needs a pretrained classifier or several sources")
     config = TrainConfig(steps=4, bottleneck=8, batch_size=16)
     try:
-        fitted = Trainer(config, device="cpu").fit(algorithm, task, dalib.core.backbone.identity(task.target.x.shape[1]))
+        fitted = Trainer(config, device="cpu").fit(algorithm, task, identity(task.target.x.shape[1]))
     except DalibError as error:
         pytest.skip(str(error))
     together = fitted.outputs(task.target).logits

@@ -9,7 +9,6 @@ import numpy as np
 
 from dalib.core.errors import DalibError, unknown
 
-
 Moments: TypeAlias = "tuple[tuple[np.ndarray, np.ndarray], ...]"
 """(mean (d,), deviation (d,)) for every `zscore` among the steps; a constant column's deviation is infinite."""
 
@@ -66,7 +65,7 @@ def prepare_rows(x: np.ndarray, steps: Sequence[str]) -> np.ndarray:
     if steps:
         kind = "several modalities" if x.dtype.names else f"rows {x.shape[1:]}"
         raise DalibError(f"normalise = {list(steps)} is for features (n, d), not for {kind}; leave it out")
-    return x.astype(np.float32) if x.dtype.kind == "f" else x
+    return _narrow(x) if x.dtype.kind == "f" else x
 
 
 def normalise_features(x: np.ndarray, steps: Sequence[str], moments: Moments = ()) -> np.ndarray:
@@ -85,4 +84,17 @@ def normalise_features(x: np.ndarray, steps: Sequence[str], moments: Moments = (
             values = (values - mean) / deviation
         else:
             values = STEPS[step](values)
-    return values.astype(np.float32)
+    return _narrow(values)
+
+
+def _narrow(x: np.ndarray) -> np.ndarray:
+    """float32.
+
+    Raises
+        DalibError: a finite number is beyond it
+    """
+    with np.errstate(over="ignore"):
+        narrow: np.ndarray = x.astype(np.float32)
+    if np.isinf(narrow).any() and not np.isinf(x).any():
+        raise DalibError(f"rows hold {np.abs(x).max():.3g}, beyond what float32 can; scale them (normalise = zscore)")
+    return narrow

@@ -114,8 +114,8 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
     algorithm.to(where).eval()
     fitted = Fitted(algorithm, backbone, tuple(facts["classes"]), config, where, extra=facts["extra"])
     while f"moments.{len(fitted.moments)}.mean" in state:
-        pair = (state[f"moments.{len(fitted.moments)}.{k}"].numpy() for k in ("mean", "deviation"))
-        fitted.moments = (*fitted.moments, tuple(pair))
+        mean, deviation = (state[f"moments.{len(fitted.moments)}.{k}"].numpy() for k in ("mean", "deviation"))
+        fitted.moments = (*fitted.moments, (mean, deviation))
     return fitted
 
 
