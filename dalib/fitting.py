@@ -140,6 +140,11 @@ def describe_run(
         raise DalibError(
             f"protocol.reject = {reject} has no effect on {name}, which has an output for unknown; leave it out"
         )
+    if reject != 1 and not cls.create(name, dict(hparams or {})).probabilistic:
+        raise DalibError(
+            f"protocol.reject = {reject} needs probabilities, but the scores of {name} are distances or regressions; "
+            "leave it out, or take a method that gives them (linear_probe, coral, dann)"
+        )
     content = {
         "data": {**(data or {}), "dataset": dataset},
         "source": source,
@@ -171,6 +176,7 @@ def fit_run(
     run = assemble(spec, where, report=progress, making=progress)
     started = time.monotonic()
     fitted = run.fit()
+    fitted.moments = run.data.moments(spec.target) if "zscore" in spec.data.normalise else ()
     trained = measure_run(spec, run.task, fitted, time.monotonic() - started, run.data.note)
     trained.remarks = (*run.data.remarks, *trained.remarks)
     if path:

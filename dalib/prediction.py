@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -195,7 +196,19 @@ def _predict_rows(fitted: Fitted, path: Path, domain: str, top: int) -> Iterator
 
 def _normalise(fitted: Fitted, x: Any) -> Any:
     steps = fitted.extra.get("normalise", ())
-    return normalise_features(x, steps) if steps else x
+    if "zscore" in steps and not fitted.moments:
+        if len(x) < 2:
+            raise DalibError(
+                "the model's file has no moments of the target, so one row cannot be z-scored; train the model again, "
+                "or give it many rows of the target's at once"
+            )
+        warnings.warn(
+            "the model's file has no moments of the target: rows are z-scored by those given together, and the same "
+            "row may get another class beside others; train the model again",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return normalise_features(x, steps, fitted.moments) if steps else x
 
 
 def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[str], Any]:

@@ -29,6 +29,8 @@ def predict_classes(
 ) -> int:
     """Predict classes: CSV with the columns file, class, probability; or a model's outputs, a column each.
 
+    Rows are taken for rows of the target: a model trained with --normalise zscore scales them by the target's means and
+    deviations in training, so that a row gets the same class whatever file it comes in.
     Rows that a model trained with protocol.reject turns down are `unknown`, without a probability.
     Images that cannot be read are named on stderr and left out; the exit status is then 1.
     """

@@ -92,8 +92,9 @@ def test_rescoring_brings_back_a_metric_that_is_missing(files: Path, dalib: Dali
 @pytest.mark.parametrize("objective", ["regression", "multilabel"])
 def test_a_model_file_answers_by_the_names_of_its_outputs(files: Path, dalib: Dalib, objective: str) -> None:
     data, model = files / f"{objective}.npz", files / f"{objective}.safetensors"
-    done = dalib("train", "--algorithm", "source_only", "--dataset", f"features:{data}", "--source", "lab",
-                 "--target", "field", "--train.steps", 200, "--train.lr", 0.1, "--train.bottleneck", 8, "--out", model)  # fmt: skip
+    recipe = ("--train.steps", 200, "--train.lr", 0.1, "--train.bottleneck", 8)
+    task = ("--dataset", f"features:{data}", "--source", "lab", "--target", "field")
+    done = dalib("train", "--algorithm", "source_only", *task, *recipe, "--out", model)
     assert done.status == 0, done.err
     rows = list(csv.DictReader(io.StringIO(dalib("predict", model, data, "--domain", "field").out)))
     assert len(rows) == 90 and set(rows[0]) == {"file", "left", "right"}
@@ -118,10 +119,8 @@ def test_what_compares_classes_refuses_in_one_line(files: Path, dalib: Dalib, co
 
 def test_a_row_that_needs_classes_is_refused_before_the_first_run(files: Path, dalib: Dalib) -> None:
     done = dalib("run", write_suite(files, "regression", "mcc"), "--store", files / "none")
-    assert (
-        done.status == 2 and "mcc needs classification" in done.err[-1]
+    assert done.status == 2 and "mcc needs classification" in done.err[-1]
     assert not list((files / "none").rglob("*.json"))
-    )
 
 
 def test_verify_reads_answers(files: Path, dalib: Dalib, tmp_path: Path) -> None:
