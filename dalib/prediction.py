@@ -96,6 +96,11 @@ def stream_predictions(
         DalibError: nothing there, or rows of another sort than the model takes
     """
     fitted = model if isinstance(model, Fitted) else load_model(model, device)
+    if fitted.algorithm.objective.name != "classification":
+        raise DalibError(
+            f"the model was trained for {fitted.algorithm.objective.name} and tells no classes; in Python, "
+            "fitted.algorithm.objective.decide(fitted.outputs(domain).prediction) are its answers"
+        )
     if not 1 <= top <= len(fitted.classes):
         raise DalibError(f"top = {top} is out of range; the model knows {len(fitted.classes)} classes, give 1 to that")
     if isinstance(data, np.ndarray):

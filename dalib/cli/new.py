@@ -19,6 +19,7 @@ NEXT = {
     "dataset": "dalib train --plugin {path} --dataset {name} …",
     "protocol": "dalib train --plugin {path} --protocol {name} …",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
+    "executor": "dalib run SUITE --jobs 2 --plugin {path} --executor {name}",
     "listener": "in Python: load_plugin('{path}'); Trainer(listeners=[LISTENERS.get('{name}')()])",
 }
 OTHERWISE = "dalib list {kind}s --plugin {path}"

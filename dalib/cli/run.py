@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, load_plugins, open_folder
+from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, complete_names, load_plugins, open_folder
 from dalib.cli._errors import FAILED, INTERRUPTED
 from dalib.cli._sections import SectionCommand, given_settings
 from dalib.cli.table import Formats, split_formats
@@ -42,6 +42,14 @@ def run_benchmark(
     fleet: Annotated[
         str, typer.Option(help="Train runs of one algorithm together: auto (on a GPU), on or off.")
     ] = "auto",
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Where runs happen (dalib list executors); default: inline for one job, else processes.",
+            autocompletion=complete_names("executors"),
+        ),
+    ] = "",
     tables: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables.")] = Path("results/tables"),
     formats: Formats = "",
     no_table: Annotated[bool, typer.Option("--no-table", help="Run only.")] = False,
@@ -72,7 +80,7 @@ def run_benchmark(
 
         pick_device(device)
     options: dict[str, Any] = {"plugins": plugin or (), "only": only or (), "redo": redo, "dry_run": dry_run}
-    options["fleet"] = fleet
+    options |= {"fleet": fleet, "executor": executor}
     try:
         run_suite(planned, root=data_root, store=store, jobs=jobs, device=device, **options)
     except KeyboardInterrupt:
