@@ -32,4 +32,10 @@ def check_can_be_stopped(execute: Callable[..., Any]) -> None:
         raise CheckFailure("results come after close(); stop there")
 
 
-EXECUTOR_CHECKS = (check_every_job_has_its_result, check_can_be_stopped)
+def check_no_jobs_are_no_results(execute: Callable[..., Any]) -> None:
+    """Nothing to do ends at once."""
+    if given := list(execute(iter(()), abs, 1)):
+        raise CheckFailure(f"without jobs it gives {given}; give nothing")
+
+
+EXECUTOR_CHECKS = (check_every_job_has_its_result, check_can_be_stopped, check_no_jobs_are_no_results)
