@@ -113,8 +113,8 @@ def assemble(
     task = make_task(rows, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
     if task.objective != "classification":
         raise DalibError(
-            f"the labels of {spec.data.dataset} are for {task.objective}; runs of a suite and of dalib train are for "
-            "classes so far: train in Python, Trainer().fit(…), and score by dalib.evaluate.metrics (docs/objectives.md)"
+            f"the labels of {spec.data.dataset} are for {task.objective}; suites and dalib train are for classes "
+            "so far: train in Python, Trainer().fit(…), and score by dalib.evaluate.metrics (docs/objectives.md)"
         )
     trainer = Trainer(
         spec.train,

@@ -23,7 +23,8 @@ def list_names(
         str | None, typer.Argument(metavar="KIND", help=f"{', '.join(REGISTRIES)}; default: all of them.")
     ] = None,
     objective: Annotated[
-        str, typer.Option(metavar="O", help="Only algorithms that work on this kind of answers (dalib list objectives).")
+        str,
+        typer.Option(metavar="O", help="Only algorithms that work on this kind of answers (dalib list objectives)."),
     ] = "",
     plugin: Plugins = None,
 ) -> None:

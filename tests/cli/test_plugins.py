@@ -33,7 +33,8 @@ def test_algorithms_for_a_kind_of_answers_are_those_that_say_so(dalib: Dalib) ->
     listed = [line.split()[0] for line in dalib("list", "algorithms", "--objective", "regression").out.splitlines()[1:]]
     able = [n for n in ALGORITHMS.names() if {"any", "regression"}.intersection(ALGORITHMS.get(n).objectives)]
     assert listed == able and "dann" in able and "mcc" not in able
-    assert "did you mean 'regression'" in dalib("list", "algorithms", "--objective", "regresion").err
+    [error] = dalib("list", "algorithms", "--objective", "regresion").err
+    assert "did you mean 'regression'" in error
 
 
 def test_families_are_those_of_the_classes(dalib: Dalib) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import dalib
 from dalib import Domain, Task, TrainConfig, Trainer
+from dalib.assemble import RunContext
+from dalib.bench.run import run_one
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, OBJECTIVES
 from dalib.data.catalog import load_data
+from dalib.fitting import describe_run
 
 
 @pytest.mark.parametrize("name", OBJECTIVES.names())
@@ -134,3 +139,31 @@ def test_answers_that_are_wrong_are_one_clear_line(tmp_path, arrays, message):
     np.savez(tmp_path / "bad.npz", **({"a_x": np.ones((2, 3)), "a_y": np.zeros((2, 1))} | arrays))
     with pytest.raises(DalibError, match=message):
         load_data(f"features:{tmp_path / 'bad.npz'}")
+
+
+def _write(task: Task, path: Path) -> str:
+    arrays = {f"{d.name}_{k}": v for d in (task.labelled, task.test) for k, v in (("x", d.x), ("y", d.labels))}
+    np.savez(path, objective=task.objective, **arrays)
+    return f"features:{path}"
+
+
+@pytest.mark.parametrize("objective", ["regression", "multilabel"])
+def test_suites_and_the_command_refuse_in_one_line_what_they_cannot_score(objective, tmp_path):
+    name = _write(_world(objective, n=30), tmp_path / "rows.npz")
+    words = f"labels of .*rows.npz are for {objective}; suites and dalib train are for classes so far: train in Python"
+    with pytest.raises(DalibError, match=words):
+        dalib.fit(name, "source", "target", "mmd", device="cpu")
+    spec = describe_run(name, "source", "target", "mmd")
+    record, _ = run_one(spec, RunContext(device="cpu"))
+    assert record.status == "failed" and record.error is not None and record.error.type == "DalibError"
+
+
+@pytest.mark.parametrize("objective", ["regression", "multilabel"])
+def test_a_model_file_keeps_the_objective_and_no_class_is_predicted_from_it(objective, tmp_path):
+    task = _world(objective)
+    fitted = _fit(task, dalib.MMD())
+    again = dalib.load_model(dalib.save_model(fitted, tmp_path / "model"), device="cpu")
+    assert again.algorithm.objective.name == objective
+    assert torch.equal(again.outputs(task.test).prediction, fitted.outputs(task.test).prediction)
+    with pytest.raises(DalibError, match=f"trained for {objective} and tells no classes; in Python"):
+        dalib.predict(tmp_path / "model.safetensors", np.asarray(task.test.x))
