@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, load_plugin
 from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 
@@ -111,11 +110,6 @@ def assemble(
     rows = embed_data(replace(backbone, preprocess=prepare), data, device) if _embeds(backbone, data) else data
     resize = prepare.resize if prepare else None
     task = make_task(rows, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
-    if task.objective != "classification":
-        raise DalibError(
-            f"the labels of {spec.data.dataset} are for {task.objective}; suites and dalib train are for classes "
-            "so far: train in Python, Trainer().fit(…), and score by dalib.evaluate.metrics (docs/objectives.md)"
-        )
     trainer = Trainer(
         spec.train,
         seed=spec.seed,

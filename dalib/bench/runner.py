@@ -95,7 +95,7 @@ def run_suite(
         only: labels of the rows to run; all when empty
         run: `module:function` that runs one spec
         fleet: train runs that differ in task, seed or learning rate as one model: `auto` on a GPU, `on`, `off`
-        executor: how workers are made (`dalib list executors`); `inline` for one job, `processes` for several
+        executor: how workers are made (`dalib list executors`); empty = `inline` for one job, `processes` for several
     Raises
         DalibError: a mistake in the suite, found before anything runs
         KeyboardInterrupt: after the workers have stopped; the same call goes on where it stopped

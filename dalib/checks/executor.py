@@ -1,41 +1,54 @@
-"""What every executor must do: each job once, with its result, whatever the number of workers."""
+"""An executor's contract: every job once, with what the work made of it, and an end whenever the caller wants one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from dalib.checks.result import CheckFailure
+from dalib.checks.result import require
 
-JOBS = (-3, 1, -4, 1, -5, 9, -2)
+Execute = Callable[..., Iterator[tuple[int, int | None]]]
+JOBS = (3, 1, 4, 15)
 
 
-def check_every_job_has_its_result(execute: Callable[..., Any]) -> None:
-    """`execute(jobs, work, workers)` gives (job, work(job)) of every job once, in any order."""
+def double(job: int) -> int:
+    """The work; of a module, so that other processes can import it."""
+    return 2 * job
+
+
+def check_it_takes_jobs_work_and_workers(execute: Execute) -> None:
+    names = list(inspect.signature(execute).parameters)[:3]
+    require(names == ["jobs", "work", "workers"], f"takes ({', '.join(names)}); take (jobs, work, workers)")
+
+
+def check_every_job_is_done_once(execute: Execute) -> None:
     for workers in (1, 2):
-        given = list(execute(iter(JOBS), abs, workers))
-        if sorted(job for job, _ in given) != sorted(JOBS):
-            raise CheckFailure(f"of jobs {JOBS} came back {[job for job, _ in given]}; give each of them once")
-        wrong = [(job, result) for job, result in given if result != abs(job)]
-        if wrong:
-            raise CheckFailure(f"job {wrong[0][0]} came back with {wrong[0][1]}, not {abs(wrong[0][0])}; pair them")
+        done: list[Any] = list(execute(list(JOBS), double, workers))
+        expected = sorted((job, 2 * job) for job in JOBS)
+        require(
+            sorted(done) == expected, f"with {workers} workers {done} came of {JOBS}; yield (job, work(job)) for each"
+        )
 
 
-def check_can_be_stopped(execute: Callable[..., Any]) -> None:
-    """Closing the iterator after the first result ends it: `execute` is a generator."""
-    stream = execute(iter(JOBS), abs, 1)
-    if not hasattr(stream, "close"):
-        raise CheckFailure(f"it returns a {type(stream).__name__}; make it a generator (yield), which Ctrl-C can close")
-    next(stream)
-    stream.close()
-    if list(stream):
-        raise CheckFailure("results come after close(); stop there")
+def check_nothing_to_do_is_nothing_done(execute: Execute) -> None:
+    done = list(execute([], double, 1))
+    require(not done, f"yields {done} without a job")
 
 
-def check_no_jobs_are_no_results(execute: Callable[..., Any]) -> None:
-    """Nothing to do ends at once."""
-    if given := list(execute(iter(()), abs, 1)):
-        raise CheckFailure(f"without jobs it gives {given}; give nothing")
+def check_it_can_be_closed_early(execute: Execute) -> None:
+    """As Ctrl-C and the runner do."""
+    stream = execute(list(JOBS), double, 1)
+    require(hasattr(stream, "close"), "returns no generator; yield the results, so that the runner can close it")
+    first = next(stream)
+    require(first[0] in JOBS, f"yields {first!r} first; yield (job, result)")
+    stream.close()  # type: ignore[attr-defined]
+    require(not list(stream), "goes on after it was closed")
 
 
-EXECUTOR_CHECKS = (check_every_job_has_its_result, check_can_be_stopped, check_no_jobs_are_no_results)
+EXECUTOR_CHECKS = (
+    check_it_takes_jobs_work_and_workers,
+    check_every_job_is_done_once,
+    check_nothing_to_do_is_nothing_done,
+    check_it_can_be_closed_early,
+)

@@ -111,7 +111,7 @@ def check_format(cls: type, name: str = "") -> list[CheckResult]:
 def check_executor(execute: Callable[..., Any], name: str = "") -> list[CheckResult]:
     from dalib.checks.executor import EXECUTOR_CHECKS
 
-    return run_checks((*EXECUTOR_CHECKS, check_has_a_summary), execute, f"executor {name or execute.__name__}")
+    return run_checks(EXECUTOR_CHECKS, execute, f"executor {name or execute.__module__.rpartition('.')[2]}")
 
 
 def check_dataset(info: DatasetInfo, name: str = "", slow: bool = False) -> list[CheckResult]:

@@ -18,8 +18,8 @@ NEXT = {
     "format": "dalib table SUITE --plugin {path} --format {name}",
     "dataset": "dalib train --plugin {path} --dataset {name} …",
     "protocol": "dalib train --plugin {path} --protocol {name} …",
+    "executor": "dalib run SUITE --plugin {path} --executor {name} --jobs 2",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
-    "executor": "dalib run SUITE --jobs 2 --plugin {path} --executor {name}",
     "listener": "in Python: load_plugin('{path}'); Trainer(listeners=[LISTENERS.get('{name}')()])",
 }
 OTHERWISE = "dalib list {kind}s --plugin {path}"

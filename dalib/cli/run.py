@@ -45,8 +45,8 @@ def run_benchmark(
     executor: Annotated[
         str,
         typer.Option(
-            metavar="NAME",
-            help="Where runs happen (dalib list executors); default: inline for one job, else processes.",
+            metavar="E",
+            help="Where runs happen (dalib list executors); default: inline for one job, processes for several.",
             autocompletion=complete_names("executors"),
         ),
     ] = "",
@@ -65,7 +65,7 @@ def run_benchmark(
     if jobs < 1:
         raise DalibError(f"--jobs {jobs} is below 1; give a number of worker processes")
     from dalib.bench.runner import run_suite
-    from dalib.bench.suite import find_suite, load_suite
+    from dalib.bench.suite import add_plugin_rows, find_suite, load_suite
 
     load_plugins(plugin)
     planned = load_suite(find_suite(suite), given_settings(ctx))
@@ -94,18 +94,6 @@ def run_benchmark(
         place = "" if store == Path("results/runs") else f" --store {store}"
         print(f"dalib: {failed} runs failed; dalib table {suite}{place} --failures says why", file=sys.stderr)
     return FAILED if failed else 0
-
-
-def add_plugin_rows(suite: Suite, plugins: Sequence[Path]) -> None:
-    """Algorithms of plug-in files that the suite does not name join it with their default hyper-parameters."""
-    from dalib.bench.row import Row
-    from dalib.core.registry import load_plugin
-
-    used = {row.algorithm for row in suite.algorithms.values()} | set(suite.algorithms)
-    for path in plugins:
-        for name in load_plugin(path).get("algorithms", ()):
-            if name not in used:
-                suite.algorithms[name] = Row(algorithm=name)
 
 
 def print_and_write(suite: Suite, store: Path, folder: Path, formats: Sequence[str] = ()) -> None:

@@ -220,7 +220,8 @@ FORMATS: Registry[Any] = Registry(
 )
 EXECUTORS: Registry[Any] = Registry("executor", "dalib.bench.executors", attribute_finder("execute"))
 _ALL: tuple[Registry[Any], ...] = (
-    ALGORITHMS, OBJECTIVES, PROTOCOLS, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES, LISTENERS, FORMATS, EXECUTORS
+    ALGORITHMS, OBJECTIVES, PROTOCOLS, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES, LISTENERS, FORMATS,
+    EXECUTORS,
 )  # fmt: skip
 REGISTRIES = {f"{registry.kind}s": registry for registry in _ALL}
 DEFAULT_PROTOCOL = "uda"

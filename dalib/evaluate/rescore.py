@@ -47,7 +47,9 @@ def rescore(store: Store, manifest: Manifest) -> Rescored:
     """
     counts = dict.fromkeys(("records", "complete", "bare", "failed"), 0)
     for record in store.records(manifest.keys):
-        kind = "failed" if record.status != "ok" else "complete" if not _lacks(record) else ""
+        kind = (
+            "failed" if record.status != "ok" else "complete" if not _has_classes(record) or not _lacks(record) else ""
+        )
         if not kind:
             try:
                 arrays = store.predictions(record.key)
@@ -61,6 +63,11 @@ def rescore(store: Store, manifest: Manifest) -> Rescored:
                     store.update(record)
         counts[kind] += 1
     return Rescored(**counts)
+
+
+def _has_classes(record: Record) -> bool:
+    """Its labels are classes, which stored scores and outputs are read as; others keep what their run measured."""
+    return any("target_accuracy" in candidate.metrics for candidate in record.candidates)
 
 
 def _lacks(record: Record) -> bool:

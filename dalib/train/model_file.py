@@ -45,7 +45,7 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
         "algorithm": algorithm,
         "hparams": fitted.algorithm.hparams,
         "classes": fitted.classes,
-        "objective": fitted.algorithm.objective.name,
+        "objective": fitted.algorithm.network.objective.name,
         "origins": fitted.algorithm.network.origins,
         "config": fitted.config.model_dump(),
         "backbone": {

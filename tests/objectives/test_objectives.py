@@ -10,14 +10,13 @@ import torch
 
 import dalib
 from dalib import Domain, Task, TrainConfig, Trainer
-from dalib.assemble import RunContext
-from dalib.bench.run import run_one
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, OBJECTIVES
 from dalib.data.catalog import load_data
-from dalib.fitting import describe_run
+from dalib.evaluate.rescore import rescore
+from dalib.records.store import Store
 
 
 @pytest.mark.parametrize("name", OBJECTIVES.names())
@@ -147,15 +146,25 @@ def _write(task: Task, path: Path) -> str:
     return f"features:{path}"
 
 
-@pytest.mark.parametrize("objective", ["regression", "multilabel"])
-def test_suites_and_the_command_refuse_in_one_line_what_they_cannot_score(objective, tmp_path):
-    name = _write(_world(objective, n=30), tmp_path / "rows.npz")
-    words = f"labels of .*rows.npz are for {objective}; suites and dalib train are for classes so far: train in Python"
-    with pytest.raises(DalibError, match=words):
-        dalib.fit(name, "source", "target", "mmd", device="cpu")
-    spec = describe_run(name, "source", "target", "mmd")
-    record, _ = run_one(spec, RunContext(device="cpu"))
-    assert record.status == "failed" and record.error is not None and record.error.type == "DalibError"
+@pytest.mark.parametrize(("objective", "metric"), [("regression", "mae"), ("multilabel", "mean_average_precision")])
+def test_a_suite_of_other_answers_is_run_tabulated_and_rescored(objective, metric, tmp_path):
+    """Its first metric is the table's; rescoring, which knows classes only, leaves its records as they are."""
+    suite = tmp_path / "numbers.toml"
+    name = _write(_world(objective, n=60), tmp_path / "rows.npz")
+    suite.write_text(
+        f'dataset = "{name}"\ntasks = ["source->target"]\nseeds = [0]\nalgorithms = ["mmd"]\ntrain.steps = 5\n'
+    )
+    assert dalib.run_suite(suite, store=tmp_path / "runs", device="cpu").failed == 0
+    store = Store(tmp_path / "runs")
+    manifest = store.manifest("numbers")
+    [record] = store.records(manifest.keys)
+    metrics, scores = dict(record.candidates[-1].metrics), dict(record.candidates[-1].scores)
+    assert f"target_{metric}" in metrics and "target_accuracy" not in metrics and not scores
+    assert rescore(store, manifest).complete == 1
+    [again] = store.records(manifest.keys)
+    assert (again.candidates[-1].metrics, again.candidates[-1].scores) == (metrics, scores)
+    run = dalib.fit(name, "source", "target", "mmd", train={"steps": 5}, device="cpu")
+    assert run.metric == metric and abs(run.values["target"] - metrics[f"target_{metric}"]) < 1e-5
 
 
 @pytest.mark.parametrize("objective", ["regression", "multilabel"])
