@@ -30,7 +30,7 @@ class JGSA(FeatureAlgorithm):
 
     family = "subspace"
     paper = "zhang2017jgsa"
-    components: int = whole(default=30, search=(10, 20, 30, 60), doc="dimensions of z'; at most K + min(d, n_t)")
+    components: int = whole(default=30, search=(10, 20, 30), doc="dimensions of z'; at most K + min(d, n_t)")
     weight: float = positive(
         default=1.0, search=(0.1, 1.0, 10.0), doc="of ||A - B||² beside means on unit rows; lambda"
     )
