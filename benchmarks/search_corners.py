@@ -2,9 +2,9 @@
 
     python benchmarks/search_corners.py --root DATA --store FOLDER [--only mcc,…] [--write TABLE.csv]
 
-A corner is a setting whose numbers are the least or the greatest of their lists; words and switches take every value. Closed-set
-methods run on features of a frozen network, the others where they belong: on images, on few target labels, on partial, open-set or
-multi-source tasks. One seed; a step in a suite's search may be worse by chance, so what is looked for are falls of ten points.
+A corner is a setting whose numbers are the least or the greatest of their lists; words and switches take every value.
+Closed-set methods run on features of a frozen network, the others where they belong: on images, on few target labels,
+on partial, open-set or multi-source tasks. One seed: what is looked for are falls of ten points and more.
 """
 
 from __future__ import annotations

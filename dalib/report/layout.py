@@ -114,7 +114,9 @@ def _published_row(entry: dict[object, object], table: ResultTable, width: int) 
     reported_by = str(entry["reported_by"])
     hint = f"row '{entry['method']}' of {reported_by}, {entry['backbone']}"
     mark = "" if is_checked(str(entry["checked"])) else " °"
-    name = Shown(f"{entry['algorithm']} [{reported_by.partition(' (')[0]}]{mark}", hint=f"{hint}; checked: {entry['checked']}")
+    name = Shown(
+        f"{entry['algorithm']} [{reported_by.partition(' (')[0]}]{mark}", hint=f"{hint}; checked: {entry['checked']}"
+    )
     return _pad([name, *(_number(value) for value in numbers)], width)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -83,15 +84,10 @@ def test_shot_labels_by_two_rounds_of_centroids() -> None:
     for _ in range(20):
         z, logits = 9 * torch.randn(8, 2, generator=g), 2 * torch.randn(8, 5, generator=g)
 
-        class Told:
-            """The trainer's part."""
-
-            def outputs(self, algorithm: Any, domain: Domain, told: Any = Outputs(z, logits, None)) -> Outputs:
-                return told
-
         algorithm = attached("SHOT")
         algorithm.register_buffer("begun", torch.ones(()))
-        algorithm.begin_epoch(Told(), None)
+        trainer = SimpleNamespace(outputs=lambda algorithm, domain, told=(z, logits): Outputs(*told, None))
+        algorithm.begin_epoch(trainer, None)
         one, two = (centroid_labels(z, logits.softmax(1), rounds) for rounds in (1, 2))
         assert torch.equal(algorithm.labels, two)
         differ += not torch.equal(one, two)

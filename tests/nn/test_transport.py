@@ -290,3 +290,18 @@ def test_class_regularised_is_pots(group: float) -> None:
     M = scale_cost(cost).numpy()
     reference = ot.da.sinkhorn_lpl1_mm(a, labels.numpy(), b, M, 0.05, group, 10, 100_000, 1e-12)
     np.testing.assert_allclose(class_regularised(cost, labels, 0.05, group).numpy(), reference, atol=1e-7)
+
+
+@pytest.mark.parametrize(("off", "accepted"), [(0.9e-4, True), (1.1e-4, False), (float("nan"), False)])
+def test_a_plan_counts_whose_marginals_are_off_by_at_most_a_ten_thousandth(
+    off: float, accepted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the deviation shows in the sums of rows, half in those of columns."""
+    plan = np.eye(4) / 4
+    plan[0, 0] += off / 2
+    monkeypatch.setattr(ot, "emd", lambda *args, **kwargs: plan)
+    if accepted:
+        np.testing.assert_allclose(transport.emd(torch.rand(4, 4)).numpy(), plan, rtol=1e-6)
+    else:
+        with pytest.raises(RuntimeError, match="marginals off by"):
+            transport.emd(torch.rand(4, 4))

@@ -56,7 +56,7 @@ def test_rules_are_gathered_over_records_and_described() -> None:
 
 
 def scored(*points: tuple[float, ...], collapsed: int = -1, **protocol: object) -> Record:
-    """One candidate per tuple of the ensemble's three scores; that of number `collapsed` predicts a few classes only."""
+    """One candidate per tuple of the ensemble's three scores; number `collapsed` predicts few classes only."""
     spec = RunSpec(
         data=DataSpec(dataset="toy"), source="a", target="b", algorithm="mmd", protocol=ProtocolSpec(**protocol)
     )
@@ -105,7 +105,9 @@ def test_a_collapsed_point_comes_last_by_every_score(rule: str) -> None:
 
 def test_the_oracle_and_the_end_take_a_collapsed_point_too() -> None:
     run = scored((0.1, 0.1, 0.1), (0.2, 0.2, 0.2), collapsed=1)
-    assert [step(select([run], rule)) for rule in ("oracle", "last")] == [1, 1], "the best accuracy is the collapsed one's"
+    assert [step(select([run], rule)) for rule in ("oracle", "last")] == [1, 1], (
+        "the best accuracy is the collapsed one's"
+    )
     assert step(pick([(0, c) for c in run.candidates], "oracle", guard=True)) == 1
 
 
