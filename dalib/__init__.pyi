@@ -94,8 +94,12 @@ from dalib.core.algorithm import Algorithm as Algorithm
 from dalib.core.algorithm import FeatureAlgorithm as FeatureAlgorithm
 from dalib.core.backbone import Backbone as Backbone
 from dalib.core.errors import DalibError as DalibError
+from dalib.core.listener import Listener as Listener
 from dalib.core.measure import Measure as Measure
+from dalib.core.metric import Metric as Metric
 from dalib.core.network import Network as Network
+from dalib.core.objective import Objective as Objective
+from dalib.core.protocol import Protocol as Protocol
 from dalib.core.protocol import ProtocolSpec as ProtocolSpec
 from dalib.core.registry import load_plugin as load_plugin
 from dalib.core.rows import row_shape as row_shape

@@ -1,4 +1,4 @@
-"""`dalib.fit`: one algorithm on one task, its accuracies, and the model as a file."""
+"""`dalib.fit`: one algorithm on one task, how good it is, and the model as a file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dalib.assemble import Report, RunContext, assemble
 from dalib.backbones import own_weights
 from dalib.bench.suite import validate
 from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
+from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
-from dalib.core.types import Domain, Task
+from dalib.core.types import Task
 from dalib.data.backbone import default_backbone
-from dalib.evaluate.metrics import decide, domain_metrics
-from dalib.nn.metrics import accuracy
+from dalib.evaluate.metrics import decide, domain_metrics, task_metrics
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
 from dalib.train.fitted import Fitted
@@ -32,7 +30,8 @@ OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
 class TrainedRun:
     """A fitted model with what it was trained on.
 
-    accuracies: by rows; on the target, rows that are rejected count as called `unknown`
+    metric: the first of the task's objective, `accuracy` in classification
+    values: of that metric, by rows; on the target, rows that are rejected count as called `unknown`
     opened: in an open-set task, `known_accuracy`, `unknown_accuracy`, `h_score`, `unknown_auroc`; with
         protocol.reject < 1 also `called_unknown`, the part of the target that is
     note: what a partial data set lacks
@@ -42,7 +41,8 @@ class TrainedRun:
     spec: RunSpec
     task: Task
     fitted: Fitted
-    accuracies: dict[str, float]
+    metric: str
+    values: dict[str, float]
     opened: dict[str, float]
     seconds: float
     note: str
@@ -173,16 +173,16 @@ def fit_run(
 
 
 def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note: str = "") -> TrainedRun:
-    """A fitted model's accuracies, which join the facts that its model file keeps."""
-    named = PROTOCOLS.get(task.protocol).rows
+    """How good a fitted model is, which joins the facts that its model file keeps."""
+    named, metric = PROTOCOLS.get(task.protocol).rows, find_objective(task.objective).metrics[0]
     rows = dict(zip(named, (task.labelled, task.validation, task.test), strict=True))
-    accuracies = {k: _accuracy(fitted, d) for k, d in rows.items() if len(d)}
+    values = {k: task_metrics(fitted.outputs(d), "", task)[f"_{metric}"] for k, d in rows.items() if len(d)}
     opened: dict[str, float] = {}
     reject, known = spec.protocol.reject, len(task.classes)
-    if task.is_open or reject < 1:
+    if task.objective == "classification" and (task.is_open or reject < 1):
         outputs = fitted.outputs(task.test)
         metrics = domain_metrics(outputs, "", known, reject)
-        accuracies[named[-1]] = metrics["_accuracy"]
+        values[named[-1]] = metrics["_accuracy"]
         opened = {k.lstrip("_"): v for k, v in metrics.items() if k.partition("_")[2] in OPEN}
         if reject < 1:
             opened["called_unknown"] = float((decide(outputs.logits.numpy(), known, reject) == known).mean())
@@ -192,12 +192,8 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
         "protocol": spec.protocol.model_dump(),
         "normalise": list(spec.data.normalise),
         "seed": spec.seed,
-        "accuracies": accuracies,
+        "metric": metric,
+        "values": values,
         "partial": note,
     }
-    return TrainedRun(spec, task, fitted, accuracies, opened, seconds, note)
-
-
-def _accuracy(fitted: Fitted, domain: Domain) -> float:
-    outputs = fitted.outputs(domain)
-    return float(accuracy(outputs.logits, torch.as_tensor(domain.labels)))
+    return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note)

@@ -61,7 +61,7 @@ def test_fit_is_dalib_train(shell: Run, rows: Path) -> None:
         "--protocol", "semi_supervised", "--protocol.shots", "2", "--seed", "3", "--out", rows / "shell",
     )  # fmt: skip
     printed = [line.split()[-4] for line in out.splitlines() if line.startswith("accuracy")]
-    assert printed == [f"{value:.2%}" for value in run.accuracies.values()]
+    assert printed == [f"{value:.2%}" for value in run.values.values()]
     assert run.path == rows / "python.safetensors"
     assert run.path.read_bytes() == (rows / "shell.safetensors").read_bytes()
 

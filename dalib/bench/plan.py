@@ -35,12 +35,14 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """runs: by seed, then task, then row, so that early tables are complete; note: how partial data differ."""
+    """runs: by seed, then task, then row, so that early tables are complete; note: how partial data differ;
+    metric: what tables show, of the data's objective unless the suite names one."""
 
     suite: Suite
     runs: list[PlannedRun]
     note: str
     counts: dict[str, int]
+    metric: str = "target_accuracy"
 
     def manifest(self) -> Manifest:
         """What `dalib table` needs, rows and tasks in the suite's order."""
@@ -51,7 +53,7 @@ class Plan:
             name=self.suite.name,
             title=self.suite.title,
             baseline=find_baseline(self.suite),
-            metric=self.suite.metric,
+            metric=self.metric,
             note=self.note,
             partial=bool(self.note),
             dataset=self.suite.dataset.partition(":")[0],
@@ -91,6 +93,7 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
     Raises
         DalibError: unknown names, bad hyper-parameters, data that are missing or not as declared
     """
+    from dalib.core.objective import find_objective
     from dalib.data.catalog import load_data
 
     find_baseline(suite)
@@ -115,7 +118,8 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
             for label, number, row in rows:
                 spec = RunSpec(data=content, source=source, target=target, seed=seed, **row)
                 runs.append(PlannedRun(label, spec, spec.key, number))
-    return Plan(suite, runs, data.note, dict(data.counts))
+    metric = suite.metric or f"target_{find_objective(data.objective).metrics[0]}"
+    return Plan(suite, runs, data.note, dict(data.counts), metric)
 
 
 def random_draws(suite: Suite) -> dict[str, list[Draw]]:
@@ -171,6 +175,7 @@ def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, known: 
             raise unknown(f"hyper-parameter of {name}", key, [*cls.defaults(), *SECTIONS, "algorithm"], remedy)
     algorithm = cls.create(name, {**row.hparams, **draw.hparams})
     algorithm.check()
+    cls.check_objective(data.objective)
     return {
         "algorithm": name,
         "algorithm_version": cls.version,

@@ -99,30 +99,36 @@ class RecordedRun:
         self.clock.lap("data")
         self.record.provenance["device"] = _device_name(self.trainer.device)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that rows are tested on; none where labels are no classes, which validators read."""
+        return self.task.test.classes if self.task.objective == "classification" else ()
+
     def evaluate(self, fitted: Fitted, step: int) -> dict[str, Any]:
         """Metrics, scores and arrays of a model on the way."""
         from dalib.evaluate.diagnose import domain_accuracy
-        from dalib.evaluate.metrics import domain_metrics, scores
+        from dalib.evaluate.metrics import scores, task_metrics
         from dalib.evaluate.rescore import outputs_to_arrays
 
-        begun, task, known = time.monotonic(), self.task, len(self.task.classes)
+        begun, task = time.monotonic(), self.task
         target, held_out = fitted.outputs(task.test), fitted.outputs(task.validation)
         self.last["target"] = target
-        metrics = domain_metrics(target, "target", known, self.spec.protocol.reject)
-        metrics |= domain_metrics(held_out, "source", known)
+        metrics = task_metrics(target, "target", task, self.spec.protocol.reject)
+        metrics |= task_metrics(held_out, "source", task)
         told = domain_accuracy(fitted, task)
-        metrics |= {} if math.isnan(told) else {"domain_accuracy": told}
+        metrics |= {} if math.isnan(told) else {"domain_accuracy": round(told, 6)}
         self.clock.add("evaluate", time.monotonic() - begun)
         return {
-            "metrics": {k: round(v, 6) for k, v in metrics.items()},
-            "scores": scores(held_out, target, only=self.context.validators),
+            "metrics": metrics,
+            "scores": scores(held_out, target, only=self.context.validators) if self.classes else {},
             "arrays": outputs_to_arrays(target, held_out, self.context.keep_features),
         }
 
     def finish(self, fitted: Fitted) -> None:
         """Fill the record from the fitted model and its candidates."""
+        from dalib.core.objective import find_objective
         from dalib.evaluate.diagnose import warn
-        from dalib.evaluate.metrics import class_metrics, domain_metrics
+        from dalib.evaluate.metrics import class_metrics, task_metrics
         from dalib.train.device import peak_memory
 
         record, task, known, arrays = self.record, self.task, len(self.task.classes), self.arrays
@@ -134,15 +140,16 @@ class RecordedRun:
             record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
         record.warnings = warn(record.candidates, self.spec.protocol.is_partial)
         record.curve = fitted.curve
-        record.per_class = class_metrics(self.last["target"], task.test.classes, known, self.spec.protocol.reject)
-        train = domain_metrics(fitted.outputs(task.labelled), "train", known)
-        record.candidates[-1].metrics["train_accuracy"] = round(train["train_accuracy"], 6)
+        if self.classes:
+            record.per_class = class_metrics(self.last["target"], self.classes, known, self.spec.protocol.reject)
+        first = f"train_{find_objective(task.objective).metrics[0]}"
+        record.candidates[-1].metrics[first] = task_metrics(fitted.outputs(task.labelled), "train", task)[first]
         record.counts = {
             "labelled": len(task.labelled), "target": len(task.target), "validation": len(task.validation),
             "test": len(task.test), "trainable": _trained_numbers(self.algorithm),
         }  # fmt: skip
-        arrays["target_y"] = task.test.labels.astype(np.int16)
-        arrays["source_y"] = task.validation.labels.astype(np.int16)
+        for side, rows in (("target", task.test), ("source", task.validation)):
+            arrays[f"{side}_y"] = rows.labels.astype(np.int16) if rows.labels.dtype.kind in "iu" else rows.labels
         record.provenance["peak_memory_bytes"] = peak_memory(self.trainer.device)
 
 

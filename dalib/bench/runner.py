@@ -60,7 +60,7 @@ class RunOptions:
         if self.fleet not in ("auto", "on", "off"):
             raise DalibError(f"fleet = {self.fleet!r} is not one of auto, on, off")
         if self.executor and self.executor not in EXECUTORS:
-            raise unknown("executor", self.executor, EXECUTORS.names(), "a file of dalib/bench/executors")
+            raise unknown("executor", self.executor, EXECUTORS.names(), "dalib list executors")
 
     def execute(self) -> Callable[..., Any]:
         """The executor: as named, else the one that suits the number of jobs."""
@@ -95,7 +95,7 @@ def run_suite(
         only: labels of the rows to run; all when empty
         run: `module:function` that runs one spec
         fleet: train runs that differ in task, seed or learning rate as one model: `auto` on a GPU, `on`, `off`
-        executor: how workers are made (a file of dalib/bench/executors); `inline` for one job, `processes` for several
+        executor: how workers are made (`dalib list executors`); empty = `inline` for one job, `processes` for several
     Raises
         DalibError: a mistake in the suite, found before anything runs
         KeyboardInterrupt: after the workers have stopped; the same call goes on where it stopped

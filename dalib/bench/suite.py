@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -16,6 +16,7 @@ from dalib.bench.row import Row
 from dalib.bench.search import SearchSpec
 from dalib.bench.sweep import Sweep, expand_rows
 from dalib.core.errors import DalibError, suggest, unknown
+from dalib.core.registry import load_plugin
 from dalib.records.sections import sort_options
 from dalib.records.spec import BackboneSpec, ProtocolSpec
 from dalib.train.config import TrainConfig
@@ -43,7 +44,7 @@ class Suite(BaseModel):
     tasks: Literal["all", "multi_source"] | list[str] = "all"
     seeds: list[Annotated[StrictInt, Field(ge=0)]] = [0]
     baseline: str = ""
-    metric: str = "target_accuracy"
+    metric: str = ""
     protocol: ProtocolSpec = ProtocolSpec()
     backbone: BackboneSpec = BackboneSpec()
     train: TrainConfig = TrainConfig()
@@ -237,3 +238,12 @@ def find_suite_name(suite: str) -> str:
             raise
         return suite
     return load_suite(path).name
+
+
+def add_plugin_rows(suite: Suite, plugins: Sequence[Path]) -> None:
+    """Algorithms of plug-in files that the suite does not name join it with their default hyper-parameters."""
+    used = {row.algorithm for row in suite.algorithms.values()} | set(suite.algorithms)
+    for path in plugins:
+        for name in load_plugin(path).get("algorithms", ()):
+            if name not in used:
+                suite.algorithms[name] = Row(algorithm=name)

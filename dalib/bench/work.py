@@ -86,8 +86,14 @@ def record_death(job: Job) -> Result:
 def summarise(record: Record, status: Literal["elsewhere"] | None = None) -> Result:
     """The result of a record: target accuracy in [0, 1] at the end, or the failure's message."""
     accuracy = record.candidates[-1].metrics.get("target_accuracy") if record.candidates else None
-    message = f"{record.error.type}: {record.error.message}" if record.error else ""
+    message = f"{record.error.type}: {record.error.message}" if record.error else _first_metric(record)
     return Result(record.key, status or record.status, accuracy if record.status == "ok" else None, message)
+
+
+def _first_metric(record: Record) -> str:
+    """`target_mae 0.213`, for records of answers that are no classes."""
+    end = record.candidates[-1].metrics if record.candidates else {}
+    return next((f"{name} {value:.4g}" for name, value in end.items() if name.startswith("target_")), "")
 
 
 def load_function(name: str) -> Callable[..., Any]:

@@ -45,6 +45,7 @@ def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
         "formats": check_format,
         "listeners": check_listener,
         "protocols": check_protocol,
+        "executors": check_executor,
     }
     if kind in checks:
         return checks[kind](subject, name)
@@ -105,6 +106,12 @@ def check_format(cls: type, name: str = "") -> list[CheckResult]:
     from dalib.checks.format import FORMAT_CHECKS
 
     return run_checks(FORMAT_CHECKS, cls, f"format {name or snake_case(cls.__name__)}")
+
+
+def check_executor(execute: Callable[..., Any], name: str = "") -> list[CheckResult]:
+    from dalib.checks.executor import EXECUTOR_CHECKS
+
+    return run_checks(EXECUTOR_CHECKS, execute, f"executor {name or execute.__module__.rpartition('.')[2]}")
 
 
 def check_dataset(info: DatasetInfo, name: str = "", slow: bool = False) -> list[CheckResult]:

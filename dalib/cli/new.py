@@ -18,6 +18,7 @@ NEXT = {
     "format": "dalib table SUITE --plugin {path} --format {name}",
     "dataset": "dalib train --plugin {path} --dataset {name} …",
     "protocol": "dalib train --plugin {path} --protocol {name} …",
+    "executor": "dalib run SUITE --plugin {path} --executor {name} --jobs 2",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
     "listener": "in Python: load_plugin('{path}'); Trainer(listeners=[LISTENERS.get('{name}')()])",
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, load_plugins, open_folder
+from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, complete_names, load_plugins, open_folder
 from dalib.cli._errors import FAILED, INTERRUPTED
 from dalib.cli._sections import SectionCommand, given_settings
 from dalib.cli.table import Formats, split_formats
@@ -42,6 +42,14 @@ def run_benchmark(
     fleet: Annotated[
         str, typer.Option(help="Train runs of one algorithm together: auto (on a GPU), on or off.")
     ] = "auto",
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="E",
+            help="Where runs happen (dalib list executors); default: inline for one job, processes for several.",
+            autocompletion=complete_names("executors"),
+        ),
+    ] = "",
     tables: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables.")] = Path("results/tables"),
     formats: Formats = "",
     no_table: Annotated[bool, typer.Option("--no-table", help="Run only.")] = False,
@@ -57,7 +65,7 @@ def run_benchmark(
     if jobs < 1:
         raise DalibError(f"--jobs {jobs} is below 1; give a number of worker processes")
     from dalib.bench.runner import run_suite
-    from dalib.bench.suite import find_suite, load_suite
+    from dalib.bench.suite import add_plugin_rows, find_suite, load_suite
 
     load_plugins(plugin)
     planned = load_suite(find_suite(suite), given_settings(ctx))
@@ -72,7 +80,7 @@ def run_benchmark(
 
         pick_device(device)
     options: dict[str, Any] = {"plugins": plugin or (), "only": only or (), "redo": redo, "dry_run": dry_run}
-    options["fleet"] = fleet
+    options |= {"fleet": fleet, "executor": executor}
     try:
         run_suite(planned, root=data_root, store=store, jobs=jobs, device=device, **options)
     except KeyboardInterrupt:
@@ -86,18 +94,6 @@ def run_benchmark(
         place = "" if store == Path("results/runs") else f" --store {store}"
         print(f"dalib: {failed} runs failed; dalib table {suite}{place} --failures says why", file=sys.stderr)
     return FAILED if failed else 0
-
-
-def add_plugin_rows(suite: Suite, plugins: Sequence[Path]) -> None:
-    """Algorithms of plug-in files that the suite does not name join it with their default hyper-parameters."""
-    from dalib.bench.row import Row
-    from dalib.core.registry import load_plugin
-
-    used = {row.algorithm for row in suite.algorithms.values()} | set(suite.algorithms)
-    for path in plugins:
-        for name in load_plugin(path).get("algorithms", ()):
-            if name not in used:
-                suite.algorithms[name] = Row(algorithm=name)
 
 
 def print_and_write(suite: Suite, store: Path, folder: Path, formats: Sequence[str] = ()) -> None:

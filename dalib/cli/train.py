@@ -1,4 +1,4 @@
-"""`dalib train`: one algorithm on one task, its accuracies, and the model as a file."""
+"""`dalib train`: one algorithm on one task, how good it is, and the model as a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dalib.cli._common import (
 )
 from dalib.cli._sections import FORMER, SectionCommand, given_settings, set_value
 from dalib.core.errors import DalibError
-from dalib.core.registry import DEFAULT_PROTOCOL
+from dalib.core.registry import DEFAULT_PROTOCOL, METRICS
 
 if TYPE_CHECKING:
     from dalib.fitting import TrainedRun
@@ -91,7 +91,7 @@ def train_model(
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="MODEL", help="Write the model there (.safetensors).")] = None,
 ) -> None:
-    """Train one algorithm on one pair of domains and print its accuracies.
+    """Train one algorithm on one pair of domains and print how good it is.
 
     Everything that a suite can say is set by --SECTION.KEY VALUE: the recipe (--train.momentum 0.5), the protocol
     (--protocol.shots 5), the backbone (--backbone.frozen, and its own options), the data (--data.normalise l2,zscore)
@@ -126,13 +126,13 @@ def train_model(
     options |= {"checkpoint": checkpoint, "hparams": given.pop("algorithm", {}), **given}
     with progress_bar(f"{algorithm} {source}->{target}") as progress:
         run = fit(dataset, source, target, algorithm, progress=progress, **options)
-    print_accuracies(run)
+    print_values(run)
     if run.path is not None:
         size = run.path.stat().st_size / 1e6
         print(f"model {run.path} ({size:.1f} MB); use it: dalib predict {run.path} PATH")
 
 
-def print_accuracies(run: TrainedRun) -> None:
+def print_values(run: TrainedRun) -> None:
     """What was trained, then one line per set of rows."""
     spec, device = run.spec, run.fitted.device.type
     steps = f"{spec.train.steps} steps, " if run.fitted.curve else ""
@@ -144,10 +144,9 @@ def print_accuracies(run: TrainedRun) -> None:
         print(f"partial data: {run.note}")
     sizes = (len(run.task.labelled), len(run.task.validation), len(run.task.test))
     counts = [n for n in sizes if n]
+    form = "7.2%" if METRICS.get(run.metric).unit == "%" else "9.4g"
+    name = run.metric.replace("_", " ")
     print_columns(
-        [
-            (f"accuracy on {k}", f"{v:7.2%}", f"n = {n}")
-            for (k, v), n in zip(run.accuracies.items(), counts, strict=True)
-        ]
+        [(f"{name} on {k}", f"{v:{form}}", f"n = {n}") for (k, v), n in zip(run.values.items(), counts, strict=True)]
         + [(f"target, {k.replace('_', ' ')}", f"{v:7.2%}", "") for k, v in run.opened.items()]
     )

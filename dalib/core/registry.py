@@ -218,11 +218,12 @@ LISTENERS: Registry[Any] = Registry(
 FORMATS: Registry[Any] = Registry(
     "format", "dalib.report.formats", subclass_finder("dalib.report.table_format:TableFormat")
 )
+EXECUTORS: Registry[Any] = Registry("executor", "dalib.bench.executors", attribute_finder("execute"))
 _ALL: tuple[Registry[Any], ...] = (
-    ALGORITHMS, OBJECTIVES, PROTOCOLS, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES, LISTENERS, FORMATS
+    ALGORITHMS, OBJECTIVES, PROTOCOLS, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES, LISTENERS, FORMATS,
+    EXECUTORS,
 )  # fmt: skip
 REGISTRIES = {f"{registry.kind}s": registry for registry in _ALL}
-EXECUTORS: Registry[Any] = Registry("executor", "dalib.bench.executors", attribute_finder("execute"))
 DEFAULT_PROTOCOL = "uda"
 """What a run may see unless told otherwise."""
 

@@ -8,8 +8,9 @@ from collections.abc import Collection
 import numpy as np
 
 from dalib.core.metric import Metric
+from dalib.core.objective import find_objective
 from dalib.core.registry import METRICS, VALIDATORS
-from dalib.core.types import Outputs
+from dalib.core.types import Outputs, Task
 
 
 def decide(logits: np.ndarray, known: int, reject: float = 1.0) -> np.ndarray:
@@ -66,6 +67,20 @@ def domain_metrics(
         name: metric.score(y, prediction, answer, known) for name, metric in metrics_for(objective, unknown).items()
     }
     return {f"{prefix}_{name}": float(value) for name, value in values.items() if not math.isnan(value)}
+
+
+def task_metrics(outputs: Outputs, prefix: str, task: Task, reject: float = 1.0) -> dict[str, float]:
+    """`domain_metrics` of rows of a task, decided as its objective does, as a record keeps them.
+
+    Six decimals in classification, six significant digits otherwise.
+    """
+    answer = None
+    if task.objective != "classification":
+        answer = find_objective(task.objective).decide(outputs.prediction).numpy()
+    values = domain_metrics(outputs, prefix, len(task.classes), reject, task.objective, answer)
+    if answer is None:
+        return {name: round(value, 6) for name, value in values.items()}
+    return {name: float(f"{value:.6g}") for name, value in values.items()}
 
 
 def class_metrics(

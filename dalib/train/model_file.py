@@ -17,6 +17,7 @@ from dalib.core.backbone import Backbone, Preprocess, identity
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
 from dalib.core.network import Network
+from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, snake_case
 from dalib.core.rows import RowShape
 from dalib.train.config import TrainConfig
@@ -44,6 +45,7 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
         "algorithm": algorithm,
         "hparams": fitted.algorithm.hparams,
         "classes": fitted.classes,
+        "objective": fitted.algorithm.network.objective.name,
         "origins": fitted.algorithm.network.origins,
         "config": fitted.config.model_dump(),
         "backbone": {
@@ -102,7 +104,8 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
     solved = isinstance(algorithm, FeatureAlgorithm)
     inner = identity(backbone.dim) if backbone.frozen else backbone
     width = 0 if solved else config.bottleneck
-    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1)))
+    objective = find_objective(facts.get("objective", "classification"))
+    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1), objective=objective))
     algorithm.load_state_dict({k.removeprefix("algorithm."): v for k, v in state.items() if k.startswith("algorithm.")})
     if backbone.frozen:
         backbone.module.load_state_dict(

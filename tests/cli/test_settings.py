@@ -248,3 +248,14 @@ def test_a_backbones_setting_is_refused_with_the_right_spelling() -> None:
     assert "resnet50" in BACKBONES
     with pytest.raises(DalibError, match="no setting of backbone resnet50 named 'frozn'; did you mean 'frozen'"):
         sort_options({"name": "resnet50", "frozn": True})
+
+
+def test_an_executor_of_ones_own_runs_a_suite(dalib: Dalib, world: Path, tmp_path: Path) -> None:
+    assert dalib("new", "executor", "threads", "--folder", tmp_path).status == 0
+    (tmp_path / "one.toml").write_text(SUITE.replace("good.npz", f"{world}/good.npz"))
+    places = ("--store", tmp_path / "runs", "--no-table", "--plugin", tmp_path / "threads.py")
+    answer = dalib("run", tmp_path / "one.toml", *places, "--executor", "threads", "--only", "source_only")
+    assert answer.status == 0, answer.err
+    assert [r.status for r in Store(tmp_path / "runs").records()] == ["ok"]
+    wrong = dalib("run", tmp_path / "one.toml", *places, "--executor", "thread")
+    assert wrong.status == 2 and "'threads'" in wrong.err[0], wrong.err
