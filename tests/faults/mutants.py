@@ -114,6 +114,11 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "room for the rows that fall out; the end is cut off",
     ),
     (
+        "dalib/algorithms/tca.py",
+        "conditional=1.0",
+        "the one iteration knows no labels of the target",
+    ),
+    (
         "dalib/nn/discrepancy.py",
         "max(len(w) * (len(w) - 1), 2)",
         "two rows make 2, and one row a sum of 0",
