@@ -119,6 +119,11 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "the one iteration knows no labels of the target",
     ),
     (
+        "dalib/algorithms/deep_jdot.py",
+        "(z - (z).mean(0))",
+        "a shift of both domains leaves every distance, and its gradient, as it was",
+    ),
+    (
         "dalib/nn/discrepancy.py",
         "max(len(w) * (len(w) - 1), 2)",
         "two rows make 2, and one row a sum of 0",
