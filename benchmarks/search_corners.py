@@ -103,7 +103,7 @@ def measure(pool: str, root: str, store: str, only: set[str]) -> list[dict[str, 
     suite = Suite.model_validate({**facts, "algorithms": rows})
     place = None if suite.dataset == "mini_office" else root
     run_suite(suite, root=place, store=store)
-    kept, metric = Store(Path(store).resolve()), suite.metric
+    kept, metric = Store(Path(store).resolve()), suite.metric or "target_accuracy"
     values: dict[str, list[float]] = {}
     seconds: dict[str, float] = {}
     for run in plan(suite, place).runs:
