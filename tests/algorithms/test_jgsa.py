@@ -53,12 +53,12 @@ def test_the_distance_of_all_rows_means_has_norm_one_whatever_the_classes_weigh(
 
     monkeypatch.setattr("dalib.algorithms.jgsa.couple_projections", watched)
     x_s, y_s, x_t, y_t = rotated()
-    few = (y_s != 1) | (np.arange(len(y_s)) % 4 == 1)
+    few = (y_s != 1) | (np.arange(len(y_s)) % 12 == 1)
     fit("JGSA", (x_s[few], y_s[few], x_t, y_t), components=2)
     assert contrasts
     for E in contrasts:
         assert E.shape[1] > 1 and float(E[:, 0].norm()) == pytest.approx(1)
-        assert max(abs(float(e.norm()) - 1) for e in E.T[1:]) > 1e-3 < abs(float(E[:, 1].norm()) - 1)
+        assert abs(float(E[:, 1].norm()) - 1) > 1e-3
 
 
 def test_a_large_divergence_weight_gives_both_domains_one_projection() -> None:

@@ -124,6 +124,11 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "a shift of both domains leaves every distance, and its gradient, as it was",
     ),
     (
+        "dalib/algorithms/_few.py",
+        "self.begun = torch.zeros((), device=self.network.device)",
+        "a mark: that it is there is what counts",
+    ),
+    (
         "dalib/nn/discrepancy.py",
         "max(len(w) * (len(w) - 1), 2)",
         "two rows make 2, and one row a sum of 0",
