@@ -32,6 +32,9 @@ class ComponentMethod(FeatureAlgorithm):
     landmarks: Tensor = state()
     directions: Tensor = state()
 
+    def pairs(self, n_s: int, n_t: int) -> float:
+        return {"rbf": 4.0, "linear": 1.0}.get(self.kernel, 0.0) * (n_s + n_t) ** 2
+
     def project(self, z: Tensor) -> Tensor:
         phi = kernel_features(self.kernel, scale_rows(z, self.unit_rows), self.landmarks, self.gamma)
         return scale_rows(phi @ self.directions, self.unit_rows)

@@ -44,6 +44,9 @@ class OTMap(FeatureAlgorithm):
     unit_rows: bool = flag(default=True, doc="scale rows to unit length (POT and the paper do not); False: as they are")
     scale: Tensor = state()
 
+    def pairs(self, n_s: int, n_t: int) -> float:
+        return 0 if self.method == "linear" else 5.0 * n_s * n_t
+
     def project(self, z: Tensor) -> Tensor:
         return scale_rows(z, self.unit_rows) / self.scale
 
