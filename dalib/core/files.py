@@ -43,8 +43,12 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`text` as UTF-8 in the place of `path`; what no UTF-8 file can hold (a file name's odd byte) as `\\udce9`."""
-    write_atomic(path, text.encode(errors="backslashreplace"))
+    """`text` as UTF-8 in the place of `path`; names of files that are not UTF-8 keep their bytes."""
+    try:
+        content = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # half a character that is no byte of any name
+        content = text.encode(errors="backslashreplace")
+    write_atomic(path, content)
 
 
 def writer_of(part: Path) -> int:

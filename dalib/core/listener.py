@@ -30,7 +30,7 @@ class RunLike(Protocol):
         """Add a candidate, the model after `step` steps, and tell every listener."""
 
     def identity(self, content: bool) -> dict[str, str]:
-        """What the fit is: task, seed, algorithm, backbone, recipe; with `content` the values of rows and weights too."""
+        """Task, seed, algorithm, backbone and recipe in words; with `content` the values of rows and weights too."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the steps still to come, and what was gathered so far, listeners' states included."""

@@ -13,15 +13,24 @@ from pathlib import Path
 @cache
 def place() -> str:
     """Eight digits that tell this boot of this machine, and this container's process numbers, from any other."""
-    parts = [platform.node()]
-    for read in (lambda: Path("/proc/sys/kernel/random/boot_id").read_text(), lambda: os.readlink("/proc/self/ns/pid")):
-        try:
-            parts.append(read().strip())
-        except OSError:
-            parts.append("")
-    boot, space = parts[1:]
-    known = f"{boot} {space}" if boot and space else " ".join(parts)
+    boot, space = _read_boot(), _read_space()
+    known = f"{boot} {space}" if boot and space else platform.node()
     return hashlib.sha256(known.encode(errors="surrogateescape")).hexdigest()[:8]
+
+
+def _read_boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _read_space() -> str:
+    """The numbering of processes that this one lives in."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def process_started(pid: int) -> str:

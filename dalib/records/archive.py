@@ -26,7 +26,8 @@ HOST_SPECIFIC = ("host", "python", "cwd", "peak_memory_bytes", "warnings")
 def export(store: Store, manifest: Manifest, path: str | Path) -> int:
     """Write the manifest and its records (sorted by key), without what tells about the host; returns their number.
 
-    The last line is the checksum of those before it. A path that ends in .gz is compressed, the same content always to the same bytes.
+    The last line is the checksum of those before it. A path that ends in .gz is compressed, the same content always
+    to the same bytes.
     """
     lines = [manifest.model_dump_json()]
     for record in store.records(sorted(manifest.keys)):

@@ -1,9 +1,9 @@
 """One process per run: a lock file with an owner, who says every few seconds that he lives.
 
 A lock file is made whole, by a link, and holds a random token. An owner on this machine and in this container is dead
-when his process is (a zombie is); one elsewhere when his file was not touched for `SILENCE` seconds, by the clock of the
-file system. A dead owner's lock is renamed away before a new one is made, under a guard where the system has one, so that
-one of several takes it over. What is no lock (other content) belongs to nobody.
+when his process is (a zombie is); one elsewhere when his file was not touched for `SILENCE` seconds, by the clock of
+the file system. A dead owner's lock is renamed away before a new one is made, under a guard where the system has one,
+so that one of several takes it over. What is no lock (other content) belongs to nobody.
 """
 
 from __future__ import annotations

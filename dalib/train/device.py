@@ -74,7 +74,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def peak_memory(device: torch.device) -> dict[str, int]:
-    """Peak bytes so far: `host` (this process; 0 where the system does not tell) and `device` (CUDA allocator; 0 elsewhere)."""
+    """Peak bytes so far: `host` (0 where the system does not tell) and `device` (CUDA allocator; 0 elsewhere)."""
     on_device = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
     return {"host": _peak_of_process(), "device": on_device}
 
