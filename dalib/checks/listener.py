@@ -17,7 +17,7 @@ from dalib.checks.world import checkpoint_file, equal_states, fit
 from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.listener import Listener
 from dalib.core.types import Source, Target
-from dalib.train.checkpoint import load_checkpoint
+from dalib.train.checkpoint import read_checkpoint
 from dalib.train.fitted import Fitted
 
 
@@ -93,9 +93,7 @@ def check_survives_a_resume(cls: type[Listener]) -> None:
         try:
             fit(_Plain, listeners=[cls()], checkpoint=path, checkpoint_seconds=-1.0, report=kill)
         except Interrupted:
-            require(
-                load_checkpoint(path, "") is not None, "its state cannot be read again; keep tensors, numbers, text"
-            )
+            require(read_checkpoint(path) is not None, "its state cannot be read again; keep tensors, numbers, text")
         resumed = fit(_Plain, listeners=[cls()], checkpoint=path, checkpoint_seconds=1e9)
         require(_same(fit(_Plain), resumed), "a resumed fit ends with other numbers when it is followed")
 
