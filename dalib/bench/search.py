@@ -98,12 +98,12 @@ def draw_random(search: SearchSpec, label: str, space: dict[str, Values], curren
 
 def _spell(values: dict[str, Any], space: dict[str, Values]) -> str:
     """Equal for equal settings: 1 and 1.0 are, and so they are for True."""
-    return repr([float(v) if isinstance(v, (int, float)) else v for v in (values[name] for name in space)])
+    return repr([float(v) if isinstance(v, (int, float)) else v for v in map(values.get, space)])
 
 
 def _count_settings(space: dict[str, Values], current: dict[str, Any]) -> float:
     """How many different settings there are, the row's own among them; infinite with an interval."""
-    inside = all(_holds(values, current[name]) for name, values in space.items())
+    inside = all(_holds(values, current.get(name)) for name, values in space.items())
     distinct = [
         len({_spell({"": v}, {"": []}) for v in vs}) if isinstance(vs, list) else math.inf for vs in space.values()
     ]

@@ -2,14 +2,15 @@
 
     python tests/faults/flips.py [--tries 200]
 
-noticed: refused with a line, counted as missing with a warning, or made again; right: nothing was said and the content is
-the file's own (the damage hit nothing that counts); silent: another content without a word; traceback: an exception that
-is no DalibError. Of every ten tries eight flip one bit, one clears 64 bytes and one cuts the end off.
+noticed: refused with a line, counted as missing with a warning, or made again; right: nothing was said and the content
+is the file's own (the damage hit nothing that counts); silent: another content without a word; traceback: an exception
+that is no DalibError. Of every ten tries eight flip one bit, one clears 64 bytes and one cuts the end off.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import random
@@ -103,7 +104,7 @@ def make_stored(folder: Path) -> dict[str, Kind]:
     np.savez(folder / "toy.npz", **arrays, **{f"{d}_y": np.arange(8) % 2 for d in "ab"})
     suite = folder / "demo.toml"
     suite.write_text('dataset = "features:toy.npz"\nseeds = [0, 1]\n[algorithms.source_only]\n[algorithms.dann]\n')
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         run_suite(suite, store=folder / "runs", run="tests.support.fake_runs:finish", progress=LineProgress(nowhere))
     store = Store(folder / "runs")
     manifest = store.manifest("demo")
@@ -150,10 +151,8 @@ def make_trained(folder: Path) -> dict[str, Kind]:
         how: dict[str, Any] = {"report": stop, "checkpoint_seconds": -1.0} if stop_at else {"checkpoint_seconds": 1e9}
         return dalib.Trainer(recipe, device="cpu", checkpoint=path, **how).fit(dalib.DANN(hidden=8), task, backbone)
 
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         train(stop_at=10)
-    except KeyboardInterrupt:
-        pass
     model = save_model(train_again(path, train), folder / "model")
     return {
         "checkpoint": Kind(path, lambda: digest(train().outputs(task.test).logits)),
