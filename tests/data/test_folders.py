@@ -6,6 +6,7 @@ import os
 import pickle
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -174,9 +175,8 @@ def test_a_root_without_class_folders_says_what_is_expected(tmp_path: Path) -> N
 
 def nested(form: str, outer: tuple[str, ...]) -> dict[str, bytes]:
     """Every picture of domain x class in each of the outer folders, at the place that the form gives it."""
-    places = [
-        form.format(d=d, o=o, c=c, i=i) for d, classes in TWICE.items() for o in outer for c in classes for i in "12"
-    ]
+    every = product(("src", "tgt"), outer, ("ant", "bee"), "12")
+    places = [form.format(d=d, o=o, c=c, i=i) for d, o, c, i in every]
     return {place: png(k) for k, place in enumerate(places)}
 
 
@@ -215,7 +215,7 @@ def test_a_most_usual_depth_is_not_taken_for_a_folder_around_the_domains(tmp_pat
 
 @pytest.mark.parametrize("name", ["cafe\u0301", "caf\u00e9 ", " caf\u00e9"])
 def test_class_names_that_look_the_same_are_the_same(name: str, tmp_path: Path) -> None:
-    content = {f"src/caf\u00e9/{i}.png": png(i) for i in "12"} | {f"tgt/{name}/{i}.png": png(9) for i in "12"}
+    content = {f"src/caf\u00e9/{i}.png": png(int(i)) for i in "12"} | {f"tgt/{name}/{i}.png": png(9) for i in "12"}
     data = load_data(
         "image_folder", write_folder(tmp_path, {**content, "src/ant/1.png": png(1), "tgt/ant/1.png": png(2)})
     )
@@ -286,7 +286,7 @@ def test_one_labelled_domain_can_be_trained_on_and_tested(tmp_path: Path) -> Non
 
 def test_one_class_and_one_row_per_class_are_refused_with_the_reason(tmp_path: Path) -> None:
     one = load_data(
-        "image_folder", write_folder(tmp_path / "1", {f"{d}/ant/{i}.png": png(i) for d in "st" for i in "123"})
+        "image_folder", write_folder(tmp_path / "1", {f"{d}/ant/{i}.png": png(int(i)) for d in "st" for i in "123"})
     )
     with pytest.raises(DalibError, match="all labelled rows are 'ant'"):
         make_task(one, "s", "t", resize=4)
