@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,8 @@ CHUNK = 256
 class Prediction(NamedTuple):
     """One of the likeliest classes of one row; `unknown` without a probability (nan) where the model rejects the row.
 
+    A method whose scores are no log-probabilities (distances, regressions) gives none: nan, in the same order.
+
     file: name of the image, or of the row where its file names rows, else its number
     """
 
@@ -39,22 +42,46 @@ class Prediction(NamedTuple):
     probability: float
 
 
+class Answer(NamedTuple):
+    """What a model whose labels are no classes says about one row: a value for each of its outputs.
+
+    file: as in `Prediction`
+    values: numbers, or 0 and 1 where the question is yes or no
+    """
+
+    file: str
+    values: tuple[float, ...]
+
+
+def columns(fitted: Fitted) -> tuple[str, ...]:
+    """What `dalib predict` writes of every row: `file`, `class`, `probability`, or `file` and the outputs' names."""
+    return ("file", *(fitted.classes if _tells_answers(fitted) else ("class", "probability")))
+
+
+def _tells_answers(fitted: Fitted) -> bool:
+    return fitted.algorithm.network.objective.name != "classification"
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What `predict` returns.
 
-    rows: one per row and class, best first
+    rows: one per row and class, best first; of a model whose labels are no classes one `Answer` per row
     unreadable: images that were left out -> why
+    columns: what `frame` calls them
     """
 
-    rows: tuple[Prediction, ...]
+    rows: tuple[Prediction | Answer, ...]
     unreadable: dict[str, str]
+    columns: tuple[str, ...]
 
     def frame(self) -> pd.DataFrame:
-        """Columns `file`, `class`, `probability`, as `dalib predict` writes them."""
+        """A table with the columns `file`, `class`, `probability`, or `file` and one per output."""
         import pandas as pd
 
-        return pd.DataFrame(self.rows, columns=["file", "class", "probability"])
+        return pd.DataFrame(
+            [(r.file, *r.values) if isinstance(r, Answer) else r for r in self.rows], columns=self.columns
+        )
 
 
 def predict(
@@ -67,8 +94,9 @@ def predict(
 ) -> Predictions:
     """Classes of images or rows. See `stream_predictions` for the arguments and for data that do not fit in memory."""
     unreadable: dict[str, str] = {}
+    model = model if isinstance(model, Fitted) else load_model(model, device)
     rows = stream_predictions(model, data, top, domain=domain, device=device, report=unreadable.__setitem__)
-    return Predictions(tuple(rows), unreadable)
+    return Predictions(tuple(rows), unreadable, columns(model))
 
 
 def stream_predictions(
@@ -79,7 +107,7 @@ def stream_predictions(
     domain: str = "",
     device: str = "auto",
     report: Callable[[str, str], None] = lambda name, reason: None,
-) -> Iterator[Prediction]:
+) -> Iterator[Prediction | Answer]:
     """Predictions one by one; images are read in chunks.
 
     Args
@@ -95,6 +123,9 @@ def stream_predictions(
         DalibError: nothing there, or rows of another sort than the model takes
     """
     fitted = model if isinstance(model, Fitted) else load_model(model, device)
+    if top != 1 and _tells_answers(fitted):
+        kind = fitted.algorithm.network.objective.name
+        raise DalibError(f"top = {top} asks for classes, but the model was trained for {kind}; leave it out")
     if not 1 <= top <= len(fitted.classes):
         raise DalibError(f"top = {top} is out of range; the model knows {len(fitted.classes)} classes, give 1 to that")
     if isinstance(data, np.ndarray):
@@ -140,7 +171,7 @@ def find_images(path: Path) -> Images:
 
 def _predict_images(
     fitted: Fitted, images: Images, top: int, report: Callable[[str, str], None]
-) -> Iterator[Prediction]:
+) -> Iterator[Prediction | Answer]:
     prepare = fitted.backbone.preprocess
     assert prepare is not None
     for name, why in images.left_out.items():
@@ -157,7 +188,7 @@ def _predict_images(
             yield from _rank(fitted, names, np.stack(pixels), top)
 
 
-def _predict_rows(fitted: Fitted, path: Path, domain: str, top: int) -> Iterator[Prediction]:
+def _predict_rows(fitted: Fitted, path: Path, domain: str, top: int) -> Iterator[Prediction | Answer]:
     rows = fitted.backbone.rows
     names, x = _read_rows(path, domain, rows)
     if rows is None and x.shape[1] != fitted.backbone.dim:
@@ -167,7 +198,19 @@ def _predict_rows(fitted: Fitted, path: Path, domain: str, top: int) -> Iterator
 
 def _normalise(fitted: Fitted, x: Any) -> Any:
     steps = fitted.extra.get("normalise", ())
-    return normalise_features(x, steps) if steps else x
+    if "zscore" in steps and not fitted.moments:
+        if len(x) < 2:
+            raise DalibError(
+                "the model's file has no moments of the target, so one row cannot be z-scored; train the model again, "
+                "or give it many rows of the target's at once"
+            )
+        warnings.warn(
+            "the model's file has no moments of the target: rows are z-scored by those given together, and the same "
+            "row may get another class beside others; train the model again",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return normalise_features(x, steps, fitted.moments) if steps else x
 
 
 def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[str], Any]:
@@ -202,15 +245,19 @@ def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence
     return (list(map(str, names)) if names is not None and len(names) == len(x) else list(map(str, range(len(x))))), x
 
 
-def _rank(fitted: Fitted, names: Sequence[str], x: np.ndarray | RowView, top: int) -> Iterator[Prediction]:
+def _rank(fitted: Fitted, names: Sequence[str], x: np.ndarray | RowView, top: int) -> Iterator[Prediction | Answer]:
     rows = Domain("predict", x, None, fitted.classes, "none")
     if fitted.backbone.frozen and rows.is_images:
         rows = rows.with_x(embed_images(fitted.backbone, rows, fitted.device), "embedded")
     outputs = fitted.outputs(rows)
+    if _tells_answers(fitted):
+        told = fitted.algorithm.network.objective.decide(outputs.prediction).tolist()
+        return (Answer(name, tuple(values)) for name, values in zip(names, told, strict=True))
     best, known = outputs.p.topk(top, dim=1), len(fitted.classes)
     reject = fitted.extra.get("protocol", {}).get("reject", 1.0)
     rejected = (decide(outputs.logits.numpy(), known, reject) == known) & (len(fitted.names) == known)
-    return _list(fitted.names, names, best.values.tolist(), best.indices.tolist(), rejected.tolist(), top)
+    values = best.values if fitted.algorithm.probabilistic else best.values * float("nan")
+    return _list(fitted.names, names, values.tolist(), best.indices.tolist(), rejected.tolist(), top)
 
 
 def _list(

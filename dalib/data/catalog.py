@@ -19,7 +19,7 @@ from dalib.data.declaration import Match, canonical, match_declaration
 from dalib.data.decode import decode_domain
 from dalib.data.features import FeatureSet, load_features
 from dalib.data.folders import LAYOUT, ImageTree, Pictures, lone_folders
-from dalib.data.normalise import normalise_features, prepare_rows
+from dalib.data.normalise import Moments, find_moments, normalise_features, prepare_rows
 from dalib.data.roots import Progress, find_feature_file, find_root
 from dalib.data.settings import split_task
 
@@ -58,6 +58,7 @@ class LoadedData:
     remarks: tuple[str, ...] = ()
     unlabelled: dict[str, int] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    _measure: Callable[[str], Moments] = field(default=lambda name: (), repr=False)
     _loaded: dict[tuple[str, int | None], Domain] = field(default_factory=dict, repr=False)
 
     def domain(self, name: str, resize: int | None = None) -> Domain:
@@ -111,6 +112,10 @@ class LoadedData:
         remarks += tuple(pictures.listing.remarks())
         unlabelled = self.unlabelled | more
         return replace(self, _load=load, _loaded={}, unlabelled=unlabelled, remarks=remarks)
+
+    def moments(self, name: str) -> Moments:
+        """Mean and deviation by which a domain's rows were z-scored; empty where they were not."""
+        return self._measure(name)
 
     def row_shape(self) -> RowShape:
         """What the rows of all domains of feature data have in common.
@@ -243,6 +248,11 @@ def _load_feature_data(
     match = match_declaration(info, found.counts(), str(where), found.classes)
     note = _accept(info, match, where, partial)
 
+    def measure(name: str) -> Moments:
+        key, labels = match.domains[name], match.labels[name]
+        known = [found.classes[k] in labels for k in found.y[key]]
+        return find_moments(found.x[key][known], normalise) if "zscore" in normalise else ()
+
     def load(name: str, resize: int | None) -> Domain:
         key, labels = match.domains[name], match.labels[name]
         known = [found.classes[k] in labels for k in found.y[key]]
@@ -265,6 +275,7 @@ def _load_feature_data(
         bool(note),
         note,
         load,
+        _measure=measure,
     )
 
 
@@ -278,8 +289,11 @@ def _load_answers(
         x, fingerprint = prepare_rows(found.x[name], normalise), f"{found.fingerprint}:{name}{steps}"
         return Domain(name, x, found.y[name], found.classes, fingerprint, found.names[name], objective=found.objective)
 
+    def measure(name: str) -> Moments:
+        return find_moments(found.x[name], normalise) if "zscore" in normalise else ()
+
     counts = {name: len(y) for name, y in found.y.items()}
     return LoadedData(
         dataset, info, where, found.classes, tuple(counts), counts, "features", found.fingerprint, False, "", load,
-        objective=found.objective,
+        objective=found.objective, _measure=measure,
     )  # fmt: skip

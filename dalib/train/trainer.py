@@ -83,6 +83,7 @@ class Trainer:
         """
         with seeded(self.seed, self.device):
             engine = self.begin(algorithm, task, backbone if backbone.frozen else backbone.copied())
+            algorithm.check_memory(len(engine.labelled), len(engine.target))
             with followed(engine, engine.listeners):
                 algorithm.fit(engine, engine.labelled, engine.target)
                 engine.finish()
