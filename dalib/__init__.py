@@ -54,6 +54,7 @@ _HOME = {
     "run_suite": "dalib.bench.runner",
     "save_model": "dalib.train.model_file",
     "table": "dalib.report.reports",
+    "target_scorer": "dalib.estimator",
     "verify": "dalib.verification",
 }
 """Public name -> module; `__init__.pyi` says the same to type checkers (`make stub` writes it).

@@ -114,6 +114,7 @@ from dalib.data.catalog import load_data as load_data
 from dalib.data.roots import make_data as make_data
 from dalib.data.tasks import make_task as make_task
 from dalib.estimator import AdaptationClassifier as AdaptationClassifier
+from dalib.estimator import target_scorer as target_scorer
 from dalib.fitting import TrainedRun as TrainedRun
 from dalib.fitting import fit as fit
 from dalib.nn.metrics import accuracy as accuracy

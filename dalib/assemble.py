@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dalib.core.registry import ALGORITHMS, load_plugin
+from dalib.core.registry import ALGORITHMS, PROTOCOLS, load_plugin
 from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 
 if TYPE_CHECKING:
@@ -85,7 +85,6 @@ def assemble(
     """
     import torch
 
-    from dalib.data.settings import split_task
     from dalib.data.tasks import make_task
     from dalib.feed.embed import embed_data
     from dalib.train.device import pick_device
@@ -99,8 +98,8 @@ def assemble(
         torch.set_num_threads(where.threads)
     algorithm = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, dict(spec.hparams))
     algorithm.check()
-    data = open_data(spec.data, where.root, making)
-    split_task(spec.task, data.domains)
+    data = open_data(spec.data, where.root, making).with_target(spec.target)
+    data.split(spec.task, alone=PROTOCOLS.get(spec.protocol.name).labels == "target")
     backbone = open_backbone(spec.backbone, data, spec.seed, algorithm.needs_head)
     spec = _identify(spec, data, backbone) if where.checkpoint else spec
     prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
@@ -170,5 +169,8 @@ def _identify(spec: RunSpec, data: LoadedData, backbone: Backbone) -> RunSpec:
     """The spec with what the data and the weights are, so that its key tells; a plan has said so already."""
     if spec.data.fingerprint:
         return spec
-    given = spec.data.model_copy(update={"fingerprint": data.fingerprint, "partial": data.partial})
+    known = data.fingerprint
+    if spec.target in data.unlabelled:
+        known = f"{known}+{data.domain(spec.target, 1).fingerprint}"
+    given = spec.data.model_copy(update={"fingerprint": known, "partial": data.partial})
     return spec.model_copy(update={"data": given, "backbone": identify_weights(spec.backbone, backbone)})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,21 +19,35 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from dalib.backbones import load_backbone, takes_rows
-from dalib.core.algorithm import Algorithm
+from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
-from dalib.core.rows import combine, row_shape
-from dalib.core.types import Domain, Task
+from dalib.core.registry import ALGORITHMS, VALIDATORS
+from dalib.core.rows import row_shape
+from dalib.core.types import Domain, Outputs, Task
+from dalib.data.given import (
+    Rows,
+    check_labels,
+    find_column_moments,
+    order_modalities,
+    read_rows,
+    scale_columns,
+    warn_of_scales,
+)
 from dalib.train.config import TrainConfig
+from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
 
-Rows = ArrayLike | Mapping[str, ArrayLike]
+NUMBERS = ("mlp", "cnn1d")
+"""Backbones that take whole numbers as numbers, not as token ids."""
 
 
 class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     """Any algorithm as a scikit-learn classifier on arrays: features, or whatever a backbone takes.
 
     Args
-        algorithm: an Algorithm; it is copied, never changed. None = SourceOnly()
+        algorithm: an Algorithm, or the name of one; it is copied, never changed. None = SourceOnly(), which needs more
+            steps than the default on small tables: LinearProbe() or CORAL() are solved exactly. Its hyper-parameters
+            are `algorithm__weight` … in set_params and GridSearchCV
         backbone: what turns rows into features: the name of one that is built to fit (`mlp`, `cnn1d`,
             `text_transformer`, `modalities` …), a Backbone, or any module; it is copied, never changed. None: rows are
             features (n, d). With one, X may be time series (n, C, T), token ids (n, L), uint8 images (n, 3, R, R), or
@@ -45,7 +60,16 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         device: `auto`, `cpu`, `cuda`
 
     Attributes
-        classes_ (K,), n_features_in_, fitted_ (`Fitted`), moments_ (mean and deviation of the target, if standardised)
+        classes_ (K,), n_features_in_ (tables), fitted_ (`Fitted`), moments_ (mean and deviation of the target, if
+        standardised), unknown_ (what rows of no known class are called, of methods that reject: OSBP)
+
+    A Pipeline transforms X only. With `sklearn.set_config(enable_metadata_routing=True)`,
+    make_pipeline(StandardScaler(), AdaptationClassifier(…).set_fit_request(X_target=True),
+    transform_input=["X_target"]).fit(X_s, y_s, X_target=X_t) scales both by the source's moments.
+
+    Every row to predict is taken for a row of the target. `score` on held-out rows of the source, which is what
+    cross_val_score and GridSearchCV compute, is therefore wrong for methods that move rows and picks those that do not;
+    choose by `scoring=target_scorer(X_target)` instead.
 
     Example
         AdaptationClassifier(DANN()).fit(X_s, y_s, X_t).predict(X_t)
@@ -53,7 +77,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        algorithm: Algorithm | None = None,
+        algorithm: Algorithm | str | None = None,
         *,
         backbone: str | Backbone | nn.Module | None = None,
         train: TrainConfig | dict[str, Any] | None = None,
@@ -71,12 +95,15 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Rows, y: ArrayLike, X_target: Rows | None = None) -> AdaptationClassifier:
         """X (n_s, d), or rows as the backbone takes them, labelled by y (n_s,); X_target unlabelled, None = X."""
         x_s: np.ndarray
+        if y is not None:
+            check_labels(np.asarray(y))
         if self.backbone is None:
             x_s, y = validate_data(self, X, y, dtype=np.float32)
         else:
-            x_s, y = _read(X), column_or_1d(y)
+            x_s, y = self._rows(X, reset=True), column_or_1d(y)
             check_consistent_length(x_s, y)
         check_classification_targets(y)
+        algorithm = self._copy()
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds 1 class ({self.classes_[0]!r}); a classifier needs at least 2")
@@ -84,37 +111,69 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         if self.standardise:
             if x_s.ndim != 2 or x_s.dtype.kind != "f":
                 raise ValueError("standardise = True is for features (n, d); leave it out")
-            self.moments_ = _moments(x_t)
-            x_s, x_t = _scale(x_s, _moments(x_s)), _scale(x_t, self.moments_)
+            self.moments_ = find_column_moments(x_t)
+            x_s, x_t = scale_columns(x_s, find_column_moments(x_s)), scale_columns(x_t, self.moments_)
+        else:
+            warn_of_scales(x_s, x_t, features=self.backbone is None)
         seed = self._seed()
         backbone = self._build(x_s, x_t, seed)
-        self.fitted_ = self._trainer(seed, backbone).fit(self._copy(), self._task(x_s, labels, x_t), backbone)
+        self.fitted_ = self._trainer(seed, backbone).fit(algorithm, self._task(x_s, labels, x_t), backbone)
+        if algorithm.rejects:
+            self.unknown_ = self._name_unknown()
+        self._warn_of_underfitting(x_s, labels)
         return self
 
     def decision_function(self, X: Rows) -> np.ndarray:
         """Logits (n, K); for two classes the difference (n,), as scikit-learn wants it."""
-        logits = self._logits(X)
+        logits = self._logits(X)[:, : len(self.classes_)]
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
     def predict_proba(self, X: Rows) -> np.ndarray:
-        """Class probabilities (n, K)."""
-        return torch.as_tensor(self._logits(X)).double().softmax(1).numpy()
+        """Class probabilities (n, K); of a method that rejects rows, what is missing to 1 is that of `unknown_`.
+
+        Methods whose scores are no log-probabilities (`fitted_.algorithm.probabilistic` is False) have no meaning here
+        beyond their order, and a warning says so.
+        """
+        algorithm = self._fitted().algorithm
+        if not algorithm.probabilistic:
+            warnings.warn(
+                f"{algorithm.name_for_people()} gives scores that are no log-probabilities: their softmax keeps the "
+                "order of the classes, but its size says nothing of how sure the method is",
+                UserWarning,
+                stacklevel=2,
+            )
+        p = torch.as_tensor(self._logits(X)).double().softmax(1)
+        return p[:, : len(self.classes_)].numpy()
 
     def predict(self, X: Rows) -> np.ndarray:
         """Labels (n,)."""
-        winner = self._logits(X).argmax(1)
-        return self.classes_[winner]
+        winner, known = self._logits(X).argmax(1), len(self.classes_)
+        labels = self.classes_[np.minimum(winner, known - 1)]
+        if (winner < known).all():
+            return labels
+        wide = labels.astype(object) if labels.dtype.kind in "USO" else labels.astype(np.int64)
+        wide[winner == known] = self.unknown_
+        return np.asarray(wide)
+
+    def _fitted(self) -> Fitted:
+        check_is_fitted(self)
+        return self.fitted_
 
     def _logits(self, X: Rows) -> np.ndarray:
         check_is_fitted(self)
         x = self._rows(X)
         if self.standardise:
-            x = _scale(x, self.moments_)
+            x = scale_columns(x, self.moments_)
         return self.fitted_.outputs(self._domain("X", x, None)).logits.numpy()
 
-    def _rows(self, X: Rows) -> np.ndarray:
+    def _rows(self, X: Rows, reset: bool = False) -> np.ndarray:
         if self.backbone is not None:
-            return _read(X)
+            read = read_rows(X, numbers=self.backbone in NUMBERS if isinstance(self.backbone, str) else False)
+            if hasattr(X, "columns") or (read.ndim == 2 and read.dtype.kind == "f"):
+                validate_data(self, X if hasattr(X, "columns") else read, skip_check_array=True, reset=reset)
+            if reset:
+                self._modalities = read.dtype.names or ()
+            return order_modalities(read, self._modalities)
         x: np.ndarray = validate_data(self, X, dtype=np.float32, reset=False)
         return x
 
@@ -146,9 +205,39 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         return Trainer(config, seed=seed, device=self.device)
 
     def _copy(self) -> Algorithm:
-        from dalib.core.registry import ALGORITHMS
+        given = self.algorithm
+        if given is None:
+            given = "source_only"
+        if isinstance(given, str):
+            made: Algorithm = ALGORITHMS.get(given)()
+            return made
+        if isinstance(given, type) and issubclass(given, Algorithm):
+            raise TypeError(f"algorithm is the class {given.__name__}; pass an instance, {given.__name__}()")
+        if not isinstance(given, Algorithm):
+            raise TypeError(f"algorithm = {given!r} is no Algorithm; pass one, such as DANN(), or its name, 'dann'")
+        return type(given)(**given.hparams)
 
-        return type(self.algorithm)(**self.algorithm.hparams) if self.algorithm else ALGORITHMS.get("source_only")()
+    def _name_unknown(self) -> Any:
+        """What rows of no known class are called: `unknown`, or for numbers -1, or one less than the least."""
+        if self.classes_.dtype.kind in "USO":
+            return "unknown"
+        return min(-1, int(np.floor(self.classes_.astype(float).min())) - 1)
+
+    def _warn_of_underfitting(self, x_s: np.ndarray, labels: np.ndarray) -> None:
+        """The default recipe is short: a word where it has not even learnt the source."""
+        algorithm = self.fitted_.algorithm
+        if self.train is not None or isinstance(algorithm, FeatureAlgorithm) or len(x_s) > 20_000:
+            return
+        guess = self.fitted_.outputs(self._domain("X", x_s, None)).logits.numpy().argmax(1)
+        right = float((guess == labels).mean())
+        if right < 0.8:
+            warnings.warn(
+                f"after the default 300 steps {right:.0%} of X's own rows are right; give more "
+                "(train={'steps': 3000}), scale the columns (standardise=True) or take a method that is solved, "
+                "such as LinearProbe() or CORAL()",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _domain(self, name: str, x: np.ndarray, y: np.ndarray | None) -> Domain:
         x = np.ascontiguousarray(x)
@@ -161,26 +250,21 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         return Task("source->target", source, blind, source.take(np.arange(0), "none"), blind)
 
 
-def _read(X: Rows) -> np.ndarray:
-    """Rows (n, *S), or a structured array of several modalities; floats in float32, whole numbers as they are."""
-    if isinstance(X, Mapping):
-        return combine({name: _read(part) for name, part in X.items()})
-    x = np.asarray(X)
-    if x.dtype.names:
-        return x
-    if x.dtype.kind not in "iufb" or x.ndim < 2:
-        raise ValueError(f"rows have shape {x.shape} and dtype {x.dtype}; give numbers, one row per sample, or a dict")
-    x = x if x.dtype.kind in "iu" else x.astype(np.float32)
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise ValueError("rows hold NaN or infinity; remove or fill them")
-    return x
+def target_scorer(X_target: Rows, validator: str = "information_maximisation") -> Callable[..., float]:
+    """For `scoring` of GridSearchCV and cross_val_score: a validator's score on unlabelled target rows.
 
+    Args
+        X_target: rows of the target, as `fit` takes them
+        validator: name of a validator (`dalib list validators`) that needs no features
 
-def _moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column; 1 for a constant one."""
-    std = x.std(0)
-    return x.mean(0), np.where(std > 0, std, 1)
+    Example
+        GridSearchCV(AdaptationClassifier(CORAL()), {"algorithm__reg": [0.1, 1.0]}, scoring=target_scorer(X_t))
+    """
 
+    def score(estimator: AdaptationClassifier, X: Rows, y: ArrayLike | None = None) -> float:
+        held = torch.as_tensor(estimator._logits(X))
+        labels = None if y is None else torch.as_tensor(np.searchsorted(estimator.classes_, np.asarray(y)))
+        target = torch.as_tensor(estimator._logits(X_target))
+        return float(VALIDATORS.get(validator)().score(Outputs(held, held, labels), Outputs(target, target, None)))
 
-def _scale(x: np.ndarray, moments: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    return (x - moments[0]) / moments[1]
+    return score

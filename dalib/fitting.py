@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dalib.assemble import Report, RunContext, assemble
 from dalib.backbones import own_weights
@@ -36,6 +38,7 @@ class TrainedRun:
         protocol.reject < 1 also `called_unknown`, the part of the target that is
     note: what a partial data set lacks
     path: of the model file, if one was written
+    remarks: what the data were read as and left out, and why a number may say less than it seems to
     """
 
     spec: RunSpec
@@ -47,6 +50,7 @@ class TrainedRun:
     seconds: float
     note: str
     path: Path | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def fit(
@@ -71,7 +75,8 @@ def fit(
 
     Args
         dataset: a registry name, or `features:PATH.npz`
-        source, target: domains, several sources as `dslr+webcam`
+        source, target: domains, several sources as `dslr+webcam`; for image files the target may be unlabelled: a
+            folder of pictures beside the domains, or the path of any; the source itself for `supervised`
         algorithm: a name, `dann+mcc` for a combination, or an algorithm: `DANN(weight=2)`
         hparams: of an algorithm given by name
         train: fields of TrainConfig
@@ -135,6 +140,11 @@ def describe_run(
         raise DalibError(
             f"protocol.reject = {reject} has no effect on {name}, which has an output for unknown; leave it out"
         )
+    if reject != 1 and not cls.create(name, dict(hparams or {})).probabilistic:
+        raise DalibError(
+            f"protocol.reject = {reject} needs probabilities, but the scores of {name} are distances or regressions; "
+            "leave it out, or take a method that gives them (linear_probe, coral, dann)"
+        )
     content = {
         "data": {**(data or {}), "dataset": dataset},
         "source": source,
@@ -166,7 +176,9 @@ def fit_run(
     run = assemble(spec, where, report=progress, making=progress)
     started = time.monotonic()
     fitted = run.fit()
+    fitted.moments = run.data.moments(spec.target) if "zscore" in spec.data.normalise else ()
     trained = measure_run(spec, run.task, fitted, time.monotonic() - started, run.data.note)
+    trained.remarks = (*run.data.remarks, *trained.remarks)
     if path:
         trained.path = save_model(fitted, path, spec.algorithm)
     return trained
@@ -179,7 +191,7 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
     values = {k: task_metrics(fitted.outputs(d), "", task)[f"_{metric}"] for k, d in rows.items() if len(d)}
     opened: dict[str, float] = {}
     reject, known = spec.protocol.reject, len(task.classes)
-    if task.objective == "classification" and (task.is_open or reject < 1):
+    if task.objective == "classification" and len(task.test) and (task.is_open or reject < 1):
         outputs = fitted.outputs(task.test)
         metrics = domain_metrics(outputs, "", known, reject)
         values[named[-1]] = metrics["_accuracy"]
@@ -196,4 +208,19 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
         "values": values,
         "partial": note,
     }
-    return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note)
+    remarks = tuple(_doubts(fitted, task)) if task.objective == "classification" else ()
+    return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks)
+
+
+def _doubts(fitted: Fitted, task: Task) -> Iterator[str]:
+    """Why an accuracy may mean nothing: one class to be right about, one answer to all, rows that are all alike."""
+    rows = task.test if len(task.test) else task.target
+    outputs = fitted.outputs(rows)
+    if len(outputs.z) > 1 and bool((outputs.z == outputs.z[0]).all()):
+        yield f"all {len(rows)} target rows look exactly alike to the network: no accuracy on them means anything"
+    answers = outputs.logits.argmax(1).unique()
+    if len(rows) > 1 and len(answers) == 1:
+        yield f"every target row is called '{fitted.names[int(answers[0])]}'"
+    if len(task.test) and len(np.unique(task.test.labels)) == 1:
+        cls = task.test.classes[int(task.test.labels[0])]
+        yield f"all {len(task.test)} test rows are '{cls}': the accuracy says how often that is answered, no more"

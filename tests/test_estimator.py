@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -115,3 +115,76 @@ def test_a_recipe_object_and_the_default_recipe_are_accepted() -> None:
     X_s, y_s, X_t, _ = _arrays()
     assert AdaptationClassifier(train=TrainConfig(steps=2)).fit(X_s, y_s, X_t).fitted_.config.steps == 2
     assert AdaptationClassifier().fit(X_s, y_s, X_t).fitted_.config.steps == 300
+
+
+def test_a_constant_column_is_not_blown_up_by_rounding() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 2
+    for value, spread in ((14.62, 0.01), (0.1, 0.001), (1.7e9, 1.0)):
+        columns = [np.c_[3 * y + rng.normal(size=400), value + c * rng.normal(size=400)] for c in (spread, 0, spread)]
+        model = AdaptationClassifier(dalib.LinearProbe(), standardise=True, device="cpu")
+        model.fit(columns[0], y, columns[1])
+        assert model.moments_[1][1] == 1.0 and model.score(columns[2], y) > 0.88
+
+
+def test_hyper_parameters_of_the_algorithm_are_set_as_scikit_learn_does() -> None:
+    X_s, y_s, X_t, _ = _arrays()
+    model = AdaptationClassifier(dalib.CORAL(), device="cpu").set_params(algorithm__reg=0.5)
+    assert model.algorithm.reg == 0.5 and model.get_params()["algorithm__reg"] == 0.5
+    grid = GridSearchCV(model, {"algorithm__reg": [0.1, 3.0]}, cv=2, scoring=dalib.target_scorer(X_t))
+    assert grid.fit(X_s, y_s, X_target=X_t).best_params_["algorithm__reg"] in (0.1, 3.0)
+    assert model.algorithm.reg == 0.5
+    with pytest.raises(ValueError, match="no hyper-parameter 'rge'; did you mean 'reg'"):
+        model.set_params(algorithm__rge=1.0)
+
+
+def test_a_method_that_rejects_names_the_unknown_and_keeps_a_column_per_class() -> None:
+    X_s, y_s, X_t, _ = _arrays()
+    model = _classifier(dalib.OSBP()).fit(X_s, y_s, X_t)
+    p = model.predict_proba(X_t)
+    assert p.shape == (len(X_t), len(model.classes_)) and (p.sum(1) <= 1 + 1e-9).all()
+    assert set(model.predict(X_t)) <= {*model.classes_, model.unknown_} and model.unknown_ == -1
+    words = _classifier(dalib.OSBP()).fit(X_s, np.array(list("abcdef"))[y_s], X_t)
+    assert set(words.predict(X_t)) <= {*words.classes_, "unknown"}
+
+
+def test_what_looks_wrong_is_said() -> None:
+    X_s, y_s, X_t, _ = _arrays()
+    probe = AdaptationClassifier(dalib.LinearProbe(), device="cpu")
+    with pytest.warns(UserWarning, match="standard deviations of X away; was X_target scaled"):
+        probe.fit(X_s, y_s, X_t + 1e4)
+    with pytest.warns(UserWarning, match="differ by a factor of"):
+        probe.fit(X_s * np.r_[1e6, np.ones(X_s.shape[1] - 1)], y_s, X_t * np.r_[1e6, np.ones(X_s.shape[1] - 1)])
+    with pytest.warns(UserWarning, match="label -1 .* taken for a class"):
+        probe.fit(X_s, np.where(np.arange(len(y_s)) < 9, -1, y_s), X_t)
+    with pytest.warns(UserWarning, match="no log-probabilities"):
+        AdaptationClassifier(dalib.JDOT(), device="cpu").fit(X_s, y_s, X_t).predict_proba(X_t)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[[1.0, 2.0]], [[1.0, 2.0, 3.0]]], r"series differ in length \(2 to 3\): pad or cut them"),
+        (np.full((4, 3), 1e300), "beyond what float32 can"),
+        (np.full((4, 3), np.nan), "NaN or infinity"),
+        (np.array([["a", "b"]] * 4, object), "words or objects"),
+    ],
+)
+def test_rows_for_a_backbone_are_refused_with_the_remedy(rows: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _classifier(backbone="mlp").fit(rows, [0, 1, 0, 1][: len(rows)])
+
+
+def test_an_algorithm_may_be_named_but_not_be_a_class() -> None:
+    X_s, y_s, X_t, _ = _arrays()
+    assert type(AdaptationClassifier("coral", device="cpu").fit(X_s, y_s, X_t).fitted_.algorithm).__name__ == "CORAL"
+    with pytest.raises(TypeError, match=r"pass an instance, DANN\(\)"):
+        AdaptationClassifier(dalib.DANN).fit(X_s, y_s, X_t)
+
+
+def test_modalities_are_told_apart_by_name_whatever_their_order() -> None:
+    X_s, y_s, X_t, _ = _arrays()
+    model = _classifier(backbone="modalities").fit({"a": X_s, "b": -X_s}, y_s, {"b": -X_t, "a": X_t})
+    assert np.array_equal(model.predict({"a": X_t, "b": -X_t}), model.predict({"b": -X_t, "a": X_t}))
+    with pytest.raises(ValueError, match="modalities are a, c; fit was given a, b"):
+        model.predict({"a": X_t, "c": X_t})

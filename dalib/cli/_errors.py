@@ -15,6 +15,8 @@ def explain(error: BaseException, args: Sequence[str] = ()) -> tuple[str, int] |
     kind = type(error).__name__
     if isinstance(error, DalibError):
         return one_line(str(error)), MISTAKE
+    if kind == "NotConverged":
+        return one_line(str(error)), MISTAKE
     if isinstance(error, Diverged):
         return one_line(str(error)), FAILED
     if isinstance(error, KeyboardInterrupt) or kind == "Abort":

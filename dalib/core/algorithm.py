@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import dataclass_transform
 
-from dalib.core.errors import DalibError, unknown
+from dalib.core.errors import DalibError, suggest, unknown
 from dalib.core.hyper import (
     Hyper,
     bind,
@@ -30,6 +30,7 @@ from dalib.core.types import Domain, Outputs, Source, Target
 from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier
 
 Terms = dict[str, Tensor]
+Self = TypeVar("Self", bound="Algorithm")
 
 
 class Minimise(Protocol):
@@ -79,6 +80,7 @@ class Algorithm(nn.Module):
         objectives: kinds of answers on which its mathematics works, by name; `any`
         uses_target: False lets the trainer skip the target's forward pass
         views: how many views of each target batch the loss needs; those after the first are `target.others`
+        probabilistic: False if the scores are no log-probabilities (distances, regressions): only their order counts
         rejects: True if there are K + 1 logits, the last of them for rows of no known class
         needs_head: the network keeps the classifier that its backbone was pretrained with (`network.pretrained_head`)
         alone: why it cannot be summed with others (`DANN() + MCC()`), for the message; empty if it can. What has a
@@ -94,6 +96,7 @@ class Algorithm(nn.Module):
     objectives: ClassVar[tuple[str, ...]] = ("any",)
     uses_target: ClassVar[bool] = True
     views: ClassVar[int] = 1
+    probabilistic: bool = True
     rejects: ClassVar[bool] = False
     needs_head: ClassVar[bool] = False
     alone: ClassVar[str] = ""
@@ -123,6 +126,26 @@ class Algorithm(nn.Module):
     def hparams(self) -> dict[str, Any]:
         """Hyper-parameters as they were given."""
         return {name: getattr(self, name) for name in self.hypers}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Hyper-parameters, under scikit-learn's name for them."""
+        return self.hparams
+
+    def set_params(self: Self, **hparams: Any) -> Self:
+        """Change hyper-parameters, as scikit-learn does (`algorithm__weight`); before `attach`.
+
+        Raises
+            ValueError: there is none of that name
+        """
+        for name, value in hparams.items():
+            if name not in self.hypers:
+                known = suggest(name, self.hypers) or f"; known: {', '.join(self.hypers)}"
+                raise ValueError(f"{self.name_for_people()} has no hyper-parameter '{name}'{known}")
+            setattr(self, name, self.hypers[name].store(value))
+        return self
+
+    def __sklearn_clone__(self: Self) -> Self:
+        return type(self)(**self.hparams)
 
     @classmethod
     def create(cls, name: str, hparams: dict[str, Any]) -> Algorithm:
@@ -279,6 +302,11 @@ class FeatureAlgorithm(Algorithm):
     )  # fmt: skip
     C: float = positive(default=1.0, doc="inverse regularisation of `logistic` and `svm`", last=True)
     k: int = whole(default=5, doc="rows that vote in `k_nn`", last=True)
+
+    @property
+    def probabilistic(self) -> bool:  # type: ignore[override]
+        """The classifier's scores are log-probabilities up to a constant."""
+        return self.classifier not in ("nearest", "svm")
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         """Importance of each source row for the classifier (n_s,), >= 0; all alike unless overridden."""

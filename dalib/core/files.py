@@ -38,8 +38,8 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`text` as UTF-8 in the place of `path`."""
-    write_atomic(path, text.encode())
+    """`text` as UTF-8 in the place of `path`; names of files that are not UTF-8 keep their bytes."""
+    write_atomic(path, text.encode(errors="surrogateescape"))
 
 
 def writer_of(part: Path) -> int:

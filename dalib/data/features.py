@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +48,8 @@ def load_features(path: Path) -> FeatureSet:
     uint8; `<domain>_x_<modality>` instead of `<domain>_x`, once or more, holds several modalities of the same rows.
 
     Optional keys: `<domain>_names` (n,) row names; `<domain>_scale`, a number x is multiplied by (integers stored
-    compactly); `classes` (K,) names of the labels 0 … K-1. Without `classes` the labels may be any integers >= 0: their
-    union, sorted, becomes the classes. Other keys are ignored. Pickled content is refused.
+    compactly); `classes` (K,) names of the labels 0 … K-1. Without `classes` the labels may be any integers >= 0, words
+    or booleans: their union, sorted, becomes the classes. Other keys are ignored. Pickled content is refused.
 
     `objective`, a word, says that labels are no classes: `regression`, `<domain>_y` (n,) or (n, m) numbers;
     `multilabel`, `<domain>_y` (n, K) of 0 and 1, -1 where nobody said. `classes` are then the names of the outputs.
@@ -71,13 +72,18 @@ def load_features(path: Path) -> FeatureSet:
         listed = ", ".join(f"{d} {w}" for d, w in widths.items())
         raise DalibError(f"{path}: domains have different widths ({listed}); give every domain the same features")
     names = {d: _check_names(path, d, arrays, len(x[d])) for d in domains}
-    objective = str(arrays.get("objective", "classification"))
+    objective = read_objective(arrays)
     if objective == "classification":
         labels = {d: _check_labels(path, d, arrays, len(x[d])) for d in domains}
         classes, y = _name_classes(path, labels, arrays.get("classes"))
     else:
         classes, y = read_answers(path, objective, arrays, {d: len(rows) for d, rows in x.items()})
     return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest(), objective)
+
+
+def read_objective(arrays: Mapping[str, np.ndarray]) -> str:
+    """What labels of a feature file are."""
+    return str(arrays.get("objective", "classification"))
 
 
 def find_keys(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:
@@ -164,6 +170,8 @@ def _check_labels(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int
         y = y.reshape(n)
     if y.ndim != 1 or len(y) != n:
         raise DalibError(f"{path}: {key} has shape {y.shape} but {domain}_x has {n} rows; expected ({n},)")
+    if y.dtype.kind in "USb":
+        return y
     if y.dtype.kind not in "iuf" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
         raise DalibError(f"{path}: {key} holds {y.dtype} values that are not integers; labels are integers >= 0")
     if (y < 0).any():
@@ -183,6 +191,14 @@ def _check_names(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int)
 def _name_classes(
     path: Path, labels: dict[str, np.ndarray], classes: np.ndarray | None
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    sorts = {"b": "booleans", "U": "words", "S": "words"}
+    kinds = {sorts.get(y.dtype.kind, "whole numbers") for y in labels.values()}
+    if len(kinds) > 1:
+        raise DalibError(f"{path}: labels are {' here and '.join(sorted(kinds))} there; give every domain the same")
+    if kinds == {"words"} and classes is not None:
+        return _look_up(path, labels, classes)
+    if kinds == {"booleans"} and classes is not None:
+        labels = {d: y.astype(np.int64) for d, y in labels.items()}
     if classes is None:
         values = np.unique(np.concatenate(list(labels.values())))
         return tuple(str(v) for v in values), {d: np.searchsorted(values, y) for d, y in labels.items()}
@@ -192,3 +208,19 @@ def _name_classes(
         if y.max() >= len(classes):
             raise DalibError(f"{path}: {domain}_y has label {y.max()} but classes names only {len(classes)}")
     return tuple(map(str, classes)), labels
+
+
+def _look_up(
+    path: Path, labels: dict[str, np.ndarray], classes: np.ndarray
+) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """Labels that are words, as positions in `classes`."""
+    places = {str(name): k for k, name in enumerate(classes)}
+    if classes.ndim != 1 or len(places) != len(classes):
+        raise DalibError(f"{path}: classes must be a list of distinct names, one per label")
+    for domain, y in labels.items():
+        strange = sorted({str(label) for label in y.tolist()} - set(places))
+        if strange:
+            raise DalibError(f"{path}: {domain}_y has the label {strange[0]!r}, which classes does not name")
+    return tuple(places), {
+        d: np.array([places[str(label)] for label in y.tolist()], np.int64) for d, y in labels.items()
+    }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from dalib.core.errors import DalibError, unknown
+
+Moments: TypeAlias = "tuple[tuple[np.ndarray, np.ndarray], ...]"
+"""(mean (d,), deviation (d,)) for every `zscore` among the steps; a constant column's deviation is infinite."""
 
 
 def divide_by_row_sum(x: np.ndarray) -> np.ndarray:
@@ -23,11 +27,24 @@ def divide_by_l2_norm(x: np.ndarray) -> np.ndarray:
 
 def zscore_columns(x: np.ndarray) -> np.ndarray:
     """Columns of mean 0 and standard deviation 1 (ddof 1) over the rows given; constant columns become 0."""
+    return (x - x.mean(0)) / column_moments(x)[1] if len(x) > 1 else np.zeros_like(x)
+
+
+def column_moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (ddof 1) of each column; a constant one's is infinite, so that it becomes 0."""
     if len(x) < 2:
-        return np.zeros_like(x)
-    std = x.std(0, ddof=1)
-    constant = (x == x[:1]).all(0)
-    return np.where(constant, 0.0, (x - x.mean(0)) / np.where(constant, 1.0, std))
+        return x.mean(0), np.full(x.shape[1:], np.inf)
+    return x.mean(0), np.where((x == x[:1]).all(0), np.inf, x.std(0, ddof=1))
+
+
+def find_moments(x: np.ndarray, steps: Sequence[str]) -> Moments:
+    """The moments with which `normalise_features(x, steps)` takes the rows x (n, d) to their z-scores."""
+    values, kept = x.astype(np.float64), []
+    for step in steps:
+        if step == "zscore":
+            kept.append(column_moments(values))
+        values = STEPS[step](values)
+    return tuple(kept)
 
 
 STEPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -48,18 +65,36 @@ def prepare_rows(x: np.ndarray, steps: Sequence[str]) -> np.ndarray:
     if steps:
         kind = "several modalities" if x.dtype.names else f"rows {x.shape[1:]}"
         raise DalibError(f"normalise = {list(steps)} is for features (n, d), not for {kind}; leave it out")
-    return x.astype(np.float32) if x.dtype.kind == "f" else x
+    return _narrow(x) if x.dtype.kind == "f" else x
 
 
-def normalise_features(x: np.ndarray, steps: Sequence[str]) -> np.ndarray:
+def normalise_features(x: np.ndarray, steps: Sequence[str], moments: Moments = ()) -> np.ndarray:
     """x (n, d) of one domain after the steps in order, computed in float64, returned as float32.
 
+    moments: for each `zscore`, in place of those of x itself: rows are then independent of each other
     Raises
         DalibError: a step is none of `row_sum`, `l2`, `zscore`
     """
-    values = x.astype(np.float64)
+    values, known = x.astype(np.float64), list(moments)
     for step in steps:
         if step not in STEPS:
             raise unknown("normalisation", step, STEPS)
-        values = STEPS[step](values)
-    return values.astype(np.float32)
+        if step == "zscore" and known:
+            mean, deviation = known.pop(0)
+            values = (values - mean) / deviation
+        else:
+            values = STEPS[step](values)
+    return _narrow(values)
+
+
+def _narrow(x: np.ndarray) -> np.ndarray:
+    """float32.
+
+    Raises
+        DalibError: a finite number is beyond it
+    """
+    with np.errstate(over="ignore"):
+        narrow: np.ndarray = x.astype(np.float32)
+    if np.isinf(narrow).any() and not np.isinf(x).any():
+        raise DalibError(f"rows hold {np.abs(x).max():.3g}, beyond what float32 can; scale them (normalise = zscore)")
+    return narrow

@@ -22,8 +22,12 @@ from dalib.nn.linalg import centred_rows, gram, scale_ridge, solve_symmetric
 
 TOLERANCE = 1e-4
 """Largest total deviation of a plan's marginals that counts as converged (their mass is 1)."""
-_LOG_DOMAIN_BELOW = 0.01
+_LOG_DOMAIN_BELOW, _LOG_CLASSES_BELOW = 0.01, 1e-3
 _STEPS, _PATIENCE, _LAST_LONG_STEP = (1.0, 1.5, 1.75, 1.87, 1.93), 40, 3000
+
+
+class NotConverged(RuntimeError):
+    """A plan's marginals do not hold."""
 
 
 def emd(cost: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Tensor:
@@ -32,7 +36,7 @@ def emd(cost: Tensor, a: Tensor | None = None, b: Tensor | None = None) -> Tenso
     cost (n, m) -> P (n, m) >= 0, of cost's dtype and device, constant; a (n,), b (m,) >= 0 of sum 1, None = uniform.
 
     Raises
-        RuntimeError: the network simplex did not converge
+        NotConverged: the network simplex did not converge
     """
     import ot
 
@@ -48,7 +52,7 @@ def sinkhorn(
     arXiv:1306.0895.
 
     Raises
-        RuntimeError: the marginals are off by more than 1e-4 after max_iterations
+        NotConverged: the marginals are off by more than 1e-4 after max_iterations
     """
     import ot
 
@@ -109,7 +113,7 @@ def class_regularised(cost: Tensor, labels: Tensor, reg: float, group: float, ma
     arXiv:1507.00504: the lp-l1 regulariser, by ten majorisation steps (POT's sinkhorn_lpl1_mm).
 
     Raises
-        RuntimeError: the marginals are off by more than 1e-4 after max_iterations
+        NotConverged: the marginals are off by more than 1e-4 after max_iterations
     """
     _, classes = labels.cpu().unique(return_inverse=True)
     count = int(classes.max()) + 1
@@ -117,6 +121,8 @@ def class_regularised(cost: Tensor, labels: Tensor, reg: float, group: float, ma
 
     def solve(a: Any, b: Any, M: Any) -> np.ndarray:
         """The concave regulariser's slope at the last plan is a cost of its own, the same for all rows of a class."""
+        if reg < _LOG_CLASSES_BELOW:
+            return _class_regularised_log(a, b, M)
         kernel = np.exp(M / -reg)
         slope, u = np.zeros((count, M.shape[1])), np.full_like(a, 1 / len(a))
         for _ in range(10):
@@ -125,6 +131,17 @@ def class_regularised(cost: Tensor, labels: Tensor, reg: float, group: float, ma
             plan = _rescale(K, u, v)
             slope = 0.5 * (member.T @ plan + 1e-3) ** -0.5
         return plan
+
+    def _class_regularised_log(a: Any, b: Any, M: Any) -> np.ndarray:
+        """The same in the log domain, where the kernel's entries are no numbers any more."""
+        import ot
+
+        slope = np.zeros((count, M.shape[1]))
+        for _ in range(10):
+            moved = M + group * slope[classes]
+            plan = ot.sinkhorn(a, b, moved, reg, method="sinkhorn_log", numItermax=max_iterations, stopThr=1e-8)
+            slope = 0.5 * (member.T @ plan + 1e-3) ** -0.5
+        return np.asarray(plan)
 
     return _solve(solve, scale_cost(cost), None, None)
 
@@ -252,5 +269,6 @@ def _solve(solver: Callable[[Any, Any, Any], np.ndarray], cost: Tensor, a: Tenso
         plan = torch.from_numpy(np.asarray(solver(a.numpy(), b.numpy(), cost.detach().double().cpu().numpy())))
     off = float((plan.sum(1) - a).abs().sum() + (plan.sum(0) - b).abs().sum())
     if not off <= TOLERANCE:
-        raise RuntimeError(f"optimal transport did not converge: marginals off by {off:.2g}; raise reg")
+        how_far = f"marginals off by {off:.2g}" if np.isfinite(off) else "the plan is not finite"
+        raise NotConverged(f"optimal transport did not converge: {how_far}; raise reg")
     return plan.to(cost.device, cost.dtype)

@@ -67,10 +67,11 @@ class Store:
             return None
 
     def put(self, record: Record, arrays: dict[str, np.ndarray] | None = None) -> None:
-        """Keep a record; arrays (floats as float16) lie beside it as npz. The JSON comes last, so it never lies."""
+        """Keep a record; arrays lie beside it as npz, float16 where labels are classes. The JSON comes last."""
         path = self.path(record.key)
         if arrays:
-            half = {k: v.astype(np.float16) if v.dtype.kind == "f" else v for k, v in arrays.items()}
+            short = record.objective == "classification"
+            half = {k: v.astype(np.float16) if short and v.dtype.kind == "f" else v for k, v in arrays.items()}
             with written_aside(path.with_suffix(".npz")) as file:
                 np.savez_compressed(file, **half)  # type: ignore[arg-type]
         name = path.with_suffix(".npz").name if arrays else None

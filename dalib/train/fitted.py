@@ -34,6 +34,7 @@ class Fitted:
         device: where it lives
         candidates: what `evaluate` returned, with `step`
         curve: `step` and the loss terms
+        moments: (mean, deviation) of the target for every `zscore` of `normalise`: rows to predict are target rows
         extra: facts that a model file keeps beside the weights (data set, task, `normalise`, `protocol`)
     """
 
@@ -45,6 +46,7 @@ class Fitted:
     candidates: list[dict[str, Any]] = field(default_factory=list)
     curve: dict[str, list[float]] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    moments: tuple[tuple[Any, Any], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -63,6 +63,8 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
     state = {f"algorithm.{k}": v for k, v in fitted.algorithm.state_dict().items()}
     if backbone.frozen:
         state |= {f"backbone.{k}": v for k, v in backbone.module.state_dict().items()}
+    for i, pair in enumerate(fitted.moments):
+        state |= {f"moments.{i}.{k}": torch.as_tensor(v) for k, v in zip(("mean", "deviation"), pair, strict=True)}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
     write_atomic(path, save(tensors, metadata={"dalib": json.dumps(facts)}))
     return path
@@ -113,7 +115,11 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
         )
         backbone.weights_hash = f"file:{Path(path).name}"
     algorithm.to(where).eval()
-    return Fitted(algorithm, backbone, tuple(facts["classes"]), config, where, extra=facts["extra"])
+    fitted = Fitted(algorithm, backbone, tuple(facts["classes"]), config, where, extra=facts["extra"])
+    while f"moments.{len(fitted.moments)}.mean" in state:
+        mean, deviation = (state[f"moments.{len(fitted.moments)}.{k}"].numpy() for k in ("mean", "deviation"))
+        fitted.moments = (*fitted.moments, (mean, deviation))
+    return fitted
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:

@@ -90,7 +90,10 @@ BAD = {
     "widths": ({**GOOD, "b_x": X[:, :1]}, "different widths .*a 2, b 1"),
     "fractional labels": ({"a_x": X, "a_y": Y + 0.5}, "not integers"),
     "nan labels": ({"a_x": X, "a_y": np.where(Y == 0, np.nan, Y)}, "not integers"),
-    "text labels": ({"a_x": X, "a_y": Y.astype(str)}, "not integers"),
+    "words here and numbers there": (
+        {**GOOD, "b_y": GOOD["b_y"].astype(str)},
+        "labels are whole numbers here and words there",
+    ),
     "negative labels": ({"a_x": X, "a_y": Y - 1}, "negative label -1"),
     "one-hot labels": ({"a_x": X, "a_y": np.eye(3)[Y]}, r"shape \(6, 3\)"),
     "pickled": ({"a_x": X, "a_y": Y.astype(object)}, "Python objects"),
@@ -173,3 +176,16 @@ def test_jda_digits_reproduce_the_published_nearest_neighbour_figures(shared_dat
     m, u = data.domain("mnist"), data.domain("usps")
     assert nearest_accuracy(m.x, m.labels, u.x, u.labels) == pytest.approx(65.94, abs=0.005)
     assert nearest_accuracy(u.x, u.labels, m.x, m.labels) == pytest.approx(44.70, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [(["cat", "dog"], ("cat", "dog")), ([False, True], ("False", "True")), ([3.0, 7.0], ("3", "7"))],
+)
+def test_words_booleans_and_whole_floats_are_labels(
+    tmp_path: Path, labels: list[object], classes: tuple[str, ...]
+) -> None:
+    y = np.array(labels)[np.arange(6) % 2]
+    np.savez(tmp_path / "f.npz", a_x=np.ones((6, 2)), a_y=y, b_x=np.ones((6, 2)), b_y=y[::-1])
+    loaded = load_features(tmp_path / "f.npz")
+    assert loaded.classes == classes and loaded.y["a"].tolist() == [0, 1] * 3 and loaded.y["b"].tolist() == [1, 0] * 3

@@ -8,10 +8,13 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dalib.core.errors import DalibError
+from dalib.data import folders
 from dalib.data.folders import ImageTree
+from dalib.data.listing import UNKNOWN
 from tests.support.image_sets import TWO_DOMAINS, members, png, write_folder, write_zip
 
 CONTENT = members(TWO_DOMAINS)
@@ -44,9 +47,9 @@ def test_every_layout_gives_the_same_tree(content: dict[str, bytes], write: obje
 
 
 def test_suffixes_are_read_in_any_case_and_other_files_ignored(tmp_path: Path) -> None:
-    names = ["a.JPG", "b.jpeg", "c.Png", "d.BMP", "e.webp", "f.gif", "g.txt"]
+    names = ["a.JPG", "b.jpeg", "c.Png", "d.BMP", "e.webp", "f.gif", "g.TIFF", "h.jfif", "i.txt"]
     tree = ImageTree(write_folder(tmp_path, {f"d/c/{n}": b"x" for n in names}))
-    assert [f.name for f in tree.files] == names[:5]
+    assert [f.name for f in tree.files] == names[:8] and tree.left_out == {"d/c/i.txt": UNKNOWN}
 
 
 def test_one_domain_with_one_class_needs_no_wrapping_folder(tmp_path: Path) -> None:
@@ -80,9 +83,55 @@ def test_a_fingerprint_follows_names_and_bytes_of_its_domains(tmp_path: Path) ->
 
 
 def test_checksums_are_computed_once_per_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "_RACY", 0)
     before = ImageTree(write_folder(tmp_path, CONTENT)).fingerprint()
     monkeypatch.setattr(ImageTree, "read", lambda self, member: pytest.fail(f"{member} was read again"))
     assert ImageTree(tmp_path).fingerprint() == before
+
+
+def test_files_that_swap_places_change_the_fingerprint(tmp_path: Path) -> None:
+    """`mv` keeps size and time, and the first reading remembers checksums."""
+    write_folder(tmp_path, {f"d/{c}/{i}.bmp": f"{c}{i}".encode() for c in ("ant", "bee") for i in range(4)})
+    files = sorted(tmp_path.rglob("*.bmp"))
+    for path in files:
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    before = ImageTree(tmp_path).fingerprint()
+    for a, b in zip(files[:4], files[4:], strict=True):
+        a.rename(tmp_path / "aside"), b.rename(a), (tmp_path / "aside").rename(b)
+    assert ImageTree(tmp_path).fingerprint() != before
+
+
+def test_a_file_written_over_with_its_old_size_and_time_is_seen(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"d/c/1.png": b"old", "d/c/2.png": b"two"})
+    path = tmp_path / "d/c/1.png"
+    before, stat = ImageTree(tmp_path).fingerprint(), path.stat()
+    path.write_bytes(b"new")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert ImageTree(tmp_path).fingerprint() != before
+
+
+def test_no_flip_in_the_remembered_checksums_changes_a_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DALIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(folders, "_RACY", 0)
+    root = write_folder(tmp_path / "root", {"d/c/1.png": b"one", "d/c/2.png": b"two"})
+    right, rng = ImageTree(root).fingerprint(), np.random.default_rng(0)
+    (memo,) = (tmp_path / "cache").rglob("*.json")
+    sound = memo.read_bytes()
+    for _ in range(200):
+        damaged = bytearray(sound)
+        damaged[rng.integers(len(damaged))] ^= 1 << int(rng.integers(8))
+        memo.write_bytes(damaged)
+        assert ImageTree(root).fingerprint() == right
+
+
+def test_an_image_that_changes_after_its_checksum_is_refused_not_decoded_under_the_old_one(tmp_path: Path) -> None:
+    tree = ImageTree(write_folder(tmp_path, {"d/c/1.png": b"one"}))
+    assert tree.checksums
+    (tmp_path / "d/c/1.png").write_bytes(b"two")
+    with pytest.raises(DalibError, match="changed meanwhile"):
+        tree.read_sound("d/c/1.png")
 
 
 def test_a_zip_can_be_read_by_threads_and_by_a_forked_or_pickled_copy(tmp_path: Path) -> None:

@@ -133,3 +133,11 @@ def test_joint_matching_is_the_reweighted_problem_over_all_rows(iterations: int)
     got = (z @ match_jointly(z, N_S, mean_contrasts(y_s, N_T), 0.7, 2, iterations)).numpy()
     sign = np.sign((got * (K @ A)).sum(0))
     np.testing.assert_allclose(got * sign, K @ A, atol=1e-8)
+
+
+def test_one_component_comes_out_of_one_column_and_of_many() -> None:
+    rng = np.random.default_rng(0)
+    for d, k in ((1, 20), (6, 1), (2, 1)):
+        phi, E = torch.as_tensor(rng.normal(size=(30, d))), mean_contrasts(torch.arange(18) % 2, 12)
+        W = transfer_components(phi, E, 1.0, k)
+        assert W.shape == (d, 1 if k == 1 or d == 1 else k) and W.isfinite().all()

@@ -303,5 +303,21 @@ def test_a_plan_counts_whose_marginals_are_off_by_at_most_a_ten_thousandth(
     if accepted:
         np.testing.assert_allclose(transport.emd(torch.rand(4, 4)).numpy(), plan, rtol=1e-6)
     else:
-        with pytest.raises(RuntimeError, match="marginals off by"):
+        with pytest.raises(RuntimeError, match="did not converge"):
             transport.emd(torch.rand(4, 4))
+
+
+def test_the_log_domain_gives_the_class_regularised_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    cost, labels = torch.as_tensor(rng.random((12, 9))), torch.arange(12) % 3
+    plain = class_regularised(cost, labels, 0.05, 0.01)
+    monkeypatch.setattr(transport, "_LOG_CLASSES_BELOW", 1.0)
+    assert torch.allclose(class_regularised(cost, labels, 0.05, 0.01), plain, atol=1e-7)
+
+
+def test_a_class_regularised_plan_below_reg_1e_3_is_finite_or_said_not_to_converge() -> None:
+    """The kernel exp(-1 / reg) is no number there."""
+    cost, labels = torch.as_tensor(np.random.default_rng(0).random((12, 9))), torch.arange(12) % 3
+    assert class_regularised(cost, labels, 9e-4, 0.01).isfinite().all()
+    with pytest.raises(transport.NotConverged, match=r"off by [0-9.e-]+; raise reg"):
+        class_regularised(cost, labels, 1e-6, 0.01, max_iterations=20)
