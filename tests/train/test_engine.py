@@ -18,7 +18,7 @@ from dalib.core.backbone import identity
 from dalib.core.listener import Listener, RunLike
 from dalib.core.network import Network
 from dalib.core.types import Source, Target
-from dalib.train.engine import update
+from dalib.train.engine import listener_states, load_listener_states, update
 from dalib.train.fleet import Member, fit_fleet
 from dalib.train.fleetable import structural_reason
 from dalib.train.loop import Loop
@@ -191,3 +191,26 @@ def test_a_fleet_tells_of_every_step_of_every_run() -> None:
     trainers = [Trainer(config, seed=seed, device="cpu", listeners=[Follower()]) for seed in (0, 1)]
     fit_fleet([Member(trainer, dalib.MMD(), make_task(), identity(DIM)) for trainer in trainers])
     assert calls == [2] * 8
+
+
+def test_listeners_keep_their_state_by_class_and_those_of_one_class_by_number() -> None:
+    class Counts(Listener):
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"count": self.count}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.count = state["count"]
+
+    class Other(Counts):
+        pass
+
+    states = listener_states([Counts(1), Other(2), Counts(3), Other(4)])
+    assert {name: state["count"] for name, state in states.items()} == {
+        "Counts": 1, "Other": 2, "Counts2": 3, "Other2": 4,
+    }  # fmt: skip
+    again = [Counts(0), Other(0), Counts(0), Other(0), Other(9)]
+    load_listener_states(again, states)
+    assert [listener.count for listener in again] == [1, 2, 3, 4, 9], "one that is new begins here"
