@@ -15,9 +15,10 @@ import dalib
 from dalib.checks.world import DIM, fit, make_task
 from dalib.core.algorithm import Algorithm, Minimise, Terms
 from dalib.core.backbone import identity
+from dalib.core.errors import DalibError
 from dalib.core.listener import Listener, RunLike
 from dalib.core.network import Network
-from dalib.core.types import Source, Target
+from dalib.core.types import Domain, Source, Target
 from dalib.train.engine import listener_states, load_listener_states, update
 from dalib.train.fleet import Member, fit_fleet
 from dalib.train.fleetable import structural_reason
@@ -214,3 +215,13 @@ def test_listeners_keep_their_state_by_class_and_those_of_one_class_by_number() 
     again = [Counts(0), Other(0), Counts(0), Other(0), Other(9)]
     load_listener_states(again, states)
     assert [listener.count for listener in again] == [1, 2, 3, 4, 9], "one that is new begins here"
+
+
+@pytest.mark.parametrize("until", [1.5, 0.0, -0.5])
+def test_a_descent_ends_within_the_recipes_steps(until: float) -> None:
+    class Far(Plain):
+        def fit(self, trainer: Any, source: Domain, target: Domain) -> None:
+            trainer.descend(self, source, target, until=until)
+
+    with pytest.raises(DalibError, match=r"give more, up to 1"):
+        Trainer(recipe(steps=2), device="cpu").fit(Far(), make_image_task(), make_backbone())
