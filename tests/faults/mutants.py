@@ -129,6 +129,16 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "a mark: that it is there is what counts",
     ),
     (
+        "dalib/report/statistics/intervals.py",
+        "((parts) * (largest))",
+        "degrees of freedom do not depend on the unit of the parts",
+    ),
+    (
+        "dalib/train/engine.py",
+        "self.phase += 2",
+        "a number that is only compared with others of its kind",
+    ),
+    (
         "dalib/nn/discrepancy.py",
         "max(len(w) * (len(w) - 1), 2)",
         "two rows make 2, and one row a sum of 0",
