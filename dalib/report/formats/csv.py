@@ -19,7 +19,7 @@ class Csv(TableFormat):
 
 
 def disarm(frame: pd.DataFrame) -> pd.DataFrame:
-    """Names that a spreadsheet would compute (`=`, `+`, `-`, `@` or a control character first) begin with an apostrophe."""
+    """Names that a spreadsheet would compute (`=`, `+`, `-`, `@` or a control character first) get an apostrophe."""
     return frame.rename(columns=_disarm).map(_disarm)
 
 
