@@ -18,6 +18,7 @@ from dalib.core.errors import DalibError
 from dalib.core.listener import Listener
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
+from dalib.core.seeds import check_seed
 from dalib.core.types import Task
 from dalib.data.backbone import default_backbone
 from dalib.evaluate.metrics import decide, domain_metrics, task_metrics
@@ -129,8 +130,7 @@ def describe_run(
         if hparams:
             raise DalibError("hparams belong to an algorithm given by name; set them in the algorithm itself")
         hparams, algorithm = algorithm.hparams, registered_name(algorithm)
-    if seed < 0:
-        raise DalibError(f"seed = {seed} is negative; give 0 or more")
+    check_seed(seed)
     info, network = DATASETS.get(dataset.partition(":")[0]), dict(backbone or {})
     if not network.get("name"):
         network["name"] = default_backbone(info)

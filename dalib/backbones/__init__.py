@@ -106,7 +106,9 @@ def _drawing_from(seed: int | None) -> Iterator[None]:
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        from dalib.core.seeds import check_seed
+
+        torch.manual_seed(check_seed(seed))
         yield
 
 

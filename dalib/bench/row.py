@@ -28,6 +28,8 @@ class Row(BaseModel):
         if not isinstance(given, dict):
             return given
         own = {k: v for k, v in given.items() if k in cls.model_fields and k != "hparams"}
+        if not isinstance(given.get("hparams", {}), dict):
+            raise ValueError(f"hparams = {given['hparams']!r} is no table; give {{ name = value }}")
         free = {k: v for k, v in given.items() if k not in own and k != "hparams"}
         named = own.get("algorithm")
         if isinstance(named, (list, tuple)):

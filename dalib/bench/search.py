@@ -46,7 +46,7 @@ class SearchSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    budget: int = Field(1, ge=1)
+    budget: int = Field(1, ge=1, le=10_000)
     sampler: Literal["random", "tpe"] = "random"
     seed: int = 0
     validator: str = "source_accuracy"
@@ -84,15 +84,30 @@ def draw_random(search: SearchSpec, label: str, space: dict[str, Values], curren
         current: the row's own values of everything in `space`
     """
     chance = random.Random(f"{search.seed}:{label}")
-    draws, seen = [Draw()], [current]
+    draws, seen = [Draw()], {_spell(current, space)}
+    most = _count_settings(space, current)
     for _ in range(TRIES * search.budget if space else 0):
-        if len(draws) == search.budget:
+        if len(draws) == search.budget or len(seen) >= most:
             break
         values = {name: _pick(chance, values) for name, values in space.items()}
-        if values not in seen:
-            seen.append(values)
+        if (spelt := _spell(values, space)) not in seen:
+            seen.add(spelt)
             draws.append(_split(values))
     return draws
+
+
+def _spell(values: dict[str, Any], space: dict[str, Values]) -> str:
+    """Equal for equal settings: 1 and 1.0 are, and so they are for True."""
+    return repr([float(v) if isinstance(v, (int, float)) else v for v in (values[name] for name in space)])
+
+
+def _count_settings(space: dict[str, Values], current: dict[str, Any]) -> float:
+    """How many different settings there are, the row's own among them; infinite with an interval."""
+    inside = all(_holds(values, current[name]) for name, values in space.items())
+    distinct = [
+        len({_spell({"": v}, {"": []}) for v in vs}) if isinstance(vs, list) else math.inf for vs in space.values()
+    ]
+    return math.prod(distinct) + (not inside)
 
 
 def propose(

@@ -17,6 +17,7 @@ from dalib.bench.search import SearchSpec
 from dalib.bench.sweep import Sweep, expand_rows
 from dalib.core.errors import DalibError, suggest, unknown
 from dalib.core.registry import load_plugin
+from dalib.core.seeds import LARGEST_SEED
 from dalib.records.sections import sort_options
 from dalib.records.spec import BackboneSpec, ProtocolSpec
 from dalib.train.config import TrainConfig
@@ -42,7 +43,7 @@ class Suite(BaseModel):
     partial: StrictBool = False
     normalise: tuple[Literal["row_sum", "l2", "zscore"], ...] = ()
     tasks: Literal["all", "multi_source"] | list[str] = "all"
-    seeds: list[Annotated[StrictInt, Field(ge=0)]] = [0]
+    seeds: list[Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]] = [0]
     baseline: str = ""
     metric: str = ""
     protocol: ProtocolSpec = ProtocolSpec()
@@ -103,9 +104,11 @@ class Suite(BaseModel):
 
 
 def refuse_duplicates(items: list[Any]) -> None:
-    twice = next((i for i in items if items.count(i) > 1), None)
-    if twice is not None:
-        raise ValueError(f"holds {twice!r} twice; remove one")
+    seen = set()
+    for item in items:
+        if item in seen:
+            raise ValueError(f"holds {item!r} twice; remove one")
+        seen.add(item)
 
 
 def load_suite(path: str | Path, changes: Mapping[str, Mapping[str, Any]] | None = None) -> Suite:
@@ -128,6 +131,8 @@ def load_suite(path: str | Path, changes: Mapping[str, Mapping[str, Any]] | None
         raise DalibError(f"{where}: cannot be read ({error}); give a .toml text file") from None
     except tomllib.TOMLDecodeError as error:
         raise DalibError(f"{where}: not TOML: {error}") from None
+    except RecursionError:
+        raise DalibError(f"{where}: its values are nested too deeply; give plain lists and tables") from None
     content = {"name": path.stem} | _locate(content, path.parent)
     for section, own in (changes or {}).items():
         table = own if section == "data" else {section: _overlay(content.get(section, {}), own)}

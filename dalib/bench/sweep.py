@@ -27,9 +27,11 @@ class Sweep(BaseModel):
     def check_values(self) -> Sweep:
         if self.shots and self.fraction:
             raise ValueError("is over shots and fraction at once; give one of them")
+        seen = set()
         for value in self.values:
-            if self.values.count(value) > 1:
+            if value in seen:
                 raise ValueError(f"holds {value} twice; remove one")
+            seen.add(value)
         return self
 
     @property

@@ -34,6 +34,7 @@ def predict_classes(
     Rows that a model trained with protocol.reject turns down are `unknown`, without a probability.
     Images that cannot be read are named on stderr and left out; the exit status is then 1.
     """
+    from dalib.core.text import disarm
     from dalib.prediction import columns, stream_predictions
     from dalib.train.model_file import load_model
 
@@ -51,7 +52,7 @@ def predict_classes(
     text = io.StringIO()
     writer = csv.writer(text if out else sys.stdout, lineterminator="\n")
     writer.writerow(columns(fitted))
-    writer.writerows((r.file, *_cells(r)) for r in rows)
+    writer.writerows(map(disarm, (r.file, *_cells(r))) for r in rows)
     if out:
         write_text(out, text.getvalue())
     if unreadable:

@@ -7,6 +7,7 @@ labels are no classes: predictions float32, labels as they are; validators do no
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,18 +55,26 @@ def rescore(store: Store, manifest: Manifest) -> Rescored:
     for record in store.records(manifest.keys):
         kind = "failed" if record.status != "ok" else "complete" if not _lacks(record) else ""
         if not kind:
-            try:
-                arrays = store.predictions(record.key)
-            except KeyError:
-                kind = "bare"
-            else:
-                changed = [_complete(candidate, record, arrays) for candidate in record.candidates]
-                record.warnings = warn(record.candidates, record.spec.protocol.is_partial)
-                kind = "records" if any(changed) else "complete"
-                if any(changed):
-                    store.update(record)
+            kind = _rescore_one(store, record)
         counts[kind] += 1
     return Rescored(**counts)
+
+
+def _rescore_one(store: Store, record: Record) -> str:
+    """Complete a record and keep it; which count it belongs to. Arrays that are not what they must be are as none."""
+    try:
+        arrays = store.predictions(record.key)
+        changed = [_complete(candidate, record, arrays) for candidate in record.candidates]
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        if not isinstance(error, KeyError) or error.args != (record.key,):
+            reason = " ".join(str(error).split())[:120]
+            text = f"arrays of record {record.key[:12]}… do not fit its candidates ({reason}) and count as missing"
+            warnings.warn(text, RuntimeWarning, stacklevel=3)
+        return "bare"
+    record.warnings = warn(record.candidates, record.spec.protocol.is_partial)
+    if any(changed):
+        store.update(record)
+    return "records" if any(changed) else "complete"
 
 
 def _lacks(record: Record) -> bool:
@@ -104,5 +113,7 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
 
 def _outputs(arrays: dict[str, np.ndarray], name: str, y: np.ndarray, features: bool) -> Outputs:
     logits = torch.from_numpy(arrays[name].astype(np.float32))
+    if len(y) != len(logits):
+        raise ValueError(f"{len(y)} labels for {len(logits)} rows")
     z = torch.from_numpy(arrays[f"{name}_z"].astype(np.float32)) if features else logits[:, :0]
     return Outputs(z, logits, torch.from_numpy(y if y.dtype.kind == "f" else y.astype(np.int64)))

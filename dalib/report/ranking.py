@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, weightedtau
 
+from dalib.report.formats.csv import disarm_frame
 from dalib.report.formats.md import render_markdown
 from dalib.report.formats.terminal import render_terminal
 from dalib.report.sheet import Block, Sheet, Shown
@@ -123,7 +124,7 @@ def weighted_tau(a: np.ndarray, b: np.ndarray) -> float:
 def render_ranking(ranking: Ranking, format: str, width: int = 160) -> str:
     """`terminal`, `md` or `csv`."""
     if format == "csv":
-        return ranking.frame().to_csv(index=False)
+        return disarm_frame(ranking.frame()).to_csv(index=False)
     if format == "md":
         return "\n".join(render_markdown(sheet) for sheet in ranking.sheets())
     return "\n".join(render_terminal(sheet, width) for sheet in ranking.sheets())

@@ -27,21 +27,31 @@ def save_checkpoint(path: Path, state: dict[str, Any], run: Mapping[str, str]) -
 
 def load_checkpoint(path: Path, run: Mapping[str, str]) -> dict[str, Any] | None:
     """The state saved for this run, or None (with a warning) when it is damaged or belongs to another run."""
-    if not path.exists():
+    state = read_checkpoint(path)
+    if state is None:
         return None
-    try:
-        state = torch.load(io.BytesIO(unseal(path.read_bytes())), map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        warnings.warn(f"checkpoint {path} is unreadable ({reason}); training starts again", stacklevel=2)
-        return None
-    kept = state.get("run") if isinstance(state, dict) else None
+    kept = state.get("run")
     if kept != dict(run):
         kept = kept if isinstance(kept, dict) else {}
         others = [f"its {name} is {_short(kept[name])}, not {_short(value)}" for name, value in run.items()
                   if name in kept and kept[name] != value]  # fmt: skip
         told = f" ({'; '.join(others[:3])})" if others else ""
         warnings.warn(f"checkpoint {path} belongs to another run{told}; training starts again", stacklevel=2)
+        return None
+    return state
+
+
+def read_checkpoint(path: Path) -> dict[str, Any] | None:
+    """The state in a file, of whatever run, or None: with a warning when it is damaged, without where there is none."""
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(io.BytesIO(unseal(path.read_bytes())), map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise ValueError("it holds no state")
+    except Exception as error:  # torch has many words for damage
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        warnings.warn(f"checkpoint {path} is unreadable ({reason}); training starts again", stacklevel=3)
         return None
     return state
 

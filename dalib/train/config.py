@@ -68,7 +68,7 @@ class TrainConfig(BaseModel):
     scale_min: float = Field(0.08, gt=0, le=1)
     colour_jitter: float = Field(0.0, ge=0, le=1)
     sampler: Literal["shuffle", "class_balanced", "domain_balanced"] = "shuffle"
-    evaluations: int = Field(5, ge=1)
+    evaluations: int = Field(5, ge=1, le=100_000)
 
     @model_validator(mode="after")
     def _crop_fits(self) -> TrainConfig:
@@ -79,6 +79,8 @@ class TrainConfig(BaseModel):
     @property
     def points(self) -> frozenset[int]:
         """After how many steps candidates are evaluated."""
+        if self.evaluations > 2 * self.steps:
+            return frozenset(range(self.steps + 1))
         return frozenset(round(self.steps * (i + 1) / self.evaluations) for i in range(self.evaluations))
 
 

@@ -16,6 +16,7 @@ from dalib.core.errors import DalibError
 from dalib.core.listener import Listener
 from dalib.core.network import Network
 from dalib.core.objective import find_objective
+from dalib.core.seeds import check_seed
 from dalib.core.types import Task
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device, seeded
@@ -34,7 +35,7 @@ class Trainer:
 
     Args
         config: the recipe; everything in it may change numbers
-        seed: decides initial weights, batches, augmentation and dropout
+        seed: 0 to 2**62; decides initial weights, batches, augmentation and dropout
         device: `auto`, `cpu`, `cuda`, `cuda:N`
         checkpoint: file for the resumable state, or None; `checkpoint_seconds` apart
         checkpoint_key: of the run; a checkpoint of another run (seed, rows, recipe, algorithm, weights, key) is left
@@ -62,7 +63,7 @@ class Trainer:
         listeners: Sequence[Listener] = (),
     ) -> None:
         self.config = config or TrainConfig()
-        self.seed = seed
+        self.seed = check_seed(seed)
         self.device = pick_device(device)
         self.checkpoint = checkpoint
         self.checkpoint_key = checkpoint_key

@@ -103,7 +103,7 @@ def test_a_file_that_is_no_dictionary_is_ignored_with_a_warning(tmp_path: Path) 
     content = io.BytesIO()
     torch.save([1, 2], content)
     path.write_bytes(seal(content.getvalue()))
-    with pytest.warns(UserWarning, match="another run"):
+    with pytest.warns(UserWarning, match="unreadable"):
         assert load_checkpoint(path, {}) is None
 
 

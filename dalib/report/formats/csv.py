@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from dalib.core.text import disarm
 from dalib.report.sheet import Sheet
 from dalib.report.table_format import TableFormat
 
@@ -15,13 +16,9 @@ class Csv(TableFormat):
     by_default = True
 
     def render(self, sheet: Sheet, frame: pd.DataFrame) -> str:
-        return disarm(frame).to_csv(index=False, lineterminator="\n")
+        return disarm_frame(frame).to_csv(index=False, lineterminator="\n")
 
 
-def disarm(frame: pd.DataFrame) -> pd.DataFrame:
-    """Names that a spreadsheet would compute (`=`, `+`, `-`, `@` or a control character first) get an apostrophe."""
-    return frame.rename(columns=_disarm).map(_disarm)
-
-
-def _disarm(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+def disarm_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with every name and text as `disarm` makes it."""
+    return frame.rename(columns=disarm).map(disarm)
