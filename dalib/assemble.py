@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dalib.core.registry import ALGORITHMS, load_plugin
+from dalib.core.registry import ALGORITHMS, PROTOCOLS, load_plugin
 from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 
 if TYPE_CHECKING:
     from dalib.core.algorithm import Algorithm
     from dalib.core.backbone import Backbone
+    from dalib.core.listener import Listener
     from dalib.core.types import Task
     from dalib.data.catalog import LoadedData
     from dalib.train.fitted import Fitted
@@ -72,6 +73,7 @@ def assemble(
     evaluate: Callable[[Fitted, int], dict[str, Any]] | None = None,
     report: Report | None = None,
     making: Report | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> Run:
     """Open the data, load the backbone, embed the images when it is frozen, divide the rows, make the trainer.
 
@@ -80,12 +82,12 @@ def assemble(
         evaluate: called with (fitted, step) at the recipe's evaluation points
         report: told how far training is
         making: told how far a data set is that is made on first use
+        listeners: what else follows the fit
     Raises
         DalibError: plug-ins, device, data, backbone and algorithm are missing or do not fit together
     """
     import torch
 
-    from dalib.data.settings import split_task
     from dalib.data.tasks import make_task
     from dalib.feed.embed import embed_data
     from dalib.train.device import pick_device
@@ -99,8 +101,8 @@ def assemble(
         torch.set_num_threads(where.threads)
     algorithm = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, dict(spec.hparams))
     algorithm.check()
-    data = open_data(spec.data, where.root, making)
-    split_task(spec.task, data.domains)
+    data = open_data(spec.data, where.root, making).with_target(spec.target)
+    data.split(spec.task, alone=PROTOCOLS.get(spec.protocol.name).labels == "target")
     backbone = open_backbone(spec.backbone, data, spec.seed, algorithm.needs_head)
     spec = _identify(spec, data, backbone) if where.checkpoint else spec
     prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
@@ -115,6 +117,7 @@ def assemble(
         checkpoint_key=spec.key if where.checkpoint else "",
         evaluate=evaluate,
         report=report,
+        listeners=listeners,
     )
     return Run(data, task, backbone, algorithm, trainer)
 
@@ -170,5 +173,8 @@ def _identify(spec: RunSpec, data: LoadedData, backbone: Backbone) -> RunSpec:
     """The spec with what the data and the weights are, so that its key tells; a plan has said so already."""
     if spec.data.fingerprint:
         return spec
-    given = spec.data.model_copy(update={"fingerprint": data.fingerprint, "partial": data.partial})
+    known = data.fingerprint
+    if spec.target in data.unlabelled:
+        known = f"{known}+{data.domain(spec.target, 1).fingerprint}"
+    given = spec.data.model_copy(update={"fingerprint": known, "partial": data.partial})
     return spec.model_copy(update={"data": given, "backbone": identify_weights(spec.backbone, backbone)})

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from dalib.assemble import Report, RunContext, assemble
 from dalib.backbones import own_weights
 from dalib.bench.suite import validate
 from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
+from dalib.core.listener import Listener
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
 from dalib.core.types import Task
@@ -36,6 +39,7 @@ class TrainedRun:
         protocol.reject < 1 also `called_unknown`, the part of the target that is
     note: what a partial data set lacks
     path: of the model file, if one was written
+    remarks: what the data were read as and left out, and why a number may say less than it seems to
     """
 
     spec: RunSpec
@@ -47,6 +51,7 @@ class TrainedRun:
     seconds: float
     note: str
     path: Path | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def fit(
@@ -66,12 +71,14 @@ def fit(
     out: str | Path | None = None,
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
+    listeners: Sequence[Listener] = (),
 ) -> TrainedRun:
     """Train one algorithm on one task and measure it: what `dalib train` does.
 
     Args
         dataset: a registry name, or `features:PATH.npz`
-        source, target: domains, several sources as `dslr+webcam`
+        source, target: domains, several sources as `dslr+webcam`; for image files the target may be unlabelled: a
+            folder of pictures beside the domains, or the path of any; the source itself for `supervised`
         algorithm: a name, `dann+mcc` for a combination, or an algorithm: `DANN(weight=2)`
         hparams: of an algorithm given by name
         train: fields of TrainConfig
@@ -85,6 +92,7 @@ def fit(
         out: model file to write
         checkpoint: file for the state while training lasts, from which the same call goes on; None = beside `out`
         progress: called with (done, total) while data are made and while training
+        listeners: what else follows the training (`dalib.Listener`)
 
     Raises
         DalibError: a setting that is not one, or data, backbone and algorithm that do not fit together
@@ -94,7 +102,9 @@ def fit(
         dataset, source, target, algorithm,
         hparams=hparams, train=train, protocol=protocol, backbone=backbone, data=data, seed=seed,
     )  # fmt: skip
-    return fit_run(spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress)
+    return fit_run(
+        spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=listeners
+    )
 
 
 def describe_run(
@@ -163,16 +173,18 @@ def fit_run(
     out: str | Path | None = None,
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
+    listeners: Sequence[Listener] = (),
 ) -> TrainedRun:
     """Train as described; see `fit`."""
     path = model_path(out) if out is not None else None
     kept = checkpoint or (path.with_suffix(".checkpoint") if path else None)
     where = RunContext(str(root) if root else None, device, checkpoint=str(kept) if kept else None)
-    run = assemble(spec, where, report=progress, making=progress)
+    run = assemble(spec, where, report=progress, making=progress, listeners=listeners)
     started = time.monotonic()
     fitted = run.fit()
     fitted.moments = run.data.moments(spec.target) if "zscore" in spec.data.normalise else ()
     trained = measure_run(spec, run.task, fitted, time.monotonic() - started, run.data.note)
+    trained.remarks = (*run.data.remarks, *trained.remarks)
     if path:
         trained.path = save_model(fitted, path, spec.algorithm)
     return trained
@@ -185,7 +197,7 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
     values = {k: task_metrics(fitted.outputs(d), "", task)[f"_{metric}"] for k, d in rows.items() if len(d)}
     opened: dict[str, float] = {}
     reject, known = spec.protocol.reject, len(task.classes)
-    if task.objective == "classification" and (task.is_open or reject < 1):
+    if task.objective == "classification" and len(task.test) and (task.is_open or reject < 1):
         outputs = fitted.outputs(task.test)
         metrics = domain_metrics(outputs, "", known, reject)
         values[named[-1]] = metrics["_accuracy"]
@@ -202,4 +214,19 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
         "values": values,
         "partial": note,
     }
-    return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note)
+    remarks = tuple(_doubts(fitted, task)) if task.objective == "classification" else ()
+    return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks)
+
+
+def _doubts(fitted: Fitted, task: Task) -> Iterator[str]:
+    """Why an accuracy may mean nothing: one class to be right about, one answer to all, rows that are all alike."""
+    rows = task.test if len(task.test) else task.target
+    outputs = fitted.outputs(rows)
+    if len(outputs.z) > 1 and bool((outputs.z == outputs.z[0]).all()):
+        yield f"all {len(rows)} target rows look exactly alike to the network: no accuracy on them means anything"
+    answers = outputs.logits.argmax(1).unique()
+    if len(rows) > 1 and len(answers) == 1:
+        yield f"every target row is called '{fitted.names[int(answers[0])]}'"
+    if len(task.test) and len(np.unique(task.test.labels)) == 1:
+        cls = task.test.classes[int(task.test.labels[0])]
+        yield f"all {len(task.test)} test rows are '{cls}': the accuracy says how often that is answered, no more"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,7 +15,7 @@ from dalib.core.rows import RowShape, RowView, combine
 from dalib.core.types import Domain
 from dalib.data.decode import decode_image
 from dalib.data.features import check_rows, read_arrays
-from dalib.data.folders import SUFFIXES
+from dalib.data.listing import ARCHIVES, CLUTTER, LOOP, Listing, image_suffixes, is_image
 from dalib.data.normalise import normalise_features
 from dalib.evaluate.metrics import decide
 from dalib.feed.embed import embed_images
@@ -43,22 +42,46 @@ class Prediction(NamedTuple):
     probability: float
 
 
+class Answer(NamedTuple):
+    """What a model whose labels are no classes says about one row: a value for each of its outputs.
+
+    file: as in `Prediction`
+    values: numbers, or 0 and 1 where the question is yes or no
+    """
+
+    file: str
+    values: tuple[float, ...]
+
+
+def columns(fitted: Fitted) -> tuple[str, ...]:
+    """What `dalib predict` writes of every row: `file`, `class`, `probability`, or `file` and the outputs' names."""
+    return ("file", *(fitted.classes if _tells_answers(fitted) else ("class", "probability")))
+
+
+def _tells_answers(fitted: Fitted) -> bool:
+    return fitted.algorithm.network.objective.name != "classification"
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What `predict` returns.
 
-    rows: one per row and class, best first
+    rows: one per row and class, best first; of a model whose labels are no classes one `Answer` per row
     unreadable: images that were left out -> why
+    columns: what `frame` calls them
     """
 
-    rows: tuple[Prediction, ...]
+    rows: tuple[Prediction | Answer, ...]
     unreadable: dict[str, str]
+    columns: tuple[str, ...]
 
     def frame(self) -> pd.DataFrame:
-        """Columns `file`, `class`, `probability`, as `dalib predict` writes them."""
+        """A table with the columns `file`, `class`, `probability`, or `file` and one per output."""
         import pandas as pd
 
-        return pd.DataFrame(self.rows, columns=["file", "class", "probability"])
+        return pd.DataFrame(
+            [(r.file, *r.values) if isinstance(r, Answer) else r for r in self.rows], columns=self.columns
+        )
 
 
 def predict(
@@ -71,8 +94,9 @@ def predict(
 ) -> Predictions:
     """Classes of images or rows. See `stream_predictions` for the arguments and for data that do not fit in memory."""
     unreadable: dict[str, str] = {}
+    model = model if isinstance(model, Fitted) else load_model(model, device)
     rows = stream_predictions(model, data, top, domain=domain, device=device, report=unreadable.__setitem__)
-    return Predictions(tuple(rows), unreadable)
+    return Predictions(tuple(rows), unreadable, columns(model))
 
 
 def stream_predictions(
@@ -83,7 +107,7 @@ def stream_predictions(
     domain: str = "",
     device: str = "auto",
     report: Callable[[str, str], None] = lambda name, reason: None,
-) -> Iterator[Prediction]:
+) -> Iterator[Prediction | Answer]:
     """Predictions one by one; images are read in chunks.
 
     Args
@@ -99,6 +123,9 @@ def stream_predictions(
         DalibError: nothing there, or rows of another sort than the model takes
     """
     fitted = model if isinstance(model, Fitted) else load_model(model, device)
+    if top != 1 and _tells_answers(fitted):
+        kind = fitted.algorithm.network.objective.name
+        raise DalibError(f"top = {top} asks for classes, but the model was trained for {kind}; leave it out")
     if not 1 <= top <= len(fitted.classes):
         raise DalibError(f"top = {top} is out of range; the model knows {len(fitted.classes)} classes, give 1 to that")
     if isinstance(data, np.ndarray):
@@ -113,10 +140,11 @@ def stream_predictions(
 
 @dataclass(frozen=True)
 class Images:
-    """Names of images and how to read one."""
+    """Names of images and how to read one; left_out: what may have been meant as one -> why it is none."""
 
     names: Sequence[str]
     read: Callable[[str], bytes]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_images(path: Path) -> Images:
@@ -126,34 +154,28 @@ def find_images(path: Path) -> Images:
         DalibError: nothing there that looks like an image
     """
 
-    def usable(name: str) -> bool:
-        parts = Path(name).parts
-        return name.lower().endswith(SUFFIXES) and not any(p.startswith(".") or p == "__MACOSX" for p in parts)
-
-    kinds = ", ".join(SUFFIXES)
-    if path.is_dir():
-        names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
-        images = Images([n for n in names if usable(n)], lambda name: (path / name).read_bytes())
-    elif path.suffix.lower() == ".zip":
-        try:
-            archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
-            raise DalibError(f"{path} is not a readable zip ({error}); fetch it again") from None
-        images = Images(sorted(n for n in archive.namelist() if usable(n)), archive.read)
-    elif path.name.lower().endswith(SUFFIXES):
-        images = Images([path.name], lambda name: path.read_bytes())
-    else:
-        raise DalibError(f"{path} is neither an image ({kinds}) nor a folder nor a zip; this model takes images")
-    if not images.names:
-        raise DalibError(f"{path} holds no images; expected files ending in {kinds}")
-    return images
+    if path.is_file() and not path.name.lower().endswith(ARCHIVES):
+        if not is_image(path.name):
+            kinds = ", ".join(image_suffixes()[:8])
+            raise DalibError(f"{path} is neither an image ({kinds} …) nor a folder nor a zip; this model takes images")
+        return Images([path.name], lambda name: path.read_bytes())
+    if not path.is_file() and not path.is_dir():
+        raise DalibError(f"{path} is no ordinary file; give an image, a folder, a zip or a feature file (.npz)")
+    listing = Listing(path)
+    if not listing.images:
+        why = "; ".join(listing.remarks()) or f"expected files ending in {', '.join(image_suffixes()[:8])} …"
+        raise DalibError(f"{path} holds no images; {why}")
+    gone = {m: why for m, why in listing.left_out.items() if why not in (LOOP, CLUTTER)}
+    return Images(listing.images, listing.read, gone)
 
 
 def _predict_images(
     fitted: Fitted, images: Images, top: int, report: Callable[[str, str], None]
-) -> Iterator[Prediction]:
+) -> Iterator[Prediction | Answer]:
     prepare = fitted.backbone.preprocess
     assert prepare is not None
+    for name, why in images.left_out.items():
+        report(name, why)
     for start in range(0, len(images.names), CHUNK):
         names, pixels = [], []
         for name in images.names[start : start + CHUNK]:
@@ -166,7 +188,7 @@ def _predict_images(
             yield from _rank(fitted, names, np.stack(pixels), top)
 
 
-def _predict_rows(fitted: Fitted, path: Path, domain: str, top: int) -> Iterator[Prediction]:
+def _predict_rows(fitted: Fitted, path: Path, domain: str, top: int) -> Iterator[Prediction | Answer]:
     rows = fitted.backbone.rows
     names, x = _read_rows(path, domain, rows)
     if rows is None and x.shape[1] != fitted.backbone.dim:
@@ -223,11 +245,14 @@ def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence
     return (list(map(str, names)) if names is not None and len(names) == len(x) else list(map(str, range(len(x))))), x
 
 
-def _rank(fitted: Fitted, names: Sequence[str], x: np.ndarray | RowView, top: int) -> Iterator[Prediction]:
+def _rank(fitted: Fitted, names: Sequence[str], x: np.ndarray | RowView, top: int) -> Iterator[Prediction | Answer]:
     rows = Domain("predict", x, None, fitted.classes, "none")
     if fitted.backbone.frozen and rows.is_images:
         rows = rows.with_x(embed_images(fitted.backbone, rows, fitted.device), "embedded")
     outputs = fitted.outputs(rows)
+    if _tells_answers(fitted):
+        told = fitted.algorithm.network.objective.decide(outputs.prediction).tolist()
+        return (Answer(name, tuple(values)) for name, values in zip(names, told, strict=True))
     best, known = outputs.p.topk(top, dim=1), len(fitted.classes)
     reject = fitted.extra.get("protocol", {}).get("reject", 1.0)
     rejected = (decide(outputs.logits.numpy(), known, reject) == known) & (len(fitted.names) == known)

@@ -9,7 +9,8 @@ import numpy as np
 from dalib.advice.material import Material, Options, Part, pick_rows
 from dalib.advice.rows import embed_samples, refuse_images
 from dalib.core.errors import DalibError
-from dalib.data.features import LAYOUT, _check_labels, _name_classes, _read_rows, find_keys, read_arrays
+from dalib.core.objective import refuse_answers
+from dalib.data.features import LAYOUT, _check_labels, _name_classes, _read_rows, find_keys, read_arrays, read_objective
 from dalib.data.normalise import normalise_features
 from dalib.data.roots import find_feature_file
 
@@ -18,6 +19,7 @@ def open_features(path: str, options: Options) -> Material:
     """`<domain>_x` and `<domain>_y` of an .npz; a domain without labels is an unlabelled target."""
     file = find_feature_file(path, options.data_root)
     arrays = read_arrays(file)
+    refuse_answers(read_objective(arrays), str(file), "the measures of dalib advise")
     keys = find_keys(arrays)
     domains = list(keys)
     known = [d for d in domains if f"{d}_y" in arrays]

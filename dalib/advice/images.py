@@ -21,9 +21,9 @@ from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain
 from dalib.data.cache import cached_array
-from dalib.data.declaration import match_declaration, plain
+from dalib.data.declaration import match_declaration
 from dalib.data.decode import decode_image
-from dalib.data.folders import ImageTree
+from dalib.data.folders import LAYOUT, ImageTree, lone_folders
 from dalib.feed.embed import embed_images
 from dalib.train.device import pick_device
 
@@ -36,8 +36,9 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
     tree = ImageTree(where)
     folders = tree.counts()
     own = not info.domains
-    nameless = _nameless(folders) if own else {}
-    everything = match_declaration(info, folders, str(where))
+    nameless = lone_folders(folders) if own else {}
+    if own and tree.split_like:
+        raise DalibError(f"{where}: {tree.levels()}; give {LAYOUT}, each split in a root of its own")
     match = match_declaration(info, {d: c for d, c in folders.items() if d not in nameless}, str(where))
     members: dict[str, list[tuple[str, int]]] = {}
     parts, remarks = {}, []
@@ -64,8 +65,10 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
             members[folder] = [(m, -1) for m in strays]
             parts[folder] = Part(folder, {}, len(strays))
             remarks.append(f"'{folder}' has images but no class folders: taken as unlabelled")
-    remarks += _alike(match.classes)
-    kept = Material(info.name, root, "images", match.classes, parts, bool(everything.differences), remarks=remarks)
+    remarks += [*match.differences, *filter(None, [tree.levels() if own else ""])]
+    partial = bool(match.differences) or bool(own and tree.levels())
+    remarks += [line for line in tree.describe() if "outside any class" not in line and "no class folders" not in line]
+    kept = Material(info.name, root, "images", match.classes, parts, partial, remarks=remarks)
     kept.lone = nameless
     network = choose_backbone(kept, where, info, options)
     kept.backbone = (network.name, options.weights if options.backbone and options.weights else network.weights)
@@ -78,17 +81,6 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
     return kept
 
 
-def _nameless(folders: dict[str, dict[str, int]]) -> dict[str, str]:
-    """Domains whose one class folder no other domain has, while another domain has several: domain -> that folder."""
-    used = {d: {c for c, n in classes.items() if n} for d, classes in folders.items()}
-    lone = {d: next(iter(c)) for d, c in used.items() if len(c) == 1}
-    return {
-        d: cls
-        for d, cls in lone.items()
-        if max(len(c) for c in used.values()) > 1 and not any(cls in c for other, c in used.items() if other != d)
-    }
-
-
 def _flat_folders(tree: ImageTree) -> dict[str, list[str]]:
     """Images that lie directly in a domain's folder, by its name."""
     domains = {str(PurePosixPath(f.member[: -len(f.name) - 1]).parent) for f in tree.files}
@@ -99,13 +91,6 @@ def _flat_folders(tree: ImageTree) -> dict[str, list[str]]:
         if str(parent) not in around and str(parent.parent) in around:
             flat.setdefault(parent.name, []).append(member)
     return flat
-
-
-def _alike(classes: Sequence[str]) -> list[str]:
-    """Class names that differ in case and separators only."""
-    first: dict[str, str] = {}
-    twins = [(first.setdefault(plain(c), c), c) for c in classes]
-    return [f"classes '{a}' and '{b}' look like one; name their folders alike" for a, b in twins if a != b]
 
 
 def choose_backbone(kept: Material, where: Path, info: DatasetInfo, options: Options) -> Backbone:

@@ -24,10 +24,10 @@ class ATDOC(Algorithm):
         it in training mode
     Reference
         Liang et al. Domain Adaptation with Auxiliary Target Domain-Oriented Classifier. CVPR 2021. arXiv:2007.04171.
-        weight: the authors' Office-Home command for NA (0.1 for NC). Departures: a row is stored before the vote, as
-        the training pass saw it (theirs: after the step, in evaluation mode); the memory begins empty, not random; a
-        centroid stays when its class is absent (theirs shrinks); no label smoothing on the source. Until training has
-        begun, the batch is the memory.
+        weight: the authors' Office-Home command for NA (0.1 for NC). Departures: rows are stored and centroids moved
+        before the vote, as the training pass saw them (theirs: after the step, by a pass in evaluation mode); the
+        memory begins empty, not random; a centroid stays when its class is absent (theirs shrinks); no label smoothing
+        on the source. Until training has begun, the batch is the memory.
     """
 
     family = "self-training"

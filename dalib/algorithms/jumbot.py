@@ -21,7 +21,8 @@ class JUMBOT(Algorithm):
     Reference
         Fatras et al. Unbalanced Minibatch Optimal Transport; Applications to Domain Adaptation. ICML 2021.
         arXiv:2103.03606. Defaults: the authors' Office-Home script, whose source batches are class-balanced
-        (sampler = "class_balanced").
+        (sampler = "class_balanced"). Departure: KL(P | abᵀ) as in POT today; POT 0.7, which they name, has sum P log P
+        there, as if every cost were lower by reg * log(n m), and so leaves less mass out.
     """
 
     family = "optimal transport"

@@ -22,8 +22,10 @@ class PADA(DANN):
     Reference
         Cao et al. Partial Adversarial Domain Adaptation. ECCV 2018. arXiv:1808.04205.
         The CE is divided by the batch's sum of weights as in the authors' code (the paper: by its size: it fades
-        beside the adversarial term as classes lose weight). Departure: gamma is computed before each pass over the
-        target (their code: every 500 steps, ones until then); a present class that it starves is hard to win back.
+        beside the adversarial term as classes lose weight). Departures: gamma is computed before each pass over the
+        target (their code: every 500 steps, ones until then; a present class that it starves is hard to win back);
+        divided by its largest entry over all classes (their adversarial term: over the rows of the batch, so that a
+        batch without the likeliest classes weighs as much as any); no dropout in the discriminator (theirs: 0.5).
     """
 
     family = "adversarial"

@@ -121,7 +121,7 @@ class RecordedRun:
         return {
             "metrics": metrics,
             "scores": scores(held_out, target, only=self.context.validators) if self.classes else {},
-            "arrays": outputs_to_arrays(target, held_out, self.context.keep_features),
+            "arrays": outputs_to_arrays(target, held_out, self.context.keep_features, task.objective),
         }
 
     def finish(self, fitted: Fitted) -> None:
@@ -139,7 +139,7 @@ class RecordedRun:
                 arrays[f"step_{found['step']}_{name}"] = array.numpy()
             record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
         record.warnings = warn(record.candidates, self.spec.protocol.is_partial)
-        record.curve = fitted.curve
+        record.curve, record.objective = fitted.curve, task.objective
         if self.classes:
             record.per_class = class_metrics(self.last["target"], self.classes, known, self.spec.protocol.reject)
         first = f"train_{find_objective(task.objective).metrics[0]}"

@@ -163,29 +163,15 @@ def print_next(path: str, advice: Advice, out: Path | None, typed: dict[str, str
 
 
 def print_training(path: str, facts: Facts, t: TaskFacts) -> None:
-    """A model for an unlabelled folder of images, which the loader takes as one class that the source lacks."""
+    """A model for an unlabelled folder of images."""
     print("no suite yet: the target has no labels to test on; sort some images into class folders and ask again.")
-    lone = facts.material.lone.get(t.target, "")
-    if not lone:
-        lone = "unsorted"
-        print(f"To train before that, move the images of {t.target}/ into {t.target}/{lone}/ and type")
-    else:
-        print("To train before that, type")
-    order = sorted({*facts.material.classes, *facts.material.lone.values(), lone})
-    ranges = name_ranges([order.index(c) for c in t.shared])
+    print("To train before that, type")
     backbone, weights = facts.material.backbone
-    print(f"dalib train --dataset image_folder --data-root {path} --partial --source {'+'.join(t.sources)} \\")
-    print(f"  --target {t.target} --protocol.source_classes {','.join(ranges)} --protocol.target_classes {lone} \\")
-    print(f"  --algorithm mcc --backbone {backbone} --weights {weights} --backbone.frozen \\")
+    partial = " --partial" if facts.material.partial else ""
+    print(f"dalib train --dataset image_folder --data-root {path}{partial} --source {'+'.join(t.sources)} \\")
+    print(f"  --target {t.target} --algorithm mcc --backbone {backbone} --weights {weights} --backbone.frozen \\")
     print("  --train.augment none --train.lr 0.1 --out model")
-    print(f"dalib predict model.safetensors {path}/{t.target}   # ignore the accuracy on the target that train prints")
-
-
-def name_ranges(labels: list[int]) -> list[str]:
-    """[0, 1, 2, 5] -> ["0:3", "5:6"], positions as `source_classes` takes them."""
-    starts = [k for k in labels if k - 1 not in labels]
-    ends = [k + 1 for k in labels if k + 1 not in labels]
-    return [f"{a}:{b}" for a, b in zip(sorted(starts), sorted(ends), strict=True)]
+    print(f"dalib predict model.safetensors {path}/{t.target}")
 
 
 def _one_task(advice: Advice) -> dict[str, str]:

@@ -62,11 +62,15 @@ def describe_data(
     facts += [("fingerprint", data.fingerprint), ("licence", data.info.licence), ("source", data.info.source)]
     facts += [("partial", data.note)] if data.partial else []
     print_columns([(key, value) for key, value in facts if value])
+    for remark in data.remarks:
+        print(f"note: {remark}")
     print()
     rows = "rows" if data.kind == "features" else "images"
     declared = data.info.counts
+    bare = [(f"{d} (no labels)", n, "") for d, n in data.unlabelled.items()]
     total = [("total", sum(data.counts.values()), sum(declared.values()) if declared else "")]
     counts = [(d, n, declared.get(d, "")) for d, n in data.counts.items()]
+    counts += bare
     if declared:
         print_columns(counts + total, ("domain", rows, "declared"))
     else:

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from dalib.cli._common import Plugins, bold, choose, load_plugins, print_columns
-from dalib.core.registry import ALGORITHMS, REGISTRIES, parse_file
+from dalib.core.errors import DalibError
+from dalib.core.registry import ALGORITHMS, OBJECTIVES, REGISTRIES, parse_file
 
 COSTS = Path(__file__).parent.parent / "algorithms" / "costs.json"
 """Measured by benchmarks/speed/step_cost.py: a training step ÷ source_only's, a solution ÷ linear_probe's."""
@@ -22,20 +23,34 @@ def list_names(
     kind: Annotated[
         str | None, typer.Argument(metavar="KIND", help=f"{', '.join(REGISTRIES)}; default: all of them.")
     ] = None,
+    objective: Annotated[
+        str,
+        typer.Option(metavar="O", help="Only algorithms that work on this kind of answers (dalib list objectives)."),
+    ] = "",
     plugin: Plugins = None,
 ) -> None:
     """List the plug-ins of every kind, or of one."""
     if kind is not None:
         choose("kind of plug-in", kind, REGISTRIES)
     load_plugins(plugin)
+    if objective:
+        kind = _only_algorithms(kind, objective)
     for number, name in enumerate([kind] if kind else REGISTRIES):
         if kind is None:
             print(("\n" if number else "") + bold(name))
         registry = REGISTRIES[name]
         if registry is ALGORITHMS:
-            print_columns(algorithm_rows(), HEADER)
+            able = set(ALGORITHMS.able(objective)) if objective else None
+            print_columns([row for row in algorithm_rows() if able is None or row[0] in able], HEADER)
         else:
             print_columns([(n, registry.summary(n)) for n in registry.names()])
+
+
+def _only_algorithms(kind: str | None, objective: str) -> str:
+    choose("objective", objective, OBJECTIVES.names())
+    if kind not in (None, "algorithms"):
+        raise DalibError(f"--objective {objective} chooses among algorithms; give dalib list algorithms, not {kind}")
+    return "algorithms"
 
 
 def algorithm_rows() -> list[tuple[str, ...]]:

@@ -6,12 +6,16 @@ import csv
 import io
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dalib.cli._common import Device, write_text
+from dalib.cli._common import Device, Plugins, load_plugins, write_text
+
+if TYPE_CHECKING:
+    from dalib.prediction import Answer, Prediction
 
 
 def predict_classes(
@@ -21,15 +25,19 @@ def predict_classes(
     top: Annotated[int, typer.Option(metavar="K", help="The K likeliest classes, a row each, best first.")] = 1,
     domain: Annotated[str, typer.Option(metavar="D", help="Which <domain>_x of a feature file.")] = "",
     device: Device = "auto",
+    plugin: Plugins = None,
 ) -> int:
-    """Predict classes: CSV with the columns file, class, probability.
+    """Predict classes: CSV with the columns file, class, probability; or a model's outputs, a column each.
 
     Rows are taken for rows of the target: a model trained with --normalise zscore scales them by the target's means and
     deviations in training, so that a row gets the same class whatever file it comes in.
     Rows that a model trained with protocol.reject turns down are `unknown`, without a probability.
     Images that cannot be read are named on stderr and left out; the exit status is then 1.
     """
-    from dalib.prediction import stream_predictions
+    from dalib.prediction import columns, stream_predictions
+    from dalib.train.model_file import load_model
+
+    load_plugins(plugin)
 
     unreadable = 0
 
@@ -38,13 +46,22 @@ def predict_classes(
         unreadable += 1
         print(f"dalib: cannot read image {name} ({reason})", file=sys.stderr)
 
-    rows = stream_predictions(model, path, top, domain=domain, device=device, report=report)
+    fitted = load_model(model, device)
+    rows = stream_predictions(fitted, path, top, domain=domain, report=report)
     text = io.StringIO()
     writer = csv.writer(text if out else sys.stdout, lineterminator="\n")
-    writer.writerow(("file", "class", "probability"))
-    writer.writerows((r.file, r.label, "" if math.isnan(r.probability) else f"{r.probability:.6f}") for r in rows)
+    writer.writerow(columns(fitted))
+    writer.writerows((r.file, *_cells(r)) for r in rows)
     if out:
         write_text(out, text.getvalue())
     if unreadable:
-        print(f"dalib: left out {unreadable} unreadable images", file=sys.stderr)
+        print(f"dalib: left out {unreadable} files that are no readable images", file=sys.stderr)
     return 1 if unreadable else 0
+
+
+def _cells(row: Prediction | Answer) -> Sequence[str]:
+    from dalib.prediction import Prediction
+
+    if isinstance(row, Prediction):
+        return row.label, "" if math.isnan(row.probability) else f"{row.probability:.6f}"
+    return [str(value) if isinstance(value, int) else f"{value:.6g}" for value in row.values]

@@ -43,8 +43,6 @@ def train_model(
             autocompletion=complete_names("datasets"),
         ),
     ],
-    source: Annotated[str, typer.Option(metavar="S", help="The labelled domain, or several as S1+S2.")],
-    target: Annotated[str, typer.Option(metavar="T", help="The domain to adapt to.")],
     algorithm: Annotated[
         str,
         typer.Option(
@@ -53,6 +51,14 @@ def train_model(
             autocompletion=complete_names("algorithms"),
         ),
     ],
+    source: Annotated[str, typer.Option(metavar="S", help="The labelled domain, or several as S1+S2.")] = "",
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="T",
+            help="The domain to adapt to, or a folder of images without labels; default for --protocol supervised: S.",
+        ),
+    ] = "",
     backbone: Annotated[
         str,
         typer.Option(
@@ -120,8 +126,14 @@ def train_model(
         open_folder(out.parent, "--out in")
     if checkpoint is not None:
         open_folder(checkpoint.parent, "--checkpoint in")
+    from dalib.core.protocol import labels_of
     from dalib.fitting import fit
 
+    if labels_of(given.get("protocol", {}).get("name", DEFAULT_PROTOCOL)) == "target":
+        source, target = source or target, target or source
+    for name, value in (("--source", source), ("--target", target)):
+        if not value:
+            raise DalibError(f"missing option '{name}' (see dalib train --help)")
     options: dict[str, Any] = {"seed": seed, "device": device, "root": data_root, "out": out}
     options |= {"checkpoint": checkpoint, "hparams": given.pop("algorithm", {}), **given}
     with progress_bar(f"{algorithm} {source}->{target}") as progress:
@@ -142,11 +154,14 @@ def print_values(run: TrainedRun) -> None:
     print(f"{spec.backbone.name}{weights}, {steps}seed {spec.seed}, {run.seconds:.1f} s on {device}")
     if run.note:
         print(f"partial data: {run.note}")
+    for remark in run.remarks:
+        print(f"note: {remark}")
     sizes = (len(run.task.labelled), len(run.task.validation), len(run.task.test))
     counts = [n for n in sizes if n]
     form = "7.2%" if METRICS.get(run.metric).unit == "%" else "9.4g"
     name = run.metric.replace("_", " ")
     print_columns(
         [(f"{name} on {k}", f"{v:{form}}", f"n = {n}") for (k, v), n in zip(run.values.items(), counts, strict=True)]
+        + ([] if sizes[2] else [(f"{name} on target", "unknown", f"n = {len(run.task.target)}, without labels")])
         + [(f"target, {k.replace('_', ' ')}", f"{v:7.2%}", "") for k, v in run.opened.items()]
     )

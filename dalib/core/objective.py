@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from dalib.core.errors import DalibError
 from dalib.core.registry import OBJECTIVES
 
 
@@ -47,3 +48,12 @@ def find_objective(name: str = "classification") -> Objective:
     """The objective of that name, the same object every time; DalibError for an unknown one."""
     objective: Objective = OBJECTIVES.get(name)()
     return objective
+
+
+def refuse_answers(objective: str, where: str, what: str) -> None:
+    """Raise DalibError where labels are no classes, for `what` compares classes."""
+    if objective != "classification":
+        raise DalibError(
+            f"{where} has labels for {objective}, and {what} compare classes; give data whose labels are classes, "
+            f"or train on these (dalib list algorithms --objective {objective})"
+        )

@@ -172,11 +172,13 @@ class AlgorithmRegistry(Registry[Any]):
         """The combination of two algorithm objects, with the hyper-parameters they were given."""
         return self._combination().add(first, second)
 
+    def able(self, objective: str) -> list[str]:
+        """Names of the algorithms that work on this kind of answers; imports all of them."""
+        return [name for name in self.names() if {"any", objective}.intersection(self.get(name).objectives)]
+
     def suggest_for(self, objective: str) -> str:
         """`take one of …`: algorithms that work on this kind of answers, some of every family."""
-        able = [
-            n for n in self.files() if {"any", objective}.intersection(self.get(n).objectives) and not self.get(n).alone
-        ]
+        able = [name for name in self.able(objective) if name in self.files() and not self.get(name).alone]
         families: dict[str, list[str]] = {}
         for name in able:
             families.setdefault(self.get(name).family, []).append(name)

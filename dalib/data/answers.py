@@ -23,7 +23,7 @@ def read_answers(
     """
     if objective not in OBJECTIVES:
         raise unknown("objective", objective, OBJECTIVES.names(), f"key objective of {path}")
-    y = {domain: _read_domain(path, objective, f"{domain}_y", arrays, n) for domain, n in rows.items()}
+    y = {domain: read_domain(path, objective, f"{domain}_y", arrays, n) for domain, n in rows.items()}
     widths = {domain: answers.shape[1] for domain, answers in y.items()}
     if len(set(widths.values())) > 1:
         listed = ", ".join(f"{domain} {width}" for domain, width in widths.items())
@@ -39,7 +39,8 @@ def read_answers(
     return tuple(map(str, names)), y
 
 
-def _read_domain(path: Path, objective: str, key: str, arrays: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+def read_domain(path: Path, objective: str, key: str, arrays: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+    """The answers `key` of one domain of n rows, (n, m); raises as `read_answers` does."""
     if key not in arrays:
         raise DalibError(f"{path} has {key[:-2]}_x but no {key}; each domain needs both")
     y = arrays[key]

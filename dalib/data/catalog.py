@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from dalib.core.registry import DATASETS
 from dalib.core.rows import RowShape, RowView, row_shape, take_rows
 from dalib.core.types import Domain, pick_domain
 from dalib.data.arrays import load_arrays, resize_domain
-from dalib.data.declaration import Match, match_declaration
+from dalib.data.declaration import Match, canonical, match_declaration
 from dalib.data.decode import decode_domain
 from dalib.data.features import FeatureSet, load_features
-from dalib.data.folders import ImageTree
+from dalib.data.folders import LAYOUT, ImageTree, Pictures, lone_folders
 from dalib.data.normalise import Moments, find_moments, normalise_features, prepare_rows
 from dalib.data.roots import Progress, find_feature_file, find_root
+from dalib.data.settings import split_task
 
 
 @dataclass
@@ -36,6 +37,9 @@ class LoadedData:
         fingerprint: sha256 of the content of all domains present
         partial: something that the declaration names is missing, or something unknown was left out
         note: what, for captions (`amazon 1000 of 2817 images, dslr missing`)
+        remarks: what the root is read as, and what was left out and why
+        unlabelled: domains without labels -> rows; each can be a target
+        absent: what looks like a domain and is none -> why
         objective: what a label is; `classes` are the names of the outputs where it is no class
     """
 
@@ -51,16 +55,19 @@ class LoadedData:
     note: str
     _load: Callable[[str, int | None], Domain] = field(repr=False)
     objective: str = "classification"
+    remarks: tuple[str, ...] = ()
+    unlabelled: dict[str, int] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
     _measure: Callable[[str], Moments] = field(default=lambda name: (), repr=False)
     _loaded: dict[tuple[str, int | None], Domain] = field(default_factory=dict, repr=False)
 
     def domain(self, name: str, resize: int | None = None) -> Domain:
-        """One domain with its labels; images are warped to `resize` x `resize` pixels and need it.
+        """One domain with its labels, if it has any; images are warped to `resize` x `resize` pixels and need it.
 
         Raises
             DalibError: unknown domain, an unreadable image, images without `resize`
         """
-        pick_domain(dict.fromkeys(self.domains), name, self.name)
+        pick_domain(dict.fromkeys((*self.domains, *self.unlabelled)), name, self.name)
         if self.kind == "features":
             resize = None
         elif resize is None or resize < 1:
@@ -68,6 +75,43 @@ class LoadedData:
         if (name, resize) not in self._loaded:
             self._loaded[name, resize] = self._load(name, resize)
         return self._loaded[name, resize]
+
+    def split(self, task: str, *, alone: bool = False) -> tuple[tuple[str, ...], str]:
+        """`dslr+webcam->amazon` -> (("dslr", "webcam"), "amazon"); the target may be unlabelled.
+
+        Args
+            alone: source and target may be the same domain
+        Raises
+            DalibError: an unknown domain, one that occurs twice, a source without labels
+        """
+        sources, target = split_task(task, (*self.domains, *self.unlabelled), self.absent, alone=alone)
+        for name in sources:
+            if name in self.unlabelled:
+                raise DalibError(f"domain '{name}' has no labels; a source needs them: sort it into class folders")
+        return sources, target
+
+    def with_target(self, target: str) -> LoadedData:
+        """The data with a folder or archive of pictures as one more unlabelled domain, named by its path.
+
+        The data themselves where `target` is one of their domains, or nothing is there.
+
+        Raises
+            DalibError: it holds no images, or the data are features
+        """
+        if target in (*self.domains, *self.unlabelled) or not Path(target).expanduser().exists():
+            return self
+        if self.kind != "images" or self.info.kind != "images":
+            raise DalibError(f"{self.name} holds no image files; a folder ({target}) can be their target only")
+        pictures = Pictures(Path(target).expanduser(), target)
+
+        def load(name: str, resize: int | None) -> Domain:
+            return _load_flat(pictures, name, resize, self.classes) if name == target else self._load(name, resize)
+
+        more = {target: len(pictures.flat[target])}
+        remarks = (f"target {target}: {more[target]} images without labels; its folders are not read", *self.remarks)
+        remarks += tuple(pictures.listing.remarks())
+        unlabelled = self.unlabelled | more
+        return replace(self, _load=load, _loaded={}, unlabelled=unlabelled, remarks=remarks)
 
     def moments(self, name: str) -> Moments:
         """Mean and deviation by which a domain's rows were z-scored; empty where they were not."""
@@ -124,8 +168,14 @@ def load_data(
     return _load_image_data(dataset, info, where, partial)
 
 
-def _accept(info: DatasetInfo, match: Match, where: Path, partial: bool) -> str:
-    note = ", ".join(match.differences)
+def _load_flat(tree: ImageTree, name: str, resize: int | None, classes: tuple[str, ...]) -> Domain:
+    """A domain without labels."""
+    x, files = decode_domain(tree, name, resize or 0), tree.of_domain(name)
+    return Domain(name, x, None, classes, f"{tree.fingerprint(name)}:{resize}px", tuple(f.member for f in files))
+
+
+def _accept(info: DatasetInfo, match: Match, where: Path, partial: bool, levels: str = "") -> str:
+    note = ", ".join((*match.differences, *filter(None, [levels])))
     if note and not partial:
         expected = f"the complete {info.name}" if info.domains else "the same classes in every domain"
         raise DalibError(
@@ -136,10 +186,22 @@ def _accept(info: DatasetInfo, match: Match, where: Path, partial: bool) -> str:
 
 def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
     tree = ImageTree(where)
-    match = match_declaration(info, tree.counts(), str(where))
-    note = _accept(info, match, where, partial)
+    counts, own = tree.counts(), not info.domains
+    lone = lone_folders(counts) if own else {}
+    bare = {canonical(d): d for d in (*lone, *(tree.flat if own else ()))}
+    match = match_declaration(info, {d: c for d, c in counts.items() if d not in lone}, str(where))
+    levels = tree.levels() if own else ""
+    if tree.split_like and own:
+        raise DalibError(f"{where}: {levels}; give {LAYOUT}, each split in a root of its own")
+    note = _accept(info, match, where, partial, levels)
+    remarks = tree.describe()
+    remarks += [
+        f"'{d}/{c}' is the only class folder of '{d}' and of no other: images without labels" for d, c in lone.items()
+    ]
 
     def load(name: str, resize: int | None) -> Domain:
+        if name in bare:
+            return _load_flat(tree, bare[name], resize, match.classes)
         folder, labels = match.domains[name], match.labels[name]
         files = tree.of_domain(folder)
         x: np.ndarray | RowView = decode_domain(tree, folder, resize or 0)
@@ -153,8 +215,10 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     fingerprint = tree.fingerprint(*match.domains.values())
     present = tuple(match.domains)
     return LoadedData(
-        dataset, info, where, match.classes, present, match.counts, "images", fingerprint, bool(note), note, load
-    )
+        dataset, info, where, match.classes, present, match.counts, "images", fingerprint, bool(note), note, load,
+        remarks=tuple(remarks), unlabelled={name: len(tree.of_domain(d)) for name, d in bare.items()},
+        absent={d: f"folder {d} in {where} holds no image" for d in tree.vacant},
+    )  # fmt: skip
 
 
 def _load_array_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +34,16 @@ def plain(name: str) -> str:
     return "".join(c for c in name.casefold() if c.isalnum())
 
 
+def canonical(name: str) -> str:
+    """A name as people see it: one Unicode form, no blanks around it."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def lookalike(name: str) -> str:
+    """What two names share that differ in case, blanks, `_` and `-` only."""
+    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).strip().casefold()
+
+
 def translate(
     folders: Sequence[str], declared: Sequence[str], aliases: Mapping[str, str], where: str
 ) -> dict[str, str]:
@@ -44,12 +56,15 @@ def translate(
     found: dict[str, str] = {}
     for folder in folders:
         number, dot, rest = folder.partition(".")
-        name = folder if folder in declared else known.get(plain(rest if dot and number.isdigit() else folder))
+        seen = canonical(folder)
+        name = seen if seen in declared else known.get(plain(rest if dot and number.isdigit() else folder))
         if name is None:
             continue
         for other, taken in found.items():
             if taken == name:
-                raise DalibError(f"{where}: folders '{other}' and '{folder}' are both '{name}'; keep one of them")
+                same = canonical(other) == canonical(folder)
+                how = f" ({other!a} and {folder!a})" if same else ""
+                raise DalibError(f"{where}: folders '{other}' and '{folder}' are both '{name}'{how}; keep one of them")
         found[folder] = name
     return found
 
@@ -66,8 +81,11 @@ def match_declaration(
     Raises
         DalibError: none of the declared domains is there, or two folders mean the same
     """
-    domains = info.domains or tuple(found)
-    classes = tuple(info.classes or classes or sorted({c for d in found.values() for c, n in d.items() if n}))
+    domains = info.domains or tuple(dict.fromkeys(map(canonical, found)))
+    own = not (info.classes or classes)
+    classes = tuple(
+        info.classes or classes or sorted({canonical(c) for d in found.values() for c, n in d.items() if n})
+    )
     folders = {name: f for f, name in translate(list(found), domains, info.class_aliases, where).items()}
     if not folders:
         raise DalibError(f"{where} has none of {info.name}'s domains {', '.join(domains)} (found: {', '.join(found)})")
@@ -92,8 +110,18 @@ def match_declaration(
         if strange:
             hint = suggest(strange[0], classes) if len(strange) == 1 else ""
             differences.append(f"{domain} has {len(strange)} unknown classes ({_some(strange)}{hint})")
+    differences += _lookalikes(classes, "classes") if own else []
+    differences += _lookalikes(domains, "domains") if not info.domains else []
     order = {d: folders[d] for d in domains if d in folders}
     return Match(order, classes, labels, counts, tuple(differences))
+
+
+def _lookalikes(names: Sequence[str], what: str) -> list[str]:
+    first: dict[str, str] = {}
+    twins = [(first.setdefault(lookalike(n), n), n) for n in names]
+    return [
+        f"{what} '{a}' and '{b}' differ in case or blanks only: name their folders alike" for a, b in twins if a != b
+    ]
 
 
 def _some(names: Sequence[str], most: int = 4) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,8 +14,9 @@ from PIL import Image, ImageOps
 from dalib.core.errors import DalibError
 from dalib.data.cache import cached_rows
 from dalib.data.folders import ImageTree
+from dalib.data.listing import amount_of
 
-_VERSION = 1
+_VERSION = 2
 _AHEAD = 256
 """Images that are in memory at once while a domain is decoded."""
 
@@ -22,23 +24,49 @@ _AHEAD = 256
 def decode_image(content: bytes, resize: int) -> np.ndarray:
     """Encoded image -> (3, R, R) uint8 RGB.
 
-    EXIF orientation is applied, transparency is laid on white, 16-bit grey is scaled to 8 bits; the image is warped to
-    R x R (aspect ignored) by Pillow's bilinear filter, whose support grows when it shrinks an image (antialiased).
+    EXIF orientation is applied, transparency is laid on white, grey of more than 8 bits is scaled to 8; the image is
+    warped to R x R (aspect ignored) by Pillow's bilinear filter, whose support grows when it shrinks an image
+    (antialiased). One of more than `DALIB_MAX_PIXELS` (90M) pixels is refused before it is decoded.
 
     Raises
         Whatever Pillow raises for a damaged file (OSError, SyntaxError, ValueError, DecompressionBombError)
     """
-    with Image.open(io.BytesIO(content)) as opened:
+    most = amount_of("DALIB_MAX_PIXELS", "90M")
+    Image.MAX_IMAGE_PIXELS = most
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        opened = Image.open(io.BytesIO(content))
+    with opened:
+        if opened.width * opened.height > most:
+            raise ValueError(f"{opened.width} x {opened.height} pixels; an image may have {most} (DALIB_MAX_PIXELS)")
         image = as_rgb(ImageOps.exif_transpose(opened))
     return np.asarray(image.resize((resize, resize), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
 
 
+def find_depth(image: Image.Image) -> int:
+    """Bits of a grey image of whole numbers: 8, 12, 16, 24 or 31, the fewest that hold its largest value.
+
+    Scanners and medical devices keep 8 or 12 bits in files of 16.
+    """
+    largest = int(np.asarray(image).max())
+    return next(bits for bits in (8, 12, 16, 24, 31) if largest < 1 << bits)
+
+
 def as_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode -> RGB."""
+    """Any Pillow mode -> RGB; grey with a decimal point counts as 0 to 1 where none is larger, else 0 to 255 or 65535.
+
+    Raises
+        ValueError: numbers below 0, or none at all (NaN)
+    """
     if image.mode.startswith(("I", "F")):
         grey = np.asarray(image).astype(np.float64)
-        sixteen_bits = image.mode.startswith("I;16") or grey.max() > 255
-        image = Image.fromarray((grey / (257.0 if sixteen_bits else 1.0)).clip(0, 255).astype(np.uint8))
+        if not np.isfinite(grey).all() or grey.min() < 0:
+            raise ValueError(f"values from {grey.min():g} to {grey.max():g} are no grey levels; convert it to 8 bits")
+        if image.mode.startswith("I"):
+            full = float((1 << find_depth(image)) - 1)
+        else:
+            full = next((f for f in (1.0, 255.0, 65535.0) if grey.max() <= f), grey.max())
+        image = Image.fromarray((grey / (full / 255.0)).clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -56,7 +84,9 @@ def decode_domain(tree: ImageTree, domain: str, resize: int) -> np.ndarray:
 
     def decode(member: str) -> np.ndarray:
         try:
-            return decode_image(tree.read(member), resize)
+            return decode_image(tree.read_sound(member), resize)
+        except DalibError:
+            raise
         except Exception as error:
             reason = str(error).partition("<")[0].strip() or type(error).__name__
             raise DalibError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,13 +72,18 @@ def load_features(path: Path) -> FeatureSet:
         listed = ", ".join(f"{d} {w}" for d, w in widths.items())
         raise DalibError(f"{path}: domains have different widths ({listed}); give every domain the same features")
     names = {d: _check_names(path, d, arrays, len(x[d])) for d in domains}
-    objective = str(arrays.get("objective", "classification"))
+    objective = read_objective(arrays)
     if objective == "classification":
         labels = {d: _check_labels(path, d, arrays, len(x[d])) for d in domains}
         classes, y = _name_classes(path, labels, arrays.get("classes"))
     else:
         classes, y = read_answers(path, objective, arrays, {d: len(rows) for d, rows in x.items()})
     return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest(), objective)
+
+
+def read_objective(arrays: Mapping[str, np.ndarray]) -> str:
+    """What labels of a feature file are."""
+    return str(arrays.get("objective", "classification"))
 
 
 def find_keys(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:

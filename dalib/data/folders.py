@@ -1,24 +1,39 @@
-"""Images as `domain/class/*` or `domain/images/class/*`, in a folder or straight from a zip."""
+"""Images as `domain/class/*` or `domain/images/class/*`, in a folder or straight from an archive."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import zipfile
+import time
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
 from dalib.data.cache import cache_root
+from dalib.data.listing import ARCHIVES, Listing, image_suffixes, summarise
+from dalib.data.lists import name_labels, read_lists
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_RACY = 2 * 10**9
 LAYOUT = "domain/class/image.jpg or domain/images/class/image.jpg, as a folder or a .zip"
+SPLITS = (
+    "train",
+    "training",
+    "test",
+    "testing",
+    "val",
+    "valid",
+    "validation",
+    "dev",
+    "eval",
+    "unlabeled",
+    "unlabelled",
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -34,68 +49,144 @@ class ImageFile:
 class ImageTree:
     """The images below a root, in a fixed order; contents are read on demand.
 
-    Folders around the domains (`office31/amazon/…`) are skipped, as are hidden files and `__MACOSX`. Images that lie
-    too high for a class (`amazon/x.jpg`) are `strays`.
+    Folders around the domains (`office31/amazon/…`) are skipped. Images that lie too high for a class (`amazon/x.jpg`)
+    are `strays`; those of a folder of domains that has no class folders are an unlabelled domain, `flat`.
 
     Args
-        root: a folder or a .zip
+        root: a folder or an archive
     Attributes
         files: sorted by domain, class, name
         empty: (domain, class) folders without an image
+        vacant: folders beside the domains without any image
         strays: paths of images outside any class folder
+        flat: folder without class folders -> its images, unlabelled
+        left_out: path -> why
+        wrap: folders around the domains
     Raises
-        DalibError: the root is missing, not a zip, or has no `domain/class/image`
+        DalibError: the root is missing, not an archive, has no `domain/class/image`, or can be read in several ways
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self._zip: tuple[int, zipfile.ZipFile] | None = None
         if not self.root.exists():
             raise DalibError(f"no data at {self.root}; give a folder or .zip with {LAYOUT}")
-        self.zipped = self.root.is_file()
-        members, folders = self._list_zip() if self.zipped else self._list_folder()
-        images = [m for m in members if m.lower().endswith(SUFFIXES)]
-        wrap = _wrapping_folders([_parts(m) for m in images])
+        self.listing = listing = Listing(root)
+        self.zipped = listing.zipped
+        images = listing.images
+        self.wrap = wrap = _wrapping_folders([_parts(m) for m in images])
         located = {m: _locate(m, wrap) for m in images}
         self.files = tuple(sorted(f for f in located.values() if f))
         self.strays = tuple(sorted(m for m, f in located.items() if f is None))
+        self.lists: tuple[str, ...] = ()
+        if not self.files:
+            self._read_lists()
         if not self.files:
             raise DalibError(f"{self.root} holds no images in class folders; expected {LAYOUT}{self._hint()}")
+        self._refuse_two_depths()
         domains = {f.domain for f in self.files}
         used = {str(parent) for m in images for parent in PurePosixPath(m).parents}
-        vacant = (_locate(f"{folder}/*", wrap) for folder in folders if folder not in used)
-        self.empty = tuple(sorted((f.domain, f.cls) for f in vacant if f and f.domain in domains and f.name == "*"))
+        vacant = [folder for folder in listing.folders if folder not in used]
+        places = (_locate(f"{folder}/*", wrap) for folder in vacant)
+        self.empty = tuple(sorted((f.domain, f.cls) for f in places if f and f.domain in domains and f.name == "*"))
+        tops = [PurePosixPath(f).parts for f in vacant]
+        self.vacant = tuple(sorted(p[-1] for p in tops if len(p) == len(wrap) + 1 and p[:-1] == wrap))
+        self.flat: dict[str, tuple[str, ...]] = {}
+        for member in self.strays:
+            parts = PurePosixPath(member).parts
+            if len(parts) == len(wrap) + 2 and parts[: len(wrap)] == wrap and parts[-2] not in domains:
+                self.flat[parts[-2]] = (*self.flat.get(parts[-2], ()), member)
+        inner = {str(PurePosixPath(f.member).parent) for f in self.files}
+        if self.lists:
+            self.vacant, self.flat, inner = (), {}, set()
+        papers = {m: why for m, why in listing.ignored.items() if str(PurePosixPath(m).parent) in inner}
+        self.left_out = {**listing.left_out, **papers}
+
+    def _read_lists(self) -> None:
+        """Where no folder is a class, lists `path label` may say what the images are."""
+        domains = read_lists(self.listing)
+        if not domains:
+            return
+        names, listed = name_labels(domains), {m for images in domains.values() for m in images}
+        self.lists = tuple(domains)
+        self.files = tuple(
+            sorted(ImageFile(d, names[k], m, m) for d, images in domains.items() for m, k in images.items())
+        )
+        self.strays = tuple(m for m in self.strays if m not in listed)
 
     def _hint(self) -> str:
-        if self.strays and all(len(_parts(m)) == 2 for m in self.strays):
+        deep = {len(_parts(m)) for m in self.strays}
+        lists = [m for m in self.listing.ignored if m.endswith(".txt")]
+        if deep == {2} and lists:
+            return f"; the folders are flat and there are lists ({lists[0]}): lines 'path label' were not found in them"
+        if deep == {2}:
             return "; this looks like class/image.jpg: give the folder above it"
-        zips = [] if self.zipped else sorted(p.name for p in self.root.glob("*.zip"))
+        if self.listing.left_out:
+            return f"; {'; '.join(self.listing.remarks())}"
+        zips = [] if self.root.is_file() else sorted(p.name for p in self.root.iterdir() if p.name.endswith(ARCHIVES))
+        inside = [m for m in self.listing.ignored if m.lower().endswith(ARCHIVES)] if self.root.is_file() else []
+        if inside:
+            return f"; it holds {', '.join(inside[:3])}: unpack it and give that"
         return f"; it holds {', '.join(zips)}: give one of them" if zips else ""
 
-    def _list_folder(self) -> tuple[list[str], list[str]]:
-        members, folders = [], []
-        for folder, below, names in os.walk(self.root, followlinks=True):
-            below[:] = sorted(n for n in below if not _hidden(n))
-            at = Path(folder).relative_to(self.root)
-            folders += [(at / n).as_posix() for n in below]
-            members += [(at / n).as_posix() for n in names if not _hidden(n)]
-        return members, folders
+    def _refuse_two_depths(self) -> None:
+        """A folder around the domains leaves nothing out that could be a domain itself."""
+        outside = [m for m in self.strays if len(_parts(m)) >= 3 and _parts(m)[: len(self.wrap)] != self.wrap]
+        if self.wrap and outside:
+            around, other = "/".join(self.wrap), _parts(outside[0])[0]
+            domains = ", ".join(self.domains[:4])
+            raise DalibError(
+                f"{self.root} can be read in two ways: '{around}' holds the domains {domains}, and {len(outside)} "
+                f"images ({outside[0]}) are none of theirs; or '{self.wrap[0]}' and '{other}' are domains, and the "
+                f"class folders of '{self.wrap[0]}' hold folders; give {self.root / around} for the first, or lay all "
+                "out as domain/class/image.jpg"
+            )
 
-    def _list_zip(self) -> tuple[list[str], list[str]]:
-        names = [n for n in self._archive().namelist() if not any(map(_hidden, n.rstrip("/").split("/")))]
-        return [n for n in names if not n.endswith("/")], [n.rstrip("/") for n in names if n.endswith("/")]
+    @property
+    def deeper(self) -> tuple[ImageFile, ...]:
+        """Images in folders below their class folder."""
+        return tuple(f for f in self.files if "/" in f.name and not self.lists)
 
-    def _archive(self) -> zipfile.ZipFile:
-        """The zip, opened once per process: a forked child must not share its parent's file position."""
-        if self._zip is None or self._zip[0] != os.getpid():
-            try:
-                self._zip = (os.getpid(), zipfile.ZipFile(self.root))
-            except zipfile.BadZipFile as error:
-                raise DalibError(f"{self.root} is not a readable zip ({error}); fetch it again") from error
-        return self._zip[1]
+    def levels(self) -> str:
+        """Why the class folders may be no classes, with the readings; empty where nothing speaks against it."""
+        below: dict[str, set[str]] = {}
+        for f in self.deeper:
+            below.setdefault(f.cls, set()).add(f.name.split("/")[0])
+        if not below:
+            return ""
+        outer, inner = sorted(below), sorted(set().union(*below.values()))
+        upper, lower = (", ".join(names[:3]) + (", …" if len(names) > 3 else "") for names in (outer, inner))
+        example = self.deeper[0].member
+        said = f"{len(self.deeper)} of {len(self.files)} images lie deeper than domain/class/image ({example}): "
+        if any(c.lower() in SPLITS for c in outer):
+            return f"{said}{upper} look like splits of a domain, {lower} like the classes"
+        if any(d.lower() in SPLITS for d in self.domains):
+            return (
+                f"{said}{', '.join(self.domains[:3])} look like splits, {upper} like the domains, {lower} the classes"
+            )
+        return f"{said}either {upper} are the classes, or the folders in them ({lower}) are"
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_zip": None}
+    @property
+    def split_like(self) -> bool:
+        """Some folder where classes or domains are expected bears a split's name, and holds folders."""
+        return bool(self.deeper) and any(n.lower() in SPLITS for n in (*self.domains, *(f.cls for f in self.deeper)))
+
+    def describe(self) -> list[str]:
+        """What the root is read as: levels, counts, what was left out and why; a line each."""
+        classes = sorted({f.cls for f in self.files})
+        around = f"{'/'.join(self.wrap)}/" if self.wrap else ""
+        shape = f"{around}domain/class/image" if not self.lists else f"lists of images ({', '.join(self.lists)})"
+        lines = [
+            f"read as {shape}: domains {len(self.domains)}, class folders {len(classes)}, images {len(self.files)}"
+        ]
+        lines += [f"'{d}' has no class folders: {len(m)} images without labels" for d, m in self.flat.items()]
+        strays = [m for m in self.strays if not any(m in members for members in self.flat.values())]
+        if strays:
+            lines.append(f"{len(strays)} images left out: outside any class folder ({', '.join(strays[:3])})")
+        if self.deeper:
+            lines.append(f"{len(self.deeper)} images lie in folders below their class folder and count as its own")
+        lines += [f"'{folder}' holds no image" for folder in self.vacant]
+        lines += summarise(self.left_out)
+        return lines
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -103,6 +194,8 @@ class ImageTree:
         return tuple(sorted({f.domain for f in self.files}))
 
     def of_domain(self, domain: str) -> tuple[ImageFile, ...]:
+        if domain in self.flat:
+            return tuple(sorted(ImageFile(domain, "", m, m) for m in self.flat[domain]))
         return tuple(f for f in self.files if f.domain == domain)
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -116,29 +209,44 @@ class ImageTree:
 
     def read(self, member: str) -> bytes:
         """The bytes of one file; safe from several threads."""
-        return self._archive().read(member) if self.zipped else (self.root / member).read_bytes()
+        return self.listing.read(member)
 
     @cached_property
     def checksums(self) -> dict[str, tuple[int, int]]:
-        """member -> (bytes, CRC-32): from a zip's directory, or computed once per (path, size, mtime) of a folder."""
+        """member -> (bytes, CRC-32): from a zip's directory, or computed once per state of a folder's file.
+
+        A state is what git's index holds: size, both times and inode. A file that was changed less than two seconds
+        before its checksum was taken is read again, since a clock may not have told the two apart.
+        """
+        members = [f.member for f in self.files] + [m for flat in self.flat.values() for m in flat]
         if self.zipped:
-            infos = self._archive()
-            return {f.member: ((i := infos.getinfo(f.member)).file_size, i.CRC) for f in self.files}
-        name = hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:32]
+            return {m: self.listing.state(m) for m in members}  # type: ignore[misc]
+        name = hashlib.sha256(os.fsencode(self.listing.base.resolve())).hexdigest()[:32]
         memo = cache_root() / "checksums" / f"{name}.json"
-        try:
-            known = json.loads(memo.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            known = {}
-        fresh = {}
-        for f in self.files:
-            stat = (self.root / f.member).stat()
-            stamp = [stat.st_size, stat.st_mtime_ns]
-            old = known.get(f.member)
-            fresh[f.member] = old if old and old[:2] == stamp else [*stamp, zlib.crc32(self.read(f.member))]
+        known, fresh = _read_memo(memo), {}
+        for member in members:
+            stat = (self.listing.base / member).stat()
+            stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+            old = known.get(member)
+            if not old or old[:4] != stamp or max(stamp[1:3]) > old[4] - _RACY:
+                old = [*stamp, time.time_ns(), zlib.crc32(self.read(member))]
+            fresh[member] = old
         if fresh != known:
-            write_atomic(memo, json.dumps(fresh).encode())
-        return {member: (size, crc) for member, (size, _, crc) in fresh.items()}
+            _write_memo(memo, fresh)
+        return {member: (entry[0], entry[5]) for member, entry in fresh.items()}
+
+    def read_sound(self, member: str) -> bytes:
+        """The bytes of one image file, which are those that the fingerprint speaks of.
+
+        Raises
+            DalibError: they are others by now
+        """
+        content = self.read(member)
+        if not self.zipped and self.checksums[member] != (len(content), zlib.crc32(content)):
+            raise DalibError(
+                f"{self.root / member} is not what its checksum says: changed meanwhile, or damaged; run again"
+            )
+        return content
 
     def fingerprint(self, *domains: str) -> str:
         """sha256 over names, sizes and CRCs of the images of some domain folders (default: all).
@@ -146,15 +254,54 @@ class ImageTree:
         A zip and the folder unpacked from it have the same one.
         """
         digest = hashlib.sha256()
-        for f in self.files:
+        flat = [f for d in domains if d in self.flat for f in self.of_domain(d)]
+        for f in (*self.files, *flat):
             if not domains or f.domain in domains:
                 size, crc = self.checksums[f.member]
-                digest.update(f"{f.domain}/{f.cls}/{f.name}\0{size}\0{crc}\n".encode())
+                digest.update(f"{f.domain}/{f.cls}/{f.name}\0{size}\0{crc}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+class Pictures(ImageTree):
+    """All images below a folder or in an archive as one unlabelled domain, whatever folders they lie in."""
+
+    def __init__(self, root: str | Path, name: str) -> None:
+        self.root = Path(root)
+        self.listing = Listing(root)
+        self.zipped, self.wrap, self.files, self.strays, self.empty, self.vacant = (
+            self.listing.zipped,
+            (),
+            (),
+            (),
+            (),
+            (),
+        )
+        self.lists, self.left_out, self.flat = (), self.listing.left_out, {name: tuple(self.listing.images)}
+        if not self.listing.images:
+            why = "; ".join(self.listing.remarks()) or f"expected files that end in {', '.join(image_suffixes()[:8])} …"
+            raise DalibError(f"{root} holds no images; {why}")
+
+
+def lone_folders(folders: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """Domains whose one class folder no domain of several classes has: domain -> that folder, which is no class."""
+    used = {d: {c for c, n in classes.items() if n} for d, classes in folders.items()}
+    several = set().union(*(c for c in used.values() if len(c) > 1))
+    return {d: next(iter(c)) for d, c in used.items() if several and len(c) == 1 and not c & several}
+
+
+def _read_memo(path: Path) -> dict[str, list[int]]:
+    """What is remembered of a folder's files; nothing where the memo is damaged or of an earlier dalib."""
+    try:
+        content = json.loads(path.read_bytes())
+        text = content["files"]
+        return json.loads(text) if content["crc"] == zlib.crc32(text.encode()) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _write_memo(path: Path, files: dict[str, list[int]]) -> None:
+    text = json.dumps(files)
+    write_atomic(path, json.dumps({"crc": zlib.crc32(text.encode()), "files": text}).encode())
 
 
 def _parts(member: str) -> tuple[str, ...]:

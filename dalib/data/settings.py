@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +14,14 @@ UNKNOWN = "unknown"
 """Name of the class, with label K, of target rows that belong to none of the K known ones."""
 
 
-def split_task(task: str, domains: Sequence[str]) -> tuple[tuple[str, ...], str]:
+def split_task(
+    task: str, domains: Sequence[str], absent: Mapping[str, str] | None = None, *, alone: bool = False
+) -> tuple[tuple[str, ...], str]:
     """`dslr+webcam->amazon` -> (("dslr", "webcam"), "amazon"), sources in the data set's order.
 
+    Args
+        absent: domain that is none -> why
+        alone: source and target may be the same domain, for protocols that label target rows only
     Raises
         DalibError: not of that form, an unknown domain, one that occurs twice
     """
@@ -25,12 +30,17 @@ def split_task(task: str, domains: Sequence[str]) -> tuple[tuple[str, ...], str]
         raise DalibError(f"task '{task}' has no '->'; write for example {domains[0]}->{domains[-1]}")
     sources = (source,) if source in domains else tuple(part.strip() for part in source.split("+"))
     for name in (*sources, target):
+        if name not in domains and name in (absent or {}):
+            raise DalibError(f"'{name}' is no domain: {(absent or {})[name]}")
         if name not in domains:
             raise unknown("domain", name, domains, f"task {task}")
+    if alone and sources == (target,):
+        return sources, target
     if len({*sources, target}) < len(sources) + 1:
         twice = f"task '{task}' holds a domain twice; sources and target differ"
         raise DalibError(
-            f"source and target are both '{target}'; choose two of: {', '.join(domains)}"
+            f"source and target are both '{target}'; choose two of: {', '.join(domains)}; or --protocol supervised, "
+            "which labels a part of one domain and tests on the rest"
             if sources == (target,)
             else twice
         )

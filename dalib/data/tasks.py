@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ from dalib.core.registry import DEFAULT_PROTOCOL, PROTOCOLS
 from dalib.core.splits import concatenate, pick_per_class
 from dalib.core.types import Domain, Task
 from dalib.data.catalog import LoadedData
-from dalib.data.settings import keep_classes, pick_classes, split_task
+from dalib.data.settings import keep_classes, pick_classes
 
 _SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
@@ -44,22 +45,49 @@ def make_task(
     """
     spec = read_protocol(protocol, settings)
     divide: type[Protocol] = PROTOCOLS.get(spec.name)
-    sources, target = split_task(f"{source}->{target}", data.domains)
+    sources, target = data.split(f"{source}->{target}", alone=divide.labels == "target")
     for name in () if isinstance(spec.source_per_class, int) else spec.source_per_class:
         if name not in data.domains:
             raise unknown("domain", name, data.domains, "source_per_class")
     parts = [_limit(data.domain(name, resize), spec, seed) for name in sources]
     given, wanted = concatenate(parts) if len(parts) > 1 else parts[0], data.domain(target, resize)
+    bare = wanted.y is None
+    if bare and divide.uses_target_labels():
+        raise DalibError(f"protocol {spec.name} needs labels of the target, and '{target}' has none; use uda")
     if spec.source_classes or spec.target_classes:
         known, kept = (pick_classes(data.classes, items) for items in (spec.source_classes, spec.target_classes))
-        given, wanted = keep_classes(given, known, known), keep_classes(wanted, known, kept)
+        given = keep_classes(given, known, known)
+        wanted = replace(wanted, classes=given.classes) if bare else keep_classes(wanted, known, kept)
         if given.classes != wanted.classes and divide.uses_target_labels():
             others = [name for name in PROTOCOLS.names() if not PROTOCOLS.get(name).uses_target_labels()]
             raise DalibError(
                 f"protocol {spec.name} needs labels of target classes that the source lacks; use {' or '.join(others)}"
             )
+    if bare:
+        wanted = replace(wanted, y=np.zeros(len(wanted), np.int64))
     labelled, seen, held, test = divide(spec, seed).split(given, wanted)
-    return Task(f"{'+'.join(sources)}->{target}", labelled, seen.unlabelled(), held, test, spec.name)
+    if bare:
+        test = test.take(np.arange(0), "unlabelled")
+    name = target if sources == (target,) else f"{'+'.join(sources)}->{target}"
+    _refuse_poor(name, labelled, wanted, spec)
+    return Task(name, labelled, seen.unlabelled(), held, test, spec.name)
+
+
+def _refuse_poor(task: str, labelled: Domain, wanted: Domain, spec: ProtocolSpec) -> None:
+    """DalibError where the labelled rows leave nothing to learn."""
+    if labelled.objective != "classification":
+        return
+    if not len(labelled):
+        most = int(np.bincount(wanted.labels).max(initial=0))
+        raise DalibError(
+            f"{task}: {spec.name} needs at least 2 rows of a class in '{wanted.name}'; the largest has {most}"
+        )
+    there = np.unique(labelled.labels)
+    if len(there) < 2:
+        cls = labelled.classes[there[0]]
+        raise DalibError(
+            f"{task}: all labelled rows are '{cls}'; with one class nothing can be told apart: give 2 or more"
+        )
 
 
 def read_protocol(protocol: ProtocolSpec | str, more: dict[str, Any]) -> ProtocolSpec:

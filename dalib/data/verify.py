@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,16 +16,20 @@ from PIL import Image
 
 from dalib.core.registry import DATASETS
 from dalib.data.declaration import match_declaration
-from dalib.data.decode import decode_image
-from dalib.data.folders import ImageFile, ImageTree
+from dalib.data.decode import decode_image, find_depth
+from dalib.data.folders import ImageFile, ImageTree, lone_folders
 from dalib.data.roots import find_root
 from dalib.data.suspects import describe_images, find_suspects
 
 KINDS = {
     "incomplete": "differs from the declaration",
+    "levels": "folders where images are expected: which level are the classes?",
     "unreadable": "truncated or not an image",
     "empty": "a file of 0 bytes, or a class folder without images",
     "stray": "an image outside any class folder; it is never used",
+    "left out": "not an image that is read, or a link that is not followed; it is never used",
+    "blank": "every pixel is the same",
+    "depth": "16-bit files of a domain are read as of different depths: they may be brighter or darker than meant",
     "tiny": "a side shorter than 8 pixels",
     "duplicate": "same bytes as another file of its domain and class",
     "duplicate across domains": "same bytes as a file of the same class in another domain",
@@ -59,6 +64,7 @@ class _Examined:
     digest: str
     pixels: np.ndarray | None
     problem: tuple[str, str] | None
+    depth: int = 0
 
 
 def verify_root(
@@ -82,24 +88,34 @@ def verify_root(
     """
     info = DATASETS.get(dataset)
     tree = ImageTree(find_root(info, root))
-    differences = match_declaration(info, tree.counts(), str(tree.root)).differences
+    own, counts = not info.domains, tree.counts()
+    lone = lone_folders(counts) if own else {}
+    labelled = {d: c for d, c in counts.items() if d not in lone}
+    differences = match_declaration(info, labelled, str(tree.root)).differences
     findings = [Finding("incomplete", "", "", "", difference) for difference in differences]
     findings += [Finding("empty", d, c, "", "class folder without images") for d, c in tree.empty]
-    findings += [Finding("stray", "", "", member, "outside any class folder") for member in tree.strays]
+    findings += [Finding("empty", d, "", "", "folder beside the domains without images") for d in tree.vacant]
+    flat = {m for members in tree.flat.values() for m in members} if own else set()
+    findings += [Finding("stray", "", "", m, "outside any class folder") for m in tree.strays if m not in flat]
+    findings += [Finding("left out", "", "", member, why) for member, why in tree.left_out.items()]
+    if own and tree.deeper:
+        findings.append(Finding("levels", "", "", "", tree.levels()))
     digests: dict[str, list[ImageFile]] = {}
     done = 0
-    for domain in tree.domains:
+    for domain in (*tree.domains, *(tree.flat if own else ())):
         sound = []
         for examined in _examine_domain(tree, domain, resize):
             done += 1
             if progress:
-                progress(done, len(tree.files))
+                progress(done, len(tree.files) + len(flat))
             if examined.problem:
                 findings.append(_finding(examined.problem[0], examined.file, examined.problem[1]))
             if examined.pixels is not None:
                 sound.append(examined)
                 digests.setdefault(examined.digest, []).append(examined.file)
-        findings += _suspects(sound, embed)
+        if domain not in lone and domain not in tree.flat:
+            findings += _suspects(sound, embed)
+        findings += _depths(domain, sound)
     findings += [f for files in digests.values() for f in _duplicates(files)]
     return sort_findings(findings, KINDS)
 
@@ -127,12 +143,22 @@ def _examine(tree: ImageTree, file: ImageFile, resize: int) -> _Examined:
         pixels = decode_image(content, resize)
         with Image.open(io.BytesIO(content)) as image:
             width, height = image.size
+            depth = find_depth(image) if image.mode.startswith("I") else 0
     except Exception as error:
         reason = str(error).partition("<")[0].strip() or type(error).__name__
         return _Examined(file, "", None, ("unreadable", reason))
     digest = hashlib.sha256(content).hexdigest()
-    tiny = ("tiny", f"{width} x {height} pixels") if min(width, height) < TINY else None
-    return _Examined(file, digest, pixels, tiny)
+    problem = ("tiny", f"{width} x {height} pixels") if min(width, height) < TINY else None
+    if problem is None and int(pixels.max()) == int(pixels.min()):
+        problem = ("blank", f"every pixel is {int(pixels.min())}")
+    return _Examined(file, digest, pixels, problem, depth)
+
+
+def _depths(domain: str, examined: Sequence[_Examined]) -> Iterator[Finding]:
+    depths = Counter(e.depth for e in examined if e.depth)
+    if len(depths) > 1:
+        told = ", ".join(f"{n} of {bits} bits" for bits, n in sorted(depths.items()))
+        yield Finding("depth", domain, "", "", f"by their largest value: {told}")
 
 
 def _duplicates(files: Sequence[ImageFile]) -> Iterator[Finding]:

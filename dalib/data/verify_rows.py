@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
+from dalib.data.answers import read_domain
 from dalib.data.arrays import LAYOUT as IMAGES
 from dalib.data.declaration import match_declaration
 from dalib.data.features import LAYOUT as FEATURES
-from dalib.data.features import find_keys, read_arrays
+from dalib.data.features import find_keys, read_arrays, read_objective
 from dalib.data.roots import find_feature_file, find_root
 from dalib.data.verify import Finding, sort_findings
 
@@ -37,7 +39,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class _Part:
-    """Rows of one domain: x, modality -> (n, *S), and labels (n,), None where they are no labels."""
+    """Rows of one domain: x, modality -> (n, *S), and labels (n,) or answers (n, m), None where they are none."""
 
     domain: str
     name: str
@@ -69,6 +71,7 @@ def verify_rows(root: str | Path, dataset: str = "features") -> list[Finding]:
             f"{path} has no key <domain>_x ({domains}first keys: {', '.join(list(arrays)[:6]) or 'none'}); "
             f"expected {IMAGES if info.kind == 'arrays' else FEATURES}"
         )
+    objective = read_objective(arrays)
     names = info.classes or tuple(map(str, arrays.get("classes", ())))
     parts: list[_Part] = []
     lone = [k for k in arrays if k.endswith("_y") and k[:-2] not in keys and not info.domains]
@@ -82,13 +85,17 @@ def verify_rows(root: str | Path, dataset: str = "features") -> list[Finding]:
         findings += wrong
         if wrong:
             continue
-        y, found = _labels(arrays.get(f"{stem}_y"), len(next(iter(x.values()))), names)
+        n = len(next(iter(x.values())))
+        if objective == "classification":
+            y, found = _labels(arrays.get(f"{stem}_y"), n, names)
+        else:
+            y, found = _answers(path, objective, f"{stem}_y", arrays, n)
         findings += [_finding("label", domain, f"{stem}_y", detail) for detail in found]
         parts.append(_Part(domain, "/".join(own.values()), x, y))
     findings += _differing_shapes(parts, info)
     findings += [f for part in parts for f in _odd_rows(part)]
     findings += _duplicates(parts)
-    if not any(f.kind in ("malformed", "label") for f in findings):
+    if objective == "classification" and not any(f.kind in ("malformed", "label") for f in findings):
         findings += _classes(info, parts, names, str(path))
     return sort_findings(findings, KINDS)
 
@@ -132,6 +139,18 @@ def _labels(y: np.ndarray | None, n: int, names: Sequence[str]) -> tuple[np.ndar
         if wrong.any() and (what == "negative" or names):
             found.append(f"{wrong.sum()} labels {what}: {_some(y[wrong])} in {_rows(np.flatnonzero(wrong))}")
     return y.astype(np.int64), found
+
+
+def _answers(
+    path: Path, objective: str, key: str, arrays: Mapping[str, np.ndarray], n: int
+) -> tuple[np.ndarray | None, list[str]]:
+    """`_labels` where labels are no classes."""
+    if key not in arrays:
+        return None, []
+    try:
+        return read_domain(path, objective, key, arrays, n), []
+    except DalibError as error:
+        return None, [str(error).removeprefix(f"{path}: ").removeprefix(f"{key} ")]
 
 
 def _differing_shapes(parts: Sequence[_Part], info: DatasetInfo) -> Iterator[Finding]:
@@ -179,8 +198,8 @@ def _duplicates(parts: Sequence[_Part]) -> Iterator[Finding]:
             known.append((part, i))
 
 
-def _label(part: _Part, row: int) -> int:
-    return -1 if part.y is None else int(part.y[row])
+def _label(part: _Part, row: int) -> Any:
+    return -1 if part.y is None else part.y[row].tolist()
 
 
 def _classes(info: DatasetInfo, parts: Sequence[_Part], names: Sequence[str], where: str) -> Iterator[Finding]:

@@ -70,16 +70,21 @@ def domain_metrics(
 
 
 def task_metrics(outputs: Outputs, prefix: str, task: Task, reject: float = 1.0) -> dict[str, float]:
-    """`domain_metrics` of rows of a task, decided as its objective does, as a record keeps them.
+    """`measure` of rows of a task."""
+    return measure(outputs, prefix, len(task.classes), task.objective, reject)
+
+
+def measure(
+    outputs: Outputs, prefix: str, known: int, objective: str = "classification", reject: float = 1.0
+) -> dict[str, float]:
+    """`domain_metrics`, decided as the objective does, as a record keeps them.
 
     Six decimals in classification, six significant digits otherwise.
     """
-    answer = None
-    if task.objective != "classification":
-        answer = find_objective(task.objective).decide(outputs.prediction).numpy()
-    values = domain_metrics(outputs, prefix, len(task.classes), reject, task.objective, answer)
-    if answer is None:
-        return {name: round(value, 6) for name, value in values.items()}
+    if objective == "classification":
+        return {k: round(v, 6) for k, v in domain_metrics(outputs, prefix, known, reject).items()}
+    answer = find_objective(objective).decide(outputs.prediction).numpy()
+    values = domain_metrics(outputs, prefix, known, reject, objective, answer)
     return {name: float(f"{value:.6g}") for name, value in values.items()}
 
 

@@ -1,7 +1,8 @@
 """New validators and metrics on old records: scores from the outputs that lie beside them, without a run.
 
 Arrays of a record: for every candidate `step_<n>_target` and `step_<n>_source` (held-out rows), logits (n, K) float16,
-and, where the suite keeps features, `step_<n>_target_z`, `step_<n>_source_z`; `target_y`, `source_y` int16.
+and, where the suite keeps features, `step_<n>_target_z`, `step_<n>_source_z`; `target_y`, `source_y` int16. Where
+labels are no classes: predictions float32, labels as they are; validators do not apply to them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.types import Outputs
 from dalib.evaluate.diagnose import warn
-from dalib.evaluate.metrics import domain_metrics, metrics_for, scores
+from dalib.evaluate.metrics import measure, metrics_for, scores
 from dalib.records.manifest import Manifest
 from dalib.records.record import Candidate, Record
 from dalib.records.store import Store
@@ -31,9 +32,13 @@ class Rescored:
     failed: int = 0
 
 
-def outputs_to_arrays(target: Outputs, held_out: Outputs, features: bool) -> dict[str, Tensor]:
-    """What is kept of one candidate, float16."""
-    kept = {"target": target.logits.half(), "source": held_out.logits.half()}
+def outputs_to_arrays(
+    target: Outputs, held_out: Outputs, features: bool, objective: str = "classification"
+) -> dict[str, Tensor]:
+    """What is kept of one candidate."""
+    kept = {"target": target.prediction, "source": held_out.prediction}
+    if objective == "classification":
+        kept = {name: logits.half() for name, logits in kept.items()}
     return kept | ({"target_z": target.z.half(), "source_z": held_out.z.half()} if features else {})
 
 
@@ -66,9 +71,9 @@ def rescore(store: Store, manifest: Manifest) -> Rescored:
 def _lacks(record: Record) -> bool:
     """Whether a registered validator or a metric that may apply is missing from a candidate."""
     sides = ("target", "source") if record.counts.get("validation") else ("target",)
-    names = {side: metrics_for("classification", side == "target" and _is_open(record)) for side in sides}
+    names = {side: metrics_for(record.objective, side == "target" and _is_open(record)) for side in sides}
     wanted = {f"{side}_{name}" for side in sides for name in names[side]}
-    validators = set(VALIDATORS.names())
+    validators = set(VALIDATORS.names()) if record.objective == "classification" else set()
     return any(validators - set(c.scores) or wanted - set(c.metrics) for c in record.candidates)
 
 
@@ -85,16 +90,19 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
         _outputs(arrays, f"{start}_{side}", arrays[f"{side}_y"], features) for side in ("target", "source")
     )
     before = len(candidate.scores), len(candidate.metrics)
-    candidate.scores = scores(source, target, without=candidate.scores, features=features) | candidate.scores
-    reject, known = record.spec.protocol.reject, target.logits.shape[1]
-    if (reject < 1 or _is_open(record)) and ALGORITHMS.get(record.spec.algorithm).rejects:
-        known -= 1
-    added = domain_metrics(target, "target", known, reject) | domain_metrics(source, "source", known)
-    candidate.metrics |= {name: round(value, 6) for name, value in added.items() if name not in candidate.metrics}
+    if record.objective == "classification":
+        candidate.scores = scores(source, target, without=candidate.scores, features=features) | candidate.scores
+        reject, known = record.spec.protocol.reject, target.logits.shape[1]
+        if (reject < 1 or _is_open(record)) and ALGORITHMS.get(record.spec.algorithm).rejects:
+            known -= 1
+        added = measure(target, "target", known, "classification", reject) | measure(source, "source", known)
+    else:
+        added = measure(target, "target", 0, record.objective) | measure(source, "source", 0, record.objective)
+    candidate.metrics |= {name: value for name, value in added.items() if name not in candidate.metrics}
     return before != (len(candidate.scores), len(candidate.metrics))
 
 
 def _outputs(arrays: dict[str, np.ndarray], name: str, y: np.ndarray, features: bool) -> Outputs:
     logits = torch.from_numpy(arrays[name].astype(np.float32))
     z = torch.from_numpy(arrays[f"{name}_z"].astype(np.float32)) if features else logits[:, :0]
-    return Outputs(z, logits, torch.from_numpy(y.astype(np.int64)))
+    return Outputs(z, logits, torch.from_numpy(y if y.dtype.kind == "f" else y.astype(np.int64)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone
 from dalib.core.types import Domain
-from dalib.data.cache import cached_array
+from dalib.data.cache import cached_array, content_of
 from dalib.data.catalog import LoadedData
 from dalib.feed.stores import open_store
 
@@ -40,17 +41,36 @@ def embed_domain(backbone: Backbone, domain: Domain, device: torch.device, weigh
     """The domain with features instead of images; a second call with the same images and weights reads the cache.
 
     Algorithms, seeds and processes share it: of several that need the same features at once one makes them. The weights
-    count as they are now, so random and fine-tuned ones are told apart. Devices are not: float32 features of a CPU and
-    a GPU differ by rounding only.
+    count as they are now, so random and fine-tuned ones are told apart, and so do the rows: content decides, not the
+    domain's fingerprint, which may be any word. Devices are not told apart: float32 features of a CPU and a GPU differ
+    by rounding only.
 
     Args
         weights: their hash where it is known, to save the time of another
     """
     weights = weights or hash_state(backbone.module)
-    content = f"{domain.fingerprint}|{backbone.name}|{weights}|{backbone.preprocess}"
+    content = f"{content_of(domain.x)}|{backbone.name}|{weights}|{backbone.preprocess}|{_describe_code(backbone)}"
     key = hashlib.sha256(content.encode()).hexdigest()
     x = cached_array(f"features-{domain.name}-{backbone.name}", key, lambda: embed_images(backbone, domain, device))
     return domain.with_x(x, f"embedded({key[:16]})")
+
+
+def _describe_code(backbone: Backbone) -> str:
+    """What a module computes beside its weights: its parts, and of those written by a user their source and numbers."""
+    told = [repr(backbone.module)]
+    for part in backbone.module.modules():
+        cls = type(part)
+        if cls.__module__.partition(".")[0] in ("torch", "torchvision", "timm", "transformers", "dalib"):
+            continue
+        plain = {
+            k: v for k, v in vars(part).items() if isinstance(v, (bool, int, float, str, tuple)) and k != "training"
+        }
+        try:
+            source = inspect.getsource(cls)
+        except (OSError, TypeError):
+            source = cls.__qualname__
+        told.append(f"{source} {plain}")
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 
 def embed_data(backbone: Backbone, data: LoadedData, device: torch.device) -> LoadedData:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.objective import refuse_answers
 from dalib.core.registry import MEASURES
 from dalib.core.types import pick_domain
 from dalib.data.backbone import suit_rows
@@ -68,6 +69,7 @@ def rank(
     where = pick_device(device)
     if isinstance(data, str):
         data = load_data(data, root, partial=partial, normalise=normalise, progress=progress)
+    refuse_answers(data.objective, data.name, "measures of transferability")
     pick_domain(dict.fromkeys(data.domains), target, data.name)
     chosen, notes = _choose(data, target, backbones)
     candidates = parse_candidates(chosen, weights)

@@ -38,6 +38,7 @@ class Record(BaseModel):
 
     candidates: in order of step; the last one is the end of training
     per_class: class name -> {`target_recall`, `target_precision`, `target_f1`, `n`} at the end
+    objective: what a label is
     curve: `step` and one list per loss term, window means
     seconds: `data`, `fit`, `evaluate`, `total`; wall clock
     warnings: what may have gone wrong all the same (a dead adversary, collapsed predictions), a sentence each
@@ -52,6 +53,7 @@ class Record(BaseModel):
     status: Literal["ok", "failed"]
     candidates: list[Candidate] = Field(default_factory=list)
     per_class: dict[str, dict[str, float]] = Field(default_factory=dict)
+    objective: str = "classification"
     curve: dict[str, list[float]] = Field(default_factory=dict)
     seconds: dict[str, float] = Field(default_factory=dict)
     counts: dict[str, int] = Field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from dalib.report.published import is_checked
 from dalib.report.scale import Scale
 from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.table import ResultTable, TableCell, TableRow
@@ -112,7 +113,10 @@ def _published_row(entry: dict[object, object], table: ResultTable, width: int) 
     numbers = [entry.get(name, math.nan) for name in (*(column.name for column in table.columns), "average")]
     reported_by = str(entry["reported_by"])
     hint = f"row '{entry['method']}' of {reported_by}, {entry['backbone']}"
-    name = Shown(f"{entry['algorithm']} [{reported_by.partition(' (')[0]}]", hint=hint)
+    mark = "" if is_checked(str(entry["checked"])) else " °"
+    name = Shown(
+        f"{entry['algorithm']} [{reported_by.partition(' (')[0]}]{mark}", hint=f"{hint}; checked: {entry['checked']}"
+    )
     return _pad([name, *(_number(value) for value in numbers)], width)
 
 

@@ -23,7 +23,7 @@ _PROTOCOLS = {
 """What else differs, where it is known."""
 _ALIASES = {"dan": "mmd"}
 """Published method -> our algorithm, where the names differ."""
-_KEYS = ["dataset", "backbone", "algorithm", "method", "kind", "reported_by"]
+_KEYS = ["dataset", "backbone", "algorithm", "method", "kind", "reported_by", "checked"]
 
 
 @lru_cache(maxsize=1)
@@ -35,7 +35,10 @@ def published_rows(dataset: str, backbone: str | None = None) -> pd.DataFrame:
     """Published accuracies in %, one row per method and source; empty for a data set without any.
 
     Columns: dataset, backbone, algorithm (our name for the method), method, kind (`paper` or `rerun`), reported_by,
-    one per task (`amazon->webcam`, …), average. Not reported = nan.
+    checked, one per task (`amazon->webcam`, …), average. Not reported = nan.
+
+    checked: against what the numbers were held: `source` (the one named), `printed by …` (a table of others), `audit`
+    (printed tables, which were not noted), `average in …` (the tasks were not) or `no` (from memory)
     """
     table = _read()
     table = table[table["dataset"] == dataset]
@@ -45,6 +48,11 @@ def published_rows(dataset: str, backbone: str | None = None) -> pd.DataFrame:
     tasks = {f"{s}-{t}": f"{letters[s]}->{letters[t]}" for s in letters for t in letters if s != t}
     table = table.assign(algorithm=table["method"].replace(_ALIASES)).rename(columns=tasks)
     return table[[*_KEYS, *tasks.values(), "average"]].reset_index(drop=True)
+
+
+def is_checked(checked: str) -> bool:
+    """Whether the numbers of all tasks were read where they are printed."""
+    return not checked.startswith(("no", "average"))
 
 
 def add_published(table: ResultTable) -> ResultTable:
@@ -84,5 +92,7 @@ def _differences(table: ResultTable, rows: pd.DataFrame, everything: bool) -> st
     ]
     if not everything:
         parts.append("their average here is over the tasks shown")
+    if not all(map(is_checked, rows["checked"])):
+        parts.append("° could not be read where it was printed")
     remarks = sorted(name for name in set(rows["reported_by"]) if "(" in name)
     return f"{'; '.join(parts)}." + (f" Sources: {'; '.join(remarks)}." if remarks else "")

@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from dalib.report.published import is_checked
 from dalib.report.table import ResultTable, TableRow
 
 COLUMNS = (
@@ -22,7 +23,7 @@ def tidy(table: ResultTable) -> pd.DataFrame:
     metric, select: the metric and the selection rule; empty for published rows, whose rule is theirs
     mean, std: over seeds (ddof 1), in % to 3 decimals, of another unit to 6 digits; empty where there is none
     n_ok, n_expected, n_failed, n_missing, n_unavailable: runs; n_unavailable succeeded but have no score for the rule
-    reported_by: source of a published number
+    reported_by: source of a published number, and whether it could not be read where it was printed
     """
     lines = [_line(table, row, name) for row in (*table.rows, *table.references) for name in row.cells]
     if table.published is not None:
@@ -30,6 +31,8 @@ def tidy(table: ResultTable) -> pd.DataFrame:
         for entry in table.published.to_dict("records"):
             shared = {key: entry[key] for key in ("kind", "algorithm", "dataset", "backbone", "reported_by")}
             shared |= {"suite": table.suite, "label": entry["method"]}
+            if not is_checked(entry["checked"]):
+                shared["reported_by"] += "; not checked"
             lines += [shared | _task(name) | {"mean": entry[name]} for name in names if not math.isnan(entry[name])]
     counts = [name for name in COLUMNS if name.startswith("n_")]
     return pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(counts, "Int64"))

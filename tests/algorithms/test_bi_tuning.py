@@ -136,3 +136,12 @@ def test_bi_tunings_contrasts_alone_draw_rows_of_a_class_together() -> None:
 )
 def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: Any, message: str) -> None:
     check_refusal("bi_tuning", hparams, message)
+
+
+def test_the_key_encoder_is_a_frozen_copy() -> None:
+    algorithm = attached_to_images("bi_tuning")
+    assert not any(p.requires_grad for p in algorithm.encoder.parameters())
+    mine = {p.data_ptr() for p in algorithm.network.parameters()} | {
+        p.data_ptr() for p in algorithm.projector.parameters()
+    }
+    assert not any(p.data_ptr() in mine for p in algorithm.encoder.parameters())

@@ -39,3 +39,10 @@ def test_without_a_pretrained_head_one_line_says_which_backbones_have_one() -> N
 
 def test_a_frozen_backbones_head_takes_its_features() -> None:
     check_a_frozen_backbones_head_takes_its_features("CoTuning")
+
+
+def test_before_a_fit_the_source_loss_is_all_there_is() -> None:
+    algorithm = attached(dalib.CoTuning)
+    assert {*algorithm.loss(*batches(algorithm), 0.0)} == {"classification"}
+    algorithm.relationship = torch.ones(K, OLD)
+    assert "relationship" in algorithm.state_dict(), "checkpoints hold it"

@@ -74,6 +74,18 @@ def test_fine_tune_freezes_and_discriminates_by_block() -> None:
     assert factors("all", decay=1.0) == [0.1, 0.1, 0.1, 1, 1]
 
 
+def test_what_lies_outside_of_the_blocks_moves_as_slowly_as_the_lowest_of_them() -> None:
+    stem, (_, blocks) = nn.Linear(4, 4), three_blocks()
+    network = Network(Backbone("toy", nn.Sequential(stem, *blocks), 4, blocks), 3, bottleneck=0)
+    for chosen, factor in (("all", 0.025), ("full", 0.1), (2, 0.0)):
+        algorithm = dalib.FineTune(blocks=chosen, decay=2.0)
+        algorithm.attach(network)
+        rates: dict[Tensor, float] = {}
+        for module, rate in algorithm.rates(0.1):
+            rates.update(dict.fromkeys(module.parameters(), rate))
+        assert rates[stem.weight] == pytest.approx(factor), chosen
+
+
 def trained_blocks(blocks: object, count: int = 5, **hparams: float) -> dict[int, float]:
     """Block number -> learning-rate factor of every block that moves."""
     layers = [nn.Linear(4, 4) for _ in range(count)]

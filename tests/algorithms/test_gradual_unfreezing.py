@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch import Tensor
+from torch import Tensor, nn
 
 import dalib
 from dalib.core.algorithm import Minimise
+from dalib.core.backbone import Backbone
+from dalib.core.network import Network
 from dalib.core.types import Source, Target
 from tests.support.algorithms import check_refusal
 from tests.support.pretrained import check_features_survive_a_rate_that_is_too_high_for_fine_tuning_everything
@@ -82,3 +84,13 @@ def test_a_backbone_rate_of_zero_freezes_the_backbone() -> None:
 )
 def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: dict[str, Any], message: str) -> None:
     check_refusal("GradualUnfreezing", hparams, message)
+
+
+def test_what_lies_outside_of_the_blocks_moves_last_and_as_slowly_as_the_lowest_of_them() -> None:
+    stem, blocks = nn.Linear(4, 4), [nn.Linear(4, 4) for _ in range(3)]
+    algorithm = dalib.GradualUnfreezing(decay=2.0)
+    algorithm.attach(Network(Backbone("toy", nn.Sequential(stem, *blocks), 4, blocks), 3, bottleneck=0))
+    for unfrozen, factor in ((2, 0.0), (3, 0.025)):
+        algorithm.unfrozen.fill_(unfrozen)
+        rates = {p: rate for module, rate in algorithm.rates(0.1) for p in module.parameters()}
+        assert rates[stem.weight] == pytest.approx(factor)

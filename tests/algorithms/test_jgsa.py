@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from dalib.nn.coupled_projections import couple_projections
 from tests.support.algorithms import check_refusal
 from tests.support.planes import (
     check_a_row_is_predicted_alike_alone_and_in_company,
@@ -38,6 +40,25 @@ def test_predictions_do_not_depend_on_the_order_of_rows_or_on_the_coordinate_sys
 
 def test_a_row_is_predicted_alike_alone_and_in_company() -> None:
     check_a_row_is_predicted_alike_alone_and_in_company("JGSA")
+
+
+def test_the_distance_of_all_rows_means_has_norm_one_whatever_the_classes_weigh(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contrasts: list[torch.Tensor] = []
+
+    def watched(z_s: Any, y_s: Any, z_t: Any, E: torch.Tensor, *rest: Any) -> Any:
+        contrasts.append(E)
+        return couple_projections(z_s, y_s, z_t, E, *rest)
+
+    monkeypatch.setattr("dalib.algorithms.jgsa.couple_projections", watched)
+    x_s, y_s, x_t, y_t = rotated()
+    few = (y_s != 1) | (np.arange(len(y_s)) % 12 == 1)
+    fit("JGSA", (x_s[few], y_s[few], x_t, y_t), components=2)
+    assert contrasts
+    for E in contrasts:
+        assert E.shape[1] > 1 and float(E[:, 0].norm()) == pytest.approx(1)
+        assert abs(float(E[:, 1].norm()) - 1) > 1e-3
 
 
 def test_a_large_divergence_weight_gives_both_domains_one_projection() -> None:

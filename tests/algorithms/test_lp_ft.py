@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
+import dalib
+from dalib.core.backbone import Backbone
+from dalib.core.network import Network
 from tests.support.algorithms import check_refusal
 from tests.support.pretrained import check_features_survive_a_rate_that_is_too_high_for_fine_tuning_everything
 from tests.support.strategies import (
@@ -57,3 +62,14 @@ def test_the_probe_moves_no_backbone_weight_and_what_follows_moves_all() -> None
 )
 def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: dict[str, Any], message: str) -> None:
     check_refusal("LpFt", hparams, message)
+
+
+def test_the_head_learns_at_the_recipes_rate_and_the_backbone_at_its_own_once_the_probe_is_over() -> None:
+    algorithm = dalib.LPFT()
+    block = nn.Linear(4, 4)
+    algorithm.attach(Network(Backbone("toy", nn.Sequential(block), 4, [block]), 3, bottleneck=0))
+    algorithm.register_buffer("begun", None)
+    for factor in (0.0, 0.2):
+        rates = {p: rate for module, rate in algorithm.rates(0.2) for p in module.parameters()}
+        assert rates[algorithm.network.head.weight] == 1.0 and rates[block.weight] == factor
+        algorithm.begun = torch.ones(())

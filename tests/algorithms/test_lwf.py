@@ -66,3 +66,11 @@ def test_without_a_pretrained_head_one_line_says_which_backbones_have_one() -> N
 
 def test_a_frozen_backbones_head_takes_its_features() -> None:
     check_a_frozen_backbones_head_takes_its_features("LwF")
+
+
+def test_the_network_of_before_never_moves() -> None:
+    algorithm = attached(dalib.LwF)
+    algorithm.begin()
+    rates = {p: rate for module, rate in algorithm.rates(0.5) for p in module.parameters()}
+    assert {rates[p] for p in algorithm.before.parameters()} == {0.0}
+    assert not any(p.requires_grad for p in algorithm.before.parameters())

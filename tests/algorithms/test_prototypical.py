@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+import dalib
 from dalib.core.types import Task
 from tests.support.few_rows import K, few_task, reached, seen_origins, train
 
@@ -40,3 +41,13 @@ def test_prototypes_of_one_row_per_class_beat_source_and_target_rows_together() 
 
 def test_episodes_come_from_one_source_each() -> None:
     assert all(s in [(0,), (1,)] for s in seen_origins("Prototypical"))
+
+
+def test_its_batches_hold_no_rows_of_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    plain = dalib.Prototypical.adapt
+    monkeypatch.setattr(
+        dalib.Prototypical, "adapt", lambda self, s, t, p: (seen.append(len(t)), plain(self, s, t, p))[1], raising=False
+    )
+    train("Prototypical", few_task(1, sources=2), steps=3)
+    assert seen == [0, 0, 0]

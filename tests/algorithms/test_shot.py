@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from scipy.stats import entropy as scipy_entropy
 import dalib
 from dalib.checks.world import fit
 from dalib.core.errors import DalibError
-from dalib.core.types import Domain
+from dalib.core.types import Domain, Outputs
+from dalib.nn.centroids import centroid_labels
 from tests.support.algorithms import attached, batch, check_refusal
 from tests.support.phases import (
     check_a_run_killed_twice_in_each_phase_ends_as_an_uninterrupted_one,
@@ -74,6 +76,22 @@ def test_shot_labels_the_whole_target_before_each_pass_of_phase_two() -> None:
     assert calls == [None] * 3 + [240] * 3
     agree = fitted.algorithm.labels == torch.as_tensor(task.test.labels)  # type: ignore[operator]
     assert float(agree.float().mean()) > source_only(turned)
+
+
+def test_shot_labels_by_two_rounds_of_centroids() -> None:
+    g = torch.Generator().manual_seed(0)
+    differ = 0
+    for _ in range(20):
+        z, logits = 9 * torch.randn(8, 2, generator=g), 2 * torch.randn(8, 5, generator=g)
+
+        algorithm = attached("SHOT")
+        algorithm.register_buffer("begun", torch.ones(()))
+        trainer = SimpleNamespace(outputs=lambda algorithm, domain, told=(z, logits): Outputs(*told, None))
+        algorithm.begin_epoch(trainer, None)
+        one, two = (centroid_labels(z, logits.softmax(1), rounds) for rounds in (1, 2))
+        assert torch.equal(algorithm.labels, two)
+        differ += not torch.equal(one, two)
+    assert differ > 3
 
 
 def test_shots_terms_are_entropies_and_the_cross_entropy_of_the_stored_labels() -> None:

@@ -398,7 +398,9 @@ def test_images_are_measured_through_a_frozen_backbone(dalib: Dalib, tmp_path: P
     found = json.loads(answer.out)
     assert [d["side"] for d in found["domains"]] == [[40, 40], [40, 40]]
     assert found["backbone"] == ["tiny", "pretrained"]
-    assert found["remarks"] == ["1 images of 'bright' lie outside class folders: unlabelled, and not measured"]
+    remark, read = found["remarks"]
+    assert remark == "1 images of 'bright' lie outside class folders: unlabelled, and not measured"
+    assert read.startswith("read as domain/class/image: domains 2, class folders")
     assert found["tasks"][0]["a_distance"] > 1.5
     text = (tmp_path / "suite.toml").read_text()
     assert 'root = "photos"' in text
@@ -443,7 +445,7 @@ def test_classes_spelt_in_two_ways_are_pointed_out(dalib: Dalib, tmp_path: Path)
     root = write_images(tmp_path / "photos")
     (root / "dark" / "cross").rename(root / "dark" / "Cross")
     found = json.loads(dalib("advise", root, *TINY).out)
-    assert "classes 'Cross' and 'cross' look like one; name their folders alike" in found["remarks"]
+    assert "classes 'Cross' and 'cross' differ in case or blanks only: name their folders alike" in found["remarks"]
     assert found["setting"] == "open-partial"
 
 
@@ -459,7 +461,7 @@ def test_without_weights_tiny_stands_in_and_says_so(
     assert answer.status == 0, answer.err
     found = json.loads(answer.out)
     assert found["backbone"] == ["tiny", "pretrained"]
-    assert "`tiny`" in found["remarks"][0] and "--weights PATH" in found["remarks"][0]
+    assert "`tiny`" in found["remarks"][-1] and "--weights PATH" in found["remarks"][-1]
     asked = dalib("advise", root, "--backbone", "resnet50")
     assert (asked.status, len(asked.err)) == (2, 1)
 

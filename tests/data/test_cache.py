@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dalib.data.cache import cache_root, cached_array, cached_rows
+from dalib.core.rows import RowView
+from dalib.data.cache import cache_root, cached_array, cached_rows, content_of
 from tests.support.waiting import HANG
 
 
@@ -49,6 +50,9 @@ def test_a_damaged_file_is_made_again(damage: bytes | None) -> None:
     cached_array("a", "k", lambda: np.arange(1000))
     (path,) = (cache_root() / "arrays").glob("*.npy")
     path.write_bytes(path.read_bytes()[:200] if damage is None else damage)
+    with pytest.warns(UserWarning, match="damaged"):
+        again = cached_array("a", "k", lambda: np.arange(1000))
+    np.testing.assert_array_equal(again, np.arange(1000))
     np.testing.assert_array_equal(cached_array("a", "k", lambda: np.arange(1000)), np.arange(1000))
 
 
@@ -126,3 +130,50 @@ def test_rows_that_fail_half_way_leave_nothing_behind() -> None:
     with pytest.raises(RuntimeError):
         cached_rows("rows", "k", (3, 2), np.float64, fail)
     assert not list(cache_root().rglob("*.*"))
+
+
+def test_no_flipped_bit_and_no_zeroed_block_passes_unseen() -> None:
+    """200 flips anywhere, in header, rows and checksum, and 50 runs of zeros: each time the array is made again."""
+    rng, whole = np.random.default_rng(0), np.random.default_rng(1).integers(1, 255, (40, 50), dtype=np.uint8)
+    cached_array("a", "k", lambda: whole)
+    (path,) = (cache_root() / "arrays").glob("*.npy")
+    sound = path.read_bytes()
+    for trial in range(250):
+        damaged = bytearray(sound)
+        if trial < 200:
+            damaged[rng.integers(len(damaged))] ^= 1 << int(rng.integers(8))
+        else:
+            start = int(rng.integers(len(damaged) - 64))
+            damaged[start : start + 64] = bytes(64)
+        if damaged == sound:
+            continue
+        path.write_bytes(damaged)
+        with pytest.warns(UserWarning, match="damaged"):
+            x = cached_array("a", "k", lambda: whole)
+        assert np.array_equal(x, whole)
+
+
+def test_a_file_of_another_shape_or_type_is_made_again() -> None:
+    cached_rows("rows", "k", (2, 2), np.uint8, lambda: [np.ones((2, 2), np.uint8)])
+    with pytest.warns(UserWarning, match="damaged"):
+        again = cached_rows("rows", "k", (1, 3), np.float32, lambda: [np.zeros(3, np.float32)])
+    assert again.shape == (1, 3) and again.dtype == np.float32
+
+
+def test_a_file_is_read_through_once_per_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = cached_array("a", "k", lambda: np.arange(10))
+    monkeypatch.setattr("dalib.data.cache.zlib.crc32", lambda *_: pytest.fail("read again"))
+    assert content_of(cached_array("a", "k", lambda: pytest.fail("made again"))) == content_of(x)
+
+
+def test_content_tells_arrays_apart_and_nothing_else_does() -> None:
+    x, y = np.arange(6.0).reshape(3, 2), np.arange(6.0).reshape(3, 2)
+    assert content_of(x) == content_of(y)
+    y[2, 1] = 9
+    assert content_of(x) != content_of(y) and content_of(x) != content_of(x.astype(np.float32))
+    assert content_of(x) != content_of(x.reshape(2, 3))
+    view = RowView([x], np.array([2, 0]), np.array([0, 0]))
+    assert content_of(view) != content_of(RowView([x], np.array([0, 2]), np.array([0, 0])))
+    before = content_of(view)
+    x[0, 0] = 7
+    assert content_of(view) != before

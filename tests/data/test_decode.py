@@ -33,7 +33,11 @@ KINDS = {
     "grey": (encode(Image.new("L", (8, 8), 128), "PNG"), GREY, 0),
     "black and white": (encode(Image.new("1", (8, 8), 1), "PNG"), WHITE, 0),
     "grey of 16 bits": (encode(Image.fromarray(np.full((8, 8), 128 * 257, np.uint16)), "PNG"), GREY, 0),
-    "dark grey of 16 bits": (encode(Image.fromarray(np.full((8, 8), 200, np.uint16)), "PNG"), (0, 0, 0), 0),
+    "8 bits in a file of 16": (encode(Image.fromarray(np.full((8, 8), 128, np.uint16)), "PNG"), GREY, 0),
+    "12 bits in a file of 16": (encode(Image.fromarray(np.full((8, 8), 2056, np.uint16)), "PNG"), GREY, 0),
+    "grey from 0 to 1": (encode(Image.fromarray(np.full((8, 8), 128.2 / 255, np.float32)), "TIFF"), GREY, 0),
+    "grey from 0 to 255 with a point": (encode(Image.fromarray(np.full((8, 8), 128.2, np.float32)), "TIFF"), GREY, 0),
+    "grey of 32 bits": (encode(Image.fromarray(np.full((8, 8), 128 * 257, np.int32)), "TIFF"), GREY, 0),
     "opaque alpha": (encode(Image.new("RGBA", (8, 8), (*RED, 255)), "PNG"), RED, 0),
     "transparent": (encode(Image.new("RGBA", (8, 8), (*RED, 0)), "PNG"), WHITE, 0),
     "half transparent": (encode(Image.new("RGBA", (8, 8), (*RED, 128)), "PNG"), (255, 127, 127), 0),
@@ -122,3 +126,18 @@ def test_an_unreadable_image_is_named_with_the_remedy(content: bytes, tmp_path: 
     with pytest.raises(DalibError, match=r"a/c/bad\.jpg .*dalib data verify") as caught:
         decode_domain(ImageTree(root), "a", 8)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [-3.0, float("nan")], ids=["below zero", "nan"])
+def test_numbers_that_are_no_grey_levels_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="no grey levels"):
+        decode_image(encode(Image.fromarray(np.full((8, 8), value, np.float32)), "TIFF"), 4)
+
+
+def test_a_giant_picture_is_refused_unless_the_limit_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encode(Image.new("1", (2000, 600), 1), "PNG")
+    monkeypatch.setenv("DALIB_MAX_PIXELS", "1M")
+    with pytest.raises(ValueError, match=r"2000 x 600 pixels.*DALIB_MAX_PIXELS"):
+        decode_image(content, 4)
+    monkeypatch.setenv("DALIB_MAX_PIXELS", "2M")
+    assert (decode_image(content, 4) == 255).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain, Outputs
+from dalib.data.catalog import LoadedData
 from dalib.data.settings import keep_classes, pick_classes, split_task
 from dalib.data.tasks import make_task
 from dalib.evaluate.metrics import class_metrics, decide, domain_metrics
@@ -22,6 +25,9 @@ class Data:
     """Three domains of 24, 12 and 18 rows; every row's first number is its position, the second its domain."""
 
     name, domains, classes = "toy", DOMAINS, CLASSES
+    unlabelled: ClassVar[dict[str, int]] = {}
+    absent: ClassVar[dict[str, str]] = {}
+    split = LoadedData.split
 
     def domain(self, name: str, resize: int | None = None) -> Domain:
         n = {"amazon": 24, "dslr": 12, "webcam": 18}[name]

@@ -32,7 +32,8 @@ def backbone() -> Backbone:
 
 @pytest.fixture
 def domain(request: pytest.FixtureRequest) -> Domain:
-    x = np.random.default_rng(0).integers(0, 256, (7, 3, 10, 10), dtype=np.uint8)
+    rng = np.random.default_rng(list(request.node.name.encode()))
+    x = rng.integers(0, 256, (7, 3, 10, 10), dtype=np.uint8)
     return Domain("webcam", x, np.arange(7) % 2, ("a", "b"), f"content of {request.node.name}")
 
 
@@ -117,3 +118,33 @@ def test_two_processes_share_one_forward_pass_over_a_domain(backbone: Backbone, 
         worker.join()
     assert set(sums) == {0, 1} and sums[0] == sums[1] != 0
     assert [int(n) for n in (tmp_path / "log").read_text().split()] == [7]
+
+
+def test_content_decides_what_is_read_from_the_cache_not_the_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DALIB_CACHE", str(tmp_path))
+    backbone = Backbone("mean", nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), 3, preprocess=Preprocess(4, 4))
+    x = np.random.default_rng(0).integers(0, 255, (5, 3, 4, 4), dtype=np.uint8)
+    before = embed_domain(backbone, Domain("own", x, None, ("a",), "constant"), CPU).x.copy()
+    after = embed_domain(backbone, Domain("own", 255 - x, None, ("a",), "constant"), CPU).x
+    assert np.abs(before - after).max() > 0.1
+
+
+class _Power(nn.Module):
+    def __init__(self, exponent: float) -> None:
+        super().__init__()
+        self.exponent = exponent
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.abs().mean((2, 3)) ** self.exponent
+
+
+def test_modules_without_weights_are_told_apart_by_what_they_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DALIB_CACHE", str(tmp_path))
+    domain = Domain("own", np.full((2, 3, 4, 4), 200, np.uint8), None, ("a",), "constant")
+    one, two = (Backbone("power", _Power(e), 3, preprocess=Preprocess(4, 4)) for e in (1.0, 2.0))
+    once, twice = embed_domain(one, domain, CPU).x, embed_domain(two, domain, CPU).x
+    np.testing.assert_allclose(twice, np.asarray(once) ** 2, rtol=1e-5)

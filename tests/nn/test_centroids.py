@@ -42,6 +42,16 @@ def test_labels_are_those_of_the_nearest_centroid_by_cosine(rounds: int, dtype: 
     assert emptied > 5
 
 
+def test_there_are_two_rounds_unless_asked() -> None:
+    second = 0
+    for seed in range(30):
+        z, p = sample(seed)
+        one, two = (loop_labels(z.numpy(), p.numpy(), rounds)[0] for rounds in (1, 2))
+        np.testing.assert_array_equal(centroid_labels(z, p).numpy(), two)
+        second += not np.array_equal(one, two)
+    assert second > 5, "the second round has to matter"
+
+
 def test_a_class_that_is_nobodys_first_choice_is_given_to_nobody() -> None:
     """Every row is half class 2, whose centroid is therefore nearest to the rows in the middle."""
     z = torch.tensor([[3.0, 0.0], [2.0, 1.5], [1.5, 2.0], [0.0, 3.0]])

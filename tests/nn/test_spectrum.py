@@ -66,3 +66,12 @@ def test_certain_and_varied_predictions_have_the_largest_norm() -> None:
     certain, alike, unsure = torch.eye(4).repeat(2, 1), torch.eye(4)[[0] * 8], torch.full((8, 4), 0.25)
     assert float(nuclear_norm(certain)) == pytest.approx(4 * 2**0.5, abs=1e-5)
     assert float(nuclear_norm(certain)) > float(nuclear_norm(alike)) > float(nuclear_norm(unsure))
+
+
+@pytest.mark.parametrize("shape", [(2, 100), (100, 2)])
+def test_singular_values_below_rounding_of_the_longer_side_have_no_gradient(shape: tuple[int, int]) -> None:
+    a = torch.zeros(shape, dtype=torch.float64)
+    a[0, 0], a[1, 1] = 1.0, 50 * torch.finfo(torch.float64).eps
+    a.requires_grad_()
+    nuclear_norm(a).backward()
+    assert a.grad is not None and a.grad[0, 0] == 1 and a.grad[1, 1] == 0

@@ -307,3 +307,18 @@ def test_a_class_regularised_plan_below_reg_1e_3_is_finite_or_said_not_to_conver
     cost, labels = torch.as_tensor(np.random.default_rng(0).random((12, 9))), torch.arange(12) % 3
     with pytest.raises(transport.NotConverged, match=r"off by [0-9.e-]+; raise reg"):
         class_regularised(cost, labels, 1e-6, 0.01, max_iterations=20)
+
+
+@pytest.mark.parametrize(("off", "accepted"), [(0.9e-4, True), (1.1e-4, False), (float("nan"), False)])
+def test_a_plan_counts_whose_marginals_are_off_by_at_most_a_ten_thousandth(
+    off: float, accepted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the deviation shows in the sums of rows, half in those of columns."""
+    plan = np.eye(4) / 4
+    plan[0, 0] += off / 2
+    monkeypatch.setattr(ot, "emd", lambda *args, **kwargs: plan)
+    if accepted:
+        np.testing.assert_allclose(transport.emd(torch.rand(4, 4)).numpy(), plan, rtol=1e-6)
+    else:
+        with pytest.raises(RuntimeError, match="did not converge"):
+            transport.emd(torch.rand(4, 4))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain, Task
+from dalib.data.catalog import LoadedData
 from dalib.data.tasks import make_task
 from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
 
@@ -18,6 +21,9 @@ class Data:
     """Three domains whose row i holds [i, position of the domain]."""
 
     name, classes, domains = "office", ("mug", "bike", "pen"), tuple(SIZES)
+    unlabelled: ClassVar[dict[str, int]] = {}
+    absent: ClassVar[dict[str, str]] = {}
+    split = LoadedData.split
 
     def domain(self, name: str, resize: int | None = None) -> Domain:
         y = np.repeat(np.arange(3), SIZES[name])

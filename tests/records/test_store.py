@@ -89,6 +89,31 @@ def test_an_archive_tells_the_same_and_nothing_of_the_host(filled, tmp_path):
     assert "RuntimeError: boom" in text
 
 
+@pytest.mark.parametrize("write", [Store.put, Store.update])
+def test_a_record_that_cannot_be_written_whole_leaves_the_old_one(filled, write, monkeypatch):
+    store, planned = filled
+    old = store.get(planned.runs[0].key)
+
+    def refuse(handle):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="no space"):
+        write(store, old.model_copy(update={"seconds": {"fit": 12345.0}}))
+    assert store.get(old.key) == old
+    assert not list(store.root.rglob("*.part"))
+
+
+def test_a_reader_of_a_record_is_not_disturbed_by_its_successor(filled):
+    store, planned = filled
+    old = store.get(planned.runs[0].key)
+    before = store.path(old.key).read_bytes()
+    with store.path(old.key).open("rb") as reader:
+        store.update(old.model_copy(update={"seconds": {"fit": 12345.0}, "warnings": ["a longer record"] * 50}))
+        assert reader.read() == before
+    assert store.get(old.key).seconds == {"fit": 12345.0}
+
+
 def test_an_unknown_suite_is_named(filled):
     with pytest.raises(DalibError, match="no suite with runs named 'dem'; did you mean 'demo'"):
         filled[0].manifest("dem")

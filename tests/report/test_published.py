@@ -1,3 +1,4 @@
+import io
 import math
 import subprocess
 import sys
@@ -6,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dalib.report.layout import lay_out
-from dalib.report.published import add_published, published_rows
+from dalib.report.published import add_published, is_checked, published_rows
 from dalib.report.render import render
 from dalib.report.table import build_table
 from tests.support.report_shelf import Shelf
@@ -27,6 +28,35 @@ def test_six_task_averages_are_those_of_their_rows() -> None:
     whole = rows[rows[tasks].notna().all(axis=1) & rows["average"].notna()]
     assert len(whole) > 40
     assert (whole[tasks].mean(axis=1) - whole["average"]).abs().median() < 0.06
+
+
+def test_mada_is_as_its_printed_mean_needs() -> None:
+    row = published_rows("office31").set_index("method").loc["mada"]
+    tasks = [name for name in row.index if "->" in name]
+    assert row["amazon->webcam"] == 90.0 and row["average"] == 85.2
+    assert row[tasks].sum() == pytest.approx(511.5)
+
+
+def test_every_row_says_against_what_it_was_checked() -> None:
+    rows = pd.concat([published_rows("office31"), published_rows("digits")])
+    ways = ("source", "printed by ", "audit", "average in ", "no")
+    assert rows["checked"].map(lambda text: text.startswith(ways)).all()
+    doubtful = set(rows[~rows["checked"].map(is_checked)]["method"])
+    assert doubtful >= {"homm", "etd", "safn_ent", "alda", "gvb", "rwot", "srdc", "mdd", "mcc"}
+    assert not doubtful & {"cdan", "shot", "fixbi", "adda", "mada"}
+
+
+def test_tables_mark_what_was_not_checked(shelf: Shelf) -> None:
+    assert "°" not in add_published(build_table(shelf, "toy")).published_note
+    for task in ("amazon->webcam", "webcam->amazon"):
+        shelf.put("gvb", task, [0.6, 0.6])
+    table = add_published(build_table(shelf, "toy"))
+    names = [row[0].text for block in lay_out(table)[1] for row in block.rows]
+    assert "gvb [GVB-GD] °" in names and "mmd [DAN]" in names
+    assert "° could not be read where it was printed" in table.published_note
+    frame = pd.read_csv(io.StringIO(render(table, "csv")))
+    sources = frame[frame["kind"] == "paper"].set_index("label")["reported_by"]
+    assert set(sources["gvb"]) == {"GVB-GD; not checked"} and set(sources["dan"]) == {"DAN"}
 
 
 def test_digits_have_their_two_tasks_and_say_what_differs(shelf: Shelf) -> None:
@@ -73,8 +103,6 @@ def test_the_average_is_over_the_tasks_shown(shelf: Shelf) -> None:
 
 
 def test_csv_tells_published_rows_by_their_kind(shelf: Shelf) -> None:
-    import io
-
     frame = pd.read_csv(io.StringIO(render(add_published(build_table(shelf, "toy")), "csv")))
     assert set(frame["kind"]) == {"run", "reference", "paper", "rerun"}
     dan = frame[(frame["label"] == "dan") & (frame["task"] == "amazon->webcam") & (frame["kind"] == "paper")].iloc[0]

@@ -57,6 +57,23 @@ def test_weight_decay_momentum_and_adamw_reach_the_optimiser() -> None:
     assert not make_optimiser(freeze_and_group(algorithm, plain)[0], plain).defaults["nesterov"]
 
 
+@pytest.mark.parametrize("momentum", [0.9, 0.5, 0.0])
+def test_momentum_is_nesterovs(momentum: float) -> None:
+    """v = m v + g, w -= lr (g + m v), by hand on the gradients of w²."""
+    w = nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
+    config = TrainConfig(lr=0.1, momentum=momentum, weight_decay=0.0)
+    optimiser = make_optimiser([{"params": [w], "lr": 0.1, "factor": 1.0}], config)
+    value, speed = 2.0, 0.0
+    for _ in range(4):
+        optimiser.zero_grad()
+        w.square().sum().backward()
+        optimiser.step()
+        gradient = 2 * value
+        speed = momentum * speed + gradient
+        value -= 0.1 * (gradient + momentum * speed)
+        assert w.item() == pytest.approx(value, rel=1e-12)
+
+
 def test_rate_zero_freezes_weights_and_batch_norm_statistics() -> None:
     backbone = make_backbone(dropout=0.5)
     before = copy_state(backbone.module)
