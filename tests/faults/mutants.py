@@ -139,6 +139,11 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "a number that is only compared with others of its kind",
     ),
     (
+        "dalib/records/store.py",
+        "model_dump_json(indent=2)",
+        "blanks of a file that is read as JSON",
+    ),
+    (
         "dalib/nn/discrepancy.py",
         "max(len(w) * (len(w) - 1), 2)",
         "two rows make 2, and one row a sum of 0",
