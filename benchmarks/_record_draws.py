@@ -51,7 +51,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file, compressed or not; a last line that was cut off is left out."""
     content = path.read_bytes()
     text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-    return [json.loads(line) for line in text.split("\n")[:-1]]
+    return [json.loads(line) for line in text.split("\n")[:-1] if not line.startswith('{"crc32": "')]
 
 
 def read_records(folder: Path) -> list[Drawn]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dalib.core.checksum import seal_json, seal_lines, unseal_json, unseal_lines
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic, write_text
 from dalib.core.registry import ALGORITHMS, load_plugin
@@ -89,10 +90,13 @@ def rekey_archive(path: Path) -> Counts:
     """Rewrite an archive, its records sorted by key as `dalib export` does."""
     packed = path.suffix == ".gz"
     content = path.read_bytes()
-    first, *lines = (gzip.decompress(content) if packed else content).decode().rstrip("\n").split("\n")
+    whole = gzip.decompress(content) if packed else content
+    inner = unseal_lines(whole)
+    first, *lines = inner.decode().rstrip("\n").split("\n")
     keys = new_keys(lines, path)
     text = "\n".join([_replace(first, keys), *sorted((_replace(line, keys) for line in lines), key=_key_of)]) + "\n"
-    fresh = gzip.compress(text.encode(), mtime=0) if packed else text.encode()
+    sealed = seal_lines(text.encode()) if inner != whole else text.encode()
+    fresh = gzip.compress(sealed, mtime=0) if packed else sealed
     if fresh != content:
         write_atomic(path, fresh)
     return _count(keys, [first], lines)
@@ -104,7 +108,7 @@ def rekey_store(root: Path) -> Counts:
     Stopped in between, the same call goes on.
     """
     files = sorted(root.glob("[0-9a-f][0-9a-f]/*.json"))
-    texts = [path.read_text(encoding="utf-8") for path in files]
+    texts = [_read(path) for path in files]
     keys = new_keys(texts, root)
     moved = [(path, text) for path, text in zip(files, texts, strict=True) if keys[path.stem] != path.stem]
     for path, text in moved:
@@ -113,10 +117,10 @@ def rekey_store(root: Path) -> Counts:
         new.parent.mkdir(parents=True, exist_ok=True)
         if arrays.is_file() and not fresh.exists():
             os.link(arrays, fresh)
-        write_text(new, _replace(text, keys))
-    manifests = {path: path.read_text(encoding="utf-8") for path in sorted((root / "manifests").glob("*.json"))}
+        write_text(new, seal_json(_replace(text, keys)))
+    manifests = {path: _read(path) for path in sorted((root / "manifests").glob("*.json"))}
     for path, text in manifests.items():
-        write_text(path, _replace(text, keys))
+        write_text(path, seal_json(_replace(text, keys)))
     for path, _ in moved:
         path.unlink()
         path.with_suffix(".npz").unlink(missing_ok=True)
@@ -141,6 +145,11 @@ def new_keys(records: Iterable[str], where: Path) -> dict[str, str]:
             raise DalibError(f"{where}: two records would share the key {new[:12]}…; remove one (now {bears[:12]}…)")
         keys[bears] = new
     return keys
+
+
+def _read(path: Path) -> str:
+    """A record or manifest of a store without its checksum."""
+    return unseal_json(path.read_bytes()).decode()
 
 
 def _replace(text: str, keys: dict[str, str]) -> str:

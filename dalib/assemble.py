@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 if TYPE_CHECKING:
     from dalib.core.algorithm import Algorithm
     from dalib.core.backbone import Backbone
+    from dalib.core.listener import Listener
     from dalib.core.types import Task
     from dalib.data.catalog import LoadedData
     from dalib.train.fitted import Fitted
@@ -72,6 +73,7 @@ def assemble(
     evaluate: Callable[[Fitted, int], dict[str, Any]] | None = None,
     report: Report | None = None,
     making: Report | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> Run:
     """Open the data, load the backbone, embed the images when it is frozen, divide the rows, make the trainer.
 
@@ -80,6 +82,7 @@ def assemble(
         evaluate: called with (fitted, step) at the recipe's evaluation points
         report: told how far training is
         making: told how far a data set is that is made on first use
+        listeners: what else follows the fit
     Raises
         DalibError: plug-ins, device, data, backbone and algorithm are missing or do not fit together
     """
@@ -114,6 +117,7 @@ def assemble(
         checkpoint_key=spec.key if where.checkpoint else "",
         evaluate=evaluate,
         report=report,
+        listeners=listeners,
     )
     return Run(data, task, backbone, algorithm, trainer)
 

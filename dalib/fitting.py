@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from dalib.backbones import own_weights
 from dalib.bench.suite import validate
 from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
+from dalib.core.listener import Listener
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
 from dalib.core.types import Task
@@ -70,6 +71,7 @@ def fit(
     out: str | Path | None = None,
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
+    listeners: Sequence[Listener] = (),
 ) -> TrainedRun:
     """Train one algorithm on one task and measure it: what `dalib train` does.
 
@@ -90,6 +92,7 @@ def fit(
         out: model file to write
         checkpoint: file for the state while training lasts, from which the same call goes on; None = beside `out`
         progress: called with (done, total) while data are made and while training
+        listeners: what else follows the training (`dalib.Listener`)
 
     Raises
         DalibError: a setting that is not one, or data, backbone and algorithm that do not fit together
@@ -99,7 +102,9 @@ def fit(
         dataset, source, target, algorithm,
         hparams=hparams, train=train, protocol=protocol, backbone=backbone, data=data, seed=seed,
     )  # fmt: skip
-    return fit_run(spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress)
+    return fit_run(
+        spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=listeners
+    )
 
 
 def describe_run(
@@ -168,12 +173,13 @@ def fit_run(
     out: str | Path | None = None,
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
+    listeners: Sequence[Listener] = (),
 ) -> TrainedRun:
     """Train as described; see `fit`."""
     path = model_path(out) if out is not None else None
     kept = checkpoint or (path.with_suffix(".checkpoint") if path else None)
     where = RunContext(str(root) if root else None, device, checkpoint=str(kept) if kept else None)
-    run = assemble(spec, where, report=progress, making=progress)
+    run = assemble(spec, where, report=progress, making=progress, listeners=listeners)
     started = time.monotonic()
     fitted = run.fit()
     fitted.moments = run.data.moments(spec.target) if "zscore" in spec.data.normalise else ()

@@ -32,6 +32,8 @@ CHUNK = 256
 class Prediction(NamedTuple):
     """One of the likeliest classes of one row; `unknown` without a probability (nan) where the model rejects the row.
 
+    A method whose scores are no log-probabilities (distances, regressions) gives none: nan, in the same order.
+
     file: name of the image, or of the row where its file names rows, else its number
     """
 
@@ -254,7 +256,8 @@ def _rank(fitted: Fitted, names: Sequence[str], x: np.ndarray | RowView, top: in
     best, known = outputs.p.topk(top, dim=1), len(fitted.classes)
     reject = fitted.extra.get("protocol", {}).get("reject", 1.0)
     rejected = (decide(outputs.logits.numpy(), known, reject) == known) & (len(fitted.names) == known)
-    return _list(fitted.names, names, best.values.tolist(), best.indices.tolist(), rejected.tolist(), top)
+    values = best.values if fitted.algorithm.probabilistic else best.values * float("nan")
+    return _list(fitted.names, names, values.tolist(), best.indices.tolist(), rejected.tolist(), top)
 
 
 def _list(

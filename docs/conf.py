@@ -23,6 +23,8 @@ autodoc_preserve_defaults = True
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 html_theme = "furo"
+html_show_copyright = False
+highlight_language = "none"
 html_title = f"dalib {release}"
 exclude_patterns = ["_build"]
 

@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 import dalib
 from dalib.checks.stub import STUB, compose_stub
+from dalib.core.listener import Listener, RunLike
+from dalib.core.registry import EXECUTORS
 
 ROOT = Path(__file__).resolve().parents[1]
 Run = Callable[..., str]
@@ -64,6 +67,39 @@ def test_fit_is_dalib_train(shell: Run, rows: Path) -> None:
     assert printed == [f"{value:.2%}" for value in run.values.values()]
     assert run.path == rows / "python.safetensors"
     assert run.path.read_bytes() == (rows / "shell.safetensors").read_bytes()
+
+
+def test_a_listener_follows_a_fit_of_dalibs_and_changes_no_number(rows: Path) -> None:
+    class Steps(Listener):
+        def __init__(self) -> None:
+            self.told: list[object] = []
+
+        def after_step(self, run: RunLike, step: int, terms: dict[str, Tensor]) -> None:
+            self.told.append((step, sorted(terms)))
+
+        def end(self, run: RunLike, error: BaseException | None) -> None:
+            self.told.append(error)
+
+    def fit(*listeners: Listener) -> dict[str, float]:
+        name = f"features:{rows}/rows.npz"
+        return dalib.fit(name, "a", "b", "dann", train={"steps": 3}, listeners=listeners).values
+
+    steps = Steps()
+    assert fit(steps) == fit()
+    assert steps.told == [*((n, ["adversarial", "classification"]) for n in (1, 2, 3)), None]
+
+
+def test_an_executor_of_ones_own_runs_a_suite(shell: Run, rows: Path) -> None:
+    shell("new", "executor", "my_threads", "--folder", rows)
+    plugin = ("--plugin", rows / "my_threads.py")
+    try:
+        shell(
+            "run", rows / "small.toml", "--store", rows / "threads", *plugin, "--executor", "my_threads", "--jobs", "2",
+            "--no-table",
+        )  # fmt: skip
+    finally:
+        EXECUTORS.remove("my_threads")
+    assert "my_threads" not in EXECUTORS and len(list((rows / "threads").glob("??/*.json"))) == 4
 
 
 def test_predict_is_dalib_predict_from_a_file_a_model_and_an_array(shell: Run, rows: Path) -> None:

@@ -47,6 +47,9 @@ class JDOT(FeatureAlgorithm):
     W: Tensor = state()
     b: Tensor = state()
 
+    def pairs(self, n_s: int, n_t: int) -> float:
+        return 6.0 * n_s * n_t
+
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         y_s = one_hot(torch.as_tensor(source.labels), self.network.outputs).double()

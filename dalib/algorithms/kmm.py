@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from dalib.algorithms._weights import RowWeighting
+from dalib.algorithms._row_weighting import RowWeighting
 from dalib.core.hyper import number, positive
 from dalib.nn.density_ratio import kernel_mean_matching
 
@@ -30,6 +30,9 @@ class KMM(RowWeighting):
     eps: float | None = positive(
         default=None, below=1, nothing=True, doc="slack of the mean weight; None = (sqrt n_s - 1) / sqrt n_s"
     )
+
+    def pairs(self, n_s: int, n_t: int) -> float:
+        return 3.0 * n_s**2 + n_s * n_t
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return self.usable(kernel_mean_matching(z_s, z_t, self.bandwidth, self.B, self.eps))

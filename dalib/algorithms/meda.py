@@ -1,5 +1,7 @@
 """In the domains' common subspace, fit a kernel classifier that is smooth over neighbours and keeps means together."""
 
+import warnings
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -10,6 +12,9 @@ from dalib.core.types import Domain
 from dalib.nn.components import kernel_features
 from dalib.nn.manifold import fit_with_own_labels
 from dalib.nn.subspaces import geodesic_flow, principal_axes
+
+LONG = 8000
+"""Rows from which it takes minutes."""
 
 
 class MEDA(FeatureAlgorithm):
@@ -56,7 +61,17 @@ class MEDA(FeatureAlgorithm):
     beta: Tensor = state()
     bias: Tensor = state()
 
+    def pairs(self, n_s: int, n_t: int) -> float:
+        return 5.0 * (n_s + n_t) ** 2
+
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
+        if len(source) + len(target) > LONG:
+            warnings.warn(
+                f"meda solves systems of {len(source) + len(target)} equations, up to {self.iterations} times, which "
+                "takes minutes and grows with the cube; take a part of the rows, or fewer iterations",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         y_s = torch.as_tensor(source.labels)
         k = min(self.components, len(z_s), len(z_t))

@@ -41,6 +41,9 @@ class OTLabelPropagation(FeatureAlgorithm):
     )
     C: float = positive(default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the classifier")
 
+    def pairs(self, n_s: int, n_t: int) -> float:
+        return 5.0 * n_s * n_t
+
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         D_1 = one_hot(torch.as_tensor(source.labels), self.network.outputs).T.double()

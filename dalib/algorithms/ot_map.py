@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from dalib.algorithms._unit_rows import scale_rows, warn_of_unit_rows
 from dalib.core.algorithm import FeatureAlgorithm
-from dalib.core.hyper import choice, positive, state
+from dalib.core.hyper import choice, flag, positive, state
 from dalib.nn.discrepancy import squared_distances
 from dalib.nn.transport import barycentric_map, class_regularised, emd, move_gaussian, sinkhorn
 
@@ -13,7 +13,7 @@ METHODS = ("emd", "sinkhorn", "class_regularised", "linear")
 
 
 class OTMap(FeatureAlgorithm):
-    """Barycentric or linear transport map between unit rows, z <- z / ||z||; target rows, seen or not, move no further.
+    """Transport map, barycentric or linear, of unit rows z <- z / ||z|| (`unit_rows`); target rows move no further.
 
     z_s' = diag(P 1)^(-1) P z_t,  P = argmin_P <P, cost> + regulariser,  cost_ij = ||z_s_i - z_t_j||² / max
     emd: no regulariser; sinkhorn: reg * sum P log P; class_regularised: + group * sum_j sum_c P(class c, j)^(1/2)
@@ -41,13 +41,19 @@ class OTMap(FeatureAlgorithm):
     )
     group: float = positive(default=0.01, search=(0.001, 0.01, 0.1), doc="class regularisation over the largest cost")
     C: float = positive(default=3.0, last=True, search=(1.0, 3.0, 10.0), doc="inverse regularisation of the classifier")
+    unit_rows: bool = flag(default=True, doc="scale rows to unit length (POT and the paper do not); False: as they are")
     scale: Tensor = state()
 
+    def pairs(self, n_s: int, n_t: int) -> float:
+        return 0 if self.method == "linear" else 5.0 * n_s * n_t
+
     def project(self, z: Tensor) -> Tensor:
-        return normalize(z) / self.scale
+        return scale_rows(z, self.unit_rows) / self.scale
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        moved = self._move(normalize(z_s), y_s, normalize(z_t))
+        if self.unit_rows:
+            warn_of_unit_rows("ot_map", z_s, z_t)
+        moved = self._move(scale_rows(z_s, self.unit_rows), y_s, scale_rows(z_t, self.unit_rows))
         self.register_buffer("scale", (moved - moved.mean(0)).square().sum(1).mean().sqrt().clamp_min(1e-6))
         return moved / self.scale
 

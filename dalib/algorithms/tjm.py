@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
+from dalib.algorithms._unit_rows import scale_rows, warn_of_unit_rows
 from dalib.core.algorithm import FeatureAlgorithm
-from dalib.core.hyper import choice, positive, state, whole
+from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.nn.classifiers import CLASSIFIERS
 from dalib.nn.components import match_jointly, mean_contrasts
 
@@ -32,13 +32,16 @@ class TJM(FeatureAlgorithm):
     classifier: str = choice(
         default="nearest", options=CLASSIFIERS, last=True, doc="`nearest`, as in the paper, or `logistic`"
     )
+    unit_rows: bool = flag(default=True, doc="scale rows to unit length, before and after; False: as they are")
     directions: Tensor = state()
 
     def project(self, z: Tensor) -> Tensor:
-        return normalize(normalize(z) @ self.directions)
+        return scale_rows(scale_rows(z, self.unit_rows) @ self.directions, self.unit_rows)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        z, E = normalize(torch.cat([z_s, z_t])), mean_contrasts(y_s, len(z_t))
+        if self.unit_rows:
+            warn_of_unit_rows("tjm", z_s, z_t)
+        z, E = scale_rows(torch.cat([z_s, z_t]), self.unit_rows), mean_contrasts(y_s, len(z_t))
         directions = match_jointly(z, len(z_s), E, self.reg, self.components, self.iterations)
         self.register_buffer("directions", directions)
         return self.project(z_s)

@@ -6,7 +6,8 @@ import hashlib
 import os
 import pickle
 import sys
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from dalib.core.errors import DalibError, unknown
 
-SUFFIXES = (".safetensors", ".pth", ".pt")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".bin")
 
 
 def hash_state(module: nn.Module) -> str:
@@ -45,11 +46,31 @@ def find_file(
     raise DalibError(f"no weights file '{weights}'; check the path (a relative one may also lie in DALIB_DATA)")
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """A state dict from .safetensors, or from .pth/.pt without running code.
+_INSIDE = (
+    "state_dict",
+    "model",
+    "model_state_dict",
+    "state_dict_ema",
+    "model_ema",
+    "ema",
+    "net",
+    "network",
+    "backbone",
+)
+"""Where training programs put the weights beside epoch and optimiser, in the order of preference."""
+_COUNTERS = ("total_ops", "total_params", "n_averaged")
 
-    Takes a raw state dict or one under `state_dict` or `model`, and removes DataParallel's `module.` prefix.
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """A state dict from .safetensors, or from .pth, .pt and the like without running code.
+
+    Takes a raw state dict, or the one of a training program's checkpoint, and removes DataParallel's `module.` and
+    torch.compile's `_orig_mod.`.
+
+    Raises
+        DalibError: not weights (which says what it is instead), code, or numbers that are NaN or infinite
     """
+    _refuse_other(path)
     content: Any
     try:
         if path.suffix == ".safetensors":
@@ -66,12 +87,63 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise DalibError(f"weights file '{path}' cannot be read ({reason}); copy or download it again") from None
-    for key in ("state_dict", "model"):
+    for key in _INSIDE * 2:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise DalibError(f"weights file '{path}' is not a state dict (name -> tensor); save module.state_dict()")
-    return {str(name).removeprefix("module."): value for name, value in content.items()}
+        keys = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__
+        raise DalibError(
+            f"weights file '{path}' is not a state dict (name -> tensor) but holds {keys or 'nothing'}; "
+            "save module.state_dict()"
+        )
+    state = {str(name): value for name, value in content.items()}
+    for wrapper in ("module.", "_orig_mod.", "module."):
+        state = {name.removeprefix(wrapper): value for name, value in state.items()}
+    for name, value in state.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise DalibError(f"weights file '{path}' holds NaN or infinity in {name}; take an earlier checkpoint")
+    return state
+
+
+def _refuse_other(path: Path) -> None:
+    """DalibError for a file that is no weights at all, with what it is."""
+    with path.open("rb") as file:
+        start = file.read(200)
+    if not start:
+        raise DalibError(f"weights file '{path}' is empty; copy or download it again")
+    if start.startswith(b"version https://git-lfs"):
+        raise DalibError(f"weights file '{path}' is a Git LFS pointer, not the file itself; fetch it: git lfs pull")
+    if start.lstrip()[:1] == b"<":
+        raise DalibError(f"weights file '{path}' is a web page, not weights; download the file itself")
+    if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("constants.pkl") for name in archive.namelist()):
+                raise DalibError(f"weights file '{path}' is a TorchScript program; save module.state_dict() instead")
+
+
+def unwrap(state: Mapping[str, Tensor], own: Iterable[str], origin: str = "") -> dict[str, Tensor]:
+    """The state dict without the prefix that a wrapper put before the module's own names (`model.`, `encoder_q.`).
+
+    A prefix goes only where what follows it holds every name in `own`; what does not bear it (a head, a bottleneck of
+    that program) is left behind.
+
+    Raises
+        DalibError: several networks in one file fit (a student and its teacher)
+    """
+    needed = sorted(name for name in own if not name.endswith("num_batches_tracked"))
+    plain = {k: v for k, v in state.items() if k.rpartition(".")[2] not in _COUNTERS}
+    if not needed or set(needed) <= set(plain):
+        return plain
+    prefixes = {k.removesuffix(needed[0]) for k in plain if k.endswith(f".{needed[0]}")}
+    fitting = sorted(p for p in prefixes if all(p + name in plain for name in needed))
+    if len(fitting) > 1 and not {"encoder_q."} & set(fitting):
+        raise DalibError(
+            f"weights '{origin}' hold {len(fitting)} networks that fit ({', '.join(fitting)}); save the one meant alone"
+        )
+    if not fitting:
+        return plain
+    prefix = "encoder_q." if "encoder_q." in fitting else fitting[0]
+    return {k.removeprefix(prefix): v for k, v in plain.items() if k.startswith(prefix)}
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], drop: tuple[str, ...], name: str, origin: str) -> None:
@@ -84,8 +156,8 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], drop: tuple[str, 
     Raises
         DalibError: missing, unexpected or misshapen entries (BatchNorm's batch counter may be missing)
     """
-    given = {key: value for key, value in state.items() if not key.startswith(drop)}
     own = module.state_dict()
+    given = {key: value for key, value in unwrap(state, own, origin).items() if not key.startswith(drop)}
     problems = {
         "missing": [k for k in own if k not in given and not k.endswith("num_batches_tracked")],
         "unexpected": [k for k in given if k not in own],

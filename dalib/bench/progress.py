@@ -55,19 +55,19 @@ class LineProgress:
         self._said, self._when = -1.0, 0.0
 
     def start(self, tally: Tally) -> None:
-        self._say(f"{tally.total} runs, {tally.skipped} recorded already")
+        self.say(f"{tally.total} runs, {tally.skipped} recorded already")
 
     def update(self, tally: Tally, text: str, failed: bool = False) -> None:
         part, now = tally.finished / max(tally.total, 1), time.monotonic()
         if failed or part - self._said >= EVERY_PART or now - self._when >= EVERY_SECONDS or part == 1:
             self._said, self._when = part, now
             width = len(str(tally.total))
-            self._say(f"[{tally.finished:{width}}/{tally.total}] {part:4.0%}  eta {clock(tally.eta)}  {text}")
+            self.say(f"[{tally.finished:{width}}/{tally.total}] {part:4.0%}  eta {clock(tally.eta)}  {text}")
 
     def stop(self, tally: Tally, message: str) -> None:
-        self._say(message)
+        self.say(message)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
 
 
@@ -90,6 +90,10 @@ class LiveProgress:
         if failed:
             self.console.print(f"failed  {text}", style="red", markup=False, highlight=False, overflow="ellipsis")
         self._live.refresh()
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self.console.print(text, markup=False, highlight=False)
 
     def stop(self, tally: Tally, message: str) -> None:
         self._live.stop()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,7 +24,7 @@ from dalib.bench.suite import Suite, find_suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
 from dalib.core.errors import DalibError, unknown
 from dalib.core.registry import EXECUTORS, VALIDATORS, load_plugin
-from dalib.records.locks import is_held
+from dalib.records.locks import is_held, read_owner
 from dalib.records.store import Store
 
 Redo = Literal["never", "failed", "all"]
@@ -142,6 +145,7 @@ def _score(planned: Plan, store: Store, label: str, draw: int, validator: str) -
 def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) -> Summary:
     suite = planned.suite
     chosen = {r.key: r for r in planned.runs if r.label in labels}
+    stamps = {key: kept.stamp(key) for key in chosen}  # before the look: what is written after it shows
     known = {key: summarise(kept.get(key)) for key in chosen if key in kept}
     skip = {"never": {"ok", "failed"}, "failed": {"ok"}, "all": set()}[how.redo]
     todo = [r for key, r in chosen.items() if key not in known or known[key].status not in skip]
@@ -158,14 +162,19 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
     todo = longest_first(todo, how.jobs)
     for r, on in zip(todo, assign_devices(how.device, len(todo)), strict=True):
         where = RunContext(place, on, threads, str(kept.checkpoint(r.key)), loaded, suite.keep_features, judges)
-        jobs.append(Job(r.key, r.label, r.spec, where, kept.root, how.run, kept.stamp(r.key)))
+        jobs.append(Job(r.key, r.label, r.spec, where, kept.root, how.run, stamps[r.key]))
     accuracy: dict[str, list[float]] = {label: [] for label in labels}
     done_before = set(chosen) - {r.key for r in todo}
     for key in done_before:
         if (value := known[key].accuracy) is not None:
             accuracy[chosen[key].label].append(value)
     tally = Tally(len(chosen), len(done_before), labels, accuracy)
-    return _run_all(pack(jobs, how.fleet, how.jobs), how, kept, tally)
+    summary = _run_all(pack(jobs, how.fleet, how.jobs), how, kept, tally)
+    if gone := sum(not kept.stamp(key) for key in chosen):
+        raise DalibError(
+            f"{gone} of {len(chosen)} records are not in {kept.root}, which was deleted or moved meanwhile; run again"
+        )
+    return summary
 
 
 def _judges(suite: Suite) -> tuple[str, ...] | None:
@@ -182,11 +191,12 @@ def _run_all(items: list[Item], how: RunOptions, store: Store, tally: Tally) -> 
     progress, message = how.progress or choose_progress(), ""
     progress.start(tally)
     try:
-        for job, result in _results(items, how, store):
-            _count(tally, job, result)
-            text = f"{job.label} {job.spec.task} seed {job.spec.seed}: "
-            text += f"{result.accuracy:.1%}" if result.accuracy is not None else result.message or "no accuracy"
-            progress.update(tally, " ".join(text.split()), failed=result.status == "failed")
+        with _stopped_by_sigterm():
+            for job, result in _results(items, how, store, progress.say):
+                _count(tally, job, result)
+                text = f"{job.label} {job.spec.task} seed {job.spec.seed}: "
+                text += f"{result.accuracy:.1%}" if result.accuracy is not None else result.message or "no accuracy"
+                progress.update(tally, " ".join(text.split()), failed=result.status == "failed")
         message = f"{tally.done} runs done, {tally.skipped + tally.elsewhere} had a record, {tally.failed} failed"
         message += f" ({clock(tally.elapsed)})" + ("; --redo failed tries these again" if tally.failed else "")
     except KeyboardInterrupt:
@@ -208,9 +218,11 @@ def _count(tally: Tally, job: Job, result: Result) -> None:
     tally.elsewhere += result.status == "elsewhere"
 
 
-def _results(items: list[Item], how: RunOptions, store: Store) -> Iterator[tuple[Job, Result]]:
+def _results(
+    items: list[Item], how: RunOptions, store: Store, say: Callable[[str], None]
+) -> Iterator[tuple[Job, Result]]:
     """Results of all jobs; those that another process is at come last, when it has ended or died."""
-    execute = how.execute()
+    execute, told = how.execute(), set[str]()
     while items:
         again: list[Item] = []
         stream = execute(items, do_item, min(how.jobs, len(items)))
@@ -228,7 +240,37 @@ def _results(items: list[Item], how: RunOptions, store: Store) -> Iterator[tuple
             stream.close()
         items = again
         while items and all(is_held(store.lock(item[0].key)) for item in items):
+            told |= _tell_waiting(items, store, told, say)
             time.sleep(0.2)
+
+
+def _tell_waiting(items: list[Item], store: Store, told: set[str], say: Callable[[str], None]) -> set[str]:
+    """One line for every owner that is waited for and was not named yet."""
+    owners = [owner for item in items if (owner := read_owner(store.lock(item[0].key)))]
+    by_name: dict[str, list[float]] = {}
+    for owner in owners:
+        by_name.setdefault(f"process {owner.pid} on {owner.host}", []).append(owner.since)
+    for name in by_name.keys() - told:
+        since = time.strftime("%H:%M:%S", time.localtime(min(by_name[name])))
+        say(f"waiting for {name}, which is at {len(by_name[name])} of the runs since {since}")
+    return set(by_name)
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM (a batch system's, `kill`) stops as Ctrl-C does: locks and half-written files go, checkpoints stay."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield  # somebody else's handler stands
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _print_plan(planned: Plan, labels: list[str], known: dict[str, Result], todo: set[str]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dalib.assemble import RunContext
-from dalib.records.locks import acquire, release
+from dalib.core.errors import DalibError
+from dalib.records.locks import acquire, owns, release
 from dalib.records.record import Failure, Record
 from dalib.records.spec import RunSpec
 from dalib.records.store import Store
@@ -67,8 +68,18 @@ def claim(job: Job) -> Result | None:
 
 
 def keep(job: Job, record: Record, arrays: dict[str, Any]) -> Result:
-    """Write a claimed run's record; its checkpoint has served."""
+    """Write a claimed run's record; its checkpoint has served.
+
+    A process that was thought dead (its machine slept) and whose run another one has taken writes nothing.
+
+    Raises
+        DalibError: the store is gone
+    """
     store = Store(job.store)
+    if not store.root.is_dir() or (not store.path(job.key).is_file() and not store.lock(job.key).parent.is_dir()):
+        raise DalibError(f"the store {store.root} was deleted while its runs were under way; run the suite again")
+    if not owns(store.lock(job.key)):
+        return summarise(store.get(job.key), "elsewhere") if job.key in store else Result(job.key, "busy")
     store.put(record, arrays)
     store.checkpoint(job.key).unlink(missing_ok=True)
     return summarise(record)

@@ -5,6 +5,7 @@ Exit status: 0 done, 1 done but something failed or was found, 2 a mistake of th
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -21,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from dalib.cli._errors import explain, one_line
 
     args = list(sys.argv[1:] if argv is None else argv)
+    _spare_encodings()
     try:
         with warnings.catch_warnings(record=True) as caught:
             status = run_command(args or ["--help"])
@@ -41,3 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if line:
             print(f"dalib: {line}", file=sys.stderr)
         return status
+
+
+def _spare_encodings() -> None:
+    """What a terminal's encoding lacks is spelled out (`\\u2212`), so that no work ends in an error of printing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -15,6 +15,7 @@ import typer
 
 from dalib.core.errors import DalibError, unknown
 from dalib.core.files import write_text as write_atomically
+from dalib.core.text import show_control
 
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", metavar="PATH", help="Folder or zip of the data; default: DALIB_DATA.")
@@ -73,7 +74,9 @@ def split_names(items: Sequence[str] | None) -> tuple[str, ...]:
 
 def print_columns(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> None:
     """Left-aligned columns; on a terminal the last one is wrapped under itself."""
-    cells = [[str(c) for c in row] for row in ([list(header)] if header else []) + [list(r) for r in rows]]
+    cells = [
+        [show_control(str(c)) for c in row] for row in ([list(header)] if header else []) + [list(r) for r in rows]
+    ]
     if not cells:
         return
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]

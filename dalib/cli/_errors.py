@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Sequence
 
 from dalib.core.errors import DalibError, Diverged
+from dalib.core.text import show_control
 
+_OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory|not enough memory|cannot allocate memory", re.I).search
+REMEDIES = {
+    errno.ENOSPC: "the disk is full: make room or choose another folder",
+    errno.EDQUOT: "the quota is used up: make room or choose another folder",
+    errno.EROFS: "the file system is read-only: choose another folder",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
+    errno.EIO: "the disk or network drive fails: try again or choose another folder",
+}
+"""What helps against an error of the system, by its number."""
 MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 
 
@@ -25,20 +38,21 @@ def explain(error: BaseException, args: Sequence[str] = ()) -> tuple[str, int] |
         return "", error.code if isinstance(error.code, int) else MISTAKE
     if hasattr(error, "format_message"):
         return _usage_line(error, args), MISTAKE
-    if kind in ("OutOfMemoryError", "MemoryError"):
+    if kind in ("OutOfMemoryError", "MemoryError") or (isinstance(error, RuntimeError) and _OUT_OF_MEMORY(str(error))):
         return (
             f"out of memory ({one_line(str(error))[:80]}); lower --batch-size or --crop, or use --backbone.frozen",
             MISTAKE,
         )
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or one_line(str(error))}; check the path and its permissions", MISTAKE
+        where = f"{one_line(os.fsdecode(str(error.filename)))}: " if error.filename else ""
+        remedy = REMEDIES.get(error.errno or 0, "check the path and its permissions")
+        return f"{where}{error.strerror or one_line(str(error))}; {remedy}", MISTAKE
     return None
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks."""
-    return " ".join(text.split())
+    """The text without line breaks and control characters."""
+    return show_control(" ".join(text.split()))
 
 
 def _usage_line(error: BaseException, args: Sequence[str]) -> str:

@@ -23,10 +23,11 @@ def list_names(
     kind: Annotated[
         str | None, typer.Argument(metavar="KIND", help=f"{', '.join(REGISTRIES)}; default: all of them.")
     ] = None,
-    plugin: Plugins = None,
     objective: Annotated[
-        str, typer.Option(metavar="O", help="Only algorithms for these answers (dalib list objectives).")
+        str,
+        typer.Option(metavar="O", help="Only algorithms that work on this kind of answers (dalib list objectives)."),
     ] = "",
+    plugin: Plugins = None,
 ) -> None:
     """List the plug-ins of every kind, or of one."""
     if kind is not None:

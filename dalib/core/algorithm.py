@@ -23,6 +23,7 @@ from dalib.core.hyper import (
     state,
     whole,
 )
+from dalib.core.memory import require_memory
 from dalib.core.network import Network
 from dalib.core.objective import Objective, find_objective
 from dalib.core.registry import ALGORITHMS, snake_case
@@ -189,6 +190,19 @@ class Algorithm(nn.Module):
         """The network's; classification before there is a network."""
         network = self.__dict__.get("network") or self._modules.get("network")
         return network.objective if isinstance(network, Network) else find_objective()
+
+    def pairs(self, n_s: int, n_t: int) -> float:
+        """Pairs of rows that are in memory at once, as float64; 0 where memory does not grow with pairs."""
+        return 0.0
+
+    def check_memory(self, n_s: int, n_t: int) -> None:
+        """Raise DalibError, before anything is allocated, if the pairs of n_s and n_t rows do not fit in memory."""
+        require_memory(
+            self.name_for_people(),
+            8 * self.pairs(n_s, n_t),
+            f"matrices over pairs of {n_s} + {n_t} rows",
+            "take a part of the rows, or coral, subspace_alignment or easy_tl, which need none",
+        )
 
     def attach(self, network: Network) -> None:
         """Take the shared network and build the algorithm's own modules for its width.

@@ -77,6 +77,7 @@ class Backbone:
         options: what `load_backbone` was given beside name and weights
         head: the classifier that the weights hold, features (B, dim) -> logits of the pretrained classes; None unless
             asked for (`load_backbone(head=True)`) and there
+        fixed: names of the module's parameters that stay frozen; None = those whose `requires_grad` is False
     """
 
     name: str
@@ -92,6 +93,7 @@ class Backbone:
     parts: Mapping[str, Preprocess] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     head: nn.Linear | None = None
+    fixed: frozenset[str] | None = None
 
     @classmethod
     def of(cls, module: nn.Module, x: np.ndarray | Mapping[str, np.ndarray], name: str = "module") -> Backbone:
@@ -122,6 +124,15 @@ class Backbone:
         """The same with a module of its own: what is done to one leaves the other as it is."""
         module, groups, head = deepcopy((self.module, list(self.groups), self.head))
         return replace(self, module=module, groups=groups, head=head)
+
+    def fix_parameters(self) -> Backbone:
+        """The same with `fixed` said, and `requires_grad` as it says: what an earlier fit froze is free again."""
+        named = dict(self.module.named_parameters())
+        if self.fixed is None:
+            return replace(self, fixed=frozenset(name for name, p in named.items() if not p.requires_grad))
+        for name, parameter in named.items():
+            parameter.requires_grad_(name not in self.fixed)
+        return self
 
     def takes(self, domain: Domain) -> bool:
         """The domain's rows are the module's input, not features that it made (or would have made) of them."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from dalib.core.processes import is_alive, place
+
 SUFFIX = ".part"
+ABANDONED = 3600.0
+"""Seconds after which a half-written file of another machine or container, never touched since, is swept."""
 
 
 @contextlib.contextmanager
@@ -19,7 +24,7 @@ def written_aside(path: Path) -> Iterator[IO[bytes]]:
     File and folder are synced, so that the new file is there after a power failure too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name[:80]}.{os.getpid()}.{secrets.token_hex(4)}{SUFFIX}")
+    aside = path.with_name(f".{path.name[:80]}.{place()}-{os.getpid()}.{secrets.token_hex(4)}{SUFFIX}")
     try:
         with aside.open("xb") as file:
             yield file
@@ -39,13 +44,32 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """`text` as UTF-8 in the place of `path`; names of files that are not UTF-8 keep their bytes."""
-    write_atomic(path, text.encode(errors="surrogateescape"))
+    try:
+        content = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # half a character that is no byte of any name
+        content = text.encode(errors="backslashreplace")
+    write_atomic(path, content)
 
 
 def writer_of(part: Path) -> int:
-    """The process that writes, or wrote, a half-written file; 0 if its name does not say."""
-    pid = part.name.removesuffix(SUFFIX).split(".")[-2:][0]
-    return int(pid) if part.name.endswith(SUFFIX) and pid.isdigit() else 0
+    """The process of this machine and container that writes, or wrote, a half-written file; 0 if it is none of them."""
+    where, _, pid = part.name.removesuffix(SUFFIX).split(".")[-2:][0].partition("-")
+    return int(pid) if part.name.endswith(SUFFIX) and where == place() and pid.isdigit() else 0
+
+
+def sweep_parts(folder: Path, pattern: str = "*") -> int:
+    """Remove half-written files of dead writers below `folder`, in folders that match; how many there were.
+
+    Of a writer elsewhere nobody can say whether it lives: its file goes when nothing was written to it for an hour.
+    """
+    removed = 0
+    for part in [*folder.glob(f".*{SUFFIX}"), *folder.glob(f"{pattern}/.*{SUFFIX}")]:
+        with contextlib.suppress(OSError):
+            pid = writer_of(part)
+            if not is_alive(pid) if pid else time.time() - part.stat().st_mtime > ABANDONED:
+                part.unlink()
+                removed += 1
+    return removed
 
 
 def _sync_folder(folder: Path) -> None:

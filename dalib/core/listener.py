@@ -29,6 +29,9 @@ class RunLike(Protocol):
     def evaluate(self, step: int) -> None:
         """Add a candidate, the model after `step` steps, and tell every listener."""
 
+    def identity(self, content: bool) -> dict[str, str]:
+        """Task, seed, algorithm, backbone and recipe in words; with `content` the values of rows and weights too."""
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the steps still to come, and what was gathered so far, listeners' states included."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from dalib.core.checksum import seal_lines, unseal_lines
 from dalib.core.errors import DalibError, unknown
 from dalib.core.files import write_atomic
 from dalib.records.manifest import Manifest
@@ -24,12 +26,13 @@ HOST_SPECIFIC = ("host", "python", "cwd", "peak_memory_bytes", "warnings")
 def export(store: Store, manifest: Manifest, path: str | Path) -> int:
     """Write the manifest and its records (sorted by key), without what tells about the host; returns their number.
 
-    A path that ends in .gz is compressed, the same content always to the same bytes.
+    The last line is the checksum of those before it. A path that ends in .gz is compressed, the same content always
+    to the same bytes.
     """
     lines = [manifest.model_dump_json()]
     for record in store.records(sorted(manifest.keys)):
         lines.append(_anonymise(record).model_dump_json())
-    content = ("\n".join(lines) + "\n").encode()
+    content = seal_lines(("\n".join(lines) + "\n").encode())
     write_atomic(Path(path), gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content)
     return len(lines) - 1
 
@@ -62,12 +65,12 @@ class Archive:
         try:
             content = self.path.read_bytes()
             content = gzip.decompress(content) if self.path.suffix == ".gz" else content
-            first, *rest = content.decode().splitlines()
+            first, *rest = unseal_lines(content).decode().splitlines()
             self._manifest = Manifest.model_validate_json(first)
             self._records = {r.key: r for r in (Record.read(line) for line in rest)}
         except FileNotFoundError:
             raise DalibError(f"no archive {path}; dalib export writes one") from None
-        except (ValidationError, ValueError, OSError, EOFError):
+        except (ValidationError, ValueError, OSError, EOFError, zlib.error, RecursionError):
             raise DalibError(f"archive {path} is damaged; dalib export writes it again") from None
 
     def __contains__(self, key: str) -> bool:

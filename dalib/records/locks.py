@@ -1,67 +1,192 @@
-"""One process per run: a lock file that a dead owner cannot hold."""
+"""One process per run: a lock file with an owner, who says every few seconds that he lives.
+
+A lock file is made whole, by a link, and holds a random token. An owner on this machine and in this container is dead
+when his process is (a zombie is); one elsewhere when his file was not touched for `SILENCE` seconds, by the clock of
+the file system. A dead owner's lock is renamed away before a new one is made, under a guard where the system has one,
+so that one of several takes it over. What is no lock (other content) belongs to nobody.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import platform
+import secrets
+import shutil
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from dalib.core.processes import place, process_started
 
 try:
     import fcntl
-except ImportError:  # Windows: taking over a stale lock is then not atomic
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+BEAT, SILENCE = 5.0, 60.0
+"""Seconds between two signs of life, and without one until an owner elsewhere counts as dead."""
 
-def process_started(pid: int) -> str:
-    """When a process began, as the system counts (tells a reused pid apart); an empty string if it is dead."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        if Path("/proc/self/stat").exists():
-            return ""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except OSError:
-        pass
-    return "unknown"
+
+@dataclass(frozen=True)
+class Owner:
+    """token: random, of one lock; place: machine and container (`core.processes.place`); since: seconds since 1970."""
+
+    token: str
+    host: str
+    place: str
+    pid: int
+    started: str
+    since: float
+
+    def describe(self) -> str:
+        """`process 12 on node7, since 12:03:05`."""
+        return f"process {self.pid} on {self.host}, since {time.strftime('%H:%M:%S', time.localtime(self.since))}"
+
+
+_HELD: dict[Path, str] = {}
+"""Lock file -> its token, of the locks of this process."""
+_beating: threading.Thread | None = None
 
 
 def acquire(path: Path) -> bool:
-    """Create the lock file with this process as its owner; False if a live process (or another host) has it."""
+    """Make the lock file with this process as its owner; False if somebody who lives has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _guard(path.parent / ".guard"):
-        if path.exists() and is_held(path):
+        if os.path.lexists(path):
+            before = read_owner(path)
+            if before is not None and _lives(path, before):
+                return False
+            if not _remove(path, before):
+                return False
+        token = secrets.token_hex(16)
+        pid = os.getpid()
+        owner = Owner(token, platform.node(), place(), pid, process_started(pid), time.time())
+        if not _make(path, json.dumps(asdict(owner))):
             return False
-        path.unlink(missing_ok=True)
-        try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            return False
-        with os.fdopen(handle, "w") as file:
-            file.write(f"{platform.node()} {os.getpid()} {process_started(os.getpid())}")
-        return True
+    _HELD[path] = token
+    _beat()
+    return True
 
 
 def release(path: Path) -> None:
-    path.unlink(missing_ok=True)
+    """Give a lock back; one that was taken over meanwhile stays."""
+    if owns(path):
+        path.unlink(missing_ok=True)
+    _HELD.pop(path, None)
+
+
+def owns(path: Path) -> bool:
+    """This process made the lock, and nobody has taken it over."""
+    owner = read_owner(path)
+    return owner is not None and owner.token == _HELD.get(path)
 
 
 def is_held(path: Path) -> bool:
-    """True while the owner named in the lock file lives; owners on other hosts count as alive."""
+    """The owner named in the lock file lives."""
+    owner = read_owner(path)
+    return owner is not None and _lives(path, owner)
+
+
+def read_owner(path: Path) -> Owner | None:
+    """Who has a lock; None if there is none, or if the file is no lock."""
     try:
-        host, pid, started = path.read_text().split()
-    except (OSError, ValueError):
-        return False
-    return host != platform.node() or process_started(int(pid)) == started
+        owner = Owner(**json.loads(path.read_bytes()))
+        kinds = [(owner.token, str), (owner.host, str), (owner.place, str), (owner.pid, int), (owner.since, float)]
+        return owner if all(isinstance(value, kind) for value, kind in kinds) else None
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _lives(path: Path, owner: Owner) -> bool:
+    if owner.place == place():
+        started = process_started(owner.pid)
+        if started != "unknown":
+            return bool(started) and started == owner.started
+    return _silence(path) < SILENCE
+
+
+def _silence(path: Path) -> float:
+    """Seconds since the last sign of life, both times by the clock of the file system."""
+    probe = path.with_name(f".clock.{secrets.token_hex(8)}")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+    except OSError:
+        return 0.0
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def _remove(path: Path, owner: Owner | None) -> bool:
+    """Take a dead owner's lock away; False if it is a living one's by now, which then stays."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return True
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside, ignore_errors=True)
+        return True
+    taken = read_owner(aside)
+    if taken != owner:  # another process was faster: its lock goes back
+        with contextlib.suppress(OSError):
+            os.link(aside, path)
+    aside.unlink(missing_ok=True)
+    return taken == owner
+
+
+def _make(path: Path, text: str) -> bool:
+    """The file with its whole content, or nothing if there is one already."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            return False
+        except (OSError, AttributeError):  # a file system without links
+            with contextlib.suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
+                file.write(text)
+                return True
+            return False
+        return True
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _beat() -> None:
+    """Start the thread that touches this process's locks, unless it runs."""
+    global _beating
+    if _beating is None or not _beating.is_alive():
+        _beating = threading.Thread(target=_touch_locks, name="dalib locks", daemon=True)
+        _beating.start()
+
+
+def _touch_locks() -> None:
+    while _HELD:
+        time.sleep(BEAT)
+        for path in list(_HELD):
+            with contextlib.suppress(OSError):
+                os.utime(path)
 
 
 @contextmanager
 def _guard(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
+    try:
+        file = path.open("w")
+    except OSError:  # something else has its name: the renaming above still lets one of several through
+        yield
+        return
+    with file:
         if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import secrets
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from dalib.core.checksum import is_sealed, seal, seal_json, unseal, unseal_json
 from dalib.core.errors import DalibError, unknown
-from dalib.core.files import SUFFIX, write_text, writer_of, written_aside
-from dalib.records.locks import process_started
+from dalib.core.files import sweep_parts, write_atomic, write_text
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 
@@ -39,7 +42,7 @@ class Store:
         """Modification time of the record's file in ns; 0 if there is none."""
         try:
             return self.path(key).stat().st_mtime_ns
-        except FileNotFoundError:
+        except OSError:
             return 0
 
     def __contains__(self, key: str) -> bool:
@@ -55,15 +58,16 @@ class Store:
     def _read(self, key: str) -> Record | None:
         path = self.path(key)
         try:
-            record = Record.read(path.read_bytes())
+            record = Record.read(unseal_json(path.read_bytes()))
             if record.key != key:
                 raise ValueError(f"it holds the record of {record.key[:12]}…")
             return record
         except FileNotFoundError:
             return None
-        except (ValidationError, ValueError) as error:
-            reason = str(error).splitlines()[-2 if isinstance(error, ValidationError) else 0].strip()[:120]
-            warnings.warn(f"record {path} is damaged and counts as missing: {reason}", RuntimeWarning, stacklevel=3)
+        except (ValidationError, ValueError, OSError, RecursionError) as error:
+            state = "cannot be read" if isinstance(error, OSError) else "is damaged"
+            text = f"record {path} {state} and counts as missing: {_reason(error)}"
+            warnings.warn(text, RuntimeWarning, stacklevel=3)
             return None
 
     def put(self, record: Record, arrays: dict[str, np.ndarray] | None = None) -> None:
@@ -72,8 +76,10 @@ class Store:
         if arrays:
             short = record.objective == "classification"
             half = {k: v.astype(np.float16) if short and v.dtype.kind == "f" else v for k, v in arrays.items()}
-            with written_aside(path.with_suffix(".npz")) as file:
-                np.savez_compressed(file, **half)  # type: ignore[arg-type]
+            content = io.BytesIO()
+            np.savez_compressed(content, **half)  # type: ignore[arg-type]
+            _clear_folder(path.with_suffix(".npz"))
+            write_atomic(path.with_suffix(".npz"), seal(content.getvalue()))
         name = path.with_suffix(".npz").name if arrays else None
         self.update(record.model_copy(update={"predictions": name}))
         if not arrays:
@@ -81,15 +87,23 @@ class Store:
 
     def update(self, record: Record) -> None:
         """Write the record again; its arrays stay as they are."""
-        write_text(self.path(record.key), record.model_dump_json(indent=1))
+        _clear_folder(self.path(record.key))
+        write_text(self.path(record.key), seal_json(record.model_dump_json(indent=1)))
 
     def predictions(self, key: str) -> dict[str, np.ndarray]:
-        """Arrays kept with a record; KeyError if there are none."""
+        """Arrays kept with a record; KeyError when they are missing or damaged (with a warning)."""
         path = self.path(key).with_suffix(".npz")
-        if not path.is_file():
-            raise KeyError(key)
-        with np.load(path) as file:
-            return dict(file)
+        try:
+            content = path.read_bytes()
+            content = unseal(content) if is_sealed(content) else content
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                return dict(file)
+        except FileNotFoundError:
+            raise KeyError(key) from None
+        except Exception as error:  # zipfile, zlib and NumPy have many words for damage
+            text = f"arrays {path} are damaged and count as missing: {_reason(error)}"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            raise KeyError(key) from None
 
     def records(self, keys: Iterable[str] | None = None) -> Iterator[Record]:
         """Records that are there, in the order of `keys` (default: all, sorted)."""
@@ -101,7 +115,7 @@ class Store:
         return make_frame(self.records(keys))
 
     def write_manifest(self, manifest: Manifest) -> None:
-        write_text(self.root / "manifests" / f"{manifest.name}.json", manifest.model_dump_json(indent=1))
+        write_text(self.root / "manifests" / f"{manifest.name}.json", seal_json(manifest.model_dump_json(indent=1)))
 
     def manifest(self, name: str) -> Manifest:
         """The manifest of a suite.
@@ -111,18 +125,32 @@ class Store:
         """
         folder = self.root / "manifests"
         try:
-            return Manifest.model_validate_json((folder / f"{name}.json").read_bytes())
+            return Manifest.model_validate_json(unseal_json((folder / f"{name}.json").read_bytes()))
         except FileNotFoundError:
             known = [p.stem for p in folder.glob("*.json")]
             raise unknown("suite with runs", name, known, f"in {self.root}; dalib run makes one") from None
-        except ValidationError:
-            raise DalibError(f"manifest {folder / name}.json is damaged; dalib run writes it again") from None
+        except (ValueError, OSError, RecursionError):
+            raise DalibError(
+                f"manifest {folder / name}.json is damaged or cannot be read; dalib run writes it again"
+            ) from None
 
     def sweep(self) -> None:
         """Remove half-written files of dead processes."""
-        for part in self.root.glob(f"*/.*{SUFFIX}"):
-            if (pid := writer_of(part)) and not process_started(pid):
-                part.unlink(missing_ok=True)
+        sweep_parts(self.root)
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return lines[-2 if isinstance(error, ValidationError) and len(lines) > 1 else 0].strip()[:120]
+
+
+def _clear_folder(path: Path) -> None:
+    """A folder that has a file's name is moved aside, where it is found again."""
+    if path.is_dir() and not path.is_symlink():
+        with contextlib.suppress(OSError):
+            path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}.aside"))
 
 
 def make_frame(records: Iterable[Record]) -> pd.DataFrame:

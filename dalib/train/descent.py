@@ -42,7 +42,7 @@ class Descent:
         self.stores = fitted.store(source), fitted.store(target)
         if config.batch_norm == "reestimate" and source.is_images and len(source):
             reestimate(algorithm.network.backbone, fitted.batches(self.stores[0]))
-        groups, self.frozen = freeze_and_group(algorithm, config)
+        groups, self.frozen = freeze_and_group(algorithm, config, fitted.fixed)
         self.optimiser = make_optimiser(groups, config)
         if config.batch_norm == "eval":
             self.frozen += [m for m in algorithm.network.backbone.modules() if isinstance(m, BATCH_NORMS)]

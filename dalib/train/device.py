@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,7 +17,7 @@ def pick_device(name: str = "auto") -> torch.device:
     """`auto` = CUDA where there is one, else the CPU; anything else as torch spells it (`cuda:1`, `mps`).
 
     Raises
-        DalibError: the name is no device, or the device is not there
+        DalibError: the name is no device, or nothing can be computed on it here
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -28,6 +27,13 @@ def pick_device(name: str = "auto") -> torch.device:
         raise DalibError(f"no device '{name}'; use auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise DalibError(f"device '{name}' is not available here ({torch.cuda.device_count()} GPUs); use auto or cpu")
+    if device.type != "cpu":
+        try:
+            _ = (torch.zeros(1, device=device) + 1).item()
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # whatever a back end that is not built in says
+            raise DalibError(f"device '{name}' is not available here; use auto or cpu") from None
     return device
 
 
@@ -68,7 +74,14 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def peak_memory(device: torch.device) -> dict[str, int]:
-    """Peak bytes so far: `host` (this process) and `device` (CUDA allocator; 0 elsewhere)."""
-    unit = 1 if sys.platform == "darwin" else 1024
+    """Peak bytes so far: `host` (0 where the system does not tell) and `device` (CUDA allocator; 0 elsewhere)."""
     on_device = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-    return {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "device": on_device}
+    return {"host": _peak_of_process(), "device": on_device}
+
+
+def _peak_of_process() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -18,6 +18,7 @@ from dalib.train.batch_norm import measure_statistics
 from dalib.train.descent import Descent, set_training
 from dalib.train.fitted import Fitted
 from dalib.train.graph import RECORDERS, StepGraph
+from dalib.train.identity import identify_fit
 
 
 def update(
@@ -213,6 +214,10 @@ class Engine(TrainerLike, RunLike):
         """Running statistics of every batch norm of the network from all rows of `domain`, its function changing."""
         store = self.fitted.store(domain)
         return measure_statistics(algorithm.network, self.fitted.batches(store))
+
+    def identity(self, content: bool) -> dict[str, str]:
+        """What this fit is, for checkpoints."""
+        return identify_fit(self, content)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the steps still to come, those of later descents included, and what was gathered."""

@@ -34,6 +34,7 @@ class Fitted:
         device: where it lives
         candidates: what `evaluate` returned, with `step`
         curve: `step` and the loss terms
+        fixed: parameters that came with `requires_grad = False`, which no training moves
         moments: (mean, deviation) of the target for every `zscore` of `normalise`: rows to predict are target rows
         extra: facts that a model file keeps beside the weights (data set, task, `normalise`, `protocol`)
     """
@@ -46,6 +47,7 @@ class Fitted:
     candidates: list[dict[str, Any]] = field(default_factory=list)
     curve: dict[str, list[float]] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    fixed: frozenset[torch.nn.Parameter] = frozenset()
     moments: tuple[tuple[Any, Any], ...] = ()
 
     @property

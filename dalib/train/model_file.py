@@ -14,6 +14,7 @@ from safetensors.torch import save
 from dalib.backbones import load_backbone
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, Preprocess, identity
+from dalib.core.checksum import crc32
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
 from dalib.core.network import Network
@@ -24,7 +25,12 @@ from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
+"""Formats that can be read; files of the first carry no checksum."""
+_SUM = b'"crc32":"'
+LARGEST = 1 << 20
+"""Of a layer's width, in a file's facts."""
 
 
 def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dict[str, Any] | None = None) -> Path:
@@ -66,7 +72,8 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
     for i, pair in enumerate(fitted.moments):
         state |= {f"moments.{i}.{k}": torch.as_tensor(v) for k, v in zip(("mean", "deviation"), pair, strict=True)}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
-    write_atomic(path, save(tensors, metadata={"dalib": json.dumps(facts)}))
+    content = save(tensors, metadata={"crc32": "0" * 8, "dalib": json.dumps(facts)})
+    write_atomic(path, _with_sum(content, crc32(content)))
     return path
 
 
@@ -100,6 +107,19 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
     """
     facts, state = _read(Path(path))
     where = pick_device(device)
+    try:
+        return _rebuild(facts, state, Path(path), where)
+    except DalibError:
+        raise
+    except Exception as error:  # facts are whatever somebody wrote; torch, pydantic and plug-ins each have their words
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise DalibError(
+            f"{path} is no usable dalib model ({type(error).__name__}: {reason}); train again with dalib train --out"
+        ) from None
+
+
+def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, where: torch.device) -> Fitted:
+    _check_facts(facts, state, path)
     config = TrainConfig(**facts["config"])
     backbone = _backbone(facts)
     algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
@@ -113,7 +133,7 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
         backbone.module.load_state_dict(
             {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
         )
-        backbone.weights_hash = f"file:{Path(path).name}"
+        backbone.weights_hash = f"file:{path.name}"
     algorithm.to(where).eval()
     fitted = Fitted(algorithm, backbone, tuple(facts["classes"]), config, where, extra=facts["extra"])
     while f"moments.{len(fitted.moments)}.mean" in state:
@@ -124,7 +144,42 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
 
 def read_facts(path: str | Path) -> dict[str, Any]:
     """What a model file says about itself: algorithm, hparams, classes, config, backbone, preprocess, extra."""
-    return _read(Path(path))[0]
+    facts, state = _read(Path(path))
+    _check_facts(facts, state, Path(path))
+    return facts
+
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "algorithm": (str,), "hparams": (dict,), "classes": (list,), "config": (dict,), "backbone": (dict,),
+    "preprocess": (dict, type(None)), "extra": (dict,),
+}  # fmt: skip
+OF_BACKBONE: dict[str, tuple[type, ...]] = {"name": (str,), "dim": (int,), "frozen": (bool,), "weights": (str,)}
+
+
+def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path) -> None:
+    """What a file says of itself has the kinds it must have, and no width that its tensors do not bear out."""
+
+    def refuse(what: str) -> DalibError:
+        return DalibError(f"{path} is no usable dalib model: {what}; give a file written by dalib train --out")
+
+    made = facts.get("backbone")
+    for kinds, told, where in ((KINDS, facts, ""), (OF_BACKBONE, made if isinstance(made, dict) else {}, "backbone.")):
+        for name, kind in kinds.items():
+            if name not in told:
+                raise refuse(f"it does not say {where}{name}")
+            if not isinstance(told[name], kind) or (kind == (int,) and isinstance(told[name], bool)):
+                raise refuse(f"{where}{name} is {str(told[name])[:40]!r}")
+    classes, largest = facts["classes"], max([LARGEST, *(max(t.shape, default=0) for t in state.values())])
+    if not classes or not all(isinstance(name, str) for name in classes):
+        raise refuse(f"classes are {str(classes)[:40]}")
+    numbers = {"backbone.dim": facts["backbone"]["dim"], "origins": facts.get("origins", 1)}
+    numbers |= {f"config.{k}": v for k, v in facts["config"].items() if k in ("bottleneck", "crop", "resize")}
+    numbers |= {k: v for k, v in facts["hparams"].items() if type(v) is int}
+    for name, value in numbers.items():
+        if type(value) is not int or not -largest <= value <= largest:
+            raise refuse(f"{name} is {str(value)[:40]}")
+    if facts["backbone"]["dim"] < 1 or facts.get("origins", 1) < 1:
+        raise refuse("backbone.dim and origins must be 1 or more")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -132,15 +187,32 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         raise DalibError(f"no model file {path}; dalib train … --out MODEL writes one")
     try:
         with safe_open(path, framework="pt") as handle:
-            facts = json.loads((handle.metadata() or {}).get("dalib", "null"))
+            told = handle.metadata() or {}
+            facts = json.loads(told.get("dalib", "null"))
             state = {k: handle.get_tensor(k) for k in handle.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, RecursionError, OSError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:120]
         raise DalibError(
-            f"{path} is not a safetensors file ({error}); give a file written by dalib train --out"
+            f"{path} is not a safetensors file, or damaged ({reason}); give a file written by dalib train --out"
         ) from None
-    if not facts or facts.get("format") != FORMAT:
+    if not isinstance(facts, dict) or facts.get("format") not in READABLE:
         raise DalibError(f"{path} holds weights but is no dalib model; give a file written by dalib train --out")
+    if facts["format"] != 1 and not _is_whole(path.read_bytes(), str(told.get("crc32"))):
+        raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with --out")
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and tensor.isnan().any():
+            raise DalibError(f"{path} holds nan in {name}, so it can predict nothing; train again, with a lower lr")
     return facts, state
+
+
+def _with_sum(content: bytes, digits: str) -> bytes:
+    """The file with these digits as its checksum; eight zeros are what the checksum is taken with."""
+    start = content.find(_SUM) + len(_SUM)
+    return content[:start] + digits.encode(errors="replace") + content[start + 8 :]
+
+
+def _is_whole(content: bytes, digits: str) -> bool:
+    return len(digits) == 8 and _SUM in content and crc32(_with_sum(content, "0" * 8)) == digits
 
 
 def _backbone(facts: dict[str, Any]) -> Backbone:

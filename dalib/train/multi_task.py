@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,11 @@ class _Together(RunLike):
         for part in self.parts.values():
             part.engine.evaluate(step)
 
+    def identity(self, content: bool) -> dict[str, str]:
+        own = {"tasks": self.task, "weights": json.dumps(self.weights)}
+        parts = {name: part.engine.identity(content) for name, part in self.parts.items()}
+        return own | {f"{name}.{kind}": value for name, told in parts.items() for kind, value in told.items()}
+
     def state_dict(self) -> dict[str, Any]:
         states = {name: part.engine.state_dict() for name, part in self.parts.items()}
         own = {"optimiser": self.optimiser.state_dict(), "listeners": listener_states(self.listeners)}
@@ -190,7 +196,7 @@ class MultiTask:
         backbone = backbone.copied()
         with seeded(self.seed, pick_device(self.device)):
             parts = {name: self._open(i, *pair, backbone) for i, (name, pair) in enumerate(tasks.items())}
-            run = _Together(parts, self.config, self.seed, self.weights, self._all_listeners(tasks))
+            run = _Together(parts, self.config, self.seed, self.weights, self._all_listeners())
             with followed(run, run.listeners):
                 run.descend()
                 for part in parts.values():
@@ -204,13 +210,12 @@ class MultiTask:
         descent = engine.open_descent(engine.labelled, engine.target)
         return _Part(engine, descent, _Gather(descent), torch.zeros((), device=trainer.device))
 
-    def _all_listeners(self, tasks: Mapping[str, object]) -> list[Listener]:
+    def _all_listeners(self) -> list[Listener]:
         listeners = list(self.listeners)
         if self.report:
             listeners.append(Progress(self.report))
         if self.checkpoint:
-            key = f"{self.checkpoint_key}|{'|'.join(tasks)}"
-            listeners.append(Checkpoint(self.checkpoint, key, self.checkpoint_seconds))
+            listeners.append(Checkpoint(self.checkpoint, self.checkpoint_key, self.checkpoint_seconds))
         return listeners
 
     def _check(self, tasks: Mapping[str, tuple[Task, Algorithm]], backbone: Backbone) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import nn
 
 from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
+from dalib.nn.batch_norms import BATCH_NORMS
 from dalib.train.config import TrainConfig
 
 
@@ -24,8 +26,13 @@ def rate_factor(config: TrainConfig, progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress)) if config.schedule == "cosine" else 1.0
 
 
-def freeze_and_group(algorithm: Algorithm, config: TrainConfig) -> tuple[list[dict[str, object]], list[nn.Module]]:
-    """Parameter groups by rate factor, and the frozen modules (factor 0), whose parameters stop requiring gradients."""
+def freeze_and_group(
+    algorithm: Algorithm, config: TrainConfig, fixed: Collection[nn.Parameter] = ()
+) -> tuple[list[dict[str, object]], list[nn.Module]]:
+    """Parameter groups by rate factor, and the frozen modules (factor 0), whose parameters stop requiring gradients.
+
+    fixed: parameters that stay frozen whatever their factor, and batch norms with them
+    """
     factors: dict[nn.Parameter, float] = {}
     frozen: dict[nn.Module, bool] = {}
     for module, factor in algorithm.rates(config.backbone_rate):
@@ -33,11 +40,17 @@ def freeze_and_group(algorithm: Algorithm, config: TrainConfig) -> tuple[list[di
         factors.update(dict.fromkeys(module.parameters(), factor))
     groups: dict[float, list[nn.Parameter]] = {}
     for parameter, factor in factors.items():
-        parameter.requires_grad_(factor > 0)
-        if factor > 0:
+        trains = factor > 0 and parameter not in fixed
+        parameter.requires_grad_(trains)
+        if trains:
             groups.setdefault(factor, []).append(parameter)
     listed: list[dict[str, object]] = [{"params": p, "lr": config.lr * f, "factor": f} for f, p in groups.items()]
-    return listed, [m for m, off in frozen.items() if off]
+    return listed, [m for m, off in frozen.items() if off or _is_fixed_norm(m, fixed)]
+
+
+def _is_fixed_norm(module: nn.Module, fixed: Collection[nn.Parameter]) -> bool:
+    own = list(module.parameters(recurse=False)) if isinstance(module, BATCH_NORMS) else []
+    return bool(own) and all(p in fixed for p in own)
 
 
 def make_optimiser(groups: list[dict[str, object]], config: TrainConfig) -> torch.optim.Optimizer:

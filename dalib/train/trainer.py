@@ -37,7 +37,8 @@ class Trainer:
         seed: decides initial weights, batches, augmentation and dropout
         device: `auto`, `cpu`, `cuda`, `cuda:N`
         checkpoint: file for the resumable state, or None; `checkpoint_seconds` apart
-        checkpoint_key: a checkpoint of another key is ignored
+        checkpoint_key: of the run; a checkpoint of another run (seed, rows, recipe, algorithm, weights, key) is left
+            aside with a warning, and training starts again
         evaluate: called with (fitted, step) at `config.evaluations` points; its results are kept in `fitted.candidates`
         report: called with (step, steps) now and then
         listeners: what else follows every fit (`dalib.core.listener`)
@@ -83,6 +84,7 @@ class Trainer:
         """
         with seeded(self.seed, self.device):
             engine = self.begin(algorithm, task, backbone if backbone.frozen else backbone.copied())
+            algorithm.check_memory(len(engine.labelled), len(engine.target))
             with followed(engine, engine.listeners):
                 algorithm.fit(engine, engine.labelled, engine.target)
                 engine.finish()
@@ -112,6 +114,7 @@ class Trainer:
                 stacklevel=3,
             )
         solved = isinstance(algorithm, FeatureAlgorithm)
+        backbone = backbone.fix_parameters()
         inner = replace(identity(backbone.dim), head=backbone.head) if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
@@ -121,7 +124,10 @@ class Trainer:
         algorithm.to(self.device)
         if config.channels_last:
             algorithm.to(memory_format=torch.channels_last)
-        fitted = Fitted(algorithm, backbone, task.classes, config, self.device)
+        fixed = frozenset(p for p in algorithm.parameters() if not p.requires_grad)
+        if backbone.fixed and not backbone.frozen:
+            _tell_fixed(backbone)
+        fitted = Fitted(algorithm, backbone, task.classes, config, self.device, fixed=fixed)
         listeners = self.all_listeners() if listeners is None else listeners
         return Engine(fitted, task, seed=self.seed, listeners=listeners)
 
@@ -133,3 +139,13 @@ class Trainer:
         if self.checkpoint:
             listeners.append(Checkpoint(self.checkpoint, self.checkpoint_key, self.checkpoint_seconds))
         return listeners
+
+
+def _tell_fixed(backbone: Backbone) -> None:
+    numbers = {name: p.numel() for name, p in backbone.module.named_parameters()}
+    count = sum(numbers.get(name, 0) for name in backbone.fixed or ())
+    warnings.warn(
+        f"{len(backbone.fixed or ())} of backbone {backbone.name}'s {len(numbers)} parameter tensors ({count} numbers) "
+        "came with requires_grad = False and stay frozen; set it to True for those that shall be trained",
+        stacklevel=4,
+    )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.error import URLError
 
 import pytest
@@ -111,7 +112,7 @@ def test_files_that_do_not_fit_are_one_clear_line(original: nn.Module, tmp_path:
         ("list.pth", "is not a state dict"),
         ("empty.pth", "is not a state dict"),
         ("cut.safetensors", "cannot be read"),
-        ("zero.pth", "cannot be read"),
+        ("zero.pth", "is empty"),
         ("text.npz", "is not an int8 mobilenet_v2"),
     ]:
         with pytest.raises(DalibError) as error:
@@ -212,3 +213,57 @@ def test_the_int8_weights_bring_a_head(shared_data: Path) -> None:
     backbone = load_backbone("mobilenet_v2", str(shared_data / "mobilenetv2_imagenet_int8.npz"), head=True)
     assert backbone.head is not None and backbone.head.in_features == backbone.dim == 1280
     assert len(hash_state(backbone.head)) == 64
+
+
+def _resnet() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return load_backbone("resnet18", "none").module.state_dict()
+
+
+WRAPPED = {
+    "model.": lambda s: {"state_dict": {f"model.{k}": v for k, v in s.items()}, "epoch": 3},
+    "_orig_mod.": lambda s: {f"_orig_mod.{k}": v for k, v in s.items()},
+    "backbone.": lambda s: {**{f"backbone.{k}": v for k, v in s.items()}, "head.weight": torch.zeros(31, 512)},
+    "model_state_dict": lambda s: {"model_state_dict": s, "optimizer_state_dict": {}, "epoch": 1},
+    "state_dict_ema": lambda s: {"state_dict_ema": s},
+    "encoder_q": lambda s: {"state_dict": {f"module.encoder_{q}.{k}": v for q in "qk" for k, v in s.items()}},
+    "counters": lambda s: {**s, "total_ops": torch.zeros(1), "layer1.total_params": torch.zeros(1)},
+    "deep": lambda s: {"net": {f"algorithm.network.backbone.{k}": v for k, v in s.items()}},
+}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".pth.tar", ".bin"])
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_weights_are_found_inside_what_training_programs_write(wrap: Any, suffix: str, tmp_path: Path) -> None:
+    state = _resnet()
+    torch.save(wrap(state), tmp_path / f"w{suffix}")
+    loaded = load_backbone("resnet18", str(tmp_path / f"w{suffix}")).module.state_dict()
+    assert loaded.keys() == state.keys() and all(torch.equal(v, state[k]) for k, v in loaded.items())
+
+
+NOT_WEIGHTS = {
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer.*git lfs pull"),
+    "page": (b"\n<!DOCTYPE html><html></html>", "web page"),
+    "empty": (b"", "is empty"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), NOT_WEIGHTS.values(), ids=NOT_WEIGHTS)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_file_that_is_no_weights_is_called_what_it_is(
+    content: bytes, reason: str, suffix: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"w{suffix}").write_bytes(content)
+    with pytest.raises(DalibError, match=reason):
+        load_backbone("resnet18", str(tmp_path / f"w{suffix}"))
+
+
+def test_weights_with_nan_and_files_of_two_networks_are_refused(tmp_path: Path) -> None:
+    state = {k: v.clone() for k, v in _resnet().items()}
+    torch.save({f"{who}.{k}": v for who in ("student", "teacher") for k, v in state.items()}, tmp_path / "two.pth")
+    with pytest.raises(DalibError, match="2 networks that fit"):
+        load_backbone("resnet18", str(tmp_path / "two.pth"))
+    state["layer1.0.conv1.weight"][0] = float("nan")
+    torch.save(state, tmp_path / "nan.pth")
+    with pytest.raises(DalibError, match=r"NaN or infinity in layer1\.0\.conv1\.weight"):
+        load_backbone("resnet18", str(tmp_path / "nan.pth"))

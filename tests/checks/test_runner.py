@@ -57,6 +57,7 @@ NAMED = {
         "candidates_stay": "'target_accuracy' of a candidate is changed",
         "follows_several_fits": "start anew in `begin`",
     },
+    "loses_jobs": {"every_job_is_done_once": "came of", "it_can_be_closed_early": "returns no generator"},
     "wrong_counts": {"counts_match_domains": "'third'", "names_are_folder_names": "['apple'] occur twice"},
 }
 

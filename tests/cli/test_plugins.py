@@ -29,6 +29,14 @@ def test_every_plug_in_is_listed_with_a_summary(kind: str, dalib: Dalib) -> None
     assert all(len(line.split()) > 3 for line in lines if line.split()[0] in shipped)
 
 
+def test_algorithms_for_a_kind_of_answers_are_those_that_say_so(dalib: Dalib) -> None:
+    listed = [line.split()[0] for line in dalib("list", "algorithms", "--objective", "regression").out.splitlines()[1:]]
+    able = [n for n in ALGORITHMS.names() if {"any", "regression"}.intersection(ALGORITHMS.get(n).objectives)]
+    assert listed == able and "dann" in able and "mcc" not in able
+    [error] = dalib("list", "algorithms", "--objective", "regresion").err
+    assert "did you mean 'regression'" in error
+
+
 def test_families_are_those_of_the_classes(dalib: Dalib) -> None:
     header, *lines = dalib("list", "algorithms").out.splitlines()
     assert header.split()[:4] == ["name", "family", "setting", "cost"]

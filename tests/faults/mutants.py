@@ -124,7 +124,7 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "a shift of both domains leaves every distance, and its gradient, as it was",
     ),
     (
-        "dalib/algorithms/_few.py",
+        "dalib/algorithms/_labelled_target.py",
         "self.begun = torch.zeros((), device=self.network.device)",
         "a mark: that it is there is what counts",
     ),

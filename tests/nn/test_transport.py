@@ -292,6 +292,23 @@ def test_class_regularised_is_pots(group: float) -> None:
     np.testing.assert_allclose(class_regularised(cost, labels, 0.05, group).numpy(), reference, atol=1e-7)
 
 
+def test_the_log_domain_gives_the_class_regularised_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    cost, labels = torch.as_tensor(rng.random((12, 9))), torch.arange(12) % 3
+    plain = class_regularised(cost, labels, 0.05, 0.01)
+    monkeypatch.setattr(transport, "_LOG_CLASSES_BELOW", 1.0)
+    assert torch.allclose(class_regularised(cost, labels, 0.05, 0.01), plain, atol=1e-7)
+
+
+def test_a_class_regularised_plan_below_reg_1e_3_is_finite_or_said_not_to_converge() -> None:
+    """The kernel exp(-1 / reg) is no number there."""
+    cost, labels = torch.as_tensor([[0.0, 1.0], [1.0, 0.0]]), torch.arange(2)
+    assert class_regularised(cost, labels, 1e-5, 0.01).isfinite().all()
+    cost, labels = torch.as_tensor(np.random.default_rng(0).random((12, 9))), torch.arange(12) % 3
+    with pytest.raises(transport.NotConverged, match=r"off by [0-9.e-]+; raise reg"):
+        class_regularised(cost, labels, 1e-6, 0.01, max_iterations=20)
+
+
 @pytest.mark.parametrize(("off", "accepted"), [(0.9e-4, True), (1.1e-4, False), (float("nan"), False)])
 def test_a_plan_counts_whose_marginals_are_off_by_at_most_a_ten_thousandth(
     off: float, accepted: bool, monkeypatch: pytest.MonkeyPatch
@@ -305,19 +322,3 @@ def test_a_plan_counts_whose_marginals_are_off_by_at_most_a_ten_thousandth(
     else:
         with pytest.raises(RuntimeError, match="did not converge"):
             transport.emd(torch.rand(4, 4))
-
-
-def test_the_log_domain_gives_the_class_regularised_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    cost, labels = torch.as_tensor(rng.random((12, 9))), torch.arange(12) % 3
-    plain = class_regularised(cost, labels, 0.05, 0.01)
-    monkeypatch.setattr(transport, "_LOG_CLASSES_BELOW", 1.0)
-    assert torch.allclose(class_regularised(cost, labels, 0.05, 0.01), plain, atol=1e-7)
-
-
-def test_a_class_regularised_plan_below_reg_1e_3_is_finite_or_said_not_to_converge() -> None:
-    """The kernel exp(-1 / reg) is no number there."""
-    cost, labels = torch.as_tensor(np.random.default_rng(0).random((12, 9))), torch.arange(12) % 3
-    assert class_regularised(cost, labels, 9e-4, 0.01).isfinite().all()
-    with pytest.raises(transport.NotConverged, match=r"off by [0-9.e-]+; raise reg"):
-        class_regularised(cost, labels, 1e-6, 0.01, max_iterations=20)

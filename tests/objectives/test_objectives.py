@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,8 @@ from dalib.core.errors import DalibError
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, OBJECTIVES
 from dalib.data.catalog import load_data
+from dalib.evaluate.rescore import rescore
+from dalib.records.store import Store
 
 
 @pytest.mark.parametrize("name", OBJECTIVES.names())
@@ -134,3 +138,42 @@ def test_answers_that_are_wrong_are_one_clear_line(tmp_path, arrays, message):
     np.savez(tmp_path / "bad.npz", **({"a_x": np.ones((2, 3)), "a_y": np.zeros((2, 1))} | arrays))
     with pytest.raises(DalibError, match=message):
         load_data(f"features:{tmp_path / 'bad.npz'}")
+
+
+def _write(task: Task, path: Path) -> str:
+    arrays = {f"{d.name}_{k}": v for d in (task.labelled, task.test) for k, v in (("x", d.x), ("y", d.labels))}
+    np.savez(path, objective=task.objective, **arrays)
+    return f"features:{path}"
+
+
+@pytest.mark.parametrize(("objective", "metric"), [("regression", "mae"), ("multilabel", "mean_average_precision")])
+def test_a_suite_of_other_answers_is_run_tabulated_and_rescored(objective, metric, tmp_path):
+    """Its first metric is the table's; rescoring finds nothing missing, for validators read classes."""
+    suite = tmp_path / "numbers.toml"
+    name = _write(_world(objective, n=60), tmp_path / "rows.npz")
+    suite.write_text(
+        f'dataset = "{name}"\ntasks = ["source->target"]\nseeds = [0]\nalgorithms = ["mmd"]\ntrain.steps = 5\n'
+    )
+    assert dalib.run_suite(suite, store=tmp_path / "runs", device="cpu").failed == 0
+    store = Store(tmp_path / "runs")
+    manifest = store.manifest("numbers")
+    [record] = store.records(manifest.keys)
+    metrics, scores = dict(record.candidates[-1].metrics), dict(record.candidates[-1].scores)
+    assert f"target_{metric}" in metrics and "target_accuracy" not in metrics and not scores
+    assert rescore(store, manifest).complete == 1
+    [again] = store.records(manifest.keys)
+    assert (again.candidates[-1].metrics, again.candidates[-1].scores) == (metrics, scores)
+    run = dalib.fit(name, "source", "target", "mmd", train={"steps": 5}, device="cpu")
+    assert run.metric == metric and abs(run.values["target"] - metrics[f"target_{metric}"]) < 1e-5
+
+
+@pytest.mark.parametrize("objective", ["regression", "multilabel"])
+def test_a_model_file_keeps_the_objective_and_tells_its_answers(objective, tmp_path):
+    task = _world(objective)
+    fitted = _fit(task, dalib.MMD())
+    again = dalib.load_model(dalib.save_model(fitted, tmp_path / "model"), device="cpu")
+    assert again.algorithm.objective.name == objective
+    assert torch.equal(again.outputs(task.test).prediction, fitted.outputs(task.test).prediction)
+    frame = dalib.predict(tmp_path / "model.safetensors", np.asarray(task.test.x)).frame()
+    told = again.algorithm.objective.decide(again.outputs(task.test).prediction).numpy()
+    assert list(frame) == ["file", "left", "right"] and np.array_equal(frame[["left", "right"]].to_numpy(), told)

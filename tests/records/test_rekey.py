@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from dalib.core.checksum import seal_lines, unseal_lines
 from dalib.core.errors import DalibError
 from dalib.records.archive import Archive, export
 from dalib.records.manifest import Cell, Manifest
@@ -131,7 +132,8 @@ def test_a_record_whose_content_is_not_what_its_key_says_is_refused(
 ) -> None:
     export(old_store, old_store.manifest("toy"), tmp_path / "toy.jsonl")
     text = (tmp_path / "toy.jsonl").read_text()
-    (tmp_path / "toy.jsonl").write_text(text.replace('"hidden":64', '"hidden":65', 1))
+    told = unseal_lines(text.encode()).replace(b'"hidden":64', b'"hidden":65', 1)
+    (tmp_path / "toy.jsonl").write_bytes(seal_lines(told))
     with pytest.raises(DalibError, match="does not hold what its key says"):
         script.rekey_archive(tmp_path / "toy.jsonl")
 

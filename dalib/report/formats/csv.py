@@ -15,4 +15,13 @@ class Csv(TableFormat):
     by_default = True
 
     def render(self, sheet: Sheet, frame: pd.DataFrame) -> str:
-        return frame.to_csv(index=False, lineterminator="\n")
+        return disarm(frame).to_csv(index=False, lineterminator="\n")
+
+
+def disarm(frame: pd.DataFrame) -> pd.DataFrame:
+    """Names that a spreadsheet would compute (`=`, `+`, `-`, `@` or a control character first) begin with an apostrophe."""
+    return frame.rename(columns=_disarm).map(_disarm)
+
+
+def _disarm(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from dalib.core.text import show_control
 from dalib.report.sheet import Sheet, Shown
 from dalib.report.table_format import TableFormat
 
@@ -50,7 +51,7 @@ def markdown_grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def escape(text: str) -> str:
     """Characters that GitHub would read as marks."""
-    return " ".join(re.sub(r"[\\`*|<]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text).split())
+    return " ".join(re.sub(r"[\\`*|<\[\]]|(?<!\w)_|_(?!\w)", r"\\\g<0>", show_control(text)).split())
 
 
 def _text(cell: Shown) -> str:

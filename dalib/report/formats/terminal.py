@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dalib.core.text import show_control
 from dalib.report.sheet import Block, Sheet
 from dalib.report.table_format import TableFormat
 
@@ -36,9 +37,9 @@ def rich_table(sheet: Sheet, width: int = 160) -> Group:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     widths[0] = min(widths[0], max(sheet.label_width, LONGEST_NAME))
     grids = [_grid(header, blocks, widths, part) for part in split_columns(widths, width)]
-    grids[0].title = Text(sheet.title, style="bold")
-    notes = [Padding(Text(text, style="dim"), (0, 1)) for text in sheet.notes]
-    failed = [Padding(Text(f"failed: {line}", style="red"), (0, 1)) for line in sheet.failures]
+    grids[0].title = Text(show_control(sheet.title), style="bold")
+    notes = [Padding(Text(show_control(text), style="dim"), (0, 1)) for text in sheet.notes]
+    failed = [Padding(Text(show_control(f"failed: {line}"), style="red"), (0, 1)) for line in sheet.failures]
     return Group(*grids, *notes, *failed)
 
 
@@ -55,14 +56,16 @@ def split_columns(widths: Sequence[int], room: int) -> list[list[int]]:
 def _grid(header: Sequence[str], blocks: Sequence[Block], widths: Sequence[int], part: Sequence[int]) -> Table:
     grid = Table(title_justify="left", header_style="bold")
     for i in part:
-        grid.add_column(Text(header[i]), justify="right" if i else "left", min_width=widths[i])
+        grid.add_column(Text(show_control(header[i])), justify="right" if i else "left", min_width=widths[i])
     for block in blocks:
         grid.add_section()
         if block.title:
-            grid.add_row(Text(block.title, style="italic dim"))
+            grid.add_row(Text(show_control(block.title), style="italic dim"))
         for row in block.rows:
             cells = [row[i] for i in part]
-            grid.add_row(*(Text(c.text, style="bold green" if c.bold else "dim" if c.dim else "") for c in cells))
+            grid.add_row(
+                *(Text(show_control(c.text), style="bold green" if c.bold else "dim" if c.dim else "") for c in cells)
+            )
     return grid
 
 

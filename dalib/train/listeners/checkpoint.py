@@ -14,11 +14,13 @@ from dalib.train.checkpoint import load_checkpoint, save_checkpoint
 class Checkpoint(Listener):
     """The resumable state of a fit in one file, which is gone when the fit ends well.
 
+    What the run is lies in the file; one of another run is left aside with a warning, and so is a damaged one.
+
     It comes last of all listeners, so that what is saved after a step is what every other one made of that step.
 
     Args
         path: the file
-        key: a file saved under another key is ignored
+        key: of the run; without one the values of rows and initial weights tell it from others
         seconds: between two savings
     """
 
@@ -27,16 +29,20 @@ class Checkpoint(Listener):
         self.key = key
         self.seconds = seconds
         self.saved = 0.0
+        self.run: dict[str, str] = {}
+
+    def begin(self, run: RunLike) -> None:
+        self.run = run.identity(content=not self.key) | {"key": self.key}
 
     def begin_descent(self, run: RunLike) -> None:
-        state = load_checkpoint(self.path, self.key)
+        state = load_checkpoint(self.path, self.run)
         if state is not None:
             run.load_state_dict(state)
         self.saved = time.monotonic()
 
     def after_step(self, run: RunLike, step: int, terms: dict[str, Tensor]) -> None:
         if time.monotonic() - self.saved > self.seconds and step < run.last:
-            save_checkpoint(self.path, run.state_dict() | {"key": self.key})
+            save_checkpoint(self.path, run.state_dict(), self.run)
             self.saved = time.monotonic()
 
     def end(self, run: RunLike, error: BaseException | None) -> None:

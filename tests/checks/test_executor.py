@@ -1,0 +1,14 @@
+"""The executors that ship pass the checks."""
+
+from __future__ import annotations
+
+import pytest
+
+from dalib.checks import check_executor
+from dalib.core.registry import EXECUTORS
+
+
+@pytest.mark.parametrize("name", EXECUTORS.names())
+def test_every_executor_passes_its_checks(name: str) -> None:
+    results = check_executor(EXECUTORS.get(name), name)
+    assert len(results) == 4 and not [r for r in results if not r.passed]

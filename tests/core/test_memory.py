@@ -1,0 +1,25 @@
+"""The need is said before the allocation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dalib import AdaptationClassifier
+from dalib.core import algorithm, memory
+from dalib.core.errors import DalibError
+from dalib.core.registry import ALGORITHMS
+
+
+@pytest.mark.parametrize("name", ["ot_map", "jdot", "meda", "kmm", "ot_label_propagation"])
+def test_a_method_over_pairs_of_rows_says_its_need_and_others_go_on(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 1000.0)
+    assert algorithm.require_memory is memory.require_memory
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    with pytest.raises(DalibError, match=rf"{name} needs matrices over pairs of 40 \+ 40 rows, .* GB are left; take"):
+        AdaptationClassifier(ALGORITHMS.get(name)(), device="cpu").fit(X, y, X)
+    AdaptationClassifier(ALGORITHMS.get("coral")(), device="cpu").fit(X, y, X)
+
+
+def test_memory_that_is_left_is_more_than_none() -> None:
+    assert memory.available_memory() > 1e6

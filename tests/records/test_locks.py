@@ -1,0 +1,178 @@
+"""Who owns a lock: tokens, dead processes and zombies, other machines by their signs of life, one taker of several."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from dalib.core import processes
+from dalib.records import locks
+from dalib.records.locks import SILENCE, Owner, acquire, is_held, owns, read_owner, release
+
+ACQUIRE = "import sys; from pathlib import Path; from dalib.records.locks import acquire; acquire(Path(sys.argv[1]))"
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    return tmp_path / "locks" / "key"
+
+
+def _plant(lock: Path, silent: float = 0.0, **changes: object) -> Owner:
+    """A lock of this process, changed, whose last sign of life is some seconds ago."""
+    assert acquire(lock)
+    owner = read_owner(lock)
+    assert owner is not None
+    release(lock)
+    owner = replace(owner, token="other", **changes)  # type: ignore[arg-type]
+    lock.write_text(json.dumps(asdict(owner)))
+    os.utime(lock, (time.time() - silent,) * 2)
+    return owner
+
+
+def test_a_lock_tells_its_owner_and_since_when(lock: Path) -> None:
+    assert acquire(lock) and not acquire(lock) and owns(lock)
+    owner = read_owner(lock)
+    assert owner is not None and owner.pid == os.getpid()
+    assert (
+        owner.describe()
+        == f"process {os.getpid()} on {owner.host}, since {time.strftime('%H:%M:%S', time.localtime(owner.since))}"
+    )
+    release(lock)
+    assert not lock.exists()
+    assert sorted(p.name for p in lock.parent.iterdir()) == [".guard"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "silent", "held"),
+    [
+        ({}, 1e6, True),
+        ({"pid": 2**22 + 5}, 0, False),
+        ({"started": "1"}, 0, False),
+        ({"place": "elsewhere"}, 1, True),
+        ({"place": "elsewhere", "pid": 1}, SILENCE - 20, True),
+        ({"place": "elsewhere"}, SILENCE + 20, False),
+        ({"place": "elsewhere", "host": "container-of-before"}, 1e6, False),
+    ],
+    ids=[
+        "here and alive",
+        "here and dead",
+        "a reused number",
+        "elsewhere",
+        "elsewhere and quiet",
+        "silent",
+        "restarted",
+    ],
+)
+def test_who_counts_as_alive(lock: Path, changes: dict[str, object], silent: float, held: bool) -> None:
+    _plant(lock, silent, **changes)
+    assert is_held(lock) is held
+    assert acquire(lock) is not held
+    assert owns(lock) is not held
+
+
+def test_the_same_host_name_in_another_container_is_another_place(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process numbers say nothing here: neither that it lives nor that it is dead."""
+    _plant(lock, place="00000000", pid=2**22 + 5)
+    assert not acquire(lock)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_a_zombie_is_dead(lock: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ACQUIRE, str(lock)])
+    while Path(f"/proc/{child.pid}/stat").exists() and processes.process_started(child.pid):
+        time.sleep(0.02)
+    assert lock.exists() and not is_held(lock)
+    assert acquire(lock)
+    child.wait()
+
+
+CONTENTS = [
+    b"",
+    b"x",
+    b"\xff\xfe\x00",
+    b"{}",
+    b"[1]",
+    b"null",
+    b"host 12 34",
+    b'{"token": 1}',
+    b"[" * 5000,
+    b"host notanumber 3",
+]
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_what_is_no_lock_belongs_to_nobody(lock: Path, content: bytes) -> None:
+    lock.parent.mkdir(parents=True)
+    lock.write_bytes(content)
+    assert not is_held(lock)
+    assert acquire(lock) and owns(lock)
+
+
+def test_a_folder_or_a_loose_link_in_the_place_of_a_lock_is_moved_away(lock: Path) -> None:
+    (lock / "inside").mkdir(parents=True)
+    assert acquire(lock)
+    release(lock)
+    lock.symlink_to("nowhere")
+    assert acquire(lock)
+
+
+def test_a_lock_that_was_taken_over_is_not_given_back_by_its_first_owner(lock: Path) -> None:
+    assert acquire(lock)
+    taken = json.dumps(asdict(replace(read_owner(lock), token="taken", place="elsewhere")))  # type: ignore[type-var]
+    lock.write_text(taken)
+    assert not owns(lock)
+    release(lock)
+    assert lock.read_text() == taken
+
+
+def test_a_living_lock_that_comes_in_between_goes_back(lock: Path) -> None:
+    """Two judge an owner dead; the slower one moves away what by then is the faster one's."""
+    dead = _plant(lock, pid=2**22 + 5)
+    assert acquire(lock)
+    assert not locks._remove(lock, dead)
+    assert owns(lock)
+
+
+def test_an_owner_gives_signs_of_life(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "BEAT", 0.01)
+    monkeypatch.setattr(locks, "_beating", None)
+    assert acquire(lock)
+    os.utime(lock, (1.0, 1.0))
+    until = time.monotonic() + 20
+    while lock.stat().st_mtime == 1.0 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert lock.stat().st_mtime > 1.0
+    release(lock)
+
+
+def _race(lock: Path, gate: object, log: Path) -> None:
+    gate.wait()  # type: ignore[attr-defined]
+    if acquire(lock):
+        with log.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        time.sleep(0.3)
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["guard", "no fcntl"])
+def test_one_of_several_takes_over(lock: Path, tmp_path: Path, guarded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not guarded:
+        monkeypatch.setattr(locks, "fcntl", None)
+    for attempt in range(5):
+        _plant(lock, pid=2**22 + 5)
+        log = tmp_path / f"log{attempt}"
+        context = multiprocessing.get_context("fork")
+        gate = context.Barrier(6)
+        racers = [context.Process(target=_race, args=(lock, gate, log)) for _ in range(6)]
+        for racer in racers:
+            racer.start()
+        for racer in racers:
+            racer.join()
+        assert len(log.read_text().split()) == 1
