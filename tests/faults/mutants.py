@@ -77,9 +77,9 @@ PLANTED: tuple[tuple[str, str, str], ...] = (
     ("dalib/train/descent.py", "manual_seed(3 * seed + 2)", "manual_seed(2)"),
     (
         "dalib/records/store.py",
-        "write_text(self.path(record.key), record.model_dump_json(indent=1))",
+        "write_text(self.path(record.key), seal_json(record.model_dump_json(indent=1)))",
         "self.path(record.key).parent.mkdir(parents=True, exist_ok=True); "
-        "self.path(record.key).write_text(record.model_dump_json(indent=1))",
+        "self.path(record.key).write_text(seal_json(record.model_dump_json(indent=1)))",
     ),
     ("dalib/core/files.py", "os.fsync(file.fileno())", "pass"),
     ("dalib/core/files.py", "os.fsync(handle)", "pass"),
@@ -137,6 +137,11 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "dalib/train/engine.py",
         "self.phase += 2",
         "a number that is only compared with others of its kind",
+    ),
+    (
+        "dalib/records/store.py",
+        "seal_json(record.model_dump_json(indent=2))",
+        "blanks of a file that is read as JSON",
     ),
     (
         "dalib/nn/discrepancy.py",
