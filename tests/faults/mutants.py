@@ -144,6 +144,11 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "blanks of a file that is read as JSON",
     ),
     (
+        "dalib/report/select.py",
+        "((-total) * (len(ENSEMBLE)))",
+        "mean ranks are only compared with each other",
+    ),
+    (
         "dalib/nn/discrepancy.py",
         "max(len(w) * (len(w) - 1), 2)",
         "two rows make 2, and one row a sum of 0",
@@ -451,6 +456,9 @@ def tests_of(file: str) -> list[str]:
         ]
         patterns = tuple(f"tests/algorithms/test_{user}.py" for user in users)
     found = [p.format(stem=stem) for p in patterns]
+    if file.startswith("dalib/algorithms/"):
+        parts = re.findall(r"from dalib\.algorithms\._(\w+) import", (ROOT / file).read_text(encoding="utf-8"))
+        found += [f"tests/algorithms/test_{part}.py" for part in parts]
     return [p for p in found if (ROOT / p).exists()]
 
 
