@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from dalib.core.text import show_control
+
 EVERY_PART, EVERY_SECONDS = 0.05, 10.0
 
 
@@ -68,7 +70,7 @@ class LineProgress:
         self.say(message)
 
     def say(self, text: str) -> None:
-        print(text, file=self.stream, flush=True)
+        print(show_control(text), file=self.stream, flush=True)
 
 
 class LiveProgress:
@@ -86,14 +88,14 @@ class LiveProgress:
         self._live.start()
 
     def update(self, tally: Tally, text: str, failed: bool = False) -> None:
-        self._last = text
+        self._last = text = show_control(text)
         if failed:
             self.console.print(f"failed  {text}", style="red", markup=False, highlight=False, overflow="ellipsis")
         self._live.refresh()
 
     def say(self, text: str) -> None:
         """A line above the bar."""
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(show_control(text), markup=False, highlight=False)
 
     def stop(self, tally: Tally, message: str) -> None:
         self._live.stop()
@@ -116,7 +118,7 @@ class LiveProgress:
         for label in t.labels[:room]:
             mean = means.get(label)
             shown = Text("-", "dim") if mean is None else Text(f"{mean:.1%}", "bold" if mean == best else "")
-            rows.add_row(Text(label), shown, str(len(t.accuracy.get(label, []))))
+            rows.add_row(Text(show_control(label)), shown, str(len(t.accuracy.get(label, []))))
         if len(t.labels) > room:
             rows.add_row(Text(f"and {len(t.labels) - room} more", "dim"), "", "")
         bar = Table.grid(padding=(0, 2, 0, 0))

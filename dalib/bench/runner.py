@@ -24,6 +24,7 @@ from dalib.bench.suite import Suite, find_suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
 from dalib.core.errors import DalibError, unknown
 from dalib.core.registry import EXECUTORS, VALIDATORS, load_plugin
+from dalib.core.text import show_control
 from dalib.records.locks import is_held, read_owner
 from dalib.records.store import Store
 
@@ -283,4 +284,4 @@ def _print_plan(planned: Plan, labels: list[str], known: dict[str, Result], todo
         status = Counter(known[r.key].status if r.key in known else "missing" for r in runs)
         again = sum(r.key in todo for r in runs)
         counts = f"{status['ok']:>5}  {status['failed']:>6}  {status['missing']:>7}  {again:>6}"
-        print(f"{label:{width}}  {len(runs):>5}  {counts}")
+        print(f"{show_control(label):{width}}  {len(runs):>5}  {counts}")
