@@ -37,7 +37,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = np.random.default_rng(0)
     arrays = {f"{d}_x": chance.normal(size=(12, 4)).astype(np.float32) for d in "ab"}
     np.savez("toy.npz", **arrays, **{f"{d}_y": np.arange(12) % 2 for d in "ab"})
-    suite = 'title = "a → b − ×"\ndataset = "features:toy.npz"\ntasks = ["a->b"]\n[train]\nsteps = 2\n[algorithms.source_only]\n'
+    suite = 'title = "a → b − ×"\ndataset = "features:toy.npz"\ntasks = ["a->b"]\n[train]\nsteps = 2\n[algorithms.source_only]\n'  # noqa: E501
     Path("tiny.toml").write_text(suite, encoding="utf-8")
 
 
@@ -87,11 +87,11 @@ def test_other_seeds_are_refused(seed: int, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "x"), "x: No space left on device; the disk is full: make room"),
+        (OSError(errno.ENOSPC, "No space left on device", "x"), "x: No space left on device; the disk is full: make room"),  # noqa: E501
         (OSError(errno.EROFS, "Read-only file system", "x"), "read-only: choose another"),
         (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), "check the path and its permissions"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 4e12 bytes"), "out of memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 4e12 bytes"), "out of memory"),  # noqa: E501
         (RuntimeError("DefaultCPUAllocator: not enough memory"), "out of memory"),
         (RuntimeError("CUDA error: out of memory"), "out of memory"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "out of memory"),

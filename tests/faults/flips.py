@@ -5,7 +5,7 @@
 noticed: refused with a line, counted as missing with a warning, or made again; right: nothing was said and the content is
 the file's own (the damage hit nothing that counts); silent: another content without a word; traceback: an exception that
 is no DalibError. Of every ten tries eight flip one bit, one clears 64 bytes and one cuts the end off.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def make_stored(folder: Path) -> dict[str, Kind]:
     np.savez(folder / "toy.npz", **arrays, **{f"{d}_y": np.arange(8) % 2 for d in "ab"})
     suite = folder / "demo.toml"
     suite.write_text('dataset = "features:toy.npz"\nseeds = [0, 1]\n[algorithms.source_only]\n[algorithms.dann]\n')
-    with open(os.devnull, "w") as nowhere:
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         run_suite(suite, store=folder / "runs", run="tests.support.fake_runs:finish", progress=LineProgress(nowhere))
     store = Store(folder / "runs")
     manifest = store.manifest("demo")
@@ -150,7 +150,7 @@ def make_trained(folder: Path) -> dict[str, Kind]:
         how: dict[str, Any] = {"report": stop, "checkpoint_seconds": -1.0} if stop_at else {"checkpoint_seconds": 1e9}
         return dalib.Trainer(recipe, device="cpu", checkpoint=path, **how).fit(dalib.DANN(hidden=8), task, backbone)
 
-    try:
+    try:  # noqa: SIM105
         train(stop_at=10)
     except KeyboardInterrupt:
         pass

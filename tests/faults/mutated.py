@@ -63,7 +63,7 @@ hparams = { "mcc.temperature" = 2.0 }
 train = { lr = 0.1 }
 """
 COMMANDS = (
-    "train --dataset features:toy.npz --source a --target b --algorithm dann --train.steps 2 --algorithm.weight 0.5 --seed 1",
+    "train --dataset features:toy.npz --source a --target b --algorithm dann --train.steps 2 --algorithm.weight 0.5 --seed 1",  # noqa: E501
     "train --dataset features:toy.npz --source a --target b --algorithm coral --data.normalise zscore --out model2",
     "run demo.toml --dry-run --only dann --train.lr 0.1 --store runs --jobs 2 --redo failed",
     "table demo --store runs --summary --metric target_accuracy",
@@ -73,13 +73,13 @@ COMMANDS = (
     "export demo --store runs --out x.jsonl", "rescore demo --store runs", "new algorithm my_idea --out new.py",
 )  # fmt: skip
 ODD_TOML = (
-    "5", "-1", "0", "1e400", "nan", "inf", "true", '""', '"x"', "[]", "{}", "[[]]", "[1, 1]", '{ a = 1 }', '["a", 3]', "10000000",
-    "1000000000", "9223372036854775808", "100000000000000000000000", "1979-05-27", '"\\u0000"', '"../../x"', '"é→ü"', "0.5",
-    "[" * 3000 + "]" * 3000, '["a->a"]', '["a->b", "a->b"]', "[-1]", "[true]", '"features:nowhere.npz"', "[" + "1, " * 2000 + "2]",
+    "5", "-1", "0", "1e400", "nan", "inf", "true", '""', '"x"', "[]", "{}", "[[]]", "[1, 1]", '{ a = 1 }', '["a", 3]', "10000000",  # noqa: E501
+    "1000000000", "9223372036854775808", "100000000000000000000000", "1979-05-27", '"\\u0000"', '"../../x"', '"é→ü"', "0.5",  # noqa: E501
+    "[" * 3000 + "]" * 3000, '["a->a"]', '["a->b", "a->b"]', "[-1]", "[true]", '"features:nowhere.npz"', "[" + "1, " * 2000 + "2]",  # noqa: E501
 )  # fmt: skip
 ODD_WORDS = (
-    "", " ", "x", "-1", "0", "1e400", "nan", "inf", "99999999999999999999", "true", "none", "[]", "{}", "a,b", "a+b", "a->b", "=", "--",
-    "../x", "/dev/null", ".", "toy.npz", "é→ü", "\x1b[31m", "\udce9", "meta", "mps", "cuda:9", "dann+dann", "0.5", "demo.toml", "a" * 5000,
+    "", " ", "x", "-1", "0", "1e400", "nan", "inf", "99999999999999999999", "true", "none", "[]", "{}", "a,b", "a+b", "a->b", "=", "--",  # noqa: E501
+    "../x", "/dev/null", ".", "toy.npz", "é→ü", "\x1b[31m", "\udce9", "meta", "mps", "cuda:9", "dann+dann", "0.5", "demo.toml", "a" * 5000,  # noqa: E501
 )  # fmt: skip
 
 
