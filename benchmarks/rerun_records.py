@@ -29,6 +29,7 @@ from typing import Any
 
 from _record_differences import KINDS, Difference, compare, compare_specs, pool
 from _record_draws import KEPT, Drawn, draw_runs, first_of, read_lines, read_records, unrecorded_runs
+from rekey_records import RENAMED_HPARAMS
 
 import dalib
 
@@ -62,7 +63,7 @@ def run_again(run: Drawn) -> dict[str, Any]:
     run_one = first_of("dalib.bench.run:run_one", "dalib.assemble:run_one", "dalib.bench.runner:run_one")
     scored = run.result["candidates"] if run.result else []
     validators = tuple(name for name in (scored[-1]["scores"] if scored else ()) if name != "oracle")
-    spec = spec_class.model_validate(run.spec)
+    spec = spec_class.model_validate(run.spec | {"hparams": name_hparams(run.spec)})
     begun = time.perf_counter()
     record, arrays = run_one(spec, context_class(device="cpu", validators=validators))
     content = json.loads(record.model_dump_json())
@@ -72,6 +73,13 @@ def run_again(run: Drawn) -> dict[str, Any]:
         "result": {**{part: content[part] for part in KEPT}, "predictions": predictions},
         "seconds": round(time.perf_counter() - begun, 3), "committed_seconds": run.seconds,
     }  # fmt: skip
+
+
+def name_hparams(spec: dict[str, Any]) -> dict[str, Any]:
+    """A record's hyper-parameters by the names that they have in the package at hand."""
+    renamed = RENAMED_HPARAMS.get(spec["algorithm"], {})
+    known = first_of("dalib.core.registry:ALGORITHMS").get(spec["algorithm"]).defaults() if renamed else {}
+    return {renamed[k] if renamed.get(k) in known else k: value for k, value in spec["hparams"].items()}
 
 
 def read_saved(path: Path) -> dict[str, dict[str, Any]]:

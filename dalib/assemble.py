@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, PROTOCOLS, load_plugin
 from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from dalib.train.fitted import Fitted
     from dalib.train.trainer import Trainer
 
+MOST_PIXELS = 2048
+"""The largest side of an image that is trained on."""
 Report = Callable[[int, int], None]
 """Told (done, total) now and then."""
 
@@ -106,6 +109,8 @@ def assemble(
     backbone = open_backbone(spec.backbone, data, spec.seed, algorithm.needs_head)
     spec = _identify(spec, data, backbone) if where.checkpoint else spec
     prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
+    if spec.train.crop and prepare:
+        _check_crop(backbone, prepare.crop)
     rows = embed_data(replace(backbone, preprocess=prepare), data, device) if _embeds(backbone, data) else data
     resize = prepare.resize if prepare else None
     task = make_task(rows, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
@@ -153,6 +158,27 @@ def open_backbone(spec: BackboneSpec, data: LoadedData, seed: int, head: bool) -
         _FROZEN.clear()
         _FROZEN[known] = backbone_for(data, spec.name, spec.weights, **how)
     return _FROZEN[known]
+
+
+def _check_crop(backbone: Backbone, crop: int) -> None:
+    """DalibError where the network makes nothing of images of this side, said before any is decoded."""
+    import torch
+
+    assert backbone.preprocess is not None
+    own = f"its own is {backbone.preprocess.crop}"
+    if crop > MOST_PIXELS:
+        raise DalibError(f"train.crop = {crop} is more than {MOST_PIXELS} pixels; {backbone.name} is slow there, {own}")
+    training = {part: part.training for part in backbone.module.modules()}
+    parameter = next(backbone.module.parameters(), torch.zeros(1))
+    try:
+        with torch.no_grad():
+            backbone.module.eval()(torch.zeros(1, 3, crop, crop, dtype=parameter.dtype, device=parameter.device))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = str(error).partition("\n")[0][:120]
+        raise DalibError(f"train.crop = {crop} does not fit {backbone.name} ({reason}); {own}") from None
+    finally:
+        for part, flag in training.items():
+            part.training = flag
 
 
 def _embeds(backbone: Backbone, data: LoadedData) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dalib.algorithms._unit_rows import scale_rows, warn_of_unit_rows
+from dalib.algorithms._unit_rows import scale_components, warn_of_unit_rows
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.nn.classifiers import fit_classifier, score_classifier
@@ -36,23 +36,23 @@ class ComponentMethod(FeatureAlgorithm):
         return {"rbf": 4.0, "linear": 1.0}.get(self.kernel, 0.0) * (n_s + n_t) ** 2
 
     def project(self, z: Tensor) -> Tensor:
-        phi = kernel_features(self.kernel, scale_rows(z, self.unit_rows), self.landmarks, self.gamma)
-        return scale_rows(phi @ self.directions, self.unit_rows)
+        phi = kernel_features(self.kernel, scale_components(z, self.unit_rows), self.landmarks, self.gamma)
+        return scale_components(phi @ self.directions, self.unit_rows)
 
     def solve(
         self, z_s: Tensor, y_s: Tensor, z_t: Tensor, iterations: int, marginal: float, conditional: float
     ) -> Tensor:
         """The moved source rows after `iterations` solutions, each with the pseudo-labels that the last one gives."""
-        if self.unit_rows:
+        if self.unit_rows and z_s.shape[1] > 1:
             warn_of_unit_rows(self.name_for_people(), z_s, z_t)
-        z = scale_rows(torch.cat([z_s, z_t]), self.unit_rows)
+        z = scale_components(torch.cat([z_s, z_t]), self.unit_rows)
         self.register_buffer("landmarks", make_landmarks(self.kernel, z))
         phi = kernel_features(self.kernel, z, self.landmarks, self.gamma)
         y_t = None
         for left in reversed(range(iterations)):
             E = mean_contrasts(y_s, len(z_t), y_t, marginal, conditional)
             self.register_buffer("directions", transfer_components(phi, E, self.reg, self.components))
-            moved_s, moved_t = scale_rows(phi @ self.directions, self.unit_rows).split([len(z_s), len(z_t)])
+            moved_s, moved_t = scale_components(phi @ self.directions, self.unit_rows).split([len(z_s), len(z_t)])
             if left:
                 K = self.network.outputs
                 state = fit_classifier(self.classifier, moved_s, y_s, self.C, K, k=self.k)

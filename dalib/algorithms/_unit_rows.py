@@ -17,6 +17,11 @@ def scale_rows(z: Tensor, unit: bool) -> Tensor:
     return normalize(z) if unit else z
 
 
+def scale_components(z: Tensor, unit: bool) -> Tensor:
+    """The same, but a single column stays as it is: scaled, it would be +1 or -1."""
+    return scale_rows(z, unit and z.shape[1] > 1)
+
+
 def warn_of_unit_rows(name: str, z_s: Tensor, z_t: Tensor) -> None:
     """A word where unit rows lose what rows of one column, or far from the origin, hold: only the angle is left."""
     z = torch.cat([z_s, z_t])

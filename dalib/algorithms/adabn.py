@@ -1,6 +1,6 @@
 """Train on the source, then give every batch norm the target's statistics."""
 
-from dalib.algorithms._statistics import TargetStatistics
+from dalib.algorithms._target_statistics import TargetStatistics
 from dalib.core.algorithm import TrainerLike
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from dalib.algorithms._phases import SourceFirst
-from dalib.algorithms._statistics import TargetStatistics
+from dalib.algorithms._target_statistics import TargetStatistics
 from dalib.core.algorithm import Minimise, Terms
 from dalib.core.hyper import positive, whole
 from dalib.core.rows import pick

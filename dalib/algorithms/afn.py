@@ -21,8 +21,7 @@ class AFN(Algorithm):
     Reference
         Xu et al. Larger Norm More Transferable: An Adaptive Feature Norm Approach for Unsupervised Domain Adaptation.
         ICCV 2019. arXiv:1811.07456. ent_weight: the paper's +ENT rows and Transfer-Learning-Library's Office-31
-        scripts; 0 is the paper's plain SAFN. Departure: no L2-preserving dropout in the bottleneck, which is the
-        network's.
+        scripts; 0 is the paper's plain SAFN. Departure: no L2-preserving dropout in the network's bottleneck.
     """
 
     family = "regularisation"

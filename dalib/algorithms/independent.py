@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from dalib.algorithms._few import TargetLast
+from dalib.algorithms._labelled_target import TargetLast
 from dalib.core.algorithm import Terms
 from dalib.core.hyper import positive, state
 from dalib.nn.weights import flatten_weights

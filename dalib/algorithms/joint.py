@@ -1,6 +1,6 @@
 """Train on source rows and a few labelled target rows together, both counting alike."""
 
-from dalib.algorithms._few import balance
+from dalib.algorithms._labelled_target import balance
 from dalib.algorithms.source_only import SourceOnly
 from dalib.core.algorithm import TrainerLike
 from dalib.core.hyper import flag

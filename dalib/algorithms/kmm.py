@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from dalib.algorithms._weights import RowWeighting
+from dalib.algorithms._row_weighting import RowWeighting
 from dalib.core.hyper import number, positive
 from dalib.nn.density_ratio import kernel_mean_matching
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from dalib.algorithms._few import balance
+from dalib.algorithms._labelled_target import balance
 from dalib.core.algorithm import Algorithm, Terms, TrainerLike
 from dalib.core.hyper import positive
 from dalib.core.types import Domain, Source, Target

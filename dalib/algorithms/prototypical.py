@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dalib.algorithms._few import split_labelled
+from dalib.algorithms._labelled_target import split_labelled
 from dalib.core.algorithm import Algorithm, TrainerLike
 from dalib.core.hyper import positive, state, whole
 from dalib.core.types import Domain, Source

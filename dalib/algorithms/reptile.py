@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dalib.algorithms._few import TargetLast, pick_rows, without_rows
+from dalib.algorithms._labelled_target import TargetLast, pick_rows, without_rows
 from dalib.core.algorithm import Minimise
 from dalib.core.hyper import positive, whole
 from dalib.core.types import Source, Target

@@ -21,9 +21,8 @@ class Surgical(Algorithm):
         DalibError: the backbone has fewer than k blocks
     Reference
         Lee et al. Surgical Fine-Tuning Improves Adaptation to Distribution Shifts. ICLR 2023. arXiv:2210.11466.
-        The paper has no default: the kind of shift decides. Departure: there the network, head included, was trained
-        on the source before one block is tuned on a few target rows; here the backbone is pretrained on other data,
-        so that the new layers have to be trained too, on whatever rows the protocol labels.
+        The paper has no default: the kind of shift decides. Departure: there the whole network was trained on the
+        source before one block is tuned on a few target rows; here the new layers are trained too, with the block.
     """
 
     family = "fine-tuning"

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from dalib.algorithms._phases import SourceFirst
-from dalib.algorithms._statistics import TargetStatistics
+from dalib.algorithms._target_statistics import TargetStatistics
 from dalib.core.algorithm import Terms
 from dalib.core.errors import DalibError
 from dalib.core.hyper import positive

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dalib.algorithms._unit_rows import scale_rows, warn_of_unit_rows
+from dalib.algorithms._unit_rows import scale_components, warn_of_unit_rows
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.nn.classifiers import CLASSIFIERS
@@ -36,12 +36,12 @@ class TJM(FeatureAlgorithm):
     directions: Tensor = state()
 
     def project(self, z: Tensor) -> Tensor:
-        return scale_rows(scale_rows(z, self.unit_rows) @ self.directions, self.unit_rows)
+        return scale_components(scale_components(z, self.unit_rows) @ self.directions, self.unit_rows)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        if self.unit_rows:
+        if self.unit_rows and z_s.shape[1] > 1:
             warn_of_unit_rows("tjm", z_s, z_t)
-        z, E = scale_rows(torch.cat([z_s, z_t]), self.unit_rows), mean_contrasts(y_s, len(z_t))
+        z, E = scale_components(torch.cat([z_s, z_t]), self.unit_rows), mean_contrasts(y_s, len(z_t))
         directions = match_jointly(z, len(z_s), E, self.reg, self.components, self.iterations)
         self.register_buffer("directions", directions)
         return self.project(z_s)

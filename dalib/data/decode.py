@@ -18,7 +18,7 @@ from dalib.data.listing import amount_of
 
 _VERSION = 2
 _AHEAD = 256
-"""Images that are in memory at once while a domain is decoded."""
+"""Most images that are in memory at once while a domain is decoded; of large ones half a gigabyte."""
 
 
 def decode_image(content: bytes, resize: int) -> np.ndarray:
@@ -94,10 +94,10 @@ def decode_domain(tree: ImageTree, domain: str, resize: int) -> np.ndarray:
             ) from error
 
     def make() -> Iterator[np.ndarray]:
-        workers = min(4, os.cpu_count() or 1)
+        workers, ahead = min(4, os.cpu_count() or 1), max(8, min(_AHEAD, (1 << 29) // (3 * resize * resize + 1)))
         with ThreadPoolExecutor(workers) as pool:
-            for first in range(0, len(files), _AHEAD):
-                yield from pool.map(decode, [f.member for f in files[first : first + _AHEAD]])
+            for first in range(0, len(files), ahead):
+                yield from pool.map(decode, [f.member for f in files[first : first + ahead]])
 
     key = f"{_VERSION}:{tree.fingerprint(domain)}:{domain}:{resize}"
     return cached_rows(f"images-{domain}-{resize}", key, (len(files), 3, resize, resize), np.uint8, make)

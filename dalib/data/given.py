@@ -116,14 +116,16 @@ def scale_columns(x: np.ndarray, moments: Moments) -> np.ndarray:
 def warn_of_scales(x_s: np.ndarray, x_t: np.ndarray, features: bool) -> None:
     """A word where the target lies far outside the source, or where the columns' units decide.
 
+    A column that hardly varies in the source counts as if it had a tenth of the median deviation.
+
     features: the columns are not scaled by a network's own normalisation
     """
     if x_s.ndim != 2 or x_s.dtype.kind != "f" or x_t.shape[1:] != x_s.shape[1:] or len(x_s) < 2:
         return
     mean, std = find_column_moments(x_s)
-    away = np.abs(x_t.astype(np.float64).mean(0) - mean) / std
     varies = np.ptp(x_s, axis=0) > 0
-    away = np.where(varies, away, 0)
+    least = 0.1 * np.median(std[varies]) if varies.any() else 1.0
+    away = np.where(varies, np.abs(x_t.astype(np.float64).mean(0) - mean) / np.maximum(std, least), 0)
     if away.max(initial=0) > FAR:
         column = int(away.argmax())
         warnings.warn(

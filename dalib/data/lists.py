@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -54,7 +55,7 @@ def name_labels(domains: Mapping[str, Mapping[str, int]]) -> dict[int, str]:
 
 def _place(path: str, here: PurePosixPath, known: set[str], by_name: Mapping[str, Sequence[str]]) -> str:
     path = re.sub(r"^(\./)+", "", path)
-    for candidate in (path, str(here / path), str(here.parent / path)):
+    for candidate in (path, posixpath.normpath(here / path), str(here.parent / path)):
         if candidate in known:
             return candidate
     alike = by_name.get(PurePosixPath(path).name, ())

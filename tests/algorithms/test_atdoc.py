@@ -109,5 +109,18 @@ def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: Any,
     check_refusal("ATDOC", hparams, message)
 
 
+def test_a_class_that_was_never_predicted_is_nobodys_nearest() -> None:
+    """Its centroid, still at the origin, has a cosine of 0; those of the others may be below that, or not."""
+    for sign in (1.0, -1.0):
+        algorithm = attached("ATDOC", mode="centroids", weight=1.0)
+        source, target = batch()
+        logits = target.logits.detach().clone()
+        logits[:, 2] = -50.0
+        z = sign * target.z.detach().abs() * torch.where(logits.argmax(1) == 0, 1.0, -1.0)[:, None]
+        z[0] = -z[0]  # far from its own centroid
+        term = algorithm.adapt(source, Target.of(z, logits), 1.0)["pseudo_labels"]
+        assert term.item() < 25, "the cross-entropy of class 2 would be some 50 a row"
+
+
 def test_centroids_move_while_training_only() -> None:
     check_state_moves_while_training_only("ATDOC", mode="centroids")

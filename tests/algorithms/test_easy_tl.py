@@ -47,6 +47,9 @@ def test_easy_transfer_never_predicts_a_class_without_source_rows() -> None:
     lowest = logits[:, [0, 2, 3]].amin(1)
     torch.testing.assert_close(logits[:, 1], (2 * lowest).clamp(max=ABSENT))
     assert (logits[:, 1] < lowest).all()
+    far = algorithm.predict(1e5 * torch.as_tensor(x_t))[1]
+    torch.testing.assert_close(far[:, 1], 2 * far[:, [0, 2, 3]].amin(1))
+    assert (far[:, 1] < ABSENT).all()
 
 
 @pytest.mark.slow

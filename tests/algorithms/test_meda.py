@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,18 @@ def test_predictions_do_not_depend_on_the_order_of_rows_or_on_the_coordinate_sys
 
 def test_a_row_is_predicted_alike_alone_and_in_company() -> None:
     check_a_row_is_predicted_alike_alone_and_in_company("MEDA")
+
+
+def test_many_rows_are_said_to_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    x_s, _, x_t, _ = turned()
+    n = len(x_s) + len(x_t)
+    monkeypatch.setattr("dalib.algorithms.meda.LONG", n - 1)
+    with pytest.warns(RuntimeWarning, match=f"systems of {n} equations"):
+        fit("MEDA", turned(), components=2)
+    monkeypatch.setattr("dalib.algorithms.meda.LONG", n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        fit("MEDA", turned(), components=2)
 
 
 def test_meda_without_its_regularisers_is_kernel_ridge_regression() -> None:

@@ -112,7 +112,7 @@ def test_files_that_do_not_fit_are_one_clear_line(original: nn.Module, tmp_path:
         ("list.pth", "is not a state dict"),
         ("empty.pth", "is not a state dict"),
         ("cut.safetensors", "cannot be read"),
-        ("zero.pth", "cannot be read"),
+        ("zero.pth", "is empty"),
         ("text.npz", "is not an int8 mobilenet_v2"),
     ]:
         with pytest.raises(DalibError) as error:

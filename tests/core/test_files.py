@@ -109,6 +109,15 @@ def test_the_file_is_synced_before_the_rename_and_its_folder_after(
     assert seen == [(False, False), (True, True)], "(is a folder, the new file is there)"
 
 
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="lists the open files of this process")
+def test_no_handle_stays_open(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "file", b"content")
+    before = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(20):
+        write_atomic(tmp_path / "file", b"content")
+    assert len(list(Path("/dev/fd").iterdir())) < before + 10
+
+
 def test_the_mode_of_a_new_file_is_that_of_any_other(tmp_path: Path) -> None:
     write_atomic(tmp_path / "ours", b"")
     (tmp_path / "any").write_bytes(b"")

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from dalib.algorithms._few import balance
+from dalib.algorithms._labelled_target import balance
 from dalib.algorithms.mmd import MMD
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.rows import RowView, row_shape, stack_rows, take_rows

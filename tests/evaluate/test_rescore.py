@@ -88,6 +88,23 @@ def test_whatever_metric_is_registered_is_filled_in_from_stored_outputs_and_labe
                 assert new.metrics[f"{side}_right_minus_wrong"] == pytest.approx(expected, abs=0.02)
 
 
+def test_one_candidate_that_lacks_a_score_is_enough(ran) -> None:
+    store, suite, _ = ran
+    manifest = store.manifest(suite.name)
+    keys = [r.key for r in store.records(manifest.keys)]
+    rescore(store, manifest)
+    whole = store.get(keys[0])
+    assert len(whole.candidates) > 1
+    spoilt = whole.model_copy(deep=True)
+    del spoilt.candidates[-1].scores["entropy"]
+    store.put(spoilt, store.predictions(keys[0]))
+    counts = rescore(store, manifest)
+    assert counts.records == 1
+    assert store.get(keys[0]).candidates[-1].scores["entropy"] == pytest.approx(
+        whole.candidates[-1].scores["entropy"], rel=0.05, abs=0.02
+    )
+
+
 def test_complete_records_and_records_without_outputs_are_left_alone(ran) -> None:
     store, suite, _ = ran
     manifest = store.manifest(suite.name)

@@ -77,9 +77,9 @@ PLANTED: tuple[tuple[str, str, str], ...] = (
     ("dalib/train/descent.py", "manual_seed(3 * seed + 2)", "manual_seed(2)"),
     (
         "dalib/records/store.py",
-        "write_text(self.path(record.key), record.model_dump_json(indent=1))",
+        "write_text(self.path(record.key), seal_json(record.model_dump_json(indent=1)))",
         "self.path(record.key).parent.mkdir(parents=True, exist_ok=True); "
-        "self.path(record.key).write_text(record.model_dump_json(indent=1))",
+        "self.path(record.key).write_text(seal_json(record.model_dump_json(indent=1)))",
     ),
     ("dalib/core/files.py", "os.fsync(file.fileno())", "pass"),
     ("dalib/core/files.py", "os.fsync(handle)", "pass"),
@@ -124,9 +124,29 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "a shift of both domains leaves every distance, and its gradient, as it was",
     ),
     (
-        "dalib/algorithms/_few.py",
+        "dalib/algorithms/_labelled_target.py",
         "self.begun = torch.zeros((), device=self.network.device)",
         "a mark: that it is there is what counts",
+    ),
+    (
+        "dalib/report/statistics/intervals.py",
+        "((parts) * (largest))",
+        "degrees of freedom do not depend on the unit of the parts",
+    ),
+    (
+        "dalib/train/engine.py",
+        "self.phase += 2",
+        "a number that is only compared with others of its kind",
+    ),
+    (
+        "dalib/records/store.py",
+        "seal_json(record.model_dump_json(indent=2))",
+        "blanks of a file that is read as JSON",
+    ),
+    (
+        "dalib/report/select.py",
+        "((-total) * (len(ENSEMBLE)))",
+        "mean ranks are only compared with each other",
     ),
     (
         "dalib/nn/discrepancy.py",
@@ -436,6 +456,9 @@ def tests_of(file: str) -> list[str]:
         ]
         patterns = tuple(f"tests/algorithms/test_{user}.py" for user in users)
     found = [p.format(stem=stem) for p in patterns]
+    if file.startswith("dalib/algorithms/"):
+        parts = re.findall(r"from dalib\.algorithms\._(\w+) import", (ROOT / file).read_text(encoding="utf-8"))
+        found += [f"tests/algorithms/test_{part}.py" for part in parts]
     return [p for p in found if (ROOT / p).exists()]
 
 

@@ -66,7 +66,7 @@ COMMANDS = (
     "train --dataset features:toy.npz --source a --target b --algorithm dann --train.steps 2 "
     "--algorithm.weight 0.5 --seed 1",
     "train --dataset features:toy.npz --source a --target b --algorithm coral --data.normalise zscore --out model2",
-    "run demo.toml --dry-run --only dann --train.lr 0.1 --store runs --jobs 2 --redo failed",
+    "run demo.toml --dry-run --only dann --train.lr 0.1 --store runs --jobs 1 --redo failed",
     "table demo --store runs --summary --metric target_accuracy",
     "predict model.safetensors toy.npz --top 2 --domain b --out out.csv",
     "rank --dataset features:toy.npz --target b --measures log_me",

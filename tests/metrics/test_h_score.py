@@ -5,6 +5,8 @@ import pytest
 from scipy.stats import hmean
 from sklearn.metrics import recall_score
 
+from dalib.evaluate.metrics import metrics_for
+
 
 def test_it_is_the_harmonic_mean_of_both_recalls(metric, opened) -> None:
     y, _, answer, _ = opened
@@ -19,3 +21,7 @@ def test_it_is_0_where_nothing_is_right(metric, opened) -> None:
 
 def test_without_unknown_rows_it_is_nan(metric, classes) -> None:
     assert np.isnan(metric.score(*classes))
+
+
+def test_it_is_measured_where_there_are_unknown_classes_only() -> None:
+    assert "h_score" in metrics_for("classification") and "h_score" not in metrics_for("classification", unknown=False)

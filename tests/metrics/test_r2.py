@@ -17,6 +17,11 @@ def test_a_constant_column_counts_as_in_scikit_learn(metric, numbers, offset) ->
     assert metric.score(y, answer, answer, 0) == pytest.approx(r2_score(y, answer), rel=1e-12)
 
 
+def test_two_rows_are_enough(metric, numbers) -> None:
+    y, _, answer, _ = numbers
+    assert metric.score(y[:2], answer[:2], answer[:2], 0) == pytest.approx(r2_score(y[:2], answer[:2]), rel=1e-12)
+
+
 def test_one_row_is_nan(metric, numbers) -> None:
     y, _, answer, _ = numbers
     assert np.isnan(metric.score(y[:1], answer[:1], answer[:1], 0))

@@ -320,5 +320,5 @@ def test_a_plan_counts_whose_marginals_are_off_by_at_most_a_ten_thousandth(
     if accepted:
         np.testing.assert_allclose(transport.emd(torch.rand(4, 4)).numpy(), plan, rtol=1e-6)
     else:
-        with pytest.raises(RuntimeError, match="marginals off by"):
+        with pytest.raises(RuntimeError, match="did not converge"):
             transport.emd(torch.rand(4, 4))

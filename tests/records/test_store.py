@@ -89,6 +89,17 @@ def test_an_archive_tells_the_same_and_nothing_of_the_host(filled, tmp_path):
     assert "RuntimeError: boom" in text
 
 
+def test_the_warning_about_a_damaged_record_says_what_is_wrong_with_it(filled):
+    store, planned = filled
+    one, other = (run.key for run in planned.runs[:2])
+    store.path(one).write_text("{}")
+    with pytest.warns(RuntimeWarning, match=r"counts as missing: .*Field required"):
+        assert one not in store
+    store.path(one).write_bytes(store.path(other).read_bytes())
+    with pytest.warns(RuntimeWarning, match=f"counts as missing: it holds the record of {other[:12]}…"):
+        assert one not in store
+
+
 @pytest.mark.parametrize("write", [Store.put, Store.update])
 def test_a_record_that_cannot_be_written_whole_leaves_the_old_one(filled, write, monkeypatch):
     store, planned = filled

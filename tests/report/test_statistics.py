@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import combinations, permutations, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from dalib.report.statistics import (
     average_ranks,
     cliques,
     compare,
+    diagram,
     difference_interval,
     draw_critical_difference,
     friedman,
@@ -197,6 +199,18 @@ def test_friedmans_p_counts_every_arrangement(trial: int) -> None:
     assert found.p == pytest.approx(np.mean(np.array(every) >= spread(ranks) - 1e-9))
 
 
+@pytest.mark.parametrize("trial", range(5))
+def test_friedmans_p_is_exact_where_rank_sums_lie_close(trial: int) -> None:
+    """Ties among four methods give sums of squares that differ by less than the number of methods."""
+    matrix = np.random.default_rng(trial).integers(0, 3, (3, 4))
+    ranks = stats.rankdata(matrix, axis=1)
+    centre = ranks.sum() / 4
+    orders = product(*(permutations(row) for row in ranks))
+    spreads = np.array([((np.sum(rows, axis=0) - centre) ** 2).sum() for rows in orders])
+    seen = ((ranks.sum(0) - centre) ** 2).sum()
+    assert friedman(matrix).p == pytest.approx(np.mean(spreads >= seen - 1e-9))
+
+
 def test_friedmans_p_is_the_one_in_the_tables() -> None:
     assert friedman([[1, 2, 3]] * 3).p == pytest.approx(1 / 36)
     assert friedman([[1, 2, 3]] * 4).p == pytest.approx(1 / 216)
@@ -324,3 +338,26 @@ def test_mistakes_are_named(call, says: str) -> None:
     with pytest.raises(DalibError) as error:
         call()
     assert says in str(error.value)
+
+
+def test_the_bars_of_a_diagram_lie_between_the_axis_and_the_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four groups that overlap take four levels."""
+    figures: list[Any] = []
+    monkeypatch.setattr(diagram, "save_figure", lambda figure, path, **_: figures.append(figure) or path)
+    ranks = {f"m{i}": 1 + 0.5 * i for i in range(8)}
+    diagram.draw_critical_difference(ranks, 1.7, tmp_path / "cd.png")
+    (axes,) = figures[0].axes
+    bars = sorted({round(float(line.get_ydata()[0]), 6) for line in axes.lines if line.get_linewidth() > 2})
+    labels = [text for text in axes.texts if "  " in text.get_text()]
+    names = {next(word for word in text.get_text().split() if word in ranks): text.get_position() for text in labels}
+    assert len(bars) > 2 and len(names) == 8
+    assert max(y for _, y in names.values()) < min(bars) and max(bars) < 0
+    left, right = ([name for name, (x, _) in names.items() if (x < 1) == side] for side in (True, False))
+    assert [len(left), len(right)] == [4, 4], "half of them at each side"
+    leaders = [line for line in axes.lines if len(line.get_xdata()) == 3]
+    assert len(leaders) == 8
+    for line in leaders:
+        x = line.get_xdata()
+        assert (x[2] < 1 or x[2] > 8) and -0.5 < x[2] < 9.5, "they end just outside of the scale"

@@ -19,13 +19,17 @@ def same_pictures(n: int = 16) -> Domain:
     return Domain("same", np.repeat(x, n, 0), np.arange(n) % 3, CLASSES, "same")
 
 
-def batches(seed: int, augment: str, steps: int = 4) -> list[torch.Tensor]:
+def make_descent(seed: int, augment: str, steps: int = 4) -> Descent:
     algorithm = Plain()
     backbone = make_backbone()
     algorithm.attach(Network(backbone, 3, 8))
     fitted = Fitted(algorithm, backbone, CLASSES, recipe(augment=augment), torch.device("cpu"))
     pictures = same_pictures()
-    descent = Descent(fitted, pictures, pictures.unlabelled(), seed=seed, first=0, last=steps)
+    return Descent(fitted, pictures, pictures.unlabelled(), seed=seed, first=0, last=steps)
+
+
+def batches(seed: int, augment: str, steps: int = 4) -> list[torch.Tensor]:
+    descent = make_descent(seed, augment, steps)
     drawn = [descent.draw() for _ in range(steps)]
     return [rows.x for labelled, views in drawn for rows in (labelled, *views)]
 
@@ -40,3 +44,12 @@ def test_augmentation_follows_the_seed(augment: str) -> None:
 
 def test_without_augmentation_these_batches_are_the_same_for_every_seed() -> None:
     assert all(torch.equal(a, b) for a, b in zip(batches(0, "none"), batches(1, "none"), strict=True))
+
+
+def test_a_target_that_is_not_used_has_no_rows_and_no_gradient() -> None:
+    descent = make_descent(0, "none")
+    labelled, _ = descent.draw()
+    source, target = descent.forward(labelled, [])
+    assert len(source) == 8 and source.z.requires_grad
+    assert len(target) == 0 and not target.z.requires_grad and not target.logits.requires_grad
+    assert descent.forward(labelled, [])[1] is target, "the same one at every step"

@@ -15,10 +15,11 @@ import dalib
 from dalib.checks.world import DIM, fit, make_task
 from dalib.core.algorithm import Algorithm, Minimise, Terms
 from dalib.core.backbone import identity
+from dalib.core.errors import DalibError
 from dalib.core.listener import Listener, RunLike
 from dalib.core.network import Network
-from dalib.core.types import Source, Target
-from dalib.train.engine import update
+from dalib.core.types import Domain, Source, Target
+from dalib.train.engine import listener_states, load_listener_states, update
 from dalib.train.fleet import Member, fit_fleet
 from dalib.train.fleetable import structural_reason
 from dalib.train.loop import Loop
@@ -191,3 +192,36 @@ def test_a_fleet_tells_of_every_step_of_every_run() -> None:
     trainers = [Trainer(config, seed=seed, device="cpu", listeners=[Follower()]) for seed in (0, 1)]
     fit_fleet([Member(trainer, dalib.MMD(), make_task(), identity(DIM)) for trainer in trainers])
     assert calls == [2] * 8
+
+
+def test_listeners_keep_their_state_by_class_and_those_of_one_class_by_number() -> None:
+    class Counts(Listener):
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"count": self.count}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.count = state["count"]
+
+    class Other(Counts):
+        pass
+
+    states = listener_states([Counts(1), Other(2), Counts(3), Other(4)])
+    assert {name: state["count"] for name, state in states.items()} == {
+        "Counts": 1, "Other": 2, "Counts2": 3, "Other2": 4,
+    }  # fmt: skip
+    again = [Counts(0), Other(0), Counts(0), Other(0), Other(9)]
+    load_listener_states(again, states)
+    assert [listener.count for listener in again] == [1, 2, 3, 4, 9], "one that is new begins here"
+
+
+@pytest.mark.parametrize("until", [1.5, 0.0, -0.5])
+def test_a_descent_ends_within_the_recipes_steps(until: float) -> None:
+    class Far(Plain):
+        def fit(self, trainer: Any, source: Domain, target: Domain) -> None:
+            trainer.descend(self, source, target, until=until)
+
+    with pytest.raises(DalibError, match=r"give more, up to 1"):
+        Trainer(recipe(steps=2), device="cpu").fit(Far(), make_image_task(), make_backbone())
