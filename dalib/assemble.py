@@ -29,7 +29,7 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where a run happens: nothing here changes a number.
+    """Where a run happens: nothing here changes a number, but for the rounding of sums over another number of threads.
 
     Args
         root: folder or zip of the data; None = `DALIB_DATA`

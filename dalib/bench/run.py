@@ -97,6 +97,7 @@ class RecordedRun:
         run = assemble(self.spec, self.context, evaluate=self.evaluate)
         self.task, self.backbone, self.algorithm, self.trainer = run.task, run.backbone, run.algorithm, run.trainer
         self.clock.lap("data")
+        self.record.provenance["threads"] = _count_threads()
         self.record.provenance["device"] = _device_name(self.trainer.device)
 
     @property
@@ -176,6 +177,13 @@ class _Clock:
 
     def add(self, name: str, value: float) -> None:
         self.seconds[name] = round(self.seconds.get(name, 0.0) + value, 3)
+
+
+def _count_threads() -> int:
+    """Of PyTorch on the CPU: sums over another number of them are rounded otherwise."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 def _device_name(device: Any) -> str:

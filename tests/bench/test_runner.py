@@ -193,3 +193,114 @@ def test_an_executor_is_taken_by_its_name_or_by_the_number_of_jobs(go, monkeypat
 def test_executors_are_files_of_their_folder():
     assert list(EXECUTORS.files()) == ["inline", "processes"]
     assert all(callable(EXECUTORS.get(name)) for name in EXECUTORS.files())
+
+
+def test_a_record_tells_how_many_threads_there_were(suite_file, tmp_path):
+    import io
+
+    import torch
+
+    from dalib.bench.progress import LineProgress
+
+    run_suite(suite_file, store=tmp_path / "real", only=["source_only"], progress=LineProgress(io.StringIO()))
+    assert {r.provenance["threads"] for r in Store(tmp_path / "real").records()} == {torch.get_num_threads()}
+
+
+def test_the_number_of_threads_is_the_same_for_any_number_of_jobs_where_one_is_asked_for(monkeypatch):
+    from dalib.bench.cores import count_cores
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert {max(1, count_cores() // jobs) for jobs in (1, 2, 5, 64)} == {1}
+
+
+def test_a_record_written_between_the_look_and_the_run_is_not_run_again(suite, tmp_path, starts, monkeypatch):
+    """Another process ends a run just after this one has looked, before it makes its jobs."""
+    import io
+
+    from dalib.assemble import RunContext
+    from dalib.bench import runner
+    from dalib.bench.plan import plan
+    from dalib.bench.progress import LineProgress
+    from tests.support.fake_runs import finish
+
+    store = Store(tmp_path / "store")
+    first = plan(suite).runs[0]
+
+    def sort(runs, jobs):
+        store.put(*finish(first.spec, RunContext()))
+        return list(runs)
+
+    monkeypatch.setattr(runner, "longest_first", sort)
+    done = run_suite(
+        suite, store=store.root, run="tests.support.fake_runs:finish", progress=LineProgress(io.StringIO())
+    )
+    assert set(starts().values()) == {1}
+    assert (done.done, done.skipped) == (11, 1)
+
+
+@pytest.mark.parametrize("kind", ["folder", "unreadable", "not JSON"])
+def test_something_else_in_the_place_of_a_record_stops_neither_table_nor_run(suite, tmp_path, kind):
+    import io
+
+    from dalib.bench.progress import LineProgress
+    from dalib.report.table import build_table
+
+    how = {"store": tmp_path / "store", "run": "tests.support.fake_runs:finish"}
+    run_suite(suite, **how, progress=LineProgress(io.StringIO()))
+    store = Store(tmp_path / "store")
+    path = store.path(store.manifest("demo").keys[0])
+    path.unlink()
+    if kind == "folder":
+        (path / "inside").mkdir(parents=True)
+    else:
+        path.write_bytes(b"[" * 5000)
+    if kind == "unreadable":
+        path.unlink()
+        path.symlink_to(path.name)
+    with pytest.warns(RuntimeWarning, match="counts as missing"):
+        build_table(store, "demo")
+    with pytest.warns(RuntimeWarning, match="counts as missing"):
+        done = run_suite(suite, **how, progress=LineProgress(io.StringIO()))
+    assert (done.done, done.skipped) == (1, 11)
+    assert len(list(store.records())) == 12
+
+
+def test_a_store_that_is_deleted_meanwhile_is_no_success(suite, tmp_path, monkeypatch):
+    import io
+    import shutil
+
+    from dalib.bench import runner
+    from dalib.bench.progress import LineProgress
+    from dalib.core.errors import DalibError
+
+    count = runner._count
+
+    def delete_once(tally, job, result):
+        count(tally, job, result)
+        if tally.done == 3:
+            shutil.rmtree(tmp_path / "store")
+
+    monkeypatch.setattr(runner, "_count", delete_once)
+    with pytest.raises(DalibError, match=r"3 of 12 records are not in .*deleted or moved meanwhile; run again"):
+        run_suite(
+            suite, store=tmp_path / "store", run="tests.support.fake_runs:finish",
+            progress=LineProgress(io.StringIO()),
+        )  # fmt: skip
+
+
+def test_who_is_waited_for_is_said_once(suite, tmp_path):
+    import io
+    import threading
+
+    from dalib.bench.plan import plan
+    from dalib.bench.progress import LineProgress
+    from dalib.records import locks
+
+    store, said = Store(tmp_path / "store"), io.StringIO()
+    lock = store.lock(plan(suite).runs[0].key)
+    assert locks.acquire(lock)
+    threading.Timer(1.5, locks.release, [lock]).start()
+    done = run_suite(suite, store=store.root, run="tests.support.fake_runs:finish", progress=LineProgress(said))
+    waiting = [line for line in said.getvalue().splitlines() if line.startswith("waiting for")]
+    assert done.done == 12
+    assert len(waiting) == 1 and f"process {os.getpid()} on " in waiting[0] and " since " in waiting[0]
