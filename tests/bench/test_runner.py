@@ -115,7 +115,7 @@ def test_a_run_that_kills_its_worker_twice_fails_alone(go, tmp_path, starts):
     errors = [r.error.type for r in Store(tmp_path / "store").records() if r.error]
     assert errors == ["WorkerDied", "WorkerDied"]
     failed = [r.key for r in Store(tmp_path / "store").records() if r.error]
-    assert {starts()[key] for key in failed} == {2}
+    assert {starts()[key] for key in failed} <= {1, 2}, "one may be in flight, not begun, when the other one dies"
     assert sum(starts().values()) - 14 <= 2, "only the other run in flight may start again, once per death"
 
 
@@ -131,7 +131,7 @@ def test_workers_have_their_share_of_the_cores(go, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("jobs", "how"), [(1, signal.SIGKILL), (2, signal.SIGKILL), (1, signal.SIGINT), (2, signal.SIGINT)]
+    ("jobs", "how"), [(jobs, how) for how in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM) for jobs in (1, 2)]
 )
 def test_a_stopped_suite_goes_on_and_runs_nothing_twice(go, spawn, starts, tmp_path, jobs, how):
     process = spawn(jobs, "hold_after_three")
@@ -139,8 +139,8 @@ def test_a_stopped_suite_goes_on_and_runs_nothing_twice(go, spawn, starts, tmp_p
     wait_until(lambda: sum(starts().values()) == 3 + jobs, "every worker was in a run")
     process.send_signal(how)
     _, said = process.communicate(timeout=HANG)
-    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
-    assert ("the same command runs the" in said) == (how == signal.SIGINT)
+    assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130)
+    assert ("the same command runs the" in said) == (how != signal.SIGKILL)
     workers = {int(line.split()[2]) for line in (tmp_path / "log").read_text().splitlines()}
     wait_until(lambda: not any(is_alive(pid) for pid in workers), "the workers were gone")
     recorded = {r.key for r in Store(tmp_path / "store").records()}
@@ -196,11 +196,8 @@ def test_executors_are_files_of_their_folder():
 
 
 def test_a_record_tells_how_many_threads_there_were(suite_file, tmp_path):
-    import io
 
     import torch
-
-    from dalib.bench.progress import LineProgress
 
     run_suite(suite_file, store=tmp_path / "real", only=["source_only"], progress=LineProgress(io.StringIO()))
     assert {r.provenance["threads"] for r in Store(tmp_path / "real").records()} == {torch.get_num_threads()}
@@ -215,12 +212,10 @@ def test_the_number_of_threads_is_the_same_for_any_number_of_jobs_where_one_is_a
 
 def test_a_record_written_between_the_look_and_the_run_is_not_run_again(suite, tmp_path, starts, monkeypatch):
     """Another process ends a run just after this one has looked, before it makes its jobs."""
-    import io
 
     from dalib.assemble import RunContext
     from dalib.bench import runner
     from dalib.bench.plan import plan
-    from dalib.bench.progress import LineProgress
     from tests.support.fake_runs import finish
 
     store = Store(tmp_path / "store")
@@ -240,9 +235,7 @@ def test_a_record_written_between_the_look_and_the_run_is_not_run_again(suite, t
 
 @pytest.mark.parametrize("kind", ["folder", "unreadable", "not JSON"])
 def test_something_else_in_the_place_of_a_record_stops_neither_table_nor_run(suite, tmp_path, kind):
-    import io
 
-    from dalib.bench.progress import LineProgress
     from dalib.report.table import build_table
 
     how = {"store": tmp_path / "store", "run": "tests.support.fake_runs:finish"}
@@ -266,12 +259,9 @@ def test_something_else_in_the_place_of_a_record_stops_neither_table_nor_run(sui
 
 
 def test_a_store_that_is_deleted_meanwhile_is_no_success(suite, tmp_path, monkeypatch):
-    import io
     import shutil
 
     from dalib.bench import runner
-    from dalib.bench.progress import LineProgress
-    from dalib.core.errors import DalibError
 
     count = runner._count
 
@@ -289,11 +279,9 @@ def test_a_store_that_is_deleted_meanwhile_is_no_success(suite, tmp_path, monkey
 
 
 def test_who_is_waited_for_is_said_once(suite, tmp_path):
-    import io
     import threading
 
     from dalib.bench.plan import plan
-    from dalib.bench.progress import LineProgress
     from dalib.records import locks
 
     store, said = Store(tmp_path / "store"), io.StringIO()

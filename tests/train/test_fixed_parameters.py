@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import io
+import pickle
 import warnings
 
 import numpy as np
@@ -75,3 +77,19 @@ def test_the_estimator_keeps_them_too() -> None:
     with pytest.warns(UserWarning, match="stay frozen"):
         model.fit(np.asarray(task.labelled.x), task.labelled.labels, np.asarray(task.target.x))
     assert torch.equal(model.fitted_.backbone.module[0].weight, network[0].weight)
+
+
+@pytest.mark.parametrize("algorithm", [dalib.DANN(), dalib.DANN() + dalib.MCC()], ids=["one", "sum"])
+def test_a_fitted_model_is_kept_by_pickle_and_torch_save(algorithm: dalib.Algorithm) -> None:
+    """What stays frozen is a set of parameters, which a copy must hold as its own."""
+    network = _network()
+    network[0].requires_grad_(False)
+    task = make_task()
+    with pytest.warns(UserWarning, match="stay frozen"):
+        fitted = _fit(network, algorithm)
+    file = io.BytesIO()
+    torch.save(fitted, file)
+    file.seek(0)
+    for again in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted), torch.load(file, weights_only=False)):
+        assert torch.equal(again.outputs(task.test).logits, fitted.outputs(task.test).logits)
+        assert len(again.fixed) == 2 and again.fixed <= set(again.algorithm.parameters())
