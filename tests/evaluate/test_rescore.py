@@ -141,3 +141,39 @@ def test_a_validator_nobody_knows_stops_the_suite_before_a_run(suite, tmp_path) 
     wrong = Suite.model_validate({**suite.model_dump(), "validators": ["amy"]})
     with pytest.raises(DalibError, match="no validator named 'amy'; did you mean 'ami'"):
         run_suite(wrong, store=tmp_path / "store", **QUIET)
+
+
+DAMAGE = {
+    "cut": lambda content: content[:40],
+    "nothing": lambda content: b"",
+    "text": lambda content: b"hello",
+    "a flipped bit": lambda content: content[:100] + bytes([content[100] ^ 1]) + content[101:],
+    "another record's": lambda content: _npz(other=np.zeros(3)),
+    "rows without labels": lambda content: _npz(
+        **{f"step_{s}_{d}": np.zeros((4, 2)) for s in range(100) for d in ("target", "source")},
+        target_y=np.zeros(1), source_y=np.zeros(1),
+    ),
+    "words": lambda content: _npz(**{f"step_{s}_target": np.array(["a"]) for s in range(100)}),
+    "objects": lambda content: _npz(target_y=np.array([{}], dtype=object)),
+}  # fmt: skip
+
+
+def _npz(**arrays: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_arrays_count_as_missing_with_a_word(damage, ran) -> None:
+    store, suite, _ = ran
+    manifest = store.manifest(suite.name)
+    key = manifest.keys[0]
+    record = store.get(key)
+    record.candidates[-1].scores.pop("entropy")
+    store.update(record)
+    path = store.path(key).with_suffix(".npz")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.warns(RuntimeWarning, match="count as missing"):
+        assert rescore(store, manifest).bare == 1
+    assert "entropy" not in store.get(key).candidates[-1].scores
