@@ -46,7 +46,7 @@ def test_a_small_space_gives_every_setting_once() -> None:
 
 def test_an_interval_is_filled_evenly_on_its_scale() -> None:
     search = SearchSpec(budget=400, train={"lr": {"low": 1e-4, "high": 1e-1, "log": True}})
-    values = [d.train["lr"] for d in draw_random(search, "x", {"train.lr": search.train["lr"]}, {})[1:]]
+    values = [d.train["lr"] for d in draw_random(search, "x", {"train.lr": search.train["lr"]}, {"train.lr": 0.01})[1:]]
     counts = np.histogram(np.log10(values), bins=[-4, -3, -2, -1])[0]
     assert len(values) == 399 and counts.min() > 100
 

@@ -144,6 +144,11 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "blanks of a file that is read as JSON",
     ),
     (
+        "dalib/records/store.py",
+        "and len(lines) > 2 else",
+        "an error of pydantic has three lines and more",
+    ),
+    (
         "dalib/report/select.py",
         "((-total) * (len(ENSEMBLE)))",
         "mean ranks are only compared with each other",

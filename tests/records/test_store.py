@@ -130,6 +130,24 @@ def test_an_unknown_suite_is_named(filled):
         filled[0].manifest("dem")
 
 
+def test_outputs_that_are_no_logits_of_classes_keep_their_precision(filled):
+    store, planned = filled
+    record = store.get(planned.runs[0].key)
+    arrays = {"z": np.array([1 / 3, 1e3], np.float32), "y": np.array([1, 2])}
+    for objective, kind in (("classification", np.float16), ("regression", np.float32)):
+        store.put(record.model_copy(update={"objective": objective}), arrays)
+        kept = store.predictions(record.key)
+        assert (kept["z"].dtype, kept["y"].dtype) == (kind, np.int64)
+
+
+def test_damaged_arrays_count_as_missing_with_a_warning(filled):
+    store, planned = filled
+    key = planned.runs[0].key
+    store.path(key).with_suffix(".npz").write_bytes(b"PK no archive")
+    with pytest.warns(RuntimeWarning, match="are damaged and count as missing"), pytest.raises(KeyError):
+        store.predictions(key)
+
+
 def test_a_killed_writer_leaves_only_whole_records(tmp_path):
     writer = subprocess.Popen([sys.executable, "-c", PUT_FOREVER, str(tmp_path)])
     while len(list(tmp_path.glob("??/*.json"))) < 20:

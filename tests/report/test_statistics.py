@@ -199,7 +199,7 @@ def test_friedmans_p_counts_every_arrangement(trial: int) -> None:
     assert found.p == pytest.approx(np.mean(np.array(every) >= spread(ranks) - 1e-9))
 
 
-@pytest.mark.parametrize("trial", range(5))
+@pytest.mark.parametrize("trial", [0, 8, 19, 20])
 def test_friedmans_p_is_exact_where_rank_sums_lie_close(trial: int) -> None:
     """Ties among four methods give sums of squares that differ by less than the number of methods."""
     matrix = np.random.default_rng(trial).integers(0, 3, (3, 4))
