@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import multiprocessing.process
 import os
@@ -25,22 +26,26 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXP
 def execute(jobs: Iterable[J], work: Callable[[J], R], workers: int) -> Iterator[tuple[J, R | None]]:
     """Results as they come; None for a job that killed its worker twice.
 
-    Which of several jobs killed its worker is not known, so all that were in flight are tried again alone.
+    Which of several jobs killed its worker is not known, so all that were in flight are tried again alone. One that had
+    not begun cannot have done it: it is tried again too, but not counted against.
     Closing the iterator, or an exception in it (Ctrl-C), terminates the workers at once.
     """
-    waiting, suspects = deque(jobs), deque[J]()
-    flying: dict[Future[R], J] = {}
+    everything = list(jobs)
+    waiting, suspects = deque(range(len(everything))), deque[int]()
+    flying: dict[Future[R], int] = {}
     deaths: Counter[int] = Counter()
+    begun = multiprocessing.get_context("spawn").RawArray("b", len(everything) or 1)
     with _threads(max(1, count_cores() // workers)):
-        pool = _open_pool(workers)
+        pool = _open_pool(workers, begun)
         try:
             while waiting or suspects or flying:
                 queue, room = (suspects, 1) if suspects else (waiting, workers)
-                lost: list[J] = []
+                lost: list[int] = []
                 broken = False
                 try:
                     while queue and len(flying) < room:
-                        future = pool.submit(work, queue[0])
+                        begun[queue[0]] = 0
+                        future = pool.submit(_work, work, queue[0], everything[queue[0]])
                         flying[future] = queue.popleft()
                 except BrokenProcessPool:
                     broken = True
@@ -49,31 +54,32 @@ def execute(jobs: Iterable[J], work: Callable[[J], R], workers: int) -> Iterator
                     if isinstance(future.exception(), BrokenProcessPool):
                         lost.append(job)
                     else:
-                        yield job, future.result()
+                        yield everything[job], future.result()
                 if not lost and not broken:
                     continue
                 for future, job in flying.items():
                     wait([future])
                     if future.exception() is None:
-                        yield job, future.result()
+                        yield everything[job], future.result()
                     else:
                         lost.append(job)
                 flying.clear()
                 _kill(pool)
-                pool = _open_pool(workers)
+                pool = _open_pool(workers, begun)
+                guilty = [job for job in lost if begun[job]] or lost
+                deaths.update(guilty)
                 for job in lost:
-                    deaths[id(job)] += 1
-                    if deaths[id(job)] > 1:
-                        yield job, None
+                    if deaths[job] > 1:
+                        yield everything[job], None
                     else:
                         suspects.append(job)
         finally:
             _kill(pool)
 
 
-def _open_pool(workers: int) -> ProcessPoolExecutor:
+def _open_pool(workers: int, begun: ctypes.Array[ctypes.c_byte]) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(begun,))
     try:
         pool.submit(os.getpid).result()
     except BrokenProcessPool:
@@ -83,8 +89,19 @@ def _open_pool(workers: int) -> ProcessPoolExecutor:
     return pool
 
 
-def _start() -> None:
+_begun: ctypes.Array[ctypes.c_byte]
+"""In a worker: which jobs have begun, shared with the parent; without a lock, which a killed worker might hold."""
+
+
+def _work(work: Callable[[J], R], number: int, job: J) -> R:
+    _begun[number] = 1
+    return work(job)
+
+
+def _start(begun: ctypes.Array[ctypes.c_byte]) -> None:
     """Ctrl-C is the parent's business, and a worker never outlives it."""
+    global _begun
+    _begun = begun
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
