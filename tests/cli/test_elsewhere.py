@@ -110,7 +110,7 @@ def test_escape_sequences_are_spelt_and_spreadsheets_and_markdown_disarmed() -> 
     assert [disarm(v) for v in ("=1+1", "+x", "-x", "@x", "\tx", "-1.5", "+2", "x=1", -3, "")] == [
         "'=1+1", "'+x", "'-x", "'@x", "'\tx", "-1.5", "+2", "x=1", -3, "",
     ]  # fmt: skip
-    assert escape("[x](javascript:alert(1))") == "\\[x\\](javascript:alert(1))"
+    assert escape("[x](javascript:alert(1))") == "[x\\](javascript:alert(1))"
 
 
 def test_names_in_tables_are_disarmed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,7 @@ _MARKS = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "→": r"$\to$",
+    "°": r"$^\circ$",
     "±": r"$\pm$",
     "▼": r"$\downarrow$",
     "▲": r"$\uparrow$",

@@ -50,8 +50,8 @@ def markdown_grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def escape(text: str) -> str:
-    """Characters that GitHub would read as marks."""
-    return " ".join(re.sub(r"[\\`*|<\[\]]|(?<!\w)_|_(?!\w)", r"\\\g<0>", show_control(text)).split())
+    """Characters that GitHub would read as marks; of brackets those that would make a link."""
+    return " ".join(re.sub(r"[\\`*|<]|\](?=[(\[:])|(?<!\w)_|_(?!\w)", r"\\\g<0>", show_control(text)).split())
 
 
 def _text(cell: Shown) -> str:
