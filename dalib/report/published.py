@@ -37,8 +37,8 @@ def published_rows(dataset: str, backbone: str | None = None) -> pd.DataFrame:
     Columns: dataset, backbone, algorithm (our name for the method), method, kind (`paper` or `rerun`), reported_by,
     checked, one per task (`amazon->webcam`, …), average. Not reported = nan.
 
-    checked: against what the numbers were held: `source` (the one named), `printed by …` (a table of others), `audit`
-    (printed tables, which were not noted), `average in …` (the tasks were not) or `no` (from memory)
+    checked: against what the numbers were held: `source` (the one named), `printed by …` (a table of others),
+    `average in …` (the tasks were not) or `no` (nothing that can be named)
     """
     table = _read()
     table = table[table["dataset"] == dataset]
@@ -93,6 +93,6 @@ def _differences(table: ResultTable, rows: pd.DataFrame, everything: bool) -> st
     if not everything:
         parts.append("their average here is over the tasks shown")
     if not all(map(is_checked, rows["checked"])):
-        parts.append("° could not be read where it was printed")
+        parts.append("° was not read where it was printed")
     remarks = sorted(name for name in set(rows["reported_by"]) if "(" in name)
     return f"{'; '.join(parts)}." + (f" Sources: {'; '.join(remarks)}." if remarks else "")

@@ -23,7 +23,7 @@ def tidy(table: ResultTable) -> pd.DataFrame:
     metric, select: the metric and the selection rule; empty for published rows, whose rule is theirs
     mean, std: over seeds (ddof 1), in % to 3 decimals, of another unit to 6 digits; empty where there is none
     n_ok, n_expected, n_failed, n_missing, n_unavailable: runs; n_unavailable succeeded but have no score for the rule
-    reported_by: source of a published number, and whether it could not be read where it was printed
+    reported_by: source of a published number, and whether it was not read where it was printed
     """
     lines = [_line(table, row, name) for row in (*table.rows, *table.references) for name in row.cells]
     if table.published is not None:
