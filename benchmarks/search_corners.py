@@ -1,10 +1,11 @@
-"""Every corner of every search space, once: how far each lies from source-only on data that is not reported elsewhere.
+"""Every corner of every search space, once: how far each lies from source-only.
 
     python benchmarks/search_corners.py --root DATA --store FOLDER [--only mcc,…] [--write TABLE.csv]
 
 A corner is a setting whose numbers are the least or the greatest of their lists; words and switches take every value.
 Closed-set methods run on features of a frozen network, the others where they belong: on images, on few target labels,
 on partial, open-set or multi-source tasks. One seed: what is looked for are falls of ten points and more.
+Accuracies are those of target test labels, on data that suites report: look, but choose no space by them.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class CORAL(FeatureAlgorithm):
 
     family = "feature map"
     paper = "sun2016coral"
-    reg: float = positive(default=1.0, search=(1.0, 10.0), doc="ridge over the mean variance (1: the paper's)")
+    reg: float = positive(default=1.0, search=(0.01, 0.1, 1.0), doc="ridge over the mean variance (1: the paper's)")
     C: float = positive(default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the classifier")
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:

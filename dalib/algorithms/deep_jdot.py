@@ -23,7 +23,7 @@ class DeepJDOT(Algorithm):
         ECCV 2018. arXiv:1803.10081. Defaults: the authors' SVHN to MNIST script; use sampler = "class_balanced" as the
         paper does. Departures: no alternation, as P is found anew for the features of every step; P is found with the
         label cost that the loss has (the authors' code: with lam * ||onehot(y_s_i) - softmax(logits_t_j)||², while its
-        loss has the cross-entropy; the paper writes one cost for both).
+        loss has the cross-entropy).
 
     The exact solver runs on the CPU, so every step waits for the device once; a CUDA graph cannot hold it.
     """
@@ -32,7 +32,7 @@ class DeepJDOT(Algorithm):
     objectives = ("classification",)
     paper = "damodaran2018deepjdot"
     alpha: float = positive(default=0.001, zero=True, search=(0.001, 0.01, 0.1), doc="weight of the feature distance")
-    lam: float = positive(default=0.0001, zero=True, search=(0.0001, 0.001, 0.01), doc="weight of the label loss")
+    lam: float = positive(default=0.0001, zero=True, search=(0.0001, 0.01), doc="weight of the label loss")
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         z = torch.cat([source.z, target.z])

@@ -26,7 +26,7 @@ class DSAN(Algorithm):
     family = "discrepancy"
     objectives = ("classification",)
     paper = "zhu2021dsan"
-    weight: float = positive(default=0.5, zero=True, search=(0.1, 0.5, 1.0), doc="trade-off of the discrepancy")
+    weight: float = positive(default=0.5, zero=True, search=(0.1, 0.5, 1.0, 3.0), doc="trade-off of the discrepancy")
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         distance = local_mmd2(source.z, target.z, source.y, target.logits.softmax(1))

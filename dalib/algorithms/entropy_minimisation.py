@@ -24,7 +24,7 @@ class EntropyMinimisation(Algorithm):
     family = "self-training"
     objectives = ("classification",)
     paper = "grandvalet2004entropy"
-    weight: float = positive(default=0.1, zero=True, search=(0.01, 0.1, 0.3), doc="trade-off of both entropies")
+    weight: float = positive(default=0.1, zero=True, search=(0.01, 0.1, 1.0), doc="trade-off of both entropies")
     diversity: float = positive(default=1.0, zero=True, search=(0.0, 1.0), doc="weight of the batch's marginal entropy")
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:

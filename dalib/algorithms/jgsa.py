@@ -35,7 +35,7 @@ class JGSA(FeatureAlgorithm):
         default=1.0, search=(0.1, 1.0, 10.0), doc="of ||A - B||² beside means on unit rows; lambda"
     )
     mu: float = positive(default=1.0, doc="weight of the target's variance and of ||B||²")
-    beta: float = positive(default=0.1, search=(0.01, 0.1), doc="weight of the source's class scatters")
+    beta: float = positive(default=0.1, search=(0.01, 0.1, 1.0), doc="weight of the source's class scatters")
     iterations: int = whole(default=10, doc="most solutions; it ends sooner when no pseudo-label changes")
     classifier: str = choice(
         default="nearest", options=CLASSIFIERS, last=True, doc="also gives the pseudo-labels (the paper: 1-NN)"

@@ -21,5 +21,7 @@ class LinearProbe(FeatureAlgorithm):
     family = "baseline"
     paper = "alain2016probes"
     uses_target = False
-    C: float = positive(default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`")
+    C: float = positive(
+        default=1.0, search=(0.01, 0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`"
+    )
     classifier: str = choice(default="logistic", options=CLASSIFIERS, doc="`k_nn` and `nearest` are not linear")

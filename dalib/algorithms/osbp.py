@@ -28,7 +28,7 @@ class OSBP(Algorithm):
     paper = "saito2018osbp"
     rejects = True
     alone = "its head has an output for unknown rows, which the others do not know"
-    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0), doc="trade-off of the boundary")
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the boundary")
     boundary: float = positive(
         default=0.5, below=1, search=(0.3, 0.5, 0.7), doc="the paper's t: P(unknown) that C wants for every target row"
     )

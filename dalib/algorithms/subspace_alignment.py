@@ -22,7 +22,9 @@ class SubspaceAlignment(Projection):
 
     family = "subspace"
     paper = "fernando2013sa"
-    C: float = positive(default=1.0, search=(0.1, 1.0), doc="inverse regularisation of `logistic` and `svm`", last=True)
+    C: float = positive(
+        default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True
+    )
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         P_s, P_t = (principal_axes(z, self.components) for z in (z_s, z_t))
