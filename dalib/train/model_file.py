@@ -28,7 +28,7 @@ from dalib.train.fitted import Fitted
 FORMAT = 2
 READABLE = (1, 2)
 """Formats that can be read; files of the first carry no checksum."""
-_SUM = b'"crc32":"'
+_SUM = rb'\"crc32\": \"'
 LARGEST = 1 << 20
 """Of a layer's width, in a file's facts."""
 
@@ -72,7 +72,7 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
     for i, pair in enumerate(fitted.moments):
         state |= {f"moments.{i}.{k}": torch.as_tensor(v) for k, v in zip(("mean", "deviation"), pair, strict=True)}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
-    content = save(tensors, metadata={"crc32": "0" * 8, "dalib": json.dumps(facts)})
+    content = save(tensors, metadata={"dalib": json.dumps({"crc32": "0" * 8, **facts})})
     write_atomic(path, _with_sum(content, crc32(content)))
     return path
 
@@ -197,7 +197,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         ) from None
     if not isinstance(facts, dict) or facts.get("format") not in READABLE:
         raise DalibError(f"{path} holds weights but is no dalib model; give a file written by dalib train --out")
-    if facts["format"] != 1 and not _is_whole(path.read_bytes(), str(told.get("crc32"))):
+    if facts["format"] != 1 and not _is_whole(path.read_bytes(), str(facts.pop("crc32", ""))):
         raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with --out")
     for name, tensor in state.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():

@@ -181,6 +181,11 @@ def test_a_file_of_the_first_format_is_read(tmp_path: Path) -> None:
     assert torch.equal(load_model(old, "cpu").outputs(domain).logits, load_model(model, "cpu").outputs(domain).logits)
 
 
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    fitted = load_model(_save_dann(tmp_path), "cpu")
+    assert len({save_model(fitted, tmp_path / f"{i}", "dann").read_bytes() for i in range(12)}) == 1
+
+
 def test_a_flipped_bit_is_told(tmp_path: Path) -> None:
     model, chance = _save_dann(tmp_path), random.Random(0)
     whole = model.read_bytes()
