@@ -1,6 +1,6 @@
 """Damages every kind of file that dalib writes and reads again, and counts what becomes of it.
 
-    python tests/faults/flips.py [--tries 200]
+    python -m tests.faults.flips [--tries 200]
 
 noticed: refused with a line, counted as missing with a warning, or made again; right: nothing was said and the content
 is the file's own (the damage hit nothing that counts); silent: another content without a word; traceback: an exception

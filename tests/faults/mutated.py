@@ -1,6 +1,6 @@
 """Suites, command lines and model files that somebody got wrong: how many end in a traceback, how many hang.
 
-    python tests/faults/mutated.py [--suites 1000] [--commands 500] [--models 200]
+    python -m tests.faults.mutated [--suites 1000] [--commands 500] [--models 200]
 
 Each is run as the command line runs it, in this process. right: status 0; refused: one line and another status;
 traceback: an exception came out; hang: more than 20 seconds.

@@ -1,6 +1,6 @@
 """Damage of every kind and inputs that somebody got wrong: nothing silent, no traceback, no hang.
 
-A few tries of each here; `python tests/faults/flips.py` and `python tests/faults/mutated.py` do hundreds.
+A few tries of each here; `python -m tests.faults.flips` and `python -m tests.faults.mutated` do hundreds.
 """
 
 from __future__ import annotations
