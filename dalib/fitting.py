@@ -17,6 +17,7 @@ from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
 from dalib.core.listener import Listener
 from dalib.core.objective import find_objective
+from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
 from dalib.core.seeds import check_seed
 from dalib.core.types import Task
@@ -162,7 +163,23 @@ def describe_run(
         "train": dict(train or {}),
         "seed": seed,
     }
-    return validate(RunSpec, content, f"run {name} {source}->{target}")
+    spec = validate(RunSpec, content, f"run {name} {source}->{target}")
+    _refuse_ignored(spec.protocol, set(protocol or {}))
+    return spec
+
+
+def _refuse_ignored(protocol: ProtocolSpec, given: set[str]) -> None:
+    """Raise DalibError for a setting that was given and that the protocol does not read."""
+    for name in PROTOCOLS.get(protocol.name).ignored(protocol):
+        if name not in given:
+            continue
+        ways = [protocol.model_copy(update={"split": split}) for split in ("fraction", "shots")]
+        split = [f"split = '{way.split}'" for way in ways if name not in PROTOCOLS.get(way.name).ignored(way)]
+        other = [f"name = '{n}'" for n in PROTOCOLS.names() if name not in PROTOCOLS.get(n).ignored(protocol)]
+        raise DalibError(
+            f"protocol.{name} = {getattr(protocol, name)} changes nothing under {protocol.name} with split = "
+            f"'{protocol.split}'; leave it out, or give protocol.{' or protocol.'.join(split + other)}, which reads it"
+        )
 
 
 def fit_run(

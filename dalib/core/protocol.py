@@ -115,6 +115,11 @@ class Protocol:
         return cls.labels != "source"
 
     @classmethod
+    def ignored(cls, spec: ProtocolSpec) -> tuple[str, ...]:
+        """Settings that change nothing under these; `dalib.fit` and `dalib train` refuse those that were given."""
+        return ()
+
+    @classmethod
     def target_origin(cls, labelled: Domain) -> int:
         """Which `origin` of the labelled rows is the target itself; -1 = none."""
         return -1

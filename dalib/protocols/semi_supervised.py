@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dalib.core.protocol import Parts, Protocol
+from dalib.core.protocol import Parts, Protocol, ProtocolSpec
 from dalib.core.splits import concatenate, draw_shots, hold_out, split_validation
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ class SemiSupervised(Protocol):
         few, rest = draw_shots(target, spec.shots, self.rng, note)
         train, held = split_validation(source, spec.validation, self.rng, note)
         return Parts(concatenate([train, few]), rest, held, rest if test is None else test)
+
+    @classmethod
+    def ignored(cls, spec: ProtocolSpec) -> tuple[str, ...]:
+        return ("fraction",)
 
     @classmethod
     def target_origin(cls, labelled: Domain) -> int:

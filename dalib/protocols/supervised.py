@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dalib.core.errors import DalibError
-from dalib.core.protocol import Parts, Protocol
+from dalib.core.protocol import Parts, Protocol, ProtocolSpec
 from dalib.core.splits import draw_shots, hold_out, pick_per_class, split_validation
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ class Supervised(Protocol):
             raise DalibError(f"fraction = {fraction} is out of range; < 1, or set holdout to test on")
         part, rest = pick_per_class(target, lambda n: min(max(1, round(fraction * n)), n - most), self.rng)
         return target.take(part, note), target.take(rest, f"{note}:rest")
+
+    @classmethod
+    def ignored(cls, spec: ProtocolSpec) -> tuple[str, ...]:
+        return ("fraction", "validation") if spec.split == "shots" else ("shots",)
 
     @classmethod
     def target_origin(cls, labelled: Domain) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dalib.core.protocol import Parts, Protocol
+from dalib.core.protocol import Parts, Protocol, ProtocolSpec
 from dalib.core.splits import draw_shots, split_validation
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ class UDA(Protocol):
         note = f"{note}:holdout={spec.holdout}"
         seen = target.take(np.sort(order[cut:]), f"{note}:seen")
         return Parts(train, seen, held, target.take(np.sort(order[:cut]), note))
+
+    @classmethod
+    def ignored(cls, spec: ProtocolSpec) -> tuple[str, ...]:
+        return ("fraction",) if spec.split == "shots" else ("fraction", "shots")
 
     @classmethod
     def describe(cls, holdouts: Sequence[float]) -> str:

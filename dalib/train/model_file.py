@@ -28,7 +28,7 @@ from dalib.train.fitted import Fitted
 FORMAT = 2
 READABLE = (1, 2)
 """Formats that can be read; files of the first carry no checksum."""
-_SUM = rb'\"crc32\": \"'
+_SUM = rb"\"crc32\": \""
 LARGEST = 1 << 20
 """Of a layer's width, in a file's facts."""
 
