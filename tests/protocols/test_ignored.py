@@ -33,7 +33,10 @@ def test_ignored_settings_change_no_row_and_the_others_do(data: LoadedData, name
 @pytest.mark.parametrize(
     ("protocol", "words"),
     [
-        ({"shots": 5}, r"shots = 5 changes nothing under uda .* protocol.split = 'shots' or protocol.name = 'semi_supervised'"),
+        (
+            {"shots": 5},
+            r"shots = 5 changes nothing under uda .* protocol.split = 'shots' or protocol.name = 'semi_supervised'",
+        ),
         ({"fraction": 0.2}, "fraction = 0.2 changes nothing under uda .* protocol.name = 'supervised'"),
         ({"name": "semi_supervised", "fraction": 0.2}, "fraction = 0.2 changes nothing under semi_supervised"),
         ({"name": "supervised", "shots": 3}, "shots = 3 changes nothing under supervised .* protocol.split = 'shots'"),
