@@ -22,9 +22,9 @@ from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
 from dalib.core.seeds import check_seed
 from dalib.core.types import Task
 from dalib.data.backbone import default_backbone
-from dalib.evaluate.metrics import decide, domain_metrics, task_metrics
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
+from dalib.scoring.metrics import decide, domain_metrics, task_metrics
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import model_path, registered_name, save_model
 

@@ -17,8 +17,8 @@ from dalib.data.decode import decode_image
 from dalib.data.features import check_rows, read_arrays
 from dalib.data.listing import ARCHIVES, CLUTTER, LOOP, Listing, image_suffixes, is_image
 from dalib.data.normalise import normalise_features
-from dalib.evaluate.metrics import decide
 from dalib.feed.embed import embed_images
+from dalib.scoring.metrics import decide
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model
 

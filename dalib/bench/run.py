@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def run_one(spec: RunSpec, context: RunContext) -> tuple[Record, dict[str, np.ndarray]]:
-    """Train and evaluate; returns the record and its arrays (see `dalib.evaluate.rescore`), labels as int16.
+    """Train and evaluate; returns the record and its arrays (see `dalib.scoring.rescore`), labels as int16.
 
     Only KeyboardInterrupt and SystemExit pass through.
     """
@@ -107,9 +107,9 @@ class RecordedRun:
 
     def evaluate(self, fitted: Fitted, step: int) -> dict[str, Any]:
         """Metrics, scores and arrays of a model on the way."""
-        from dalib.evaluate.diagnose import domain_accuracy
-        from dalib.evaluate.metrics import scores, task_metrics
-        from dalib.evaluate.rescore import outputs_to_arrays
+        from dalib.scoring.diagnose import domain_accuracy
+        from dalib.scoring.metrics import scores, task_metrics
+        from dalib.scoring.rescore import outputs_to_arrays
 
         begun, task = time.monotonic(), self.task
         target, held_out = fitted.outputs(task.test), fitted.outputs(task.validation)
@@ -128,8 +128,8 @@ class RecordedRun:
     def finish(self, fitted: Fitted) -> None:
         """Fill the record from the fitted model and its candidates."""
         from dalib.core.objective import find_objective
-        from dalib.evaluate.diagnose import warn
-        from dalib.evaluate.metrics import class_metrics, task_metrics
+        from dalib.scoring.diagnose import warn
+        from dalib.scoring.metrics import class_metrics, task_metrics
         from dalib.train.device import peak_memory
 
         record, task, known, arrays = self.record, self.task, len(self.task.classes), self.arrays

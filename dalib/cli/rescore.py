@@ -10,8 +10,8 @@ from dalib.cli._common import Plugins, StoreRoot, SuiteName, load_plugins
 def rescore_records(suite: SuiteName, store: StoreRoot = Path("results/runs"), plugin: Plugins = None) -> None:
     """Score a suite's stored outputs by validators and metrics that its records lack; nothing is trained."""
     from dalib.bench.suite import find_suite_name
-    from dalib.evaluate.rescore import rescore
     from dalib.records.store import Store
+    from dalib.scoring.rescore import rescore
 
     load_plugins(plugin)
     kept = Store(store)

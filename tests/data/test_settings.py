@@ -14,8 +14,8 @@ from dalib.core.types import Domain, Outputs
 from dalib.data.catalog import LoadedData
 from dalib.data.settings import keep_classes, pick_classes, split_task
 from dalib.data.tasks import make_task
-from dalib.evaluate.metrics import class_metrics, decide, domain_metrics
 from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
+from dalib.scoring.metrics import class_metrics, decide, domain_metrics
 
 CLASSES = ("back_pack", "bike", "bottle", "calculator")
 DOMAINS = ("amazon", "dslr", "webcam")

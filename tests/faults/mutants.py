@@ -34,7 +34,7 @@ TESTS = (
     ("dalib/report/select.py", ("tests/report/test_select.py", "tests/report/test_direction.py")),
     ("dalib/report/statistics/", ("tests/report/test_statistics.py", "tests/report/test_statistics_coverage.py")),
     ("dalib/metrics/", ("tests/metrics/test_{stem}.py", "tests/metrics")),
-    ("dalib/evaluate/", ("tests/evaluate",)),
+    ("dalib/scoring/", ("tests/scoring",)),
     ("dalib/protocols/", ("tests/protocols",)),
     (
         "dalib/train/engine.py",
@@ -55,7 +55,7 @@ SHARES = {
     "dalib/report/select.py": 10,
     "dalib/report/statistics/": 20,
     "dalib/metrics/": 12,
-    "dalib/evaluate/": 10,
+    "dalib/scoring/": 10,
     "dalib/protocols/": 8,
     "dalib/train/": 16,
     "dalib/records/store.py": 6,

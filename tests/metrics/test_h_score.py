@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import hmean
 from sklearn.metrics import recall_score
 
-from dalib.evaluate.metrics import metrics_for
+from dalib.scoring.metrics import metrics_for
 
 
 def test_it_is_the_harmonic_mean_of_both_recalls(metric, opened) -> None:

@@ -15,8 +15,8 @@ from dalib.core.errors import DalibError
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, OBJECTIVES
 from dalib.data.catalog import load_data
-from dalib.evaluate.rescore import rescore
 from dalib.records.store import Store
+from dalib.scoring.rescore import rescore
 
 
 @pytest.mark.parametrize("name", OBJECTIVES.names())

@@ -1,4 +1,4 @@
-"""What a protocol says it ignores changes no row, what it does not say changes some; what was given and ignored is refused."""
+"""What a protocol says it ignores changes no row, the rest changes some; what was given and is ignored is refused."""
 
 from __future__ import annotations
 

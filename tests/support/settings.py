@@ -14,7 +14,7 @@ from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
 from dalib.core.splits import concatenate
 from dalib.core.types import Domain, Source, Task
-from dalib.evaluate.metrics import domain_metrics
+from dalib.scoring.metrics import domain_metrics
 from dalib.train.config import TrainConfig
 from dalib.train.trainer import Trainer
 from tests.support.algorithms import array

@@ -13,9 +13,9 @@ from dalib.bench.suite import Suite
 from dalib.core.errors import DalibError
 from dalib.core.metric import Metric
 from dalib.core.registry import METRICS, VALIDATORS
-from dalib.evaluate.rescore import rescore
 from dalib.records.record import Record
 from dalib.records.store import Store
+from dalib.scoring.rescore import rescore
 
 CLUSTERED = {"ami", "ari", "fmi", "v_measure"}
 """k-means from another order of eight rows ends elsewhere."""

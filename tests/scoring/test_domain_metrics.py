@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support, root_mean
 from dalib.core.metric import Metric
 from dalib.core.registry import METRICS
 from dalib.core.types import Outputs
-from dalib.evaluate.metrics import domain_metrics
+from dalib.scoring.metrics import domain_metrics
 
 CLOSED = {"accuracy", "predicted_classes", "effective_classes", "macro_precision", "macro_recall", "macro_f1"}
 OPEN = {"known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc"}

@@ -8,10 +8,10 @@ import torch
 
 from dalib.checks.world import fit, make_task
 from dalib.core.registry import ALGORITHMS
-from dalib.evaluate.diagnose import domain_accuracy, warn
 from dalib.records.record import Candidate, Record
 from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.report.caption import _warnings
+from dalib.scoring.diagnose import domain_accuracy, warn
 
 
 def candidates(**series: list[float]) -> list[Candidate]:

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.types import Outputs
-from dalib.evaluate.diagnose import warn
-from dalib.evaluate.metrics import measure, metrics_for, scores
 from dalib.records.manifest import Manifest
 from dalib.records.record import Candidate, Record
 from dalib.records.store import Store
+from dalib.scoring.diagnose import warn
+from dalib.scoring.metrics import measure, metrics_for, scores
 
 
 @dataclass(frozen=True)
