@@ -115,6 +115,8 @@ from dalib.data.roots import make_data as make_data
 from dalib.data.tasks import make_task as make_task
 from dalib.estimator import AdaptationClassifier as AdaptationClassifier
 from dalib.estimator import target_scorer as target_scorer
+from dalib.evaluation import Evaluation as Evaluation
+from dalib.evaluation import evaluate as evaluate
 from dalib.fitting import TrainedRun as TrainedRun
 from dalib.fitting import fit as fit
 from dalib.nn.metrics import accuracy as accuracy

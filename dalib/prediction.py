@@ -129,7 +129,7 @@ def stream_predictions(
     if not 1 <= top <= len(fitted.classes):
         raise DalibError(f"top = {top} is out of range; the model knows {len(fitted.classes)} classes, give 1 to that")
     if isinstance(data, np.ndarray):
-        return _rank(fitted, list(map(str, range(len(data)))), _normalise(fitted, data), top)
+        return _rank(fitted, list(map(str, range(len(data)))), normalise_as_trained(fitted, data), top)
     path = Path(data)
     if not path.exists():
         raise DalibError(f"nothing at {path}; give an image, a folder, a zip or a feature file (.npz)")
@@ -193,10 +193,10 @@ def _predict_rows(fitted: Fitted, path: Path, domain: str, top: int) -> Iterator
     names, x = _read_rows(path, domain, rows)
     if rows is None and x.shape[1] != fitted.backbone.dim:
         raise DalibError(f"{path} has features of width {x.shape[1]}; the model was trained on {fitted.backbone.dim}")
-    return _rank(fitted, names, _normalise(fitted, x), top)
+    return _rank(fitted, names, normalise_as_trained(fitted, x), top)
 
 
-def _normalise(fitted: Fitted, x: Any) -> Any:
+def normalise_as_trained(fitted: Fitted, x: Any) -> Any:
     steps = fitted.extra.get("normalise", ())
     if "zscore" in steps and not fitted.moments:
         if len(x) < 2:

@@ -8,7 +8,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from dalib.cli import advise, check, data, export, list_plugins, new, predict, rank, rescore, run, show, table, train
+from dalib.cli import (
+    advise,
+    check,
+    data,
+    evaluate,
+    export,
+    list_plugins,
+    new,
+    predict,
+    rank,
+    rescore,
+    run,
+    show,
+    table,
+    train,
+)
 from dalib.core.errors import unknown
 
 app = typer.Typer(
@@ -25,6 +40,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "rescore": rescore.rescore_records,
     "train": train.train_model,
     "predict": predict.predict_classes,
+    "evaluate": evaluate.evaluate_model,
     "rank": rank.rank_backbones,
     "list": list_plugins.list_names,
     "show": show.show_plugin,
@@ -33,7 +49,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 PANELS = {
     **dict.fromkeys(("run", "table", "export", "rescore"), "Benchmarks"),
-    **dict.fromkeys(("train", "predict", "rank"), "Models"),
+    **dict.fromkeys(("train", "predict", "evaluate", "rank"), "Models"),
     "advise": "Data",
 }
 CLASSES: dict[str, type[TyperCommand]] = {"train": train.TrainCommand, "run": run.RunCommand}

@@ -1,0 +1,148 @@
+"""`dalib.evaluate`: how good a trained model is on labelled rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dalib.core.errors import DalibError
+from dalib.core.types import Domain
+from dalib.data.catalog import load_data
+from dalib.prediction import normalise_as_trained
+from dalib.scoring.metrics import class_metrics, measure
+from dalib.train.fitted import Fitted
+from dalib.train.model_file import load_model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` returns.
+
+    metrics: name -> value, every registered metric that applies to the model's kind of answer (`dalib list metrics`)
+    per_class: of classes that occur, class -> `precision`, `recall`, `f1`, `n`; empty where answers are no classes
+    rows: how many were measured
+    remarks: what the data were read as, and what was left out and why
+    """
+
+    metrics: dict[str, float]
+    per_class: dict[str, dict[str, float]]
+    rows: int
+    remarks: tuple[str, ...] = ()
+
+    def frame(self) -> pd.DataFrame:
+        """One row per class: `class`, `n`, `precision`, `recall`, `f1`."""
+        import pandas as pd
+
+        columns = ["n", "precision", "recall", "f1"]
+        return (
+            pd.DataFrame.from_dict(self.per_class, orient="index", columns=columns).rename_axis("class").reset_index()
+        )
+
+
+def evaluate(
+    model: Fitted | str | Path,
+    data: Domain | str | Path,
+    domain: str = "",
+    *,
+    root: str | Path | None = None,
+    device: str = "auto",
+) -> Evaluation:
+    """Every metric of a model on rows whose labels are known: what `dalib evaluate` does.
+
+    Labels are matched by the classes' names. Rows of classes that the model was not trained on count as unknown where
+    it can answer that (an open-set algorithm, or `protocol.reject`), and are refused otherwise.
+
+    Args
+        model: what `Trainer.fit` or `load_model` returned, or a model file
+        data: a data set as in `load_data`, a feature file (.npz), or a `Domain` as the model's backbone takes it
+            (`task.test`; its rows are not normalised again)
+        domain: which of the data set's
+        root: where the data lie; None = DALIB_DATA
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, for a model file
+
+    Raises
+        DalibError: rows without labels, of another kind of answer, or of classes that the model does not know
+    """
+    fitted = model if isinstance(model, Fitted) else load_model(model, device)
+    remarks: tuple[str, ...] = ()
+    if isinstance(data, Domain):
+        if domain or root:
+            raise DalibError("domain and root belong to a data set given by name; a Domain is one already")
+        rows = data
+    else:
+        rows, remarks = _load_domain(fitted, str(data), domain, root)
+    if rows.y is None:
+        raise DalibError(f"domain '{rows.name}' has no labels to compare with; dalib.predict answers without them")
+    rows = _label_as_trained(fitted, rows)
+    outputs, known = fitted.outputs(rows), len(fitted.classes)
+    kind = fitted.algorithm.network.objective.name
+    reject = _protocol(fitted).get("reject", 1.0) if kind == "classification" else 1.0
+    metrics = {name.lstrip("_"): value for name, value in measure(outputs, "", known, kind, reject).items()}
+    per_class: dict[str, dict[str, float]] = {}
+    if kind == "classification":
+        for name, values in class_metrics(outputs, (*fitted.classes, "unknown"), known, reject).items():
+            per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
+    return Evaluation(metrics, per_class, len(rows), remarks)
+
+
+def _protocol(fitted: Fitted) -> Mapping[str, float]:
+    return fitted.extra.get("protocol", {})
+
+
+def _load_domain(fitted: Fitted, data: str, domain: str, root: str | Path | None) -> tuple[Domain, tuple[str, ...]]:
+    """A domain prepared as the model takes it, and what there is to say of its data set."""
+    name = data
+    if root is None and ":" not in data and Path(data).expanduser().exists():
+        name, root = (f"features:{data}", None) if data.endswith(".npz") else ("image_folder", data)
+    loaded = load_data(name, root, partial=True)
+    if not domain:
+        if len(loaded.domains) > 1:
+            raise DalibError(f"{data} has the domains {', '.join(loaded.domains)}; say which one to evaluate on")
+        domain = loaded.domains[0]
+    prepare = fitted.backbone.preprocess
+    if loaded.kind == "images" and prepare is None:
+        raise DalibError(f"{data} holds images; the model takes feature rows of width {fitted.backbone.dim}")
+    rows = loaded.domain(domain, prepare.resize if prepare else None)
+    if loaded.kind == "features":
+        rows = replace(rows, x=normalise_as_trained(fitted, rows.x))
+    note = (f"partial: {loaded.note}",) if loaded.note else ()
+    return rows, (*loaded.remarks, *note)
+
+
+def _label_as_trained(fitted: Fitted, rows: Domain) -> Domain:
+    """The rows with the model's numbers for their classes; `len(fitted.classes)` for those that it does not know.
+
+    Raises
+        DalibError: another kind of answer, other outputs, or classes that the model cannot answer
+    """
+    kind = fitted.algorithm.network.objective.name
+    if rows.objective != kind:
+        raise DalibError(f"the labels of '{rows.name}' are for {rows.objective}; the model was trained for {kind}")
+    if kind != "classification":
+        if rows.classes != fitted.classes:
+            mine, theirs = ", ".join(fitted.classes), ", ".join(rows.classes)
+            raise DalibError(f"the model's outputs are {mine}; the labels of '{rows.name}' are {theirs}")
+        return rows
+    known, labels = {name: k for k, name in enumerate(fitted.classes)}, rows.labels
+    present = [rows.classes[k] for k in np.unique(labels) if k < len(rows.classes)]
+    strange = [name for name in present if name not in known]
+    if strange and not fitted.algorithm.rejects and _protocol(fitted).get("reject", 1.0) == 1:
+        if len(strange) == len(present):
+            raise DalibError(
+                f"'{rows.name}' has none of the model's classes ({', '.join(fitted.classes[:4])} …) but "
+                f"{', '.join(strange[:4])} …; labels are matched by name"
+            )
+        raise DalibError(
+            f"{int(np.isin(labels, [rows.classes.index(s) for s in strange]).sum())} of {len(rows)} rows of "
+            f"'{rows.name}' are of classes that the model was not trained on ({', '.join(strange[:4])}); take them "
+            "out, or train a model that can answer unknown (protocol.reject, or an open-set algorithm)"
+        )
+    to_mine = np.array([known.get(name, len(known)) for name in rows.classes] + [len(known)], np.int64)
+    return replace(rows, y=to_mine[np.minimum(labels, len(rows.classes))], classes=fitted.classes)
