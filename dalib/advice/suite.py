@@ -28,10 +28,10 @@ def write_suite(advice: Advice, out: Path) -> None:
         DalibError: the runner cannot take these data, or a target has no labels to test on
     """
     material = advice.facts.material
-    if advice.setting == "unlabelled" or material.refusal:
+    if advice.setting == "unlabelled":
         bare = ", ".join(f"'{t.target}'" for t in advice.tasks if t.setting == "unlabelled")
-        reason = material.refusal or f"{bare} has no labels to test on: sort some rows into class folders first"
-        raise DalibError(f"no suite for --out {out}: {reason}")
+        way = "sort some into class folders" if material.kind == "images" else "label some rows"
+        raise DalibError(f"no suite for --out {out}: {bare} has no labels to test on; {way} first")
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", out.stem) or "suite"
     lines = [f"# Written by `dalib advise`: {advice.setting}, to be edited freely (docs/suites.md)."]
     lines += [line for f in advice.findings for line in (f"# - {f.text}", f"#     why: {f.reason}")]

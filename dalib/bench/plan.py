@@ -154,6 +154,13 @@ def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
     if isinstance(suite.tasks, str):
         named = data.tasks() if suite.tasks == "all" else data.multi_source_tasks()
         return [(task.partition("->")[0], task.partition("->")[2]) for task in named] if len(data.domains) > 1 else []
+    for task in suite.tasks:
+        target = task.partition("->")[2]
+        if target in data.unlabelled:
+            raise DalibError(
+                f"task '{task}': '{target}' has no labels, and the runs of a suite are tested on labels; dalib train "
+                "adapts to it, dalib predict answers"
+            )
     if len(data.domains) > 1:
         for task in suite.tasks:
             if "+" not in task and task not in data.tasks():

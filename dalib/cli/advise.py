@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -142,8 +143,6 @@ def print_advice(advice: Advice) -> None:
 
 def print_next(path: str, advice: Advice, out: Path | None, typed: dict[str, str]) -> None:
     """The commands to type next; typed: options that the call had."""
-    from shlex import quote
-
     print(f"\n{bold('Next')}")
     exists, path = Path(path).exists(), quote(path)
     suite, facts = quote(str(out)), advice.facts
@@ -151,9 +150,6 @@ def print_next(path: str, advice: Advice, out: Path | None, typed: dict[str, str
         print(f"dalib data verify {path}")
     if out is not None:
         print(f"dalib run {suite} --dry-run\ndalib run {suite}\ndalib table {suite} --summary")
-    elif facts.material.refusal:
-        print(f"no suite yet: {facts.material.refusal}; until then, in Python:")
-        print("dalib.AdaptationClassifier(dalib.MCC()).fit(X_source, y_source, X_target).predict(X_target)")
     elif advice.setting == "unlabelled":
         print_training(path, facts, advice.tasks[0])
     else:
@@ -163,15 +159,20 @@ def print_next(path: str, advice: Advice, out: Path | None, typed: dict[str, str
 
 
 def print_training(path: str, facts: Facts, t: TaskFacts) -> None:
-    """A model for an unlabelled folder of images."""
-    print("no suite yet: the target has no labels to test on; sort some images into class folders and ask again.")
+    """A model for a target without labels."""
+    material, (backbone, weights) = facts.material, facts.material.backbone
+    images = material.kind == "images"
+    first = "sort some images into class folders" if images else f"label some rows of '{t.target}'"
+    print(f"no suite yet: the target has no labels to test on; {first} and ask again.")
     print("To train before that, type")
-    backbone, weights = facts.material.backbone
-    partial = " --partial" if facts.material.partial else ""
-    print(f"dalib train --dataset image_folder --data-root {path}{partial} --source {'+'.join(t.sources)} \\")
-    print(f"  --target {t.target} --algorithm mcc --backbone {backbone} --weights {weights} --backbone.frozen \\")
-    print("  --train.augment none --train.lr 0.1 --out model")
-    print(f"dalib predict model.safetensors {path}/{t.target}")
+    data = f"--dataset image_folder --data-root {path}" if images else f"--dataset {quote(material.dataset)}"
+    options = " --partial" if material.partial else ""
+    options += f" --normalise {','.join(material.normalise)}" if material.normalise else ""
+    network = f" --backbone {backbone} --weights {quote(weights)} --backbone.frozen" if material.embedded else ""
+    recipe = " \\\n  --train.augment none --train.lr 0.1" if images else ""
+    print(f"dalib train {data}{options} --source {quote('+'.join(t.sources))} \\")
+    print(f"  --target {quote(t.target)} --algorithm mcc{network}{recipe} --out model")
+    print(f"dalib predict model.safetensors {f'{path}/{t.target}' if images else f'{path} --domain {quote(t.target)}'}")
 
 
 def _one_task(advice: Advice) -> dict[str, str]:

@@ -379,7 +379,14 @@ def test_features_without_labels_are_measured_and_no_suite_is_written(dalib: Dal
     assert answer.status == 0
     assert re.search(r"^s->t +unlabelled", answer.out, re.M)
     assert re.search(r"^s->t +2\.00 ", answer.out, re.M)
-    assert "the file lacks t_y" in answer.out
+    commands = answer.out.partition("type\n")[2].replace("\\\n", " ").splitlines()
+    data = f"features:{file} --source s --target t"
+    assert " ".join(commands[0].split()) == f"dalib train --dataset {data} --algorithm mcc --out model"
+    assert commands[1] == f"dalib predict model.safetensors {file} --domain t"
+    model = tmp_path / "model"
+    trained = dalib(*commands[0].split()[1:-1], model, "--steps", "20")
+    assert trained.status == 0 and re.search(r"accuracy on target +unknown +n = \d+, without labels", trained.out)
+    assert dalib("predict", f"{model}.safetensors", *commands[1].split()[3:]).status == 0
     refused = dalib("advise", file, "--out", tmp_path / "x.toml")
     assert (refused.status, len(refused.err)) == (2, 1)
     assert not (tmp_path / "x.toml").exists()
