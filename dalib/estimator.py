@@ -21,6 +21,7 @@ from torch import nn
 from dalib.backbones import load_backbone, takes_rows
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
+from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.rows import row_shape
 from dalib.core.types import Domain, Outputs, Task
@@ -128,20 +129,22 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         logits = self._logits(X)[:, : len(self.classes_)]
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
-    def predict_proba(self, X: Rows) -> np.ndarray:
+    @property
+    def predict_proba(self) -> Callable[[Rows], np.ndarray]:
         """Class probabilities (n, K); of a method that rejects rows, what is missing to 1 is that of `unknown_`.
 
-        Methods whose scores are no log-probabilities (`fitted_.algorithm.probabilistic` is False) have no meaning here
-        beyond their order, and a warning says so.
+        Methods whose scores are no log-probabilities (MEDA, JDOT, EasyTL, nearest neighbours, classifier = "svm") have
+        none, as with other classifiers of scikit-learn: AttributeError; `decision_function` is there.
         """
-        algorithm = self._fitted().algorithm
-        if not algorithm.probabilistic:
-            warnings.warn(
-                f"{algorithm.name_for_people()} gives scores that are no log-probabilities: their softmax keeps the "
-                "order of the classes, but its size says nothing of how sure the method is",
-                UserWarning,
-                stacklevel=2,
-            )
+        try:
+            self._copy().need_probabilities("predict_proba")
+        except TypeError:  # no algorithm at all: fit says so
+            return self._predict_proba
+        except DalibError as error:
+            raise AttributeError(f"{error}; decision_function and predict are there") from None
+        return self._predict_proba
+
+    def _predict_proba(self, X: Rows) -> np.ndarray:
         p = torch.as_tensor(self._logits(X)).double().softmax(1)
         return p[:, : len(self.classes_)].numpy()
 
@@ -257,14 +260,21 @@ def target_scorer(X_target: Rows, validator: str = "information_maximisation") -
         X_target: rows of the target, as `fit` takes them
         validator: name of a validator (`dalib list validators`) that needs no features
 
+    The default reads probabilities, and so do entropy, bnm, snd and rank_me: methods that give none (MEDA, JDOT,
+    EasyTL, nearest neighbours) are refused.
+
     Example
         GridSearchCV(AdaptationClassifier(CORAL()), {"algorithm__reg": [0.1, 1.0]}, scoring=target_scorer(X_t))
     """
 
+    chosen = VALIDATORS.get(validator)()
+
     def score(estimator: AdaptationClassifier, X: Rows, y: ArrayLike | None = None) -> float:
+        if chosen.uses_probabilities:
+            estimator._fitted().algorithm.need_probabilities(f"target_scorer(validator='{validator}')")
         held = torch.as_tensor(estimator._logits(X))
         labels = None if y is None else torch.as_tensor(np.searchsorted(estimator.classes_, np.asarray(y)))
         target = torch.as_tensor(estimator._logits(X_target))
-        return float(VALIDATORS.get(validator)().score(Outputs(held, held, labels), Outputs(target, target, None)))
+        return float(chosen.score(Outputs(held, held, labels), Outputs(target, target, None)))
 
     return score

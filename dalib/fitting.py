@@ -146,11 +146,8 @@ def describe_run(
         raise DalibError(
             f"protocol.reject = {reject} has no effect on {name}, which has an output for unknown; leave it out"
         )
-    if reject != 1 and not cls.create(name, dict(hparams or {})).probabilistic:
-        raise DalibError(
-            f"protocol.reject = {reject} needs probabilities, but the scores of {name} are distances or regressions; "
-            "leave it out, or take a method that gives them (linear_probe, coral, dann)"
-        )
+    if reject != 1:
+        cls.create(name, dict(hparams or {})).need_probabilities(f"protocol.reject = {reject}")
     content = {
         "data": {**(data or {}), "dataset": dataset},
         "source": source,

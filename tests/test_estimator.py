@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import dalib
 from dalib import AdaptationClassifier, TrainConfig
 from dalib.checks.world import make_task
+from dalib.estimator import target_scorer
 
 FAST = {"steps": 60, "bottleneck": 16, "batch_size": 32, "lr": 0.05, "evaluations": 1}
 
@@ -157,8 +158,36 @@ def test_what_looks_wrong_is_said() -> None:
         probe.fit(X_s * np.r_[1e6, np.ones(X_s.shape[1] - 1)], y_s, X_t * np.r_[1e6, np.ones(X_s.shape[1] - 1)])
     with pytest.warns(UserWarning, match="label -1 .* taken for a class"):
         probe.fit(X_s, np.where(np.arange(len(y_s)) < 9, -1, y_s), X_t)
-    with pytest.warns(UserWarning, match="no log-probabilities"):
-        AdaptationClassifier(dalib.JDOT(), device="cpu").fit(X_s, y_s, X_t).predict_proba(X_t)
+
+
+UNSURE = {
+    "meda": dalib.MEDA(),
+    "jdot": dalib.JDOT(),
+    "easy_tl": dalib.EasyTL(),
+    "nearest_neighbour": dalib.NearestNeighbour(),
+    "coral": dalib.CORAL(classifier="svm"),
+}
+
+
+@pytest.mark.parametrize("name", UNSURE)
+def test_scores_that_are_no_log_probabilities_are_refused_where_probabilities_are_asked_for(name: str) -> None:
+    X_s, y_s, X_t, y_t = _arrays()
+    model = AdaptationClassifier(UNSURE[name], device="cpu").fit(X_s, y_s, X_t)
+    assert model.decision_function(X_t).shape == (len(X_t), 3) and model.score(X_t, y_t) > 0.5
+    assert not hasattr(model, "predict_proba") and not hasattr(AdaptationClassifier(UNSURE[name]), "predict_proba")
+    with pytest.raises(AttributeError, match="predict_proba needs probabilities, but the scores of"):
+        model.predict_proba(X_t)
+    for validator in ("information_maximisation", "entropy", "bnm", "snd", "rank_me"):
+        with pytest.raises(dalib.DalibError, match=f"validator='{validator}'.* needs probabilities"):
+            target_scorer(X_t, validator)(model, X_s, y_s)
+    assert np.isfinite(target_scorer(X_t, "mix_val")(model, X_s, y_s))
+    assert all(np.isnan(row.probability) for row in dalib.predict(model.fitted_, X_t).rows)
+
+
+def test_methods_with_probabilities_have_them_before_and_after_fit() -> None:
+    for algorithm in (None, "coral", dalib.TJM(classifier="logistic"), dalib.DANN() + dalib.MCC()):
+        assert hasattr(AdaptationClassifier(algorithm), "predict_proba")
+    assert not hasattr(AdaptationClassifier("meda"), "predict_proba")
 
 
 @pytest.mark.parametrize(

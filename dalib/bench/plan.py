@@ -183,6 +183,9 @@ def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, known: 
     algorithm = cls.create(name, {**row.hparams, **draw.hparams})
     algorithm.check()
     cls.check_objective(data.objective)
+    reject = suite.section(label, "protocol").reject
+    if reject != 1:
+        algorithm.need_probabilities(f"suite {suite.name}, row {label}: reject = {reject}")
     return {
         "algorithm": name,
         "algorithm_version": cls.version,

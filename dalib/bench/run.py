@@ -139,7 +139,7 @@ class RecordedRun:
             for name, array in found["arrays"].items():
                 arrays[f"step_{found['step']}_{name}"] = array.numpy()
             record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
-        record.warnings = warn(record.candidates, self.spec.protocol.is_partial)
+        record.warnings = warn(record.candidates, self.spec.protocol.is_partial, self.algorithm.probabilistic)
         record.curve, record.objective = fitted.curve, task.objective
         if self.classes:
             record.per_class = class_metrics(self.last["target"], self.classes, known, self.spec.protocol.reject)

@@ -204,6 +204,18 @@ class Algorithm(nn.Module):
             "take a part of the rows, or coral, subspace_alignment or easy_tl, which need none",
         )
 
+    def need_probabilities(self, what: str) -> None:
+        """Raise DalibError if the scores are no log-probabilities.
+
+        what: asks for them
+        """
+        if not self.probabilistic:
+            way = "classifier = 'logistic', or " if "classifier" in self.hypers else ""
+            raise DalibError(
+                f"{what} needs probabilities, but the scores of {self.name_for_people()} are distances or regressions, "
+                f"of which only the order counts; take {way}a method that gives them (linear_probe, coral, dann)"
+            )
+
     def attach(self, network: Network) -> None:
         """Take the shared network and build the algorithm's own modules for its width.
 

@@ -14,7 +14,15 @@ from dalib.records.spec import BackboneSpec, RunSpec
 from dalib.report.scale import Scale
 from dalib.report.select import describe_rule, is_collapsed
 
-KINDS = ("dead adversary", "beaten features", "collapsed predictions", "source accuracy falls", "lone validator")
+UNSURE = "no probabilities"
+KINDS = (
+    UNSURE,
+    "dead adversary",
+    "beaten features",
+    "collapsed predictions",
+    "source accuracy falls",
+    "lone validator",
+)
 PARTIAL = "A PARTIAL COPY of the data set: not comparable with published numbers."
 
 
@@ -35,7 +43,7 @@ def write_caption(
         _marks(specs, baseline, scale),
         _guarded(records, rule),
         _completeness(records, expected),
-        _warnings(records),
+        _warnings(records, rule),
     ]
     return " ".join(part for part in parts if part)
 
@@ -114,12 +122,17 @@ def _completeness(records: Sequence[Record], expected: int) -> str:
     )
 
 
-def _warnings(records: Sequence[Record]) -> str:
-    """`Warnings: dead adversary in 3 runs (dann 2, cdan 1).`: what the runs themselves found suspicious."""
+def _warnings(records: Sequence[Record], rule: str) -> str:
+    """`Warnings: dead adversary in 3 runs (dann 2, cdan 1).`: what the runs themselves found suspicious.
+
+    That scores are no probabilities matters only where a validator chooses.
+    """
     kinds: dict[str, Counter[str]] = {}
     for record in records:
         for sentence in record.warnings:
             kind = next((words for words in KINDS if sentence.startswith(words)), sentence)
+            if kind == UNSURE and rule in ("last", "oracle"):
+                continue
             kinds.setdefault(kind, Counter())[record.spec.algorithm] += 1
     parts = [
         f"{kind} in {sum(counts.values())} runs ({', '.join(f'{name} {n}' for name, n in counts.most_common(6))}"
