@@ -33,6 +33,7 @@ from dalib.data.given import (
     read_rows,
     scale_columns,
     warn_of_scales,
+    warn_of_source_rows,
 )
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
@@ -69,8 +70,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     transform_input=["X_target"]).fit(X_s, y_s, X_target=X_t) scales both by the source's moments.
 
     Every row to predict is taken for a row of the target. `score` on held-out rows of the source, which is what
-    cross_val_score and GridSearchCV compute, is therefore wrong for methods that move rows and picks those that do not;
-    choose by `scoring=target_scorer(X_target)` instead.
+    cross_val_score and GridSearchCV compute, is therefore wrong for methods that move rows and picks those that do not
+    (a warning says so); choose by `scoring=target_scorer(X_target)` instead.
 
     Example
         AdaptationClassifier(DANN()).fit(X_s, y_s, X_t).predict(X_t)
@@ -109,6 +110,9 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"y holds 1 class ({self.classes_[0]!r}); a classifier needs at least 2")
         x_t = x_s if X_target is None else self._rows(X_target)
+        self._moments = None
+        if X_target is not None and x_s.ndim == 2 and x_s.dtype.kind == "f" and x_t.shape[1:] == x_s.shape[1:]:
+            self._moments = find_column_moments(x_s), find_column_moments(x_t)
         if self.standardise:
             if x_s.ndim != 2 or x_s.dtype.kind != "f":
                 raise ValueError("standardise = True is for features (n, d); leave it out")
@@ -148,6 +152,16 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         p = torch.as_tensor(self._logits(X)).double().softmax(1)
         return p[:, : len(self.classes_)].numpy()
 
+    def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy on labelled rows, which are taken for rows of the target; a warning where they look like X of fit.
+
+        cross_val_score and GridSearchCV score held-out rows of X by default: choose by `scoring=target_scorer(…)`.
+        """
+        check_is_fitted(self)
+        if not self._moves_rows():
+            warn_of_source_rows(self._rows(X), self._moments)
+        return float(super().score(X, y, sample_weight))
+
     def predict(self, X: Rows) -> np.ndarray:
         """Labels (n,)."""
         winner, known = self._logits(X).argmax(1), len(self.classes_)
@@ -162,12 +176,22 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.fitted_
 
-    def _logits(self, X: Rows) -> np.ndarray:
+    def _logits(self, X: Rows, mixed: bool = True) -> np.ndarray:
         check_is_fitted(self)
         x = self._rows(X)
+        if mixed and self._moves_rows():
+            warn_of_source_rows(x, self._moments)
         if self.standardise:
             x = scale_columns(x, self.moments_)
         return self.fitted_.outputs(self._domain("X", x, None)).logits.numpy()
+
+    def _moves_rows(self) -> bool:
+        """Source and target rows go different ways, so that the source's are wrong where the target's are meant."""
+        cls, plain = type(self._fitted().algorithm), FeatureAlgorithm
+        solved = issubclass(cls, plain)
+        return self.standardise or (
+            solved and any(getattr(cls, name) is not getattr(plain, name) for name in ("align", "project", "fit"))
+        )
 
     def _rows(self, X: Rows, reset: bool = False) -> np.ndarray:
         if self.backbone is not None:
@@ -272,7 +296,7 @@ def target_scorer(X_target: Rows, validator: str = "information_maximisation") -
     def score(estimator: AdaptationClassifier, X: Rows, y: ArrayLike | None = None) -> float:
         if chosen.uses_probabilities:
             estimator._fitted().algorithm.need_probabilities(f"target_scorer(validator='{validator}')")
-        held = torch.as_tensor(estimator._logits(X))
+        held = torch.as_tensor(estimator._logits(X, mixed=False))
         labels = None if y is None else torch.as_tensor(np.searchsorted(estimator.classes_, np.asarray(y)))
         target = torch.as_tensor(estimator._logits(X_target))
         return float(chosen.score(Outputs(held, held, labels), Outputs(target, target, None)))

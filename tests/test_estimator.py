@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -158,6 +159,36 @@ def test_what_looks_wrong_is_said() -> None:
         probe.fit(X_s * np.r_[1e6, np.ones(X_s.shape[1] - 1)], y_s, X_t * np.r_[1e6, np.ones(X_s.shape[1] - 1)])
     with pytest.warns(UserWarning, match="label -1 .* taken for a class"):
         probe.fit(X_s, np.where(np.arange(len(y_s)) < 9, -1, y_s), X_t)
+
+
+def _far_domains() -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(0)
+    middles, y_s, y_t = rng.normal(size=(3, 6)) * 1.5, rng.integers(0, 3, 300), rng.integers(0, 3, 200)
+    return middles[y_s] + rng.normal(size=(300, 6)), y_s, middles[y_t] + rng.normal(size=(200, 6)) + 4.0, y_t
+
+
+@pytest.mark.parametrize("algorithm", ["linear_probe", "coral", "source_only"])
+def test_scores_of_held_out_source_rows_come_with_a_warning(algorithm: str) -> None:
+    X_s, y_s, X_t, y_t = _far_domains()
+    model = AdaptationClassifier(algorithm, device="cpu")
+    with pytest.warns(UserWarning, match="look like X of fit, the source.*choose by scoring=target_scorer"):
+        cross_val_score(model, X_s, y_s, cv=2, params={"X_target": X_t})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X_s, y_s, X_t)
+        model.score(X_t, y_t), model.predict(X_t[:2]), model.predict(X_t[y_t == 0]), target_scorer(X_t)(model, X_s)
+
+
+def test_a_target_scorer_chooses_a_method_that_works_where_source_scores_choose_one_that_does_not() -> None:
+    X_s, y_s, X_t, y_t = _far_domains()
+    right = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for rule, scoring in (("source", None), ("target", target_scorer(X_t))):
+            grid = {"algorithm": [dalib.LinearProbe(), dalib.CORAL(), dalib.GFK(), dalib.OTMap()]}
+            search = GridSearchCV(AdaptationClassifier(device="cpu"), grid, scoring=scoring, cv=3)
+            right[rule] = search.fit(X_s, y_s, X_target=X_t).best_estimator_.score(X_t, y_t)
+    assert right["source"] < 0.7 and right["target"] > 0.9
 
 
 UNSURE = {

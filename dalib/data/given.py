@@ -113,6 +113,31 @@ def scale_columns(x: np.ndarray, moments: Moments) -> np.ndarray:
     return ((x.astype(np.float64) - moments[0]) / moments[1]).astype(np.float32)
 
 
+def warn_of_source_rows(x: np.ndarray, moments: tuple[Moments, Moments] | None) -> None:
+    """A word where the mean of rows to predict (n, d) is that of the source and, beyond chance, not the target's.
+
+    In deviations of the source, root mean square over columns; a random mean of n rows lies 1 / sqrt(n) away.
+
+    moments: of source and target; None where there is no target of its own
+    """
+    if moments is None or len(x) < 2:
+        return
+    source, target = moments
+
+    def away(mean: np.ndarray) -> float:
+        return float(np.sqrt(np.square((x.mean(0, dtype=np.float64) - mean) / source[1]).mean()))
+
+    near, far = away(source[0]), away(target[0])
+    if far > 3 * near and far - near > 4 / np.sqrt(len(x)):
+        warnings.warn(
+            "these rows look like X of fit, the source, but every row is taken for one of the target: accuracies on "
+            "held-out source rows, as of cross_val_score and GridSearchCV, do not say which method is good on the "
+            "target; choose by scoring=target_scorer(X_target)",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def warn_of_scales(x_s: np.ndarray, x_t: np.ndarray, features: bool) -> None:
     """A word where the target lies far outside the source, or where the columns' units decide.
 
