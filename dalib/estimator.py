@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from dalib.backbones import load_backbone, takes_rows
+from dalib.backbones import load_backbone, own_weights, takes_rows
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
@@ -35,6 +35,7 @@ from dalib.data.given import (
     warn_of_scales,
     warn_of_source_rows,
 )
+from dalib.feed.batches import explain_images
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
@@ -206,18 +207,29 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
 
     def _build(self, x_s: np.ndarray, x_t: np.ndarray, seed: int) -> Backbone:
         given = self.backbone
-        if given is None:
+        if given is None or given == "identity":
+            if x_s.ndim != 2:
+                raise ValueError(f"identity passes features (n, d) as they are; rows are {x_s.shape[1:]}")
             return identity(x_s.shape[1])
         if isinstance(given, nn.Module):
             return Backbone.of(copy.deepcopy(given), x_s)
         if isinstance(given, Backbone):
             made = copy.deepcopy(given)
         else:
-            how: dict[str, Any] = {"weights": "none", "rows": row_shape(x_s, x_t)} if takes_rows(given) else {}
-            made = load_backbone(given, seed=seed, **how)
-        if made.preprocess and x_s.ndim == 4:
+            if not takes_rows(given):
+                self._check_images(x_s, x_t)
+            how: dict[str, Any] = {"rows": row_shape(x_s, x_t)} if takes_rows(given) else {}
+            made = load_backbone(given, own_weights(given), seed=seed, **how)
+        if made.preprocess:
+            self._check_images(x_s, x_t)
             made = replace(made, preprocess=made.preprocess.of_side(x_s.shape[-1]))
         return made
+
+    @staticmethod
+    def _check_images(*arrays: np.ndarray) -> None:
+        for x in arrays:
+            if x.dtype != np.uint8 or x.ndim != 4 or x.shape[1] != 3 or x.shape[2] != x.shape[3]:
+                raise ValueError(f"X {explain_images(x.shape, x.dtype)}")
 
     def _seed(self) -> int:
         given = self.random_state

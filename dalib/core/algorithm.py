@@ -28,7 +28,7 @@ from dalib.core.network import Network
 from dalib.core.objective import Objective, find_objective
 from dalib.core.registry import ALGORITHMS, snake_case
 from dalib.core.types import Domain, Outputs, Source, Target
-from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier
+from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier, warn_of_unit
 
 Terms = dict[str, Tensor]
 Self = TypeVar("Self", bound="Algorithm")
@@ -350,6 +350,7 @@ class FeatureAlgorithm(Algorithm):
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         y_s = torch.as_tensor(source.labels)
         weight, moved = self.weigh(z_s, y_s, z_t), self.align(z_s, y_s, z_t)
+        warn_of_unit(self.name_for_people(), self.classifier, moved, self.C)
         state = fit_classifier(self.classifier, moved, y_s, self.C, self.network.outputs, weight, self.k)
         for name, value in state.items():
             self.register_buffer(f"classifier_{name}", value)

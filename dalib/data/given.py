@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dalib.core.rows import combine
+from dalib.core.rows import RowView, combine
 
 Rows = ArrayLike | Mapping[str, ArrayLike]
 Moments = tuple[np.ndarray, np.ndarray]
-FAR, SCALES = 100.0, 1e4
+FAR, SCALES, LEAST = 100.0, 1e4, 3e-5
 
 
 def read_rows(X: Rows, numbers: bool = False) -> np.ndarray:
@@ -111,6 +111,26 @@ def find_column_moments(x: np.ndarray) -> Moments:
 def scale_columns(x: np.ndarray, moments: Moments) -> np.ndarray:
     """(x - mean) / deviation, computed in float64."""
     return ((x.astype(np.float64) - moments[0]) / moments[1]).astype(np.float32)
+
+
+def warn_of_unit(x: np.ndarray | RowView) -> None:
+    """A word where numbers vary so little that a batch norm, whose smallest variance is 1e-5, takes them for constant.
+
+    x: rows as a network takes them; pixels, token ids and features of a usual size pass
+    """
+    for name in x.dtype.names or ("",):
+        part = x[name] if name else x
+        if isinstance(part, RowView) or part.dtype.kind != "f" or len(part) < 2:
+            continue
+        sample = part[np.linspace(0, len(part) - 1, min(len(part), 500)).astype(int)].astype(np.float64)
+        spread = float(np.sqrt(sample.var(0).mean()))
+        if 0 < spread < LEAST:
+            warnings.warn(
+                f"{f'{name}: ' if name else ''}the rows' numbers vary by {spread:.1e} only, too little for a network's "
+                "batch norms; give them in another unit, or standardised",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 def warn_of_source_rows(x: np.ndarray, moments: tuple[Moments, Moments] | None) -> None:

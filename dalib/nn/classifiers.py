@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ UNWEIGHTED = ("nearest", "lda", "k_nn")
 """Those that take no row weights."""
 ABSENT = -1e4
 """Logit of a class without a training row: never predicted, probability 0, representable in float16."""
+LEAST_SPREAD = 0.1
+"""Root mean square distance of rows from their mean below which a penalised classifier hardly sees them."""
 _CHUNK = 1 << 24
 
 
@@ -67,6 +70,18 @@ def fit_classifier(
             w, b = torch.cat([-w, w]) / 2, torch.cat([-b, b]) / 2
         W[present], bias[present] = w, b
     return {"weight": W.to(z.device), "bias": bias.to(z.device)}
+
+
+def warn_of_unit(name: str, kind: str, z: Tensor, C: float) -> None:
+    """A word where the unit of rows z (n, d) leaves the classifier's penalty alone, so that it answers alike always."""
+    spread = float(z.var(0, correction=0).sum().sqrt())
+    if kind in ("logistic", "svm") and 0 < spread < LEAST_SPREAD:
+        warnings.warn(
+            f"{name}: rows lie {spread:.1e} from their mean, so small a unit that the classifier's penalty (C = {C:g}) "
+            "decides; standardise the columns, or raise C",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _discriminate(x: Tensor, y: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
