@@ -27,15 +27,15 @@ from dalib.core.rows import row_shape
 from dalib.core.types import Domain, Outputs, Task
 from dalib.data.given import (
     Rows,
-    check_labels,
     find_column_moments,
     order_modalities,
+    plain_table,
+    read_labels,
     read_rows,
     scale_columns,
-    warn_of_scales,
-    warn_of_source_rows,
 )
-from dalib.feed.batches import explain_images
+from dalib.data.oddities import warn_of_equal_rows, warn_of_scales, warn_of_source_rows
+from dalib.train.arguments import check_arguments, check_images, read_recipe, read_seed
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
@@ -98,10 +98,12 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Rows, y: ArrayLike, X_target: Rows | None = None) -> AdaptationClassifier:
         """X (n_s, d), or rows as the backbone takes them, labelled by y (n_s,); X_target unlabelled, None = X."""
         x_s: np.ndarray
+        check_arguments(self.standardise, self.train, self.backbone)
+        seed = read_seed(self.random_state)
         if y is not None:
-            check_labels(np.asarray(y))
+            y = read_labels(y)
         if self.backbone is None:
-            x_s, y = validate_data(self, X, y, dtype=np.float32)
+            x_s, y = validate_data(self, plain_table(X), y, dtype=np.float32)
         else:
             x_s, y = self._rows(X, reset=True), column_or_1d(y)
             check_consistent_length(x_s, y)
@@ -109,7 +111,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         algorithm = self._copy()
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds 1 class ({self.classes_[0]!r}); a classifier needs at least 2")
+            raise ValueError(f"y holds 1 class ({self.classes_.tolist()[0]!r}); a classifier needs at least 2")
         x_t = x_s if X_target is None else self._rows(X_target)
         self._moments = None
         if X_target is not None and x_s.ndim == 2 and x_s.dtype.kind == "f" and x_t.shape[1:] == x_s.shape[1:]:
@@ -121,7 +123,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             x_s, x_t = scale_columns(x_s, find_column_moments(x_s)), scale_columns(x_t, self.moments_)
         else:
             warn_of_scales(x_s, x_t, features=self.backbone is None)
-        seed = self._seed()
+        warn_of_equal_rows(x_s, x_t)
         backbone = self._build(x_s, x_t, seed)
         self.fitted_ = self._trainer(seed, backbone).fit(algorithm, self._task(x_s, labels, x_t), backbone)
         if algorithm.rejects:
@@ -199,10 +201,12 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             read = read_rows(X, numbers=self.backbone in NUMBERS if isinstance(self.backbone, str) else False)
             if hasattr(X, "columns") or (read.ndim == 2 and read.dtype.kind == "f"):
                 validate_data(self, X if hasattr(X, "columns") else read, skip_check_array=True, reset=reset)
+            if reset and not len(read):
+                raise ValueError("X has no rows; a classifier needs some of at least 2 classes")
             if reset:
                 self._modalities = read.dtype.names or ()
             return order_modalities(read, self._modalities)
-        x: np.ndarray = validate_data(self, X, dtype=np.float32, reset=False)
+        x: np.ndarray = validate_data(self, plain_table(X), dtype=np.float32, reset=False)
         return x
 
     def _build(self, x_s: np.ndarray, x_t: np.ndarray, seed: int) -> Backbone:
@@ -217,28 +221,16 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             made = copy.deepcopy(given)
         else:
             if not takes_rows(given):
-                self._check_images(x_s, x_t)
+                check_images(x_s, x_t)
             how: dict[str, Any] = {"rows": row_shape(x_s, x_t)} if takes_rows(given) else {}
             made = load_backbone(given, own_weights(given), seed=seed, **how)
         if made.preprocess:
-            self._check_images(x_s, x_t)
+            check_images(x_s, x_t)
             made = replace(made, preprocess=made.preprocess.of_side(x_s.shape[-1]))
         return made
 
-    @staticmethod
-    def _check_images(*arrays: np.ndarray) -> None:
-        for x in arrays:
-            if x.dtype != np.uint8 or x.ndim != 4 or x.shape[1] != 3 or x.shape[2] != x.shape[3]:
-                raise ValueError(f"X {explain_images(x.shape, x.dtype)}")
-
-    def _seed(self) -> int:
-        given = self.random_state
-        if given is None:
-            return int(np.random.default_rng().integers(2**31))
-        return given.randint(2**31) if isinstance(given, np.random.RandomState) else int(given)
-
     def _trainer(self, seed: int, backbone: Backbone) -> Trainer:
-        config = TrainConfig(steps=300) if self.train is None else TrainConfig.model_validate(self.train)
+        config = read_recipe(self.train, TrainConfig(steps=300))
         if self.train is None and self.backbone is not None and backbone.weights == "none":
             config = config.model_copy(update={"backbone_rate": 1.0})
         return Trainer(config, seed=seed, device=self.device)

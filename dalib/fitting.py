@@ -22,6 +22,7 @@ from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
 from dalib.core.seeds import check_seed
 from dalib.core.types import Task
 from dalib.data.backbone import default_backbone
+from dalib.data.oddities import find_scales
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
 from dalib.scoring.metrics import decide, domain_metrics, task_metrics
@@ -198,7 +199,8 @@ def fit_run(
     fitted = run.fit()
     fitted.moments = run.data.moments(spec.target) if "zscore" in spec.data.normalise else ()
     trained = measure_run(spec, run.task, fitted, time.monotonic() - started, run.data.note)
-    trained.remarks = (*run.data.remarks, *trained.remarks)
+    odd = _oddities(spec, run.task) if run.data.kind == "features" else ()
+    trained.remarks = (*run.data.remarks, *odd, *trained.remarks)
     if path:
         trained.path = save_model(fitted, path, spec.algorithm)
     return trained
@@ -230,6 +232,13 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
     }
     remarks = tuple(_doubts(fitted, task)) if task.objective == "classification" else ()
     return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks)
+
+
+def _oddities(spec: RunSpec, task: Task) -> Iterator[str]:
+    """What is odd about the units of features."""
+    plain = spec.backbone.name == "identity"
+    names = (f"'{spec.source}'", f"'{spec.target}'")
+    return find_scales(task.labelled.x, task.target.x, plain, names, "data.normalise = zscore")
 
 
 def _doubts(fitted: Fitted, task: Task) -> Iterator[str]:

@@ -18,6 +18,7 @@ from dalib.data.features import (
     find_keys,
     find_labelled,
     read_arrays,
+    read_classes,
     read_objective,
 )
 from dalib.data.normalise import normalise_features
@@ -61,7 +62,7 @@ def open_features(path: str, options: Options) -> Material:
             remarks.append("whole numbers are taken as they are; for token ids give --backbone bag_of_words")
     per_row = [step for step in options.normalise if step != "zscore"]
     classes, y = _name_classes(
-        file, {d: _check_labels(file, d, arrays, len(stored[d])) for d in known}, arrays.get("classes")
+        file, {d: _check_labels(file, d, arrays, len(stored[d])) for d in known}, read_classes(file, arrays)
     )
     parts = {}
     for d in domains:

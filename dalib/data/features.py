@@ -17,6 +17,10 @@ from dalib.data.answers import read_answers
 LAYOUT = "an .npz with <domain>_x (n, d) and, unless it is a target without labels, <domain>_y (n,) for each domain"
 
 
+MISSING = ("nan", "NaN", "None", "<NA>", "NaT")
+"""What a missing label is called where labels were turned into words."""
+
+
 @dataclass(frozen=True)
 class FeatureSet:
     """All domains of a feature file.
@@ -84,7 +88,12 @@ def load_features(path: Path) -> FeatureSet:
     labelled, remarks = find_labelled(path, domains, arrays)
     if objective == "classification":
         labels = {d: _check_labels(path, d, arrays, len(x[d])) for d in labelled}
-        classes, y = _name_classes(path, labels, arrays.get("classes"))
+        classes, y = _name_classes(path, labels, read_classes(path, arrays))
+        remarks += tuple(
+            f"'{name}' is a class here; if it means 'no label', leave its rows out"
+            for name in classes
+            if name in MISSING
+        )
     else:
         classes, y = read_answers(path, objective, arrays, {d: len(x[d]) for d in labelled})
     return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest(), objective, remarks)
@@ -193,6 +202,8 @@ def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray], *, flat: boo
         scale = arrays[scale_key]
         if scale.size != 1 or scale.dtype.kind not in "iuf" or not np.isfinite(scale).all():
             raise DalibError(f"{path}: {scale_key} has shape {scale.shape}; expected one finite number")
+        if float(scale.reshape(())) <= 0:
+            raise DalibError(f"{path}: {scale_key} = {float(scale.reshape(())):g}; rows are multiplied by it, give > 0")
         x = x.astype(np.float64) * float(scale.reshape(()))
     if not np.isfinite(x).all():
         row = int(np.argmin(np.isfinite(x).reshape(len(x), -1).all(1)))
@@ -207,7 +218,9 @@ def _check_labels(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int
         y = y.reshape(n)
     if y.ndim != 1 or len(y) != n:
         raise DalibError(f"{path}: {key} has shape {y.shape} but {domain}_x has {n} rows; expected ({n},)")
-    if y.dtype.kind in "USb":
+    if y.dtype.kind in "US":
+        return _as_words(path, key, y)
+    if y.dtype.kind == "b":
         return y
     number = y.dtype.kind in "iuf"
     gone = y != y if number and (y != y).any() else y == -1 if number and y.min() == -1 else np.zeros(n, bool)
@@ -221,7 +234,18 @@ def _check_labels(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int
         raise DalibError(f"{path}: {key} holds {y.dtype} values that are not integers; labels are integers >= 0")
     if (y < 0).any():
         raise DalibError(f"{path}: {key} has the negative label {int(y.min())}; labels are integers >= 0")
+    most = 53 if y.dtype.kind == "f" else 63
+    if y.max(initial=0) >= 2**most:
+        raise DalibError(f"{path}: {key} has the label {y.max()}; labels of type {y.dtype} are below 2**{most}")
     return y.astype(np.int64)
+
+
+def _as_words(path: Path, key: str, words: np.ndarray) -> np.ndarray:
+    """Text, whether it was stored as such or as bytes."""
+    try:
+        return np.char.decode(words, "utf-8") if words.dtype.kind == "S" else words
+    except UnicodeDecodeError as error:
+        raise DalibError(f"{path}: {key} holds bytes that are no UTF-8 text; store words") from error
 
 
 def _check_names(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int) -> tuple[str, ...]:
@@ -230,7 +254,7 @@ def _check_names(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int)
         return ()
     if names.shape != (n,):
         raise DalibError(f"{path}: {domain}_names has shape {names.shape} but {domain}_x has {n} rows; expected ({n},)")
-    return tuple(map(str, names))
+    return tuple(map(str, _as_words(path, f"{domain}_names", names)))
 
 
 def _name_classes(
@@ -253,6 +277,12 @@ def _name_classes(
         if y.max() >= len(classes):
             raise DalibError(f"{path}: {domain}_y has label {y.max()} but classes names only {len(classes)}")
     return tuple(map(str, classes)), labels
+
+
+def read_classes(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The names of the labels, where the file has them."""
+    names = arrays.get("classes")
+    return _as_words(path, "classes", names) if names is not None and names.dtype.kind == "S" else names
 
 
 def _look_up(

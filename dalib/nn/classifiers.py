@@ -14,8 +14,9 @@ UNWEIGHTED = ("nearest", "lda", "k_nn")
 """Those that take no row weights."""
 ABSENT = -1e4
 """Logit of a class without a training row: never predicted, probability 0, representable in float16."""
-LEAST_SPREAD = 0.1
-"""Root mean square distance of rows from their mean below which a penalised classifier hardly sees them."""
+LEAST_SPREAD, MOST_SPREAD = 0.1, 1e12
+"""Root mean square distance of rows from their mean below which a penalised classifier hardly sees them; and above
+which its solver loses its way."""
 _CHUNK = 1 << 24
 
 
@@ -75,10 +76,13 @@ def fit_classifier(
 def warn_of_unit(name: str, kind: str, z: Tensor, C: float) -> None:
     """A word where the unit of rows z (n, d) leaves the classifier's penalty alone, so that it answers alike always."""
     spread = float(z.var(0, correction=0).sum().sqrt())
-    if kind in ("logistic", "svm") and 0 < spread < LEAST_SPREAD:
+    if kind in ("logistic", "svm") and (0 < spread < LEAST_SPREAD or not spread < MOST_SPREAD):
+        small = (
+            f"so small a unit that the classifier's penalty (C = {C:g}) decides; standardise the columns, or raise C"
+        )
+        large = "too far for the classifier's solver; standardise the columns"
         warnings.warn(
-            f"{name}: rows lie {spread:.1e} from their mean, so small a unit that the classifier's penalty (C = {C:g}) "
-            "decides; standardise the columns, or raise C",
+            f"{name}: rows lie {spread:.1e} from their mean, {small if spread < 1 else large}",
             UserWarning,
             stacklevel=3,
         )

@@ -14,7 +14,7 @@ from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
 from dalib.core.errors import DalibError
 from dalib.core.listener import Listener, RunLike
 from dalib.core.types import Domain, LabelledRows, Outputs, Rows, Source, Target, Task
-from dalib.data.given import warn_of_unit
+from dalib.data.oddities import warn_of_unit
 from dalib.train.batch_norm import measure_statistics
 from dalib.train.descent import Descent, set_training
 from dalib.train.fitted import Fitted

@@ -6,7 +6,9 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from torch import nn
 
 import dalib
@@ -78,7 +80,8 @@ def test_a_module_of_ones_own_takes_images_of_any_channels_and_type(
 def test_rows_that_a_network_does_not_take_are_refused_with_what_to_do(
     backbone: str, shape: tuple[int, ...], dtype: str, words: str
 ) -> None:
-    x, y = np.ones((20, *shape), dtype), np.arange(20) % 2
+    y = np.arange(20) % 2
+    x = np.broadcast_to(y.reshape(-1, *[1] * len(shape)), (20, *shape)).astype(dtype)
     with pytest.raises((ValueError, DalibError), match=words):
         AdaptationClassifier(backbone=backbone, device="cpu").fit(x, y, x)
 
@@ -165,3 +168,222 @@ def test_a_target_without_labels_is_trained_on_predicted_and_not_evaluated(tmp_p
     assert np.mean([row.label == ("cat", "cow", "dog")[k] for row, k in zip(told.rows, y_t, strict=True)]) > 0.9
     with pytest.raises(DalibError, match="'b' has no labels to compare with"):
         dalib.evaluate(run.path, f"features:{file}", "b")
+
+
+# --- what people hand over --------------------------------------------------------------------------------------------
+
+X, Y, TARGET, _ = _draw(60, width=4)
+TABLE = pd.DataFrame(X, columns=list("abcd"))
+WORDS = np.array(["a", "b", "c"])[Y]
+BACKBONES: list[Any] = [None, "mlp"]
+
+ROWS = {
+    "float16": X.astype(np.float16),
+    "columns first": np.asfortranarray(X),
+    "backwards": X[::-1][::-1],
+    "objects": X.astype(object),
+    "masked, none of them": np.ma.masked_array(X, np.zeros_like(X, bool)),
+    "lists": X.tolist(),
+    "a tensor with a gradient": torch.tensor(X, requires_grad=True),
+    "a table": TABLE,
+    "nullable columns": TABLE.astype("Float64"),
+    "sparse columns": TABLE.astype(pd.SparseDtype(float, 0.0)),
+    "filled sparse columns": TABLE.astype(pd.SparseDtype(float)),
+    "object columns": TABLE.astype(object),
+    "columns named by numbers": pd.DataFrame(X),
+}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("kind", ROWS)
+def test_the_same_numbers_in_another_coat_give_the_same_answers(kind: str, backbone: Any) -> None:
+    rows = ROWS[kind]
+    how = {"backbone": backbone, "device": "cpu", "train": {"steps": 5}}
+    algorithm = "coral" if backbone is None else "source_only"
+    plain = AdaptationClassifier(algorithm, **how).fit(X, Y, X).decision_function(X)
+    got = AdaptationClassifier(algorithm, **how).fit(rows, Y, rows).decision_function(rows)
+    np.testing.assert_allclose(got, plain, atol=0.2 if kind == "float16" else 1e-4)
+
+
+MASKED = np.ma.masked_array(X, X > 1)
+BAD_ROWS = {
+    "masked": (MASKED, rf"{int((X > 1).sum())} masked values"),
+    "dates": (X.astype("datetime64[s]"), "dates or times"),
+    "a date column": (TABLE.assign(e=pd.Timestamp("2020")), "column 'e' holds datetime64"),
+    "words": (TABLE.assign(e="x"), "column 'e' holds"),
+    "categories": (TABLE.assign(e=pd.Categorical(["x"] * 60)), "column 'e' holds category"),
+    "missing whole numbers": (TABLE.astype("Float64").mask(TABLE > 1).round().astype("Int64"), "NaN"),
+    "missing": (TABLE.astype("Float64").mask(TABLE > 1), "NaN"),
+    "one name twice": (pd.DataFrame(X, columns=list("aacd")), "2 columns are called 'a'"),
+    "no rows": (X[:0], "no rows|0 sample"),
+    "infinite": (np.where(X > 1, np.inf, X), "infinity"),
+    "huge": (X * 1e39, "float32"),
+    "complex": (X + 1j, "[Cc]omplex"),
+}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("kind", BAD_ROWS)
+def test_rows_that_are_none_are_refused_with_their_reason(kind: str, backbone: Any) -> None:
+    rows, words = BAD_ROWS[kind]
+    model = AdaptationClassifier(backbone=backbone, device="cpu", train={"steps": 1})
+    with pytest.raises(ValueError, match=words):
+        model.fit(rows, Y[: len(rows)], X)
+    if kind != "no rows":
+        with pytest.raises(ValueError, match=words):
+            model.fit(TABLE if isinstance(rows, pd.DataFrame) and len(rows.columns) == 4 else X, Y, rows)
+
+
+def test_modalities_without_a_backbone_are_refused() -> None:
+    for rows in ({"a": X, "b": X}, np.zeros(60, [("a", float), ("b", float)])):
+        with pytest.raises(ValueError, match="give backbone='modalities' for them"):
+            AdaptationClassifier(device="cpu").fit(rows, Y)
+
+
+LABELS = {
+    "whole floats": (Y.astype(float), [0.0, 1.0, 2.0]),
+    "a column": (Y[:, None], [0, 1, 2]),
+    "objects of one type": (Y.astype(object), [0, 1, 2]),
+    "words": (WORDS, ["a", "b", "c"]),
+    "categories, one of them empty": (pd.Categorical(WORDS, categories=list("dcba")), ["a", "b", "c"]),
+    "words of pandas": (pd.Series(WORDS, dtype="string"), ["a", "b", "c"]),
+    "nullable numbers": (pd.array(Y.tolist(), dtype="Int64"), [0, 1, 2]),
+    "far from zero": (Y * 10**12 - 5, [-5, 10**12 - 5, 2 * 10**12 - 5]),
+    "unsigned": (Y.astype(np.uint64) + np.uint64(2**63), [2**63, 2**63 + 1, 2**63 + 2]),
+    "a tensor": (torch.tensor(Y), [0, 1, 2]),
+    "an empty word": (np.where(WORDS == "a", "", WORDS), ["", "b", "c"]),
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.filterwarnings("ignore:A column-vector y")
+def test_labels_of_any_type_come_back_as_they_were_given(kind: str) -> None:
+    y, classes = LABELS[kind]
+    model = AdaptationClassifier("coral", device="cpu").fit(X, y, X)
+    assert model.classes_.tolist() == classes
+    assert (model.predict(X) == np.array(classes, model.classes_.dtype)[Y]).mean() > 0.9
+
+
+BAD_LABELS = {
+    "None": (np.where(WORDS == "a", None, WORDS), "None in row"),
+    "NaN": (np.where(Y == 0, np.nan, Y), "NaN in row"),
+    "missing of pandas": (pd.Series(np.where(WORDS == "a", None, WORDS), dtype="string"), "NaN in row"),
+    "missing number of pandas": (pd.array([None, *Y[1:].tolist()], dtype="Int64"), "NaN in row 0 .1 in all."),
+    "masked": (np.ma.masked_array(Y, np.arange(60) < 5), "a masked value in row 0 .5 in all."),
+    "dates": (np.array(["2020-01-01", "2020-01-02", "2020-01-03"], "datetime64[D]")[Y], "holds dates or times"),
+    "two types": (np.where(Y == 0, 1, np.where(Y == 1, "1", "2").astype(object)), r"mixes 1 \(int\) and '.' \(str\)"),
+    "one-hot": (np.eye(3)[Y], r"shape \(60, 3\); of one-hot rows give y.argmax"),
+    "one class": (WORDS[WORDS == "a"], "y holds 1 class .'a'.; a classifier needs at least 2"),
+    "numbers": (Y + 0.5, "continuous"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_LABELS)
+def test_labels_that_are_none_are_refused_with_their_reason(kind: str) -> None:
+    y, words = BAD_LABELS[kind]
+    with pytest.raises(ValueError, match=words):
+        AdaptationClassifier(device="cpu").fit(X[: len(y)], y, X)
+
+
+def test_words_for_a_missing_label_are_said() -> None:
+    (text,) = _said("coral", X, np.where(WORDS == "a", "nan", WORDS), X)
+    assert text.startswith(f"y holds the label 'nan' ({int((Y == 0).sum())} rows), which is taken for a class")
+
+
+def test_equal_rows_odd_scales_and_columns_of_one_domain_are_said() -> None:
+    assert {
+        "all rows of X are equal: nothing can be told apart",
+        "all rows of X_target are equal: nothing can be told apart",
+    } <= set(_said("coral", X * 0 + 1, Y, X * 0 + 1, standardise=True))
+    (text,) = _said("coral", X, Y, X * 1e-3)
+    assert "the columns of X_target vary 1.0e-03 times as much as those of X" in text
+    (text,) = _said("coral", X * 1e20, Y, X * 1e20)
+    assert "too far for the classifier's solver" in text
+    assert any(
+        "whose squares float32 cannot hold" in t for t in _said("dann", X * 1e20, Y, X * 1e20, train={"steps": 2})
+    )
+    how = {"backbone": "mlp", "train": {"steps": 2}}
+    (text,) = _said("source_only", np.c_[X, np.ones(60)], Y, np.c_[X, np.zeros(60)], **how)
+    assert "column 4 is 1 in all rows of X, but not in X_target" in text
+    assert _said("source_only", np.c_[X, np.ones(60)], Y, np.c_[X, np.ones(60)], **how) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "words"),
+    [
+        ({"random_state": np.random.default_rng(0)}, TypeError, r"of a Generator, int\(g.integers"),
+        ({"random_state": "0"}, TypeError, "random_state = '0' is neither"),
+        ({"random_state": 1.5}, TypeError, "random_state = 1.5 is neither"),
+        ({"standardise": "no"}, TypeError, "standardise = 'no' is neither True nor False"),
+        ({"backbone": nn.Linear}, TypeError, "an instance"),
+        ({"train": 3}, TypeError, "train = 3 is neither"),
+        ({"train": {"step": 3}}, ValueError, "train has no field 'step'.*'steps'"),
+        ({"train": {"steps": -3}}, ValueError, "train: steps = -3 should be greater"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(how: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        AdaptationClassifier(device="cpu", **how).fit(X, Y, X)
+
+
+# --- feature files ----------------------------------------------------------------------------------------------------
+
+
+def _fit_file(folder: Any, how: dict[str, Any] | None = None, **arrays: Any) -> Any:
+    content = {"a_x": X, "a_y": Y, "b_x": X + 0.1, "b_y": Y, **arrays}
+    np.savez(folder / "f.npz", **content)
+    return dalib.fit(f"features:{folder / 'f.npz'}", "a", "b", "coral", out=folder / "m", device="cpu", **(how or {}))
+
+
+def test_a_constant_column_that_is_z_scored_leaves_a_model_that_can_be_read(tmp_path: Any) -> None:
+    column = np.full((60, 1), 14.62)
+    run = _fit_file(tmp_path, {"data": {"normalise": ["zscore"]}}, a_x=np.c_[X, column], b_x=np.c_[X + 0.1, column])
+    answers = dalib.predict(run.path, tmp_path / "f.npz", domain="b").rows
+    assert np.mean([int(a.label) == k for a, k in zip(answers, Y, strict=True)]) == run.values["target"]
+    moved = dalib.predict(run.path, np.c_[X + 0.1, column + 3]).rows
+    assert [a.label for a in moved] == [a.label for a in answers], "a column without a deviation says nothing"
+
+
+def test_bytes_are_words_and_words_for_a_missing_label_are_told(tmp_path: Any) -> None:
+    run = _fit_file(tmp_path, a_y=WORDS.astype("S"), b_y=WORDS, classes=np.array([b"a", b"b", b"c"]))
+    assert run.fitted.classes == ("a", "b", "c")
+    told = np.where(WORDS == "a", "nan", WORDS)
+    assert (
+        "'nan' is a class here; if it means 'no label', leave its rows out"
+        in _fit_file(tmp_path, a_y=told, b_y=told).remarks
+    )
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"a_y": np.where(Y == 0, np.inf, Y)}, "a_y has the label inf; labels of type float64 are below 2"),
+        ({"a_y": Y + 2.0**60}, "labels of type float64 are below 2"),
+        ({"a_y": Y.astype(np.uint64) + np.uint64(2**63)}, "labels of type uint64 are below 2"),
+        ({"a_y": np.array([b"\xff\xfe", b"b", b"c"])[Y]}, "a_y holds bytes that are no UTF-8 text"),
+        ({"a_scale": 0.0}, "a_scale = 0; rows are multiplied by it, give > 0"),
+        ({"a_scale": -1.0}, "a_scale = -1; rows"),
+    ],
+)
+def test_labels_and_scales_that_would_be_read_as_others_are_refused(
+    arrays: dict[str, Any], words: str, tmp_path: Any
+) -> None:
+    with pytest.raises(DalibError, match=words):
+        _fit_file(tmp_path, **arrays)
+
+
+def test_large_whole_labels_keep_their_names(tmp_path: Any) -> None:
+    run = _fit_file(tmp_path, a_y=Y * 10**18, b_y=Y * 10**18)
+    assert run.fitted.classes == ("0", str(10**18), str(2 * 10**18))
+
+
+def test_a_target_far_away_or_scaled_otherwise_is_told_by_fit(tmp_path: Any) -> None:
+    assert _fit_file(tmp_path).remarks == ()
+    far = _fit_file(tmp_path, b_x=X + 1e4).remarks[0]
+    assert "of 'b' lies" in far and far.endswith("was 'b' scaled like 'a'?")
+    assert (
+        "of 'b' vary 1.0e-03 times as much as those of 'a'"
+        in _fit_file(tmp_path, b_x=(X - X.mean(0)) / 1e3 + X.mean(0)).remarks[0]
+    )
+    odd = X * np.r_[1e6, 1, 1, 1]
+    assert "data.normalise = zscore scales them" in _fit_file(tmp_path, a_x=odd, b_x=odd).remarks[0]
