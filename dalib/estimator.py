@@ -34,7 +34,7 @@ from dalib.data.given import (
     read_rows,
     scale_columns,
 )
-from dalib.data.oddities import warn_of_equal_rows, warn_of_scales, warn_of_source_rows
+from dalib.data.oddities import warn_of_absent, warn_of_equal_rows, warn_of_scales, warn_of_source_rows
 from dalib.train.arguments import check_arguments, check_images, read_recipe, read_seed
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
@@ -42,6 +42,10 @@ from dalib.train.trainer import Trainer
 
 NUMBERS = ("mlp", "cnn1d")
 """Backbones that take whole numbers as numbers, not as token ids."""
+
+
+MANY = 20_000
+"""Rows above which `fit` does not look at its own answers."""
 
 
 class AdaptationClassifier(ClassifierMixin, BaseEstimator):
@@ -129,6 +133,9 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         if algorithm.rejects:
             self.unknown_ = self._name_unknown()
         self._warn_of_underfitting(x_s, labels)
+        if len(x_t) <= MANY and X_target is not None:
+            answers = self.fitted_.outputs(self._domain("X_target", x_t, None)).logits.argmax(1).numpy()
+            warn_of_absent(labels, answers, self.classes_.tolist())
         return self
 
     def decision_function(self, X: Rows) -> np.ndarray:
@@ -257,7 +264,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     def _warn_of_underfitting(self, x_s: np.ndarray, labels: np.ndarray) -> None:
         """The default recipe is short: a word where it has not even learnt the source."""
         algorithm = self.fitted_.algorithm
-        if self.train is not None or isinstance(algorithm, FeatureAlgorithm) or len(x_s) > 20_000:
+        if self.train is not None or isinstance(algorithm, FeatureAlgorithm) or len(x_s) > MANY:
             return
         guess = self.fitted_.outputs(self._domain("X", x_s, None)).logits.numpy().argmax(1)
         right = float((guess == labels).mean())

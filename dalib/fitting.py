@@ -22,7 +22,7 @@ from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
 from dalib.core.seeds import check_seed
 from dalib.core.types import Task
 from dalib.data.backbone import default_backbone
-from dalib.data.oddities import find_scales
+from dalib.data.oddities import find_absent, find_scales
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
 from dalib.scoring.metrics import decide, domain_metrics, task_metrics
@@ -250,6 +250,10 @@ def _doubts(fitted: Fitted, task: Task) -> Iterator[str]:
     answers = outputs.logits.argmax(1).unique()
     if len(rows) > 1 and len(answers) == 1:
         yield f"every target row is called '{fitted.names[int(answers[0])]}'"
+    elif len(rows) and not fitted.algorithm.rejects and not task.is_open:
+        absent = find_absent(task.labelled.labels, outputs.logits.argmax(1).numpy(), fitted.classes)
+        if absent:
+            yield absent
     if len(task.test) and len(np.unique(task.test.labels)) == 1:
         cls = task.test.classes[int(task.test.labels[0])]
         yield f"all {len(task.test)} test rows are '{cls}': the accuracy says how often that is answered, no more"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from dalib.core.rows import RowView
 from dalib.data.given import Moments, find_column_moments
 
 FAR, SCALES, LEAST, MOST = 100.0, 1e4, 3e-5, 1e12
+EXPECTED = 20
+"""Target rows of a class, by the source's proportions, of which none may be missing by chance."""
 CONSTANT = 0.03
 """Ten times the least deviation that a batch norm sees, sqrt(1e-5)."""
 
@@ -65,6 +68,30 @@ def warn_of_source_rows(x: np.ndarray, moments: tuple[Moments, Moments] | None) 
             UserWarning,
             stacklevel=4,
         )
+
+
+def find_absent(labels: np.ndarray, answers: np.ndarray, classes: Sequence[Any]) -> str:
+    """Which class no row of the target is called, though so many are expected that chance is no reason; or nothing.
+
+    labels: of the source, int64; answers: for the target's rows
+    """
+    share = np.bincount(labels, minlength=len(classes)) / len(labels)
+    found = np.bincount(answers, minlength=len(classes))[: len(classes)]
+    lost = np.flatnonzero((found == 0) & (share * len(answers) >= EXPECTED)).tolist()
+    if not lost:
+        return ""
+    names = ", ".join(f"{classes[k]!r} ({share[k]:.0%} of the source)" for k in lost[:4])
+    return (
+        f"none of the {len(answers)} target rows is called {names}; where classes are more or less frequent in the "
+        "target and else alike, label_shift re-estimates their proportions"
+    )
+
+
+def warn_of_absent(labels: np.ndarray, answers: np.ndarray, classes: Sequence[Any]) -> None:
+    """What `find_absent` finds."""
+    text = find_absent(labels, answers, classes)
+    if text:
+        warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def warn_of_equal_rows(x_s: np.ndarray, x_t: np.ndarray) -> None:
