@@ -104,10 +104,14 @@ def match_declaration(
         declared = info.counts.get(domain, counts[domain])
         if counts[domain] != declared:
             less = counts[domain] < declared
-            differences.append(f"{domain} {counts[domain]} {'of' if less else 'images instead of'} {declared} images")
+            differences.append(
+                f"{domain} {counts[domain]} {'of' if less else f'{info.rows} instead of'} {declared} {info.rows}"
+            )
         absent = [c for c in classes if not any(there[f] for f, name in names.items() if name == c)]
         if absent:
-            differences.append(f"{domain} has no images of {len(absent)} of {len(classes)} classes ({_some(absent)})")
+            differences.append(
+                f"{domain} has no {info.rows} of {len(absent)} of {len(classes)} classes ({_some(absent)})"
+            )
         strange = [f for f, n in there.items() if n and f not in names]
         if strange:
             hint = suggest(strange[0], classes) if len(strange) == 1 else ""
