@@ -23,7 +23,7 @@ Formats = Annotated[
 def print_table(
     suite: SuiteName,
     format: Annotated[
-        str, typer.Option("--format", help="terminal, md, csv, latex, html … (dalib list formats).")
+        str, typer.Option("--format", help="terminal, md, csv, latex, html, rst … (dalib list formats).")
     ] = "terminal",
     select: Annotated[
         str, typer.Option(help="Which point counts: last, oracle or a validator's name; default: last.")

@@ -29,6 +29,8 @@ from dalib.train.listeners.evaluation import Evaluation
 from dalib.train.listeners.progress import Progress
 
 Evaluate = Callable[[Fitted, int], dict[str, Any]]
+OWN_LISTENERS = (Curve, Evaluation, Progress, Checkpoint)
+"""What other arguments of `Trainer` make, so that nobody has to ask for it."""
 
 
 class Trainer:

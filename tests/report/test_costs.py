@@ -49,7 +49,7 @@ def test_copies_of_a_swept_row_are_one_line(timed: Shelf) -> None:
 
 def test_every_format_shows_numbers_with_their_units(timed: Shelf) -> None:
     costs = build_costs(timed, "toy")
-    for format in ("md", "latex", "html", "terminal"):
+    for format in ("md", "latex", "html", "rst", "terminal"):
         text = " ".join(render(costs, format).split())
         assert "Trained numbers" in text and "2,500" in text and "Fit, s" in text
     frame = pd.read_csv(io.StringIO(render(costs, "csv")))

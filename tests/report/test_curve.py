@@ -180,7 +180,7 @@ def test_a_suite_without_a_sweep_says_what_to_add() -> None:
         build_curve(Shelf(""), "toy")
 
 
-@pytest.mark.parametrize("format", ["md", "latex", "html", "terminal"])
+@pytest.mark.parametrize("format", ["md", "latex", "html", "rst", "terminal"])
 def test_every_format_holds_all_sections(shelf: Shelf, format: str) -> None:
     text = " ".join(render(build_curve(shelf, "toy"), format).split())
     for word in ("Gain over", "Negative transfer", "joint", "65.0"):

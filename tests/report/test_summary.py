@@ -94,7 +94,7 @@ def test_rows_with_target_labels_stand_apart_and_are_not_ranked(shelf: Shelf) ->
     assert [block.title for block in summary.sheet().blocks] == ["", "Uses target labels (reference)"]
 
 
-@pytest.mark.parametrize("format", ["md", "latex", "html", "terminal"])
+@pytest.mark.parametrize("format", ["md", "latex", "html", "rst", "terminal"])
 def test_every_format_names_rule_blocks_and_smallest_p(shelf: Shelf, format: str) -> None:
     text = " ".join(render(build_summary(shelf, "toy", "source_accuracy"), format).split())
     for word in ("Regret", "mmd", "allow no p"):
