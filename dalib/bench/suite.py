@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -193,7 +194,8 @@ def validate(model: type[M], content: dict[str, Any], where: str, inside: str = 
             raise DalibError(f"{where}: key '{'.'.join(place)}' is missing; add it") from None
         text = " ".join(first["msg"].removeprefix("Value error, ").removeprefix("Input ").split())
         if first["type"] == "value_error":
-            raise DalibError(f"{where}: {'.'.join(place) or 'it'} {text}") from None
+            dot = "." if place and re.match(r"\w+ = ", text) else " "
+            raise DalibError(f"{where}: {'.'.join(place) or 'it'}{dot}{text}") from None
         raise DalibError(f"{where}: {'.'.join(place)} = {first['input']!r} {text}") from None
 
 

@@ -82,13 +82,14 @@ class TrainConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _betas_are_adamws(self) -> TrainConfig:
-        given = [n for n in ("beta1", "beta2") if getattr(self, n) != type(self).model_fields[n].default]
-        if given and self.optimiser != "adamw":
-            raise ValueError(
-                f"{given[0]} = {getattr(self, given[0]):g} changes nothing with optimiser = {self.optimiser}; "
-                f"leave it out, or set optimiser = adamw"
-            )
+    def _settings_are_the_optimisers(self) -> TrainConfig:
+        for name, optimiser in (("momentum", "sgd"), ("beta1", "adamw"), ("beta2", "adamw")):
+            value = getattr(self, name)
+            if self.optimiser != optimiser and value != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} = {value:g} changes nothing with optimiser = {self.optimiser}; "
+                    f"leave it out, or set optimiser = {optimiser}"
+                )
         return self
 
     @property

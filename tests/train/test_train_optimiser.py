@@ -50,7 +50,7 @@ def test_weight_decay_momentum_and_adamw_reach_the_optimiser() -> None:
     algorithm = Plain()
     algorithm.attach(Network.on_features(4, 2, 0))
     for name, kind in (("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)):
-        config = TrainConfig.model_validate({"optimiser": name, "weight_decay": 0.3, "momentum": 0.5})
+        config = TrainConfig.model_validate({"optimiser": name, "weight_decay": 0.3})
         optimiser = make_optimiser(freeze_and_group(algorithm, config)[0], config)
         assert isinstance(optimiser, kind)
         assert optimiser.param_groups[0]["weight_decay"] == 0.3
@@ -174,3 +174,15 @@ def test_clip_bounds_the_step() -> None:
         moves.append(float(moved.norm()))
     assert moves[0] > 1e-3
     assert moves[1] == pytest.approx(1e-3 * 0.05, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"optimiser": "adamw", "momentum": 0.5}, r"momentum = 0.5 changes nothing with optimiser = adamw; .* = sgd"),
+        ({"optimiser": "sgd", "beta2": 0.9}, r"beta2 = 0.9 changes nothing with optimiser = sgd; .* = adamw"),
+    ],
+)
+def test_a_setting_of_the_other_optimiser_is_refused(given: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        TrainConfig.model_validate(given)
