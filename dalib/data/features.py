@@ -132,17 +132,17 @@ def find_keys(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:
 
     A key of several modalities without labels counts where a labelled domain has that modality.
     """
-    found = {k[:-2]: {"": k} for k in arrays if k.endswith("_x") and len(k) > 2}
+    keys = {k[:-2]: {"": k} for k in arrays if k.endswith("_x") and len(k) > 2}
     for labelled in (True, False):
-        known = {modality for own in found.values() for modality in own}
+        known = {modality for own in keys.values() for modality in own}
         for key in arrays:
             domain, mark, modality = key.partition("_x_")
             scale = modality.endswith("_scale") and key.removesuffix("_scale") in arrays
-            if not (mark and domain and modality) or scale or "" in found.get(domain, {}):
+            if not (mark and domain and modality) or scale or "" in keys.get(domain, {}):
                 continue
             if (f"{domain}_y" in arrays) == labelled and (labelled or modality in known):
-                found.setdefault(domain, {})[modality] = key
-    return found
+                keys.setdefault(domain, {})[modality] = key
+    return keys
 
 
 def _read_rows(path: Path, domain: str, keys: dict[str, str], arrays: dict[str, np.ndarray]) -> np.ndarray:

@@ -147,8 +147,8 @@ def read_labels(y: Any) -> Any:
     if labels.dtype.kind == "O" and labels.ndim == 1:
         types = {type(label).__name__: label for label in labels.tolist()}
         if len(types) > 1:
-            found = " and ".join(f"{label!r} ({name})" for name, label in sorted(types.items())[:2])
-            raise ValueError(f"y mixes {found}; give labels of one type")
+            both = " and ".join(f"{label!r} ({name})" for name, label in sorted(types.items())[:2])
+            raise ValueError(f"y mixes {both}; give labels of one type")
         if {"int", "float", "bool"}.intersection(types):
             labels = y = np.array(labels.tolist())
     _doubt_labels(labels)
@@ -163,15 +163,15 @@ def _is_missing(label: Any) -> bool:
 
 
 def _doubt_labels(y: np.ndarray) -> None:
-    found = ""
+    odd, n = "", 0
     if y.dtype.kind in "if" and (y == -1).any() and not set(np.unique(y).tolist()) <= {-1, 1}:
-        found, n = "-1", int((y == -1).sum())
+        odd, n = "-1", int((y == -1).sum())
     elif y.dtype.kind in "UO" and y.ndim == 1:
         words = [label for label in y.tolist() if isinstance(label, str) and label in MISSING]
-        found, n = (f"'{words[0]}'", words.count(words[0])) if words else ("", 0)
-    if found:
+        odd, n = (f"'{words[0]}'", words.count(words[0])) if words else ("", 0)
+    if odd:
         warnings.warn(
-            f"y holds the label {found} ({n} rows), which is taken for a class; if it means 'no label', those rows "
+            f"y holds the label {odd} ({n} rows), which is taken for a class; if it means 'no label', those rows "
             "belong into X_target",
             UserWarning,
             stacklevel=5,

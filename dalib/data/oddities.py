@@ -76,8 +76,8 @@ def find_absent(labels: np.ndarray, answers: np.ndarray, classes: Sequence[Any])
     labels: of the source, int64; answers: for the target's rows
     """
     share = np.bincount(labels, minlength=len(classes)) / len(labels)
-    found = np.bincount(answers, minlength=len(classes))[: len(classes)]
-    lost = np.flatnonzero((found == 0) & (share * len(answers) >= EXPECTED)).tolist()
+    called = np.bincount(answers, minlength=len(classes))[: len(classes)]
+    lost = np.flatnonzero((called == 0) & (share * len(answers) >= EXPECTED)).tolist()
     if not lost:
         return ""
     names = ", ".join(f"{classes[k]!r} ({share[k]:.0%} of the source)" for k in lost[:4])

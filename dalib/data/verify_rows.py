@@ -93,12 +93,12 @@ def verify_rows(root: str | Path, dataset: str = "features") -> list[Finding]:
         if wrong:
             continue
         n = len(next(iter(x.values())))
-        y, found = None, list[str]()
+        y, problems = None, list[str]()
         if objective != "classification":
-            y, found = _answers(path, objective, f"{stem}_y", arrays, n)
+            y, problems = _answers(path, objective, f"{stem}_y", arrays, n)
         elif stem not in bare:
-            y, found = _labels(arrays.get(f"{stem}_y"), n, names)
-        findings += [_finding("label", domain, f"{stem}_y", detail) for detail in found]
+            y, problems = _labels(arrays.get(f"{stem}_y"), n, names)
+        findings += [_finding("label", domain, f"{stem}_y", detail) for detail in problems]
         parts.append(_Part(domain, "/".join(own.values()), x, y))
     findings += _differing_shapes(parts, info)
     findings += [f for part in parts for f in _odd_rows(part)]
@@ -114,12 +114,12 @@ def _finding(kind: str, domain: str, where: str, detail: str, cls: str = "") -> 
 
 def _declared_keys(info: DatasetInfo, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[str, dict[str, str]]]:
     """stem -> (declared domain, {"": key}); parts such as `usps_train` belong to `usps`."""
-    found = {}
+    domains = {}
     for stem in (k[:-2] for k in arrays if k.endswith("_x")):
         domain = next((d for d in info.domains if stem == d or stem.startswith(f"{d}_")), None)
         if domain:
-            found[stem] = (domain, {"": f"{stem}_x"})
-    return found
+            domains[stem] = (domain, {"": f"{stem}_x"})
+    return domains
 
 
 def _misfit(x: np.ndarray, info: DatasetInfo) -> str:
@@ -142,16 +142,14 @@ def _labels(y: np.ndarray | None, n: int, names: Sequence[str]) -> tuple[np.ndar
         return None, [f"shape {y.shape} for {n} rows; expected ({n},)"]
     if y.dtype.kind in "US":
         strange = y[~np.isin(y.astype(str), names)] if names else y[:0]
-        return y.astype(str), [f"{len(strange)} labels that are none of the classes: {strange[0]}"] if len(
-            strange
-        ) else []
+        return y.astype(str), [f"{len(strange)} labels that are none of the classes: {s}" for s in strange[:1]]
     if y.dtype.kind not in "iufb" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
         return None, [f"{y.dtype} values that are no whole numbers"]
-    found = []
+    problems = []
     for wrong, what in ((y < 0, "negative"), (y >= len(names), f"above {len(names) - 1}, the last of the classes")):
         if wrong.any() and (what == "negative" or names):
-            found.append(f"{wrong.sum()} labels {what}: {_some(y[wrong])} in {_rows(np.flatnonzero(wrong))}")
-    return y.astype(np.int64), found
+            problems.append(f"{wrong.sum()} labels {what}: {_some(y[wrong])} in {_rows(np.flatnonzero(wrong))}")
+    return y.astype(np.int64), problems
 
 
 def _answers(

@@ -1,6 +1,10 @@
-"""The need is said before the allocation."""
+"""The need is said before the allocation; freed memory is kept while a network computes, and given back."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -23,3 +27,48 @@ def test_a_method_over_pairs_of_rows_says_its_need_and_others_go_on(name: str, m
 
 def test_memory_that_is_left_is_more_than_none() -> None:
     assert memory.available_memory() > 1e6
+
+
+FAULTS = """
+import resource, torch
+from dalib.core.memory import hold_memory
+
+def faults(times=6):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        torch.ones(80 << 20, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults())
+with hold_memory():
+    with hold_memory():
+        faults(20)  # until the heap has a hole that fits
+    print(faults())
+    try:
+        with hold_memory():
+            raise ValueError
+    except ValueError:
+        print(faults())
+print(faults())
+"""
+
+
+@pytest.mark.skipif(memory._tunable_library() is None, reason="the C library is not glibc, or tuned from outside")
+def test_held_memory_is_used_again_and_given_back() -> None:
+    """Page faults of taking, touching and freeing a block of 80 MB six times, in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    outside, held, after_error, again = map(int, done.stdout.split())
+    pages = (80 << 20) // os.sysconf("SC_PAGE_SIZE")
+    if outside < 5 * pages:
+        pytest.skip("this kernel gives large blocks in huge pages")
+    assert held < pages and after_error < pages, "the same pages are taken again"
+    assert again > 5 * pages, "as it was before"
+
+
+@pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES", "LD_PRELOAD"])
+def test_an_allocator_tuned_from_outside_is_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    assert memory._tunable_library.__wrapped__() is None
+    monkeypatch.setattr(memory, "_tunable_library", lambda: None)
+    with memory.hold_memory():
+        assert memory._holders == 0
