@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import dalib
@@ -387,3 +390,35 @@ def test_a_target_far_away_or_scaled_otherwise_is_told_by_fit(tmp_path: Any) -> 
     )
     odd = X * np.r_[1e6, 1, 1, 1]
     assert "data.normalise = zscore scales them" in _fit_file(tmp_path, a_x=odd, b_x=odd).remarks[0]
+
+
+# --- pipelines --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ["coral", "dann", "kmm"])
+def test_a_pipeline_that_leaves_the_target_unscaled_is_said_and_routing_scales_both(algorithm: str) -> None:
+    x_s, y_s, x_t, y_t = _draw(90)
+    units = np.array([1, 10, 100, 1000, 0.1, 0.01])
+    x_s, x_t = x_s * units + 5 * units, x_t * units + 5 * units
+    classifier = AdaptationClassifier(algorithm, device="cpu")
+    with pytest.warns(
+        UserWarning, match=r"standard deviations of X away; was X_target scaled like X\? .*transform_input"
+    ):
+        make_pipeline(StandardScaler(), classifier).fit(x_s, y_s, adaptationclassifier__X_target=x_t)
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = AdaptationClassifier(algorithm, device="cpu").set_fit_request(X_target=True)
+        pipe = make_pipeline(StandardScaler(), routed, transform_input=["X_target"])
+        assert pipe.fit(x_s, y_s, X_target=x_t).score(x_t, y_t) > 0.95
+
+
+def test_pairs_of_rows_that_do_not_fit_are_refused_before_anything_is_allocated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dalib.core.memory.available_memory", lambda: 100e3)
+    for algorithm, pairs in (("ot_map", 5 * 60 * 60), ("jdot", 10 * 60 * 60), ("meda", 5 * 120 * 120)):
+        with pytest.raises(
+            DalibError, match=rf"{algorithm} needs matrices over pairs of 60 \+ 60 rows, .* take a part"
+        ):
+            AdaptationClassifier(algorithm, device="cpu").fit(X, Y, X)
+        assert dalib.core.registry.ALGORITHMS.get(algorithm)().pairs(60, 60) == pairs
+    AdaptationClassifier("coral", device="cpu").fit(X, Y, X)
