@@ -71,13 +71,16 @@ def warn_of_source_rows(x: np.ndarray, moments: tuple[Moments, Moments] | None) 
 
 
 def find_absent(labels: np.ndarray, answers: np.ndarray, classes: Sequence[Any]) -> str:
-    """Which class no row of the target is called, though so many are expected that chance is no reason; or nothing.
+    """Which rare class no row of the target is called, though so many are expected that it is no chance; or nothing.
+
+    Rare: less than half of what a class has where all are alike.
 
     labels: of the source, int64; answers: for the target's rows
     """
     share = np.bincount(labels, minlength=len(classes)) / len(labels)
     called = np.bincount(answers, minlength=len(classes))[: len(classes)]
-    lost = np.flatnonzero((called == 0) & (share * len(answers) >= EXPECTED)).tolist()
+    rare = (share < 0.5 / len(classes)) & (share * len(answers) >= EXPECTED)
+    lost = np.flatnonzero(rare & (called == 0)).tolist()
     if not lost:
         return ""
     names = ", ".join(f"{classes[k]!r} ({share[k]:.0%} of the source)" for k in lost[:4])
