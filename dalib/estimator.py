@@ -35,6 +35,7 @@ from dalib.data.given import (
     scale_columns,
 )
 from dalib.data.oddities import warn_of_absent, warn_of_equal_rows, warn_of_scales, warn_of_source_rows
+from dalib.nn.classifiers import nearest_temperature
 from dalib.train.arguments import check_arguments, check_images, read_recipe, read_seed
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
@@ -42,6 +43,15 @@ from dalib.train.trainer import Trainer
 
 NUMBERS = ("mlp", "cnn1d")
 """Backbones that take whole numbers as numbers, not as token ids."""
+
+
+def _is_nearest(algorithm: Algorithm) -> bool:
+    """It answers by the nearest of the rows that it moved."""
+    return (
+        isinstance(algorithm, FeatureAlgorithm)
+        and algorithm.classifier == "nearest"
+        and type(algorithm).fit is FeatureAlgorithm.fit
+    )
 
 
 MANY = 20_000
@@ -147,11 +157,15 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self) -> Callable[[Rows], np.ndarray]:
         """Class probabilities (n, K); of a method that rejects rows, what is missing to 1 is that of `unknown_`.
 
-        Methods whose scores are no log-probabilities (MEDA, JDOT, EasyTL, nearest neighbours, classifier = "svm") have
-        none, as with other classifiers of scikit-learn: AttributeError; `decision_function` is there.
+        Of nearest neighbours they are a softmax of distances, whose temperature the source rows, moved as the method
+        moves them and left out one by one, make likeliest. Methods whose scores are regressions or margins (MEDA, JDOT,
+        EasyTL, classifier = "svm") have none, as with other classifiers of scikit-learn: AttributeError;
+        `decision_function` is there.
         """
         try:
-            self._copy().need_probabilities("predict_proba")
+            algorithm = self._copy()
+            if not _is_nearest(algorithm):
+                algorithm.need_probabilities("predict_proba")
         except TypeError:  # no algorithm at all: fit says so
             return self._predict_proba
         except DalibError as error:
@@ -159,7 +173,11 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         return self._predict_proba
 
     def _predict_proba(self, X: Rows) -> np.ndarray:
-        p = torch.as_tensor(self._logits(X)).double().softmax(1)
+        logits, algorithm = torch.as_tensor(self._logits(X)).double(), self._fitted().algorithm
+        if _is_nearest(algorithm):
+            known = dict(algorithm.named_buffers())
+            logits = logits / nearest_temperature(known["classifier_rows"], known["classifier_labels"])
+        p = logits.softmax(1)
         return p[:, : len(self.classes_)].numpy()
 
     def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

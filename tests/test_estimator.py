@@ -196,7 +196,6 @@ UNSURE = {
     "meda": dalib.MEDA(),
     "jdot": dalib.JDOT(),
     "easy_tl": dalib.EasyTL(),
-    "nearest_neighbour": dalib.NearestNeighbour(),
     "coral": dalib.CORAL(classifier="svm"),
 }
 
@@ -214,6 +213,20 @@ def test_scores_that_are_no_log_probabilities_are_refused_where_probabilities_ar
             target_scorer(X_t, validator)(model, X_s, y_s)
     assert np.isfinite(target_scorer(X_t, "mix_val")(model, X_s, y_s))
     assert all(np.isnan(row.probability) for row in dalib.predict(model.fitted_, X_t).rows)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3])
+@pytest.mark.parametrize("name", ["nearest_neighbour", "tjm", "jgsa"])
+def test_probabilities_of_nearest_neighbours_are_as_sure_as_they_are_right(name: str, unit: float) -> None:
+    rng = np.random.default_rng(0)
+    y_s, y_t = rng.integers(0, 3, 300), rng.integers(0, 3, 600)
+    means = rng.normal(size=(3, 6)) * 1.2
+    X_s, X_t = (unit * (means[y] + rng.normal(size=(len(y), 6))) for y in (y_s, y_t))
+    model = AdaptationClassifier(name, device="cpu").fit(X_s, y_s, X_t)
+    p = model.predict_proba(X_t)
+    np.testing.assert_allclose(p.sum(1), 1)
+    assert (p.argmax(1) == model.predict(X_t)).all()
+    assert abs(p.max(1).mean() - model.score(X_t, y_t)) < 0.1
 
 
 def test_methods_with_probabilities_have_them_before_and_after_fit() -> None:

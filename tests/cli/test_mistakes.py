@@ -45,7 +45,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "feature file without path": (TRAIN.replace("features:{w}/good.npz", "features"), "features", "PATH"),
     "feature file is text": (TRAIN.replace("good.npz", "text.npz"), "text.npz", "expected"),
     "features with nan": (TRAIN.replace("good.npz", "nan.npz"), "left_x", "remove"),
-    "features without labels": (TRAIN.replace("good.npz", "unlabelled.npz"), "right_y", "needs both"),
+    "features without labels as source": (
+        TRAIN.replace("good.npz", "unlabelled.npz").replace("left", "L").replace("right", "left").replace("L", "right"),
+        "'right' has no labels",
+        "store right_y",
+    ),
     "domain misspelt": (TRAIN.replace("--target right", "--target rihgt"), "rihgt", "'right'"),
     "source is target": (TRAIN.replace("--target right", "--target left"), "left", "choose two"),
     "features with a CNN": (TRAIN + " --backbone resnet18", "resnet18", "identity"),
