@@ -135,7 +135,8 @@ def open_data(spec: DataSpec, root: str | None, making: Report | None = None) ->
 def _open(spec: DataSpec, root: str | None, making: Report | None) -> LoadedData:
     from dalib.data.catalog import load_data
 
-    return load_data(spec.dataset, root, partial=spec.partial, normalise=spec.normalise, progress=making)
+    how: dict[str, Any] = {"normalise": spec.normalise, "skip_unreadable": spec.skip_unreadable}
+    return load_data(spec.dataset, root, partial=spec.partial, progress=making, **how)
 
 
 @lru_cache(maxsize=4)

@@ -87,7 +87,7 @@ def fit(
         protocol: fields of ProtocolSpec
         backbone: fields of BackboneSpec and the backbone's own options; without `name`, `identity` for features, `tiny`
             (frozen) for data that dalib draws, else `resnet50`; without `weights`, the backbone's own
-        data: `normalise` and `partial` of DataSpec
+        data: `normalise`, `partial` and `skip_unreadable` of DataSpec
         seed: decides weights, batches and splits, >= 0
         device: `auto`, `cpu`, `cuda`, `cuda:N`
         root: where the data lie; None = DALIB_DATA

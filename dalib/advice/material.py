@@ -44,7 +44,7 @@ class Part:
 class Material:
     """Everything at a path.
 
-    dataset, root, partial, normalise: as a suite names them
+    dataset, root, partial, skips (`skip_unreadable`), normalise: as a suite names them
     backbone: name and weights of what made the features
     lone: unlabelled domain -> the one folder that its images lie in
     refusal: why `dalib run` cannot take the data as they are; empty where it can
@@ -61,6 +61,7 @@ class Material:
     lone: dict[str, str] = field(default_factory=dict)
     refusal: str = ""
     remarks: list[str] = field(default_factory=list)
+    skips: bool = False
 
     @property
     def embedded(self) -> bool:
@@ -78,6 +79,7 @@ class Options:
     weights: str = ""
     rows: int = 1000
     device: str = "auto"
+    skip_unreadable: bool = False
     report: Callable[[int, int], None] = lambda done, total: None
 
 

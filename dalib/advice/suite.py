@@ -39,6 +39,7 @@ def write_suite(advice: Advice, out: Path) -> None:
     lines += [_pair("dataset", _locate_dataset(material.dataset, out))]
     lines += [_pair("root", _locate(material.root, out))] if material.root else []
     lines += [_pair("partial", True)] if material.partial else []
+    lines += [_pair("skip_unreadable", True)] if material.skips else []
     lines += [_pair("normalise", list(material.normalise))] if material.normalise else []
     lines += [_pair("tasks", [t.name for t in advice.tasks]), _pair("seeds", [0, 1, 2])]
     lines += [_pair("metric", "target_h_score")] if "open" in advice.setting else []

@@ -98,13 +98,12 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
 
     find_baseline(suite)
     where = str(root) if root else suite.root
-    data = load_data(suite.dataset, where, partial=suite.partial, normalise=suite.normalise)
+    how: dict[str, Any] = {"normalise": suite.normalise, "skip_unreadable": suite.skip_unreadable}
+    data = load_data(suite.dataset, where, partial=suite.partial, **how)
     tasks = _tasks(suite, data)
     if not tasks:
         raise DalibError(f"suite {suite.name}: data set {data.name} has one domain; adaptation needs two")
-    content = DataSpec(
-        dataset=suite.dataset, normalise=suite.normalise, partial=data.partial, fingerprint=data.fingerprint
-    )
+    content = DataSpec(dataset=suite.dataset, partial=data.partial, fingerprint=data.fingerprint, **how)
     known: Weights = {}
     given = draws or random_draws(suite)
     rows = [

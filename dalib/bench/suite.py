@@ -41,6 +41,7 @@ class Suite(BaseModel):
     dataset: str
     root: str | None = None
     partial: StrictBool = False
+    skip_unreadable: StrictBool = False
     normalise: tuple[Literal["row_sum", "l2", "zscore"], ...] = ()
     tasks: Literal["all", "multi_source"] | list[str] = "all"
     seeds: list[Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]] = [0]

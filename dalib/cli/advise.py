@@ -13,6 +13,7 @@ from dalib.cli._common import (
     DataRoot,
     Device,
     Plugins,
+    SkipUnreadable,
     bold,
     choose,
     load_plugins,
@@ -42,6 +43,7 @@ def advise_user(
         list[str] | None, typer.Option(help="For features: row_sum, l2 or zscore; repeat for several, in order.")
     ] = None,
     rows: Annotated[int, typer.Option(metavar="N", help="Most rows of a domain that are measured.")] = 1000,
+    skip_unreadable: SkipUnreadable = False,
     format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     device: Device = "auto",
     data_root: DataRoot = None,
@@ -56,6 +58,7 @@ def advise_user(
 
     steps = split_names(normalise)
     measured_with: dict[str, Any] = {"backbone": backbone, "weights": weights, "normalise": steps, "root": data_root}
+    measured_with["skip_unreadable"] = skip_unreadable
     with progress_bar(f"measuring {path}") as progress:
         advice = advise(path, source, target, rows=rows, device=device, out=out, progress=progress, **measured_with)
     if format == "json":
@@ -168,6 +171,7 @@ def print_training(path: str, facts: Facts, t: TaskFacts) -> None:
     print("To train before that, type")
     backbone, weights = facts.material.backbone
     partial = " --partial" if facts.material.partial else ""
+    partial += " --skip-unreadable" if facts.material.skips else ""
     print(f"dalib train --dataset image_folder --data-root {path}{partial} --source {'+'.join(t.sources)} \\")
     print(f"  --target {t.target} --algorithm mcc --backbone {backbone} --weights {weights} --backbone.frozen \\")
     print("  --train.augment none --train.lr 0.1 --out model")

@@ -90,7 +90,8 @@ def decode_domain(tree: ImageTree, domain: str, resize: int) -> np.ndarray:
         except Exception as error:
             reason = str(error).partition("<")[0].strip() or type(error).__name__
             raise DalibError(
-                f"cannot read image {member} in {tree.root} ({reason}); `dalib data verify {tree.root}` lists all such"
+                f"cannot read image {member} in {tree.root} ({reason}); dalib data verify lists all such, "
+                "--skip-unreadable (skip_unreadable=True) leaves them out"
             ) from error
 
     def make() -> Iterator[np.ndarray]:
