@@ -23,7 +23,7 @@ from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.rows import row_shape
-from dalib.core.types import Domain, Outputs, Task
+from dalib.core.types import Domain, Outputs, Task, name_unknown
 from dalib.data.given import (
     Rows,
     check_labels,
@@ -220,7 +220,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     def _name_unknown(self) -> Any:
         """What rows of no known class are called: `unknown`, or for numbers -1, or one less than the least."""
         if self.classes_.dtype.kind in "USO":
-            return "unknown"
+            return name_unknown(self.classes_.astype(str).tolist())
         return min(-1, int(np.floor(self.classes_.astype(float).min())) - 1)
 
     def _warn_of_underfitting(self, x_s: np.ndarray, labels: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dalib.core.errors import DalibError
-from dalib.core.types import Domain
+from dalib.core.types import Domain, name_unknown
 from dalib.data.catalog import load_data
 from dalib.prediction import normalise_as_trained
 from dalib.scoring.metrics import class_metrics, measure
@@ -89,7 +89,9 @@ def evaluate(
     metrics = {name.lstrip("_"): value for name, value in measure(outputs, "", known, kind, reject).items()}
     per_class: dict[str, dict[str, float]] = {}
     if kind == "classification":
-        for name, values in class_metrics(outputs, (*fitted.classes, "unknown"), known, reject).items():
+        for name, values in class_metrics(
+            outputs, (*fitted.classes, name_unknown(fitted.classes)), known, reject
+        ).items():
             per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
     return Evaluation(metrics, per_class, len(rows), remarks)
 

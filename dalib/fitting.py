@@ -20,7 +20,7 @@ from dalib.core.objective import find_objective
 from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
 from dalib.core.seeds import check_seed
-from dalib.core.types import Task
+from dalib.core.types import Task, name_unknown
 from dalib.data.backbone import default_backbone
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
@@ -231,11 +231,11 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
         "values": values,
         "partial": note,
     }
-    remarks = tuple(_doubts(fitted, task)) if task.objective == "classification" else ()
+    remarks = tuple(_doubts(fitted, task, reject)) if task.objective == "classification" else ()
     return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks)
 
 
-def _doubts(fitted: Fitted, task: Task) -> Iterator[str]:
+def _doubts(fitted: Fitted, task: Task, reject: float) -> Iterator[str]:
     """Why an accuracy may mean nothing: one class to be right about, one answer to all, rows that are all alike."""
     rows = task.test if len(task.test) else task.target
     outputs = fitted.outputs(rows)
@@ -244,6 +244,8 @@ def _doubts(fitted: Fitted, task: Task) -> Iterator[str]:
     answers = outputs.logits.argmax(1).unique()
     if len(rows) > 1 and len(answers) == 1:
         yield f"every target row is called '{fitted.names[int(answers[0])]}'"
+    if "unknown" in task.classes and (task.is_open or fitted.algorithm.rejects or reject < 1):
+        yield f"a class is called 'unknown'; rows of none of the classes are called '{name_unknown(task.classes)}'"
     if len(task.test) and len(np.unique(task.test.labels)) == 1:
         cls = task.test.classes[int(task.test.labels[0])]
         yield f"all {len(task.test)} test rows are '{cls}': the accuracy says how often that is answered, no more"

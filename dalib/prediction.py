@@ -12,7 +12,7 @@ import numpy as np
 
 from dalib.core.errors import DalibError, suggest
 from dalib.core.rows import RowShape, RowView, combine
-from dalib.core.types import Domain
+from dalib.core.types import Domain, name_unknown
 from dalib.data.decode import decode_image
 from dalib.data.features import check_rows, read_arrays
 from dalib.data.listing import ARCHIVES, CLUTTER, LOOP, Listing, image_suffixes, is_image
@@ -30,7 +30,8 @@ CHUNK = 256
 
 
 class Prediction(NamedTuple):
-    """One of the likeliest classes of one row; `unknown` without a probability (nan) where the model rejects the row.
+    """One of the likeliest classes of one row; `unknown` without a probability (nan) where the model rejects the row,
+    `(unknown)` where a class is called `unknown`.
 
     A method whose scores are no log-probabilities (distances, regressions) gives none: nan, in the same order.
 
@@ -234,7 +235,8 @@ def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence
         start = "" if ends[0] in keys else keys[0].removesuffix(ends[0])
     else:
         raise DalibError(
-            f"{path} has {', '.join(keys) or f'no key {ends[0]}'}; name one with --domain, or store rows as {wanted}"
+            f"{path} has {', '.join(keys) or f'no key {ends[0]}'}; name one with --domain (domain=…), or store rows as "
+            f"{wanted}"
         )
     lacking = [start + end for end in ends if start + end not in arrays]
     if lacking:
@@ -270,6 +272,6 @@ def _list(
 ) -> Iterator[Prediction]:
     for name, p, k, left in zip(names, values, labels, rejected, strict=True):
         if left:
-            yield Prediction(name, "unknown", float("nan"))
+            yield Prediction(name, name_unknown(classes), float("nan"))
         for value, label in zip(p[: top - left], k, strict=False):
             yield Prediction(name, classes[label], value)

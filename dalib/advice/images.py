@@ -111,7 +111,8 @@ def choose_backbone(kept: Material, where: Path, info: DatasetInfo, options: Opt
     except DalibError:
         kept.remarks.append(
             f"the ImageNet weights of {name} are not here and could not be fetched: `tiny`, which knows drawings only, "
-            "stands in, so distances and accuracies are rough; give --backbone and --weights PATH for better ones"
+            "stands in, so distances and accuracies are rough; give --backbone and --weights PATH "
+            "(backbone=…, weights=…) for better ones"
         )
         return load_backbone("tiny", "pretrained")
 

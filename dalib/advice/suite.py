@@ -31,7 +31,7 @@ def write_suite(advice: Advice, out: Path) -> None:
     if advice.setting == "unlabelled" or material.refusal:
         bare = ", ".join(f"'{t.target}'" for t in advice.tasks if t.setting == "unlabelled")
         reason = material.refusal or f"{bare} has no labels to test on: sort some rows into class folders first"
-        raise DalibError(f"no suite for --out {out}: {reason}")
+        raise DalibError(f"no suite {out}: {reason}")
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", out.stem) or "suite"
     lines = [f"# Written by `dalib advise`: {advice.setting}, to be edited freely (docs/suites.md)."]
     lines += [line for f in advice.findings for line in (f"# - {f.text}", f"#     why: {f.reason}")]

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from dalib.data.catalog import LoadedData
 
 
+NO_LABELS = (
+    "{} has no labels, so no table can say how good a model is on it: train one with dalib train (dalib.fit), or sort "
+    "some of its images into class folders"
+)
 Weights = dict[str, BackboneSpec]
 """What a suite asks for -> the same with the hash of its weights."""
 
@@ -36,13 +40,15 @@ class PlannedRun:
 @dataclass(frozen=True)
 class Plan:
     """runs: by seed, then task, then row, so that early tables are complete; note: how partial data differ;
-    metric: what tables show, of the data's objective unless the suite names one."""
+    metric: what tables show, of the data's objective unless the suite names one;
+    remarks: what the data were read as, and what was left out and why."""
 
     suite: Suite
     runs: list[PlannedRun]
     note: str
     counts: dict[str, int]
     metric: str = "target_accuracy"
+    remarks: tuple[str, ...] = ()
 
     def manifest(self) -> Manifest:
         """What `dalib table` needs, rows and tasks in the suite's order."""
@@ -102,7 +108,8 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
     data = load_data(suite.dataset, where, partial=suite.partial, **how)
     tasks = _tasks(suite, data)
     if not tasks:
-        raise DalibError(f"suite {suite.name}: data set {data.name} has one domain; adaptation needs two")
+        bare = f"; {NO_LABELS.format(', '.join(data.unlabelled))}" if data.unlabelled else ""
+        raise DalibError(f"suite {suite.name}: data set {data.name} has one labelled domain, and needs two{bare}")
     content = DataSpec(dataset=suite.dataset, partial=data.partial, fingerprint=data.fingerprint, **how)
     known: Weights = {}
     given = draws or random_draws(suite)
@@ -118,7 +125,7 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
                 spec = RunSpec(data=content, source=source, target=target, seed=seed, **row)
                 runs.append(PlannedRun(label, spec, spec.key, number))
     metric = suite.metric or f"target_{find_objective(data.objective).metrics[0]}"
-    return Plan(suite, runs, data.note, dict(data.counts), metric)
+    return Plan(suite, runs, data.note, dict(data.counts), metric, data.remarks)
 
 
 def random_draws(suite: Suite) -> dict[str, list[Draw]]:
@@ -155,9 +162,11 @@ def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
         return [(task.partition("->")[0], task.partition("->")[2]) for task in named] if len(data.domains) > 1 else []
     if len(data.domains) > 1:
         for task in suite.tasks:
-            if "+" not in task and task not in data.tasks():
+            bare = {*map(str.strip, task.split("->"))} & {*data.unlabelled, *data.absent}
+            if "+" not in task and task not in data.tasks() and not bare:
                 raise unknown("task", task, data.tasks(), f"suite {suite.name}, data set {data.name}")
-    split = [split_task(task, data.domains) for task in suite.tasks]
+    absent = {name: NO_LABELS.format(name) for name in data.unlabelled} | data.absent
+    split = [split_task(task, data.domains, absent) for task in suite.tasks]
     return [("+".join(sources), target) for sources, target in split]
 
 

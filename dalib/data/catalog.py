@@ -166,7 +166,7 @@ def load_data(
     name, _, path = dataset.partition(":")
     info = DATASETS.get(name)
     if path and name != "features":
-        raise DalibError(f"data set '{dataset}': only features takes a path; give --data-root for {name}")
+        raise DalibError(f"data set '{dataset}': only features takes a path; give --data-root (root=…) for {name}")
     if normalise and info.kind != "features":
         raise DalibError(f"{name} holds images; normalise = {list(normalise)} is for feature data only")
     if skip_unreadable and info.kind != "images":
@@ -233,7 +233,7 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     return LoadedData(
         dataset, info, where, match.classes, present, match.counts, "images", fingerprint, bool(note), note, load,
         remarks=tuple(remarks), unlabelled={name: len(tree.of_domain(d)) for name, d in bare.items()},
-        absent={d: f"folder {d} in {where} holds no image" for d in tree.vacant}, skips=skips,
+        absent={d: f"'{d}' is no domain: folder {d} in {where} holds no image" for d in tree.vacant}, skips=skips,
     )  # fmt: skip
 
 

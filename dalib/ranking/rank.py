@@ -102,5 +102,8 @@ def _choose(data: LoadedData, target: str, given: Sequence[str]) -> tuple[tuple[
     x = data.domain(target).x
     chosen = tuple(given) or (("identity",) if x.ndim == 2 else suit_rows(x) or ("identity",))
     if x.ndim == 2 and x.dtype.kind in "iu" and "identity" in chosen:
-        notes.append(f"identity takes whole numbers as they are; for token ids: --backbones {','.join(suit_rows(x))}.")
+        notes.append(
+            f"identity takes whole numbers as they are; for token ids: --backbones (backbones=…) "
+            f"{','.join(suit_rows(x))}."
+        )
     return chosen, tuple(notes)

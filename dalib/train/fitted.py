@@ -12,7 +12,7 @@ from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
 from dalib.core.rows import Input
-from dalib.core.types import Domain, Outputs
+from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.feed.batches import DomainStore
 from dalib.feed.embed import embed_domain
 from dalib.feed.stores import open_store
@@ -53,7 +53,7 @@ class Fitted:
     @property
     def names(self) -> tuple[str, ...]:
         """A class name per logit."""
-        return (*self.classes, "unknown") if self.algorithm.rejects else self.classes
+        return (*self.classes, name_unknown(self.classes)) if self.algorithm.rejects else self.classes
 
     def extend_curve(self, later: dict[str, list[float]]) -> None:
         """Append another descent's curve; where one lacks a term it counts as 0."""

@@ -28,6 +28,7 @@ from dalib.train.fitted import Fitted
 FORMAT = 2
 READABLE = (1, 2)
 """Formats that can be read; files of the first carry no checksum."""
+WRITER = "dalib train --out (dalib.save_model)"
 _SUM = rb"\"crc32\": \""
 LARGEST = 1 << 20
 """Of a layer's width, in a file's facts."""
@@ -114,7 +115,7 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
     except Exception as error:  # facts are whatever somebody wrote; torch, pydantic and plug-ins each have their words
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DalibError(
-            f"{path} is no usable dalib model ({type(error).__name__}: {reason}); train again with dalib train --out"
+            f"{path} is no usable dalib model ({type(error).__name__}: {reason}); train again with {WRITER}"
         ) from None
 
 
@@ -160,7 +161,7 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
     """What a file says of itself has the kinds it must have, and no width that its tensors do not bear out."""
 
     def refuse(what: str) -> DalibError:
-        return DalibError(f"{path} is no usable dalib model: {what}; give a file written by dalib train --out")
+        return DalibError(f"{path} is no usable dalib model: {what}; give a file written by {WRITER}")
 
     made = facts.get("backbone")
     for kinds, told, where in ((KINDS, facts, ""), (OF_BACKBONE, made if isinstance(made, dict) else {}, "backbone.")):
@@ -184,7 +185,7 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not path.is_file():
-        raise DalibError(f"no model file {path}; dalib train … --out MODEL writes one")
+        raise DalibError(f"no model file {path}; {WRITER} writes one")
     try:
         with safe_open(path, framework="pt") as handle:
             told = handle.metadata() or {}
@@ -193,12 +194,12 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     except (SafetensorError, ValueError, RecursionError, OSError, MemoryError) as error:
         reason = " ".join(str(error).split())[:120]
         raise DalibError(
-            f"{path} is not a safetensors file, or damaged ({reason}); give a file written by dalib train --out"
+            f"{path} is not a safetensors file, or damaged ({reason}); give a file written by {WRITER}"
         ) from None
     if not isinstance(facts, dict) or facts.get("format") not in READABLE:
-        raise DalibError(f"{path} holds weights but is no dalib model; give a file written by dalib train --out")
+        raise DalibError(f"{path} holds weights but is no dalib model; give a file written by {WRITER}")
     if facts["format"] != 1 and not _is_whole(path.read_bytes(), str(facts.pop("crc32", ""))):
-        raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with --out")
+        raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with {WRITER}")
     for name, tensor in state.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             remedy = "so it can predict nothing; train again, with a lower lr"
