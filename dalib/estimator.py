@@ -18,9 +18,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from dalib.backbones import load_backbone, takes_rows
+from dalib.assemble import check_crop
+from dalib.backbones import load_backbone, own_weights, takes_rows
+from dalib.bench.suite import validate
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
+from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.rows import row_shape
 from dalib.core.types import Domain, Outputs, Task, name_unknown
@@ -51,7 +54,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         backbone: what turns rows into features: the name of one that is built to fit (`mlp`, `cnn1d`,
             `text_transformer`, `modalities` …), a Backbone, or any module; it is copied, never changed. None: rows are
             features (n, d). With one, X may be time series (n, C, T), token ids (n, L), uint8 images (n, 3, R, R), or
-            several modalities {name: array}
+            several modalities {name: array}; a module takes rows (n, *S) of any kind, whatever their channels
         train: TrainConfig, a dictionary of its fields, or None = 300 steps of the default recipe, a backbone without
             weights at the full learning rate
         standardise: subtract the mean and divide by the standard deviation, each domain by its own; rows to predict are
@@ -95,6 +98,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Rows, y: ArrayLike, X_target: Rows | None = None) -> AdaptationClassifier:
         """X (n_s, d), or rows as the backbone takes them, labelled by y (n_s,); X_target unlabelled, None = X."""
         x_s: np.ndarray
+        X, y = _off_graph(X), _off_graph(y)
         if y is not None:
             check_labels(np.asarray(y))
         if self.backbone is None:
@@ -106,7 +110,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         algorithm = self._copy()
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds 1 class ({self.classes_[0]!r}); a classifier needs at least 2")
+            raise ValueError(f"y holds 1 class ({self.classes_[:1].tolist()[0]!r}); a classifier needs at least 2")
         x_t = x_s if X_target is None else self._rows(X_target)
         if self.standardise:
             if x_s.ndim != 2 or x_s.dtype.kind != "f":
@@ -174,7 +178,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             if reset:
                 self._modalities = read.dtype.names or ()
             return order_modalities(read, self._modalities)
-        x: np.ndarray = validate_data(self, X, dtype=np.float32, reset=False)
+        x: np.ndarray = validate_data(self, _off_graph(X), dtype=np.float32, reset=False)
         return x
 
     def _build(self, x_s: np.ndarray, x_t: np.ndarray, seed: int) -> Backbone:
@@ -186,10 +190,13 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(given, Backbone):
             made = copy.deepcopy(given)
         else:
-            how: dict[str, Any] = {"weights": "none", "rows": row_shape(x_s, x_t)} if takes_rows(given) else {}
-            made = load_backbone(given, seed=seed, **how)
+            rows = row_shape(x_s, x_t) if takes_rows(given) else None
+            made = load_backbone(given, own_weights(given), seed=seed, rows=rows)
         if made.preprocess and x_s.ndim == 4:
-            made = replace(made, preprocess=made.preprocess.of_side(x_s.shape[-1]))
+            prepare = made.preprocess.of_side(x_s.shape[-1])
+            if prepare != made.preprocess and x_s.dtype == np.uint8:
+                check_crop(made, prepare.crop, "side of the images")
+            made = replace(made, preprocess=prepare)
         return made
 
     def _seed(self) -> int:
@@ -199,10 +206,16 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         return given.randint(2**31) if isinstance(given, np.random.RandomState) else int(given)
 
     def _trainer(self, seed: int, backbone: Backbone) -> Trainer:
-        config = TrainConfig(steps=300) if self.train is None else TrainConfig.model_validate(self.train)
+        config = TrainConfig(steps=300) if self.train is None else self._recipe()
         if self.train is None and self.backbone is not None and backbone.weights == "none":
             config = config.model_copy(update={"backbone_rate": 1.0})
         return Trainer(config, seed=seed, device=self.device)
+
+    def _recipe(self) -> TrainConfig:
+        try:
+            return validate(TrainConfig, self.train or {}, "train")
+        except DalibError as error:
+            raise ValueError(str(error)) from None
 
     def _copy(self) -> Algorithm:
         given = self.algorithm
@@ -268,3 +281,8 @@ def target_scorer(X_target: Rows, validator: str = "information_maximisation") -
         return float(VALIDATORS.get(validator)().score(Outputs(held, held, labels), Outputs(target, target, None)))
 
     return score
+
+
+def _off_graph(x: Any) -> Any:
+    """A tensor without its history, on the CPU, as arrays are made of; anything else as it is."""
+    return x.detach().cpu() if isinstance(x, torch.Tensor) else x

@@ -231,7 +231,13 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
         "values": values,
         "partial": note,
     }
-    remarks = tuple(_doubts(fitted, task, reject)) if task.objective == "classification" else ()
+    largest = max(len(task.labelled), len(task.target))
+    remarks: tuple[str, ...] = ()
+    if fitted.curve and spec.train.batch_size > largest:
+        remarks = (
+            f"batches of {spec.train.batch_size} rows, but no domain has more than {largest}: rows repeat in them",
+        )
+    remarks += tuple(_doubts(fitted, task, reject)) if task.objective == "classification" else ()
     return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dalib.assemble
-from dalib.assemble import Run, RunContext, _check_crop, assemble
+from dalib.assemble import Run, RunContext, check_crop, assemble
 from dalib.backbones import load_backbone
 from dalib.bench.plan import plan
 from dalib.bench.run import run_one
@@ -158,5 +158,5 @@ def test_a_mistake_is_one_clear_line(change: dict[str, object], words: str, feat
 @pytest.mark.parametrize("crop", [1, 5000])
 def test_a_crop_that_does_not_fit_the_network_is_one_line(crop: int) -> None:
     with pytest.raises(DalibError, match=f"crop = {crop} .*its own is"):
-        _check_crop(load_backbone("tiny", "none"), crop)
-    _check_crop(load_backbone("tiny", "none"), 48)
+        check_crop(load_backbone("tiny", "none"), crop)
+    check_crop(load_backbone("tiny", "none"), 48)

@@ -177,8 +177,8 @@ def _locate(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     return found
 
 
-def validate(model: type[M], content: dict[str, Any], where: str, inside: str = "") -> M:
-    """`model(**content)`; its first complaint as a DalibError of one line."""
+def validate(model: type[M], content: M | dict[str, Any], where: str, inside: str = "") -> M:
+    """`model(**content)`, or the model itself; its first complaint as a DalibError of one line."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -195,7 +195,7 @@ def validate(model: type[M], content: dict[str, Any], where: str, inside: str = 
         text = " ".join(first["msg"].removeprefix("Value error, ").removeprefix("Input ").split())
         if first["type"] == "value_error":
             raise DalibError(f"{where}: {'.'.join(place) or 'it'} {text}") from None
-        raise DalibError(f"{where}: {'.'.join(place)} = {first['input']!r} {text}") from None
+        raise DalibError(f"{where}: {'.'.join(place) or 'it'} = {first['input']!r} {text}") from None
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -144,7 +145,8 @@ def train_model(
     print_values(run)
     if run.path is not None:
         size = run.path.stat().st_size / 1e6
-        print(f"model {run.path} ({size:.1f} MB); use it: dalib predict {run.path} PATH")
+        plugins = "".join(f" --plugin {quote(str(file))}" for file in plugin or ())
+        print(f"model {run.path} ({size:.1f} MB); use it: dalib predict {quote(str(run.path))} PATH{plugins}")
 
 
 def print_values(run: TrainedRun) -> None:

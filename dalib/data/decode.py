@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,13 +30,18 @@ def decode_image(content: bytes, resize: int) -> np.ndarray:
     (antialiased). One of more than `DALIB_MAX_PIXELS` (90M) pixels is refused before it is decoded.
 
     Raises
-        Whatever Pillow raises for a damaged file (OSError, SyntaxError, ValueError, DecompressionBombError)
+        Whatever Pillow raises for a damaged file (OSError, SyntaxError, ValueError)
     """
     most = amount_of("DALIB_MAX_PIXELS", "90M")
     Image.MAX_IMAGE_PIXELS = most
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        opened = Image.open(io.BytesIO(content))
+        try:
+            opened = Image.open(io.BytesIO(content))
+        except Image.DecompressionBombError as error:
+            size = re.search(r"\d+", str(error))
+            told = f"{size[0]} pixels" if size else "too many pixels"
+            raise ValueError(f"{told}; an image may have {most} (DALIB_MAX_PIXELS)") from None
     with opened:
         if opened.width * opened.height > most:
             raise ValueError(f"{opened.width} x {opened.height} pixels; an image may have {most} (DALIB_MAX_PIXELS)")

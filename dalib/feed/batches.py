@@ -51,9 +51,9 @@ class DomainStore:
     ) -> None:
         self.preprocess = preprocess
         self.device = device
-        _check(domain, preprocess)
+        _check(domain, preprocess, rows)
         x = domain.x
-        if not domain.is_images:
+        if not preprocess:
             x = np.ascontiguousarray(domain.x, np.int64) if rows and rows.ids else np.asarray(domain.x, np.float32)
         self.x: Tensor | Pieces
         self.rows: Tensor | None = None
@@ -119,8 +119,8 @@ def label_tensor(y: np.ndarray) -> Tensor:
     return torch.as_tensor(y, dtype=torch.float32 if y.dtype.kind == "f" else torch.int64)
 
 
-def _check(domain: Domain, preprocess: Preprocess | None) -> None:
-    if domain.is_images and preprocess is None:
+def _check(domain: Domain, preprocess: Preprocess | None, rows: RowShape | None) -> None:
+    if domain.is_images and preprocess is None and rows is None:
         raise DalibError(
             f"domain '{domain.name}' holds images, which backbone 'identity' cannot take; choose a network"
         )
@@ -128,12 +128,28 @@ def _check(domain: Domain, preprocess: Preprocess | None) -> None:
         return
     if not domain.is_images:
         raise DalibError(f"domain '{domain.name}' holds features, not images; use backbone = 'identity'")
+    if domain.x.shape[1] != 3 or domain.x.dtype != np.uint8:
+        raise DalibError(
+            f"domain '{domain.name}' has rows {domain.x.shape[1:]} {domain.x.dtype}, but the network takes pictures "
+            f"(3, height, width) uint8, 0 to 255: {_remedy(domain)}"
+        )
     side = domain.x.shape[2:]
     if side != (preprocess.resize, preprocess.resize) or preprocess.crop > preprocess.resize:
         raise DalibError(
             f"domain '{domain.name}' holds {side[0]} x {side[1]} pixels, but the network crops {preprocess.crop} "
             f"out of {preprocess.resize}; load the images at resize = {preprocess.resize}"
         )
+
+
+def _remedy(domain: Domain) -> str:
+    shape = domain.x.shape[1:]
+    if shape[0] != 3 and shape[2] == 3:
+        return "put the channels first, x.transpose(0, 3, 1, 2)"
+    if shape[0] == 1:
+        return "repeat the one channel, x.repeat(3, axis=1)"
+    if shape[0] != 3:
+        return "bands that are no colours need a network of their own, dalib.Backbone.of(module, x)"
+    return "give (255 * x).round().astype('uint8') if 1 is white, or Backbone.of(module, x) if they are no pixels"
 
 
 class _Shuffle:

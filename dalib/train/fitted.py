@@ -74,8 +74,13 @@ class Fitted:
         if domain.is_images and preprocess is None:
             raise DalibError(f"domain '{domain.name}' holds images; backbone '{self.backbone.name}' takes features")
         if self.backbone.preprocess and not self.backbone.frozen and not domain.is_images:
+            remedy = (
+                "grey pictures need three channels: x[:, None].repeat(3, axis=1)"
+                if domain.x.ndim == 3
+                else "use identity"
+            )
             raise DalibError(
-                f"domain '{domain.name}' holds features; backbone '{self.backbone.name}' takes images (use identity)"
+                f"domain '{domain.name}' holds features; backbone '{self.backbone.name}' takes images ({remedy})"
             )
         if preprocess and domain.x.shape[-1] != preprocess.resize:
             raise DalibError(

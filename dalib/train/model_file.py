@@ -11,15 +11,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from dalib.backbones import load_backbone
+from dalib.backbones import find_plugin, load_backbone
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, Preprocess, identity
 from dalib.core.checksum import crc32
-from dalib.core.errors import DalibError
+from dalib.core.errors import DalibError, suggest
 from dalib.core.files import write_atomic
 from dalib.core.network import Network
 from dalib.core.objective import find_objective
-from dalib.core.registry import ALGORITHMS, snake_case
+from dalib.core.registry import ALGORITHMS, BACKBONES, plugin_files, snake_case
 from dalib.core.rows import RowShape
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
@@ -67,6 +67,10 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
         "preprocess": asdict(backbone.preprocess) if backbone.preprocess else None,
         "extra": fitted.extra | (extra or {}),
     }
+    objective = type(fitted.algorithm.network.objective)
+    builder = BACKBONES.get(find_plugin(backbone.name)) if find_plugin(backbone.name) in BACKBONES else None
+    if plugins := plugin_files(type(fitted.algorithm), objective, builder):
+        facts["plugins"] = plugins
     state = {f"algorithm.{k}": v for k, v in fitted.algorithm.state_dict().items()}
     if backbone.frozen:
         state |= {f"backbone.{k}": v for k, v in backbone.module.state_dict().items()}
@@ -121,6 +125,7 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
 
 def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, where: torch.device) -> Fitted:
     _check_facts(facts, state, path)
+    _refuse_missing(facts, path)
     config = TrainConfig(**facts["config"])
     backbone = _backbone(facts)
     algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
@@ -141,6 +146,18 @@ def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, 
         mean, deviation = (state[f"moments.{len(fitted.moments)}.{k}"].numpy() for k in ("mean", "deviation"))
         fitted.moments = (*fitted.moments, (mean, deviation))
     return fitted
+
+
+def _refuse_missing(facts: dict[str, Any], path: Path) -> None:
+    """DalibError where the file names a plug-in that is not loaded."""
+    needs = {"algorithm": (facts["algorithm"], ALGORITHMS), "backbone": (facts["backbone"]["name"], BACKBONES)}
+    for kind, (name, registry) in needs.items():
+        if (find_plugin(name) if kind == "backbone" else name) in registry:
+            continue
+        files = [f for f in facts.get("plugins") or () if isinstance(f, str)] or ["FILE.py"]
+        given = " ".join(f"--plugin {file}" for file in files)
+        lacking = f"{path} needs {kind} '{name}', which dalib has not{suggest(name, registry.names())}"
+        raise DalibError(f"{lacking}; give the file that defines it: {given} (dalib.load_plugin)")
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
