@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dalib.assemble
-from dalib.assemble import Run, RunContext, check_crop, assemble
+from dalib.assemble import Run, RunContext, assemble, check_crop
 from dalib.backbones import load_backbone
 from dalib.bench.plan import plan
 from dalib.bench.run import run_one

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import json
 import os
 import pickle
+import re
 import sys
+import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dalib.core.checksum import header_sum_is_right
 from dalib.core.errors import DalibError, unknown
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".bin")
@@ -61,48 +68,96 @@ _INSIDE = (
 _COUNTERS = ("total_ops", "total_params", "n_averaged")
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
+class State(dict[str, Tensor]):
+    """A state dict that remembers where it was found.
+
+    steps: what was unpacked to get at it, `state_dict`, `module.`
+    maker: of a model file of dalib's, the algorithm and the backbone; else empty
+    """
+
+    steps: tuple[str, ...] = ()
+    maker: str = ""
+
+
+def read_state(path: Path) -> State:
     """A state dict from .safetensors, or from .pth, .pt and the like without running code.
 
-    Takes a raw state dict, or the one of a training program's checkpoint, and removes DataParallel's `module.` and
-    torch.compile's `_orig_mod.`.
+    Takes a raw state dict, the one of a training program's checkpoint, or the network of a model file of dalib's, and
+    removes DataParallel's `module.` and torch.compile's `_orig_mod.`.
 
     Raises
         DalibError: not weights (which says what it is instead), code, or numbers that are NaN or infinite
     """
     _refuse_other(path)
     content: Any
+    maker, steps = "", []
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            content = load_file(path)
+            content, maker = _read_safetensors(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+            with _harmless():
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        other = re.search(r"GLOBAL ([\w.]+)", str(error)) or [""] * 2
         raise DalibError(
-            f"weights file '{path}' holds more than tensors and is not opened, since that could run code; "
-            "save module.state_dict() instead"
+            f"weights file '{path}' holds more than tensors and is not opened, since that could run code "
+            f"({other[1] or 'not said which'}); save module.state_dict() instead"
         ) from None
+    except DalibError:
+        raise
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise DalibError(f"weights file '{path}' cannot be read ({reason}); copy or download it again") from None
     for key in _INSIDE * 2:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
+            steps.append(key)
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         keys = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__
         raise DalibError(
             f"weights file '{path}' is not a state dict (name -> tensor) but holds {keys or 'nothing'}; "
             "save module.state_dict()"
         )
-    state = {str(name): value for name, value in content.items()}
+    state = State({str(name): value for name, value in content.items()})
     for wrapper in ("module.", "_orig_mod.", "module."):
-        state = {name.removeprefix(wrapper): value for name, value in state.items()}
+        if any(name.startswith(wrapper) for name in state):
+            state = State({name.removeprefix(wrapper): value for name, value in state.items()})
+            steps.append(wrapper)
+    state.maker, state.steps = maker, tuple(steps)
     for name, value in state.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise DalibError(f"weights file '{path}' holds NaN or infinity in {name}; take an earlier checkpoint")
     return state
+
+
+def _harmless() -> AbstractContextManager[object]:
+    """Allows what training programs often keep beside weights and what runs no code: numbers of NumPy, arguments."""
+    scalar = getattr(np, "_core", None) or np.core
+    kinds = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)}
+    allowed = [scalar.multiarray.scalar, np.dtype, argparse.Namespace, *kinds]
+    safe = getattr(torch.serialization, "safe_globals", None)
+    return nullcontext() if safe is None else safe(allowed)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
+    """(tensors, maker): of a model file of dalib's those of its network alone."""
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    with safe_open(path, framework="pt") as handle:
+        told = (handle.metadata() or {}).get("dalib", "")
+    content = load_file(path)
+    if not told:
+        return content, ""
+    facts = json.loads(told)
+    if facts.get("format") != 1 and not header_sum_is_right(path.read_bytes(), str(facts.get("crc32", ""))):
+        raise DalibError(f"weights file '{path}' is damaged: its checksum is another; copy it again")
+    start = "backbone." if facts["backbone"]["frozen"] else "algorithm.network.backbone."
+    found = {k.removeprefix(start): v for k, v in content.items() if k.startswith(start)}
+    maker = f"{facts['algorithm']} on {facts['backbone']['name']}"
+    if not found:
+        raise DalibError(f"weights file '{path}' is a dalib model ({maker}) without a network of its own to start from")
+    return found, maker
 
 
 def _refuse_other(path: Path) -> None:
@@ -157,16 +212,32 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], drop: tuple[str, 
         DalibError: missing, unexpected or misshapen entries (BatchNorm's batch counter may be missing)
     """
     own = module.state_dict()
-    given = {key: value for key, value in unwrap(state, own, origin).items() if not key.startswith(drop)}
+    unwrapped = unwrap(state, own, origin)
+    given = {key: value for key, value in unwrapped.items() if not key.startswith(drop)}
     problems = {
         "missing": [k for k in own if k not in given and not k.endswith("num_batches_tracked")],
         "unexpected": [k for k in given if k not in own],
         "of another shape": [k for k in own if k in given and given[k].shape != own[k].shape],
     }
     found = [f"{what} {_first(keys)}" for what, keys in problems.items() if keys]
+    maker = getattr(state, "maker", "")
     if found:
-        raise DalibError(f"weights '{origin}' do not fit {name}: {'; '.join(found)}; give a state dict of {name}")
+        made = f" (a dalib model, {maker})" if maker else ""
+        raise DalibError(f"weights '{origin}'{made} do not fit {name}: {'; '.join(found)}; give a state dict of {name}")
     module.load_state_dict(given, strict=False)
+    _tell(state, unwrapped, origin, maker)
+
+
+def _tell(state: Mapping[str, Tensor], unwrapped: Mapping[str, Tensor], origin: str, maker: str) -> None:
+    """A word about what was unpacked, and what was left behind."""
+    steps = [f"'{step}'" for step in getattr(state, "steps", ())]
+    first = next(iter(unwrapped))
+    steps += [f"'{k.removesuffix(first)}'" for k in state if k.endswith(f".{first}")][:1] if first not in state else []
+    left = sum(1 for k in state if k.rpartition(".")[2] not in _COUNTERS) - len(unwrapped)
+    if steps or left or maker:
+        of = f"the network of a dalib model ({maker})" if maker else f"weights found below {', '.join(steps) or 'it'}"
+        rest = f", {left} other entries left behind" if left else ""
+        warnings.warn(f"'{origin}': {of}{rest}", UserWarning, stacklevel=4)
 
 
 def _first(keys: list[str], count: int = 3) -> str:

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from dalib.backbones import find_plugin, load_backbone
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, Preprocess, identity
-from dalib.core.checksum import crc32
+from dalib.core.checksum import NO_SUM, header_sum_is_right, with_header_sum
 from dalib.core.errors import DalibError, suggest
 from dalib.core.files import write_atomic
 from dalib.core.network import Network
@@ -29,7 +29,6 @@ FORMAT = 2
 READABLE = (1, 2)
 """Formats that can be read; files of the first carry no checksum."""
 WRITER = "dalib train --out (dalib.save_model)"
-_SUM = rb"\"crc32\": \""
 LARGEST = 1 << 20
 """Of a layer's width, in a file's facts."""
 
@@ -77,8 +76,8 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
     for i, pair in enumerate(fitted.moments):
         state |= {f"moments.{i}.{k}": torch.as_tensor(v) for k, v in zip(("mean", "deviation"), pair, strict=True)}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
-    content = save(tensors, metadata={"dalib": json.dumps({"crc32": "0" * 8, **facts})})
-    write_atomic(path, _with_sum(content, crc32(content)))
+    content = save(tensors, metadata={"dalib": json.dumps({"crc32": NO_SUM, **facts})})
+    write_atomic(path, with_header_sum(content))
     return path
 
 
@@ -215,23 +214,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         ) from None
     if not isinstance(facts, dict) or facts.get("format") not in READABLE:
         raise DalibError(f"{path} holds weights but is no dalib model; give a file written by {WRITER}")
-    if facts["format"] != 1 and not _is_whole(path.read_bytes(), str(facts.pop("crc32", ""))):
+    if facts["format"] != 1 and not header_sum_is_right(path.read_bytes(), str(facts.pop("crc32", ""))):
         raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with {WRITER}")
     for name, tensor in state.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             remedy = "so it can predict nothing; train again, with a lower lr"
             raise DalibError(f"{path} holds nan or infinity in {name}, {remedy}")
     return facts, state
-
-
-def _with_sum(content: bytes, digits: str) -> bytes:
-    """The file with these digits as its checksum; eight zeros are what the checksum is taken with."""
-    start = content.find(_SUM) + len(_SUM)
-    return content[:start] + digits.encode(errors="replace") + content[start + 8 :]
-
-
-def _is_whole(content: bytes, digits: str) -> bool:
-    return len(digits) == 8 and _SUM in content and crc32(_with_sum(content, "0" * 8)) == digits
 
 
 def _backbone(facts: dict[str, Any]) -> Backbone:

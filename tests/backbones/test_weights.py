@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import http.server
 import os
 import pickle
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -26,6 +30,11 @@ from dalib.backbones._weights import hash_state, read_state
 from dalib.checks.world import K
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
+from dalib.core.registry import ALGORITHMS
+from dalib.train.config import TrainConfig
+from dalib.train.model_file import save_model
+from dalib.train.trainer import Trainer
+from tests.support.image_world import make_image_task
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +62,9 @@ WRITERS: dict[str, Callable[[dict[str, torch.Tensor], Path], object]] = {
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_state_dict_comes_back_from_every_format(name: str, original: nn.Module, tmp_path: Path) -> None:
     WRITERS[name](original.state_dict(), tmp_path / name)
-    backbone = load_backbone("mobilenet_v2", str(tmp_path / name))
+    unpacked = {"checkpoint.pt": "found below 'state_dict'", "parallel.pth": r"found below 'module\.'"}.get(name, "")
+    with pytest.warns(UserWarning, match=unpacked) if unpacked else nullcontext():
+        backbone = load_backbone("mobilenet_v2", str(tmp_path / name))
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.allclose(backbone.module.eval()(x), features(original, x), atol=1e-6)
@@ -220,7 +231,7 @@ def _resnet() -> dict[str, torch.Tensor]:
     return load_backbone("resnet18", "none").module.state_dict()
 
 
-WRAPPED = {
+WRAPPED: dict[str, Any] = {
     "model.": lambda s: {"state_dict": {f"model.{k}": v for k, v in s.items()}, "epoch": 3},
     "_orig_mod.": lambda s: {f"_orig_mod.{k}": v for k, v in s.items()},
     "backbone.": lambda s: {**{f"backbone.{k}": v for k, v in s.items()}, "head.weight": torch.zeros(31, 512)},
@@ -228,16 +239,30 @@ WRAPPED = {
     "state_dict_ema": lambda s: {"state_dict_ema": s},
     "encoder_q": lambda s: {"state_dict": {f"module.encoder_{q}.{k}": v for q in "qk" for k, v in s.items()}},
     "counters": lambda s: {**s, "total_ops": torch.zeros(1), "layer1.total_params": torch.zeros(1)},
+    "numbers": lambda s: {"model": s, "best": np.float64(0.7), "args": argparse.Namespace(lr=1)},
     "deep": lambda s: {"net": {f"algorithm.network.backbone.{k}": v for k, v in s.items()}},
 }
 
 
+FOUND = {
+    "model.": "below 'state_dict', 'model.'",
+    "_orig_mod.": "below '_orig_mod.'",
+    "backbone.": "below 'backbone.', 1 other entries left behind",
+    "model_state_dict": "below 'model_state_dict'",
+    "state_dict_ema": "below 'state_dict_ema'",
+    "encoder_q": "below 'state_dict', 'module.', 'encoder_q.', 120 other entries left behind",
+    "deep": "below 'net', 'algorithm.network.backbone.'",
+    "numbers": "below 'model'",
+}
+
+
 @pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".pth.tar", ".bin"])
-@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
-def test_weights_are_found_inside_what_training_programs_write(wrap: Any, suffix: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", WRAPPED)
+def test_weights_are_found_inside_what_training_programs_write(name: str, suffix: str, tmp_path: Path) -> None:
     state = _resnet()
-    torch.save(wrap(state), tmp_path / f"w{suffix}")
-    loaded = load_backbone("resnet18", str(tmp_path / f"w{suffix}")).module.state_dict()
+    torch.save(WRAPPED[name](state), tmp_path / f"w{suffix}")
+    with pytest.warns(UserWarning, match=re.escape(FOUND[name])) if name in FOUND else nullcontext():
+        loaded = load_backbone("resnet18", str(tmp_path / f"w{suffix}")).module.state_dict()
     assert loaded.keys() == state.keys() and all(torch.equal(v, state[k]) for k, v in loaded.items())
 
 
@@ -256,6 +281,34 @@ def test_a_file_that_is_no_weights_is_called_what_it_is(
     (tmp_path / f"w{suffix}").write_bytes(content)
     with pytest.raises(DalibError, match=reason):
         load_backbone("resnet18", str(tmp_path / f"w{suffix}"))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_dalib_model_is_a_start_for_the_next(frozen: bool, tmp_path: Path) -> None:
+    backbone = load_backbone("tiny", "pretrained", frozen=frozen)
+    fitted = Trainer(TrainConfig(steps=1, batch_size=4, backbone_rate=1.0), device="cpu").fit(
+        ALGORITHMS.get("mean_teacher")(), make_image_task(16, side=72), backbone
+    )
+    path = save_model(fitted, tmp_path / "model")
+    with pytest.warns(UserWarning, match=r"the network of a dalib model \(mean_teacher on tiny\)"):
+        again = load_backbone("tiny", str(path)).module.state_dict()
+    trained = fitted.backbone.module.state_dict()
+    assert all(torch.equal(value, trained[name].cpu()) for name, value in again.items())
+    assert frozen == torch.equal(again["stem.0.weight"], backbone.module.state_dict()["stem.0.weight"])
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DalibError, match="is damaged: its checksum is another"):
+        load_backbone("tiny", str(path))
+
+
+def test_a_dalib_model_that_leaves_no_network_of_its_own_says_so(tmp_path: Path) -> None:
+    backbone = load_backbone("tiny", "pretrained")
+    recipe = TrainConfig(steps=1, batch_size=4)
+    fitted = Trainer(recipe, device="cpu").fit(ALGORITHMS.get("lora")(), make_image_task(16, side=72), backbone)
+    path = save_model(fitted, tmp_path / "model")
+    with pytest.raises(DalibError, match=r"\(a dalib model, lora on tiny\) do not fit tiny: missing"):
+        load_backbone("tiny", str(path))
 
 
 def test_weights_with_nan_and_files_of_two_networks_are_refused(tmp_path: Path) -> None:
