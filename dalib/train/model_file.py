@@ -154,9 +154,10 @@ def _refuse_missing(facts: dict[str, Any], path: Path) -> None:
         if (find_plugin(name) if kind == "backbone" else name) in registry:
             continue
         files = [f for f in facts.get("plugins") or () if isinstance(f, str)] or ["FILE.py"]
-        given = " ".join(f"--plugin {file}" for file in files)
         lacking = f"{path} needs {kind} '{name}', which dalib has not{suggest(name, registry.names())}"
-        raise DalibError(f"{lacking}; give the file that defines it: {given} (dalib.load_plugin)")
+        raise DalibError(
+            f"{lacking}; give the plug-in that defines it: --plugin {' and '.join(files)} (dalib.load_plugin)"
+        )
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
