@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from dalib.core.errors import DalibError
 from dalib.core.listener import Listener
 from dalib.core.objective import find_objective
 from dalib.core.protocol import ProtocolSpec
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, LISTENERS, PROTOCOLS
 from dalib.core.seeds import check_seed
 from dalib.core.types import Task, name_unknown
 from dalib.data.backbone import default_backbone
@@ -27,6 +28,7 @@ from dalib.records.spec import RunSpec
 from dalib.scoring.metrics import decide, domain_metrics, task_metrics
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import model_path, registered_name, save_model
+from dalib.train.trainer import OWN_LISTENERS
 
 OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
 
@@ -73,7 +75,7 @@ def fit(
     out: str | Path | None = None,
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
-    listeners: Sequence[Listener] = (),
+    listeners: Sequence[Listener | str] = (),
 ) -> TrainedRun:
     """Train one algorithm on one task and measure it: what `dalib train` does.
 
@@ -94,7 +96,7 @@ def fit(
         out: model file to write
         checkpoint: file for the state while training lasts, from which the same call goes on; None = beside `out`
         progress: called with (done, total) while data are made and while training
-        listeners: what else follows the training (`dalib.Listener`)
+        listeners: what else follows the training: a `dalib.Listener`, the name of one, or `step_log=FILE`
 
     Raises
         DalibError: a setting that is not one, or data, backbone and algorithm that do not fit together
@@ -104,9 +106,28 @@ def fit(
         dataset, source, target, algorithm,
         hparams=hparams, train=train, protocol=protocol, backbone=backbone, data=data, seed=seed,
     )  # fmt: skip
+    followers = [make_listener(item) if isinstance(item, str) else item for item in listeners]
     return fit_run(
-        spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=listeners
+        spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=followers
     )
+
+
+def make_listener(text: str) -> Listener:
+    """A listener by its registered name; after `=` the first argument of its constructor, for most a file.
+
+    Raises
+        DalibError: no such listener, one that every fit has, or one that takes no argument, or needs one
+    """
+    name, equals, argument = text.partition("=")
+    cls = LISTENERS.get(name)
+    if cls in OWN_LISTENERS:
+        raise DalibError(f"listener {name} follows every fit that has a use for it; leave it out")
+    try:
+        inspect.signature(cls).bind(*([argument] if equals else []))
+    except TypeError as error:
+        raise DalibError(f"listener {text}: {error}; write it as {name if equals else f'{name}=VALUE'}") from None
+    made: Listener = cls(argument) if equals else cls()
+    return made
 
 
 def describe_run(

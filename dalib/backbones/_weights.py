@@ -219,11 +219,12 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], drop: tuple[str, 
         "unexpected": [k for k in given if k not in own],
         "of another shape": [k for k in own if k in given and given[k].shape != own[k].shape],
     }
-    found = [f"{what} {_first(keys)}" for what, keys in problems.items() if keys]
+    misfits = [f"{what} {_first(keys)}" for what, keys in problems.items() if keys]
     maker = getattr(state, "maker", "")
-    if found:
+    if misfits:
         made = f" (a dalib model, {maker})" if maker else ""
-        raise DalibError(f"weights '{origin}'{made} do not fit {name}: {'; '.join(found)}; give a state dict of {name}")
+        fit = f"weights '{origin}'{made} do not fit {name}: {'; '.join(misfits)}"
+        raise DalibError(f"{fit}; give a state dict of {name}")
     module.load_state_dict(given, strict=False)
     _tell(state, unwrapped, origin, maker)
 

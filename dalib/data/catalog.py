@@ -238,45 +238,45 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
 
 
 def _load_array_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
-    found = load_arrays(where, info.domains)
-    match = match_declaration(info, found.counts(), str(where), info.classes)
+    arrays = load_arrays(where, info.domains)
+    match = match_declaration(info, arrays.counts(), str(where), info.classes)
     note = _accept(info, match, where, partial)
 
     def load(name: str, resize: int | None) -> Domain:
-        x: np.ndarray | RowView = resize_domain(found, name, resize or 0)
-        y = found.y[name]
+        x: np.ndarray | RowView = resize_domain(arrays, name, resize or 0)
+        y = arrays.y[name]
         known = np.flatnonzero(y < len(match.classes))
         x, y = (x, y) if len(known) == len(y) else (take_rows(x, known), y[known])
-        return Domain(name, x, y, match.classes, f"{found.fingerprint}:{name}:{resize}px")
+        return Domain(name, x, y, match.classes, f"{arrays.fingerprint}:{name}:{resize}px")
 
     present = tuple(match.domains)
     return LoadedData(
-        dataset, info, where, match.classes, present, match.counts, "images", found.fingerprint, bool(note), note, load
+        dataset, info, where, match.classes, present, match.counts, "images", arrays.fingerprint, bool(note), note, load
     )
 
 
 def _load_feature_data(
     dataset: str, info: DatasetInfo, where: Path, partial: bool, normalise: tuple[str, ...]
 ) -> LoadedData:
-    found: FeatureSet = load_features(where)
-    if found.objective != "classification":
-        return _load_answers(dataset, info, where, normalise, found)
-    match = match_declaration(info, found.counts(), str(where), found.classes)
+    stored: FeatureSet = load_features(where)
+    if stored.objective != "classification":
+        return _load_answers(dataset, info, where, normalise, stored)
+    match = match_declaration(info, stored.counts(), str(where), stored.classes)
     note = _accept(info, match, where, partial)
 
     def measure(name: str) -> Moments:
         key, labels = match.domains[name], match.labels[name]
-        known = [found.classes[k] in labels for k in found.y[key]]
-        return find_moments(found.x[key][known], normalise) if "zscore" in normalise else ()
+        known = [stored.classes[k] in labels for k in stored.y[key]]
+        return find_moments(stored.x[key][known], normalise) if "zscore" in normalise else ()
 
     def load(name: str, resize: int | None) -> Domain:
         key, labels = match.domains[name], match.labels[name]
-        known = [found.classes[k] in labels for k in found.y[key]]
-        y = np.array([labels[found.classes[k]] for k in found.y[key][known]], np.int64)
-        x = prepare_rows(found.x[key][known], normalise)
-        files = tuple(n for n, keep in zip(found.names[key], known, strict=False) if keep)
+        known = [stored.classes[k] in labels for k in stored.y[key]]
+        y = np.array([labels[stored.classes[k]] for k in stored.y[key][known]], np.int64)
+        x = prepare_rows(stored.x[key][known], normalise)
+        files = tuple(n for n, keep in zip(stored.names[key], known, strict=False) if keep)
         steps = "".join(f":{step}" for step in normalise)
-        return Domain(name, x, y, match.classes, f"{found.fingerprint}:{key}{steps}", files)
+        return Domain(name, x, y, match.classes, f"{stored.fingerprint}:{key}{steps}", files)
 
     present = tuple(match.domains)
     return LoadedData(
@@ -287,7 +287,7 @@ def _load_feature_data(
         present,
         match.counts,
         "features",
-        found.fingerprint,
+        stored.fingerprint,
         bool(note),
         note,
         load,
@@ -296,20 +296,22 @@ def _load_feature_data(
 
 
 def _load_answers(
-    dataset: str, info: DatasetInfo, where: Path, normalise: tuple[str, ...], found: FeatureSet
+    dataset: str, info: DatasetInfo, where: Path, normalise: tuple[str, ...], stored: FeatureSet
 ) -> LoadedData:
     """A feature file whose labels are no classes, so that there is nothing to match."""
 
     def load(name: str, resize: int | None) -> Domain:
         steps = "".join(f":{step}" for step in normalise)
-        x, fingerprint = prepare_rows(found.x[name], normalise), f"{found.fingerprint}:{name}{steps}"
-        return Domain(name, x, found.y[name], found.classes, fingerprint, found.names[name], objective=found.objective)
+        x, fingerprint = prepare_rows(stored.x[name], normalise), f"{stored.fingerprint}:{name}{steps}"
+        return Domain(
+            name, x, stored.y[name], stored.classes, fingerprint, stored.names[name], objective=stored.objective
+        )
 
     def measure(name: str) -> Moments:
-        return find_moments(found.x[name], normalise) if "zscore" in normalise else ()
+        return find_moments(stored.x[name], normalise) if "zscore" in normalise else ()
 
-    counts = {name: len(y) for name, y in found.y.items()}
+    counts = {name: len(y) for name, y in stored.y.items()}
     return LoadedData(
-        dataset, info, where, found.classes, tuple(counts), counts, "features", found.fingerprint, False, "", load,
-        objective=found.objective, _measure=measure,
+        dataset, info, where, stored.classes, tuple(counts), counts, "features", stored.fingerprint, False, "", load,
+        objective=stored.objective, _measure=measure,
     )  # fmt: skip

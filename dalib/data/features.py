@@ -88,13 +88,13 @@ def read_objective(arrays: Mapping[str, np.ndarray]) -> str:
 
 def find_keys(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:
     """domain -> {modality: key} in the file's order; the modality is an empty string where there is one array."""
-    found = {k[:-2]: {"": k} for k in arrays if k.endswith("_x") and len(k) > 2}
+    keys = {k[:-2]: {"": k} for k in arrays if k.endswith("_x") and len(k) > 2}
     for key in arrays:
         domain, mark, modality = key.partition("_x_")
         scale = modality.endswith("_scale") and key.removesuffix("_scale") in arrays
-        if mark and domain and modality and not scale and f"{domain}_y" in arrays and "" not in found.get(domain, {}):
-            found.setdefault(domain, {})[modality] = key
-    return found
+        if mark and domain and modality and not scale and f"{domain}_y" in arrays and "" not in keys.get(domain, {}):
+            keys.setdefault(domain, {})[modality] = key
+    return keys
 
 
 def _read_rows(path: Path, domain: str, keys: dict[str, str], arrays: dict[str, np.ndarray]) -> np.ndarray:

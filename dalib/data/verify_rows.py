@@ -87,10 +87,10 @@ def verify_rows(root: str | Path, dataset: str = "features") -> list[Finding]:
             continue
         n = len(next(iter(x.values())))
         if objective == "classification":
-            y, found = _labels(arrays.get(f"{stem}_y"), n, names)
+            y, problems = _labels(arrays.get(f"{stem}_y"), n, names)
         else:
-            y, found = _answers(path, objective, f"{stem}_y", arrays, n)
-        findings += [_finding("label", domain, f"{stem}_y", detail) for detail in found]
+            y, problems = _answers(path, objective, f"{stem}_y", arrays, n)
+        findings += [_finding("label", domain, f"{stem}_y", detail) for detail in problems]
         parts.append(_Part(domain, "/".join(own.values()), x, y))
     findings += _differing_shapes(parts, info)
     findings += [f for part in parts for f in _odd_rows(part)]
@@ -106,12 +106,12 @@ def _finding(kind: str, domain: str, where: str, detail: str, cls: str = "") -> 
 
 def _declared_keys(info: DatasetInfo, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[str, dict[str, str]]]:
     """stem -> (declared domain, {"": key}); parts such as `usps_train` belong to `usps`."""
-    found = {}
+    domains = {}
     for stem in (k[:-2] for k in arrays if k.endswith("_x")):
         domain = next((d for d in info.domains if stem == d or stem.startswith(f"{d}_")), None)
         if domain:
-            found[stem] = (domain, {"": f"{stem}_x"})
-    return found
+            domains[stem] = (domain, {"": f"{stem}_x"})
+    return domains
 
 
 def _misfit(x: np.ndarray, info: DatasetInfo) -> str:
@@ -134,11 +134,11 @@ def _labels(y: np.ndarray | None, n: int, names: Sequence[str]) -> tuple[np.ndar
         return None, [f"shape {y.shape} for {n} rows; expected ({n},)"]
     if y.dtype.kind not in "iuf" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
         return None, [f"{y.dtype} values that are no whole numbers"]
-    found = []
+    problems = []
     for wrong, what in ((y < 0, "negative"), (y >= len(names), f"above {len(names) - 1}, the last of the classes")):
         if wrong.any() and (what == "negative" or names):
-            found.append(f"{wrong.sum()} labels {what}: {_some(y[wrong])} in {_rows(np.flatnonzero(wrong))}")
-    return y.astype(np.int64), found
+            problems.append(f"{wrong.sum()} labels {what}: {_some(y[wrong])} in {_rows(np.flatnonzero(wrong))}")
+    return y.astype(np.int64), problems
 
 
 def _answers(

@@ -252,10 +252,10 @@ class EpisodeStream(IndexStream):
     def __init__(self, labels: Tensor, origin: Tensor, ways: int, rows: int, seed: int) -> None:
         super().__init__(len(labels), ways * rows, seed)
         labels, origin = labels.cpu(), origin.cpu()
-        found = torch.stack([origin, labels], 1).unique(dim=0).tolist()
-        self._members = [torch.nonzero((origin == o) & (labels == c)).flatten() for o, c in found]
+        groups = torch.stack([origin, labels], 1).unique(dim=0).tolist()
+        self._members = [torch.nonzero((origin == o) & (labels == c)).flatten() for o, c in groups]
         self._rows = [_Shuffle(len(members), self.generator) for members in self._members]
-        self._tasks = [[i for i, (o, _) in enumerate(found) if o == task] for task in sorted({o for o, _ in found})]
+        self._tasks = [[i for i, (o, _) in enumerate(groups) if o == task] for task in sorted({o for o, _ in groups})]
         self._classes = _Shuffle(len(self._tasks), self.generator)
         self.ways, self.per_class = ways, rows
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from dalib.core.protocol import uses_target_labels
-from dalib.core.registry import PROTOCOLS
+from dalib.core.registry import DATASETS, PROTOCOLS
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.records.spec import BackboneSpec, RunSpec
@@ -29,10 +29,10 @@ def write_caption(
         f"{scale.name} on {manifest.dataset}{f' ({sizes})' if sizes else ''}.",
         PARTIAL if manifest.partial or any(spec.data.partial for spec in specs) else "",
         f"{manifest.note.rstrip('.')}." if manifest.note else "",
-        _setting(specs),
+        word_rows(_setting(specs), manifest.dataset),
         f"Selection, {describe_rule(rule, scale)}.",
         _spread(manifest),
-        _marks(specs, baseline, scale),
+        word_rows(_marks(specs, baseline, scale), manifest.dataset),
         _guarded(records, rule),
         _completeness(records, expected),
         _warnings(records),
@@ -52,6 +52,12 @@ def describe_data(manifest: Manifest, records: Sequence[Record], scale: Scale) -
         f"Backbone {' / '.join(backbones)}." if backbones else "",
     ]
     return " ".join(part for part in parts if part)
+
+
+def word_rows(text: str, dataset: str) -> str:
+    """A sentence about images as it is said of a data set whose rows are none."""
+    name = dataset.partition(":")[0]
+    return text.replace("images", DATASETS.get(name).rows if name in DATASETS else "rows")
 
 
 def describe_backbone(spec: BackboneSpec) -> str:
