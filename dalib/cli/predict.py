@@ -37,7 +37,7 @@ def predict_classes(
     Rows that a model trained with protocol.reject turns down are `unknown`, without a probability.
     Images that cannot be read are named on stderr and left out; the exit status is then 1, unless --skip-unreadable.
     """
-    from dalib.core.text import disarm
+    from dalib.core.text import disarm, show_control
     from dalib.prediction import columns, stream_predictions
     from dalib.train.model_file import load_model
 
@@ -55,7 +55,8 @@ def predict_classes(
     text = io.StringIO()
     writer = csv.writer(text if out else sys.stdout, lineterminator="\n")
     writer.writerow(columns(fitted))
-    writer.writerows(map(disarm, (r.file, *_cells(r))) for r in rows)
+    show = show_control if not out and sys.stdout.isatty() else str
+    writer.writerows(map(disarm, (show(r.file), *_cells(r))) for r in rows)
     if out:
         write_text(out, text.getvalue())
     if unreadable:
