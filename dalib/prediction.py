@@ -183,6 +183,8 @@ def _predict_images(
             try:
                 pixels.append(decode_image(images.read(name), prepare.resize))
                 names.append(name)
+            except MemoryError:
+                raise
             except Exception as error:
                 report(name, str(error).partition("<")[0].strip() or type(error).__name__)
         if names:

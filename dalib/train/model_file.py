@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ FORMAT = 2
 READABLE = (1, 2)
 """Formats that can be read; files of the first carry no checksum."""
 WRITER = "dalib train --out (dalib.save_model)"
-LARGEST = 1 << 20
+MOST_PIXELS = 8192
+"""Of an image's side, in a file's facts."""
+LARGE, LARGEST = 1 << 12, 1 << 20
 """Of a layer's width, in a file's facts."""
 
 
@@ -125,14 +128,8 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
 def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, where: torch.device) -> Fitted:
     _check_facts(facts, state, path)
     _refuse_missing(facts, path)
-    config = TrainConfig(**facts["config"])
-    backbone = _backbone(facts)
-    algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
-    solved = isinstance(algorithm, FeatureAlgorithm)
-    inner = identity(backbone.dim) if backbone.frozen else backbone
-    width = 0 if solved else config.bottleneck
-    objective = find_objective(facts.get("objective", "classification"))
-    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1), objective=objective))
+    _refuse_bomb(facts, state, path)
+    algorithm, backbone, config = _build(facts)
     algorithm.load_state_dict({k.removeprefix("algorithm."): v for k, v in state.items() if k.startswith("algorithm.")})
     if backbone.frozen:
         backbone.module.load_state_dict(
@@ -145,6 +142,54 @@ def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, 
         mean, deviation = (state[f"moments.{len(fitted.moments)}.{k}"].numpy() for k in ("mean", "deviation"))
         fitted.moments = (*fitted.moments, (mean, deviation))
     return fitted
+
+
+def _build(facts: dict[str, Any]) -> tuple[Algorithm, Backbone, TrainConfig]:
+    """What the facts describe, with weights as they are drawn."""
+    config = TrainConfig(**facts["config"])
+    backbone = _backbone(facts)
+    algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
+    solved = isinstance(algorithm, FeatureAlgorithm)
+    inner = identity(backbone.dim) if backbone.frozen else backbone
+    width = 0 if solved else config.bottleneck
+    objective = find_objective(facts.get("objective", "classification"))
+    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1), objective=objective))
+    return algorithm, backbone, config
+
+
+def _refuse_bomb(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path) -> None:
+    """DalibError where the facts describe weights that the file does not hold, before memory is taken for them.
+
+    Only facts with a number that is large and no tensor's are looked at: networks without memory load slowly.
+    """
+    described = {name: facts.get(name) for name in ("hparams", "backbone", "origins")}
+    described["width"] = facts["config"].get("bottleneck", 0)
+    sides = {side for tensor in state.values() for side in tensor.shape}
+    if not {n for n in (*_numbers(described), len(facts["classes"])) if n > LARGE} - sides:
+        return
+    try:
+        with torch.device("meta"):
+            algorithm, backbone, _ = _build(facts)
+    except Exception:  # a network that cannot be built without numbers is built with them
+        return
+    needed = {f"algorithm.{k}": p for k, p in algorithm.named_parameters()}
+    if backbone.frozen:
+        needed |= {f"backbone.{k}": p for k, p in backbone.module.named_parameters()}
+    for name, parameter in needed.items():
+        if name not in state or state[name].shape != parameter.shape:
+            there = f"{tuple(state[name].shape)}" if name in state else "not there"
+            raise DalibError(
+                f"{path} is no usable dalib model: {name} is {there}, but what it says of itself needs "
+                f"{tuple(parameter.shape)}; give a file written by {WRITER}"
+            )
+
+
+def _numbers(facts: Any) -> Iterator[int]:
+    if type(facts) is int:
+        yield facts
+    elif isinstance(facts, (dict, list)):
+        for part in facts.values() if isinstance(facts, dict) else facts:
+            yield from _numbers(part)
 
 
 def _refuse_missing(facts: dict[str, Any], path: Path) -> None:
@@ -191,11 +236,15 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
     if not classes or not all(isinstance(name, str) for name in classes):
         raise refuse(f"classes are {str(classes)[:40]}")
     numbers = {"backbone.dim": facts["backbone"]["dim"], "origins": facts.get("origins", 1)}
+    size = facts["preprocess"] or {}
     numbers |= {f"config.{k}": v for k, v in facts["config"].items() if k in ("bottleneck", "crop", "resize")}
     numbers |= {k: v for k, v in facts["hparams"].items() if type(v) is int}
     for name, value in numbers.items():
         if type(value) is not int or not -largest <= value <= largest:
             raise refuse(f"{name} is {str(value)[:40]}")
+    for name in {"crop", "resize"} & set(size):
+        if type(size[name]) is not int or not 1 <= size[name] <= MOST_PIXELS:
+            raise refuse(f"preprocess.{name} is {str(size[name])[:40]}")
     if facts["backbone"]["dim"] < 1 or facts.get("origins", 1) < 1:
         raise refuse("backbone.dim and origins must be 1 or more")
 
