@@ -194,7 +194,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             made = load_backbone(given, own_weights(given), seed=seed, rows=rows)
         if made.preprocess and x_s.ndim == 4:
             prepare = made.preprocess.of_side(x_s.shape[-1])
-            if prepare != made.preprocess and x_s.dtype == np.uint8:
+            if prepare != made.preprocess and x_s.dtype == np.uint8 and x_s.shape[1] == 3:
                 check_crop(made, prepare.crop, "side of the images")
             made = replace(made, preprocess=prepare)
         return made
