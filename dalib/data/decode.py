@@ -15,9 +15,9 @@ from PIL import Image, ImageOps
 from dalib.core.errors import DalibError
 from dalib.data.cache import cached_rows
 from dalib.data.folders import ImageTree
-from dalib.data.listing import amount_of
+from dalib.data.unpacking import amount_of
 
-_VERSION = 2
+_VERSION = 3
 _AHEAD = 256
 """Most images that are in memory at once while a domain is decoded; of large ones half a gigabyte."""
 
@@ -50,16 +50,16 @@ def decode_image(content: bytes, resize: int) -> np.ndarray:
 
 
 def find_depth(image: Image.Image) -> int:
-    """Bits of a grey image of whole numbers: 8, 12, 16, 24 or 31, the fewest that hold its largest value.
+    """Bits of a grey image of more than 8: 8, 12, 16, 24 or 31, the fewest that hold its largest value; 64 for more.
 
     Scanners and medical devices keep 8 or 12 bits in files of 16.
     """
-    largest = int(np.asarray(image).max())
-    return next(bits for bits in (8, 12, 16, 24, 31) if largest < 1 << bits)
+    largest = float(np.asarray(image).max())
+    return next((bits for bits in (8, 12, 16, 24, 31) if largest <= (1 << bits) - 1), 64)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode -> RGB; grey with a decimal point counts as 0 to 1 where none is larger, else 0 to 255 or 65535.
+    """Any Pillow mode -> RGB; grey with a decimal point counts as 0 to 1 where none is larger, else by its depth.
 
     Raises
         ValueError: numbers below 0, or none at all (NaN)
@@ -71,7 +71,8 @@ def as_rgb(image: Image.Image) -> Image.Image:
         if image.mode.startswith("I"):
             full = float((1 << find_depth(image)) - 1)
         else:
-            full = next((f for f in (1.0, 255.0, 65535.0) if grey.max() <= f), grey.max())
+            depth = 0 if grey.max() <= 1 else find_depth(image)
+            full = min(float((1 << depth) - 1), grey.max()) if depth > 31 else float((1 << depth) - 1) or 1.0
         image = Image.fromarray((grey / (full / 255.0)).clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")

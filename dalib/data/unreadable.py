@@ -14,8 +14,8 @@ from dalib.core.errors import DalibError
 from dalib.data.cache import cache_root
 from dalib.data.decode import decode_image
 from dalib.data.folders import ImageTree
-from dalib.data.listing import amount_of
 from dalib.data.memo import read_memo, write_memo
+from dalib.data.unpacking import amount_of
 
 
 def skip_unreadable(tree: ImageTree) -> ImageTree:

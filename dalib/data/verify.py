@@ -149,7 +149,7 @@ def _examine(tree: ImageTree, file: ImageFile, resize: int) -> _Examined:
         pixels = decode_image(content, resize)
         with Image.open(io.BytesIO(content)) as image:
             width, height = image.size
-            depth = find_depth(image) if image.mode.startswith("I") else 0
+            depth = find_depth(image) if image.mode.startswith(("I", "F")) else 0
     except Exception as error:
         reason = str(error).partition("<")[0].strip() or type(error).__name__
         return _Examined(file, "", None, ("unreadable", reason))
