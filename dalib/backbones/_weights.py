@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import os
 import pickle
 import re
 import sys
 import warnings
-import zipfile
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dalib.core.checksum import header_sum_is_right
+from dalib.backbones._weight_files import harmless, read_safetensors, refuse_other
 from dalib.core.errors import DalibError, unknown
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".bin")
@@ -68,6 +63,16 @@ _INSIDE = (
 _COUNTERS = ("total_ops", "total_params", "n_averaged")
 
 
+def _is_state(content: Any) -> bool:
+    return isinstance(content, Mapping) and bool(content) and all(isinstance(v, Tensor) for v in content.values())
+
+
+def _kind(value: Tensor) -> str:
+    if value.device.type == "meta":
+        return "no"
+    return "quantised" if value.is_quantized else "complex" if value.is_complex() else "sparse"
+
+
 class State(dict[str, Tensor]):
     """A state dict that remembers where it was found.
 
@@ -88,14 +93,14 @@ def read_state(path: Path) -> State:
     Raises
         DalibError: not weights (which says what it is instead), code, or numbers that are NaN or infinite
     """
-    _refuse_other(path)
+    refuse_other(path)
     content: Any
     maker, steps = "", []
     try:
         if path.suffix == ".safetensors":
-            content, maker = _read_safetensors(path)
+            content, maker = read_safetensors(path)
         else:
-            with _harmless():
+            with harmless():
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         other = re.search(r"GLOBAL ([\w.]+)", str(error)) or [""] * 2
@@ -112,6 +117,10 @@ def read_state(path: Path) -> State:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
             steps.append(key)
+    inside = [k for k, v in content.items() if _is_state(v)] if isinstance(content, Mapping) else []
+    if len(inside) == 1 and not _is_state(content):
+        content = content[inside[0]]
+        steps.append(str(inside[0]))
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         keys = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__
         raise DalibError(
@@ -124,56 +133,15 @@ def read_state(path: Path) -> State:
             state = State({name.removeprefix(wrapper): value for name, value in state.items()})
             steps.append(wrapper)
     state.maker, state.steps = maker, tuple(steps)
+    size = path.stat().st_size
     for name, value in state.items():
+        if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.device.type == "meta":
+            raise DalibError(f"weights file '{path}' holds {_kind(value)} numbers in {name}; save plain float tensors")
+        if value.numel() * value.element_size() > 8 * size + 1_000_000:
+            raise DalibError(f"weights file '{path}' says that {name} is {tuple(value.shape)}, more than it holds")
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise DalibError(f"weights file '{path}' holds NaN or infinity in {name}; take an earlier checkpoint")
     return state
-
-
-def _harmless() -> AbstractContextManager[object]:
-    """Allows what training programs often keep beside weights and what runs no code: numbers of NumPy, arguments."""
-    scalar = getattr(np, "_core", None) or np.core
-    kinds = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)}
-    allowed = [scalar.multiarray.scalar, np.dtype, argparse.Namespace, *kinds]
-    safe = getattr(torch.serialization, "safe_globals", None)
-    return nullcontext() if safe is None else safe(allowed)
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
-    """(tensors, maker): of a model file of dalib's those of its network alone."""
-    from safetensors import safe_open
-    from safetensors.torch import load_file
-
-    with safe_open(path, framework="pt") as handle:
-        told = (handle.metadata() or {}).get("dalib", "")
-    content = load_file(path)
-    if not told:
-        return content, ""
-    facts = json.loads(told)
-    if facts.get("format") != 1 and not header_sum_is_right(path.read_bytes(), str(facts.get("crc32", ""))):
-        raise DalibError(f"weights file '{path}' is damaged: its checksum is another; copy it again")
-    start = "backbone." if facts["backbone"]["frozen"] else "algorithm.network.backbone."
-    found = {k.removeprefix(start): v for k, v in content.items() if k.startswith(start)}
-    maker = f"{facts['algorithm']} on {facts['backbone']['name']}"
-    if not found:
-        raise DalibError(f"weights file '{path}' is a dalib model ({maker}) without a network of its own to start from")
-    return found, maker
-
-
-def _refuse_other(path: Path) -> None:
-    """DalibError for a file that is no weights at all, with what it is."""
-    with path.open("rb") as file:
-        start = file.read(200)
-    if not start:
-        raise DalibError(f"weights file '{path}' is empty; copy or download it again")
-    if start.startswith(b"version https://git-lfs"):
-        raise DalibError(f"weights file '{path}' is a Git LFS pointer, not the file itself; fetch it: git lfs pull")
-    if start.lstrip()[:1] == b"<":
-        raise DalibError(f"weights file '{path}' is a web page, not weights; download the file itself")
-    if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith("constants.pkl") for name in archive.namelist()):
-                raise DalibError(f"weights file '{path}' is a TorchScript program; save module.state_dict() instead")
 
 
 def unwrap(state: Mapping[str, Tensor], own: Iterable[str], origin: str = "") -> dict[str, Tensor]:
@@ -218,6 +186,9 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], drop: tuple[str, 
         "missing": [k for k in own if k not in given and not k.endswith("num_batches_tracked")],
         "unexpected": [k for k in given if k not in own],
         "of another shape": [k for k in own if k in given and given[k].shape != own[k].shape],
+        "of whole numbers": [
+            k for k in own if k in given and own[k].is_floating_point() and not given[k].is_floating_point()
+        ],
     }
     misfits = [f"{what} {_first(keys)}" for what, keys in problems.items() if keys]
     maker = getattr(state, "maker", "")

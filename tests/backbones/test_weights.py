@@ -311,6 +311,61 @@ def test_a_dalib_model_that_leaves_no_network_of_its_own_says_so(tmp_path: Path)
         load_backbone("tiny", str(path))
 
 
+ODD: dict[str, tuple[Any, str]] = {
+    "whole numbers": (lambda s: {k: v.to(torch.int8) for k, v in s.items()}, "of whole numbers conv1.weight"),
+    "sparse": (lambda s: {**s, "conv1.weight": s["conv1.weight"].flatten(1).to_sparse()}, "sparse numbers in conv1"),
+    "complex": (lambda s: {**s, "conv1.weight": s["conv1.weight"].cfloat()}, "complex numbers in conv1"),
+    "quantised": (
+        lambda s: {**s, "conv1.weight": torch.quantize_per_tensor(s["conv1.weight"], 0.1, 0, torch.qint8)},
+        "quantised numbers in conv1",
+    ),
+    "meta": (lambda s: {k: v.to("meta") for k, v in s.items()}, "holds no numbers in conv1"),
+    "more than it holds": (lambda s: {**s, "more": torch.zeros(1).expand(10**11)}, r"more is \(100000000000,\), more"),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), ODD.values(), ids=ODD)
+def test_numbers_that_are_no_weights_are_refused(make: Any, words: str, tmp_path: Path) -> None:
+    torch.save(make(_resnet()), tmp_path / "w.pth")
+    with pytest.raises(DalibError, match=words):
+        load_backbone("resnet18", str(tmp_path / "w.pth"))
+
+
+def test_the_one_dictionary_of_tensors_is_taken_whatever_its_name(tmp_path: Path) -> None:
+    torch.save({"optimizer": {"state": {}}, "my_weights": _resnet(), "epoch": 1}, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match="found below 'my_weights'"):
+        load_backbone("resnet18", str(tmp_path / "w.pth"))
+    torch.save({"teacher": _resnet(), "student": _resnet()}, tmp_path / "two.pth")
+    with pytest.raises(DalibError, match=r"not a state dict .* but holds teacher, student"):
+        load_backbone("resnet18", str(tmp_path / "two.pth"))
+
+
+def test_a_flipped_bit_in_what_pytorch_wrote_is_told(tmp_path: Path) -> None:
+    torch.save(_resnet(), tmp_path / "w.pth")
+    content = bytearray((tmp_path / "w.pth").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.warns(UserWarning, match="the checksum of .* is another"):
+        load_backbone("resnet18", str(tmp_path / "w.pth"))
+
+
+@pytest.mark.parametrize("facts", ["5", "{}", "[" * 100_000, '{"backbone": 3, "algorithm": "dann"}'])
+def test_a_dalib_model_whose_facts_are_none_is_one_line(facts: str, tmp_path: Path) -> None:
+    save_file(dict(_resnet()), tmp_path / "w.safetensors", metadata={"dalib": facts})
+    with pytest.raises(DalibError, match="a dalib model whose facts are damaged"):
+        load_backbone("resnet18", str(tmp_path / "w.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"\x89HDF\r\n", "HDF5"), (b"\x1f\x8b123", "gzip"), (b"hello", "no file that PyTorch wrote"), (b"GGUF1", "GGUF")],
+)
+def test_a_file_of_another_program_is_called_what_it_is(content: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(DalibError, match=reason):
+        load_backbone("resnet18", str(tmp_path / "w.pth"))
+
+
 def test_weights_with_nan_and_files_of_two_networks_are_refused(tmp_path: Path) -> None:
     state = {k: v.clone() for k, v in _resnet().items()}
     torch.save({f"{who}.{k}": v for who in ("student", "teacher") for k, v in state.items()}, tmp_path / "two.pth")
