@@ -15,7 +15,7 @@ from dalib.core.rows import RowShape, RowView, combine
 from dalib.core.types import Domain, name_unknown
 from dalib.data.decode import decode_image
 from dalib.data.features import check_rows, read_arrays
-from dalib.data.listing import ARCHIVES, CLUTTER, LOOP, Listing, image_suffixes, is_image
+from dalib.data.listing import ARCHIVES, CLUTTER, COMMON, LOOP, Listing, is_image
 from dalib.data.normalise import normalise_features
 from dalib.feed.embed import embed_images
 from dalib.scoring.metrics import decide
@@ -157,14 +157,13 @@ def find_images(path: Path) -> Images:
 
     if path.is_file() and not path.name.lower().endswith(ARCHIVES):
         if not is_image(path.name):
-            kinds = ", ".join(image_suffixes()[:8])
-            raise DalibError(f"{path} is neither an image ({kinds} …) nor a folder nor a zip; this model takes images")
+            raise DalibError(f"{path} is neither an image ({COMMON} …) nor a folder nor a zip; this model takes images")
         return Images([path.name], lambda name: path.read_bytes())
     if not path.is_file() and not path.is_dir():
         raise DalibError(f"{path} is no ordinary file; give an image, a folder, a zip or a feature file (.npz)")
     listing = Listing(path)
     if not listing.images:
-        why = "; ".join(listing.remarks()) or f"expected files ending in {', '.join(image_suffixes()[:8])} …"
+        why = "; ".join(listing.remarks()) or f"expected files ending in {COMMON} …"
         raise DalibError(f"{path} holds no images; {why}")
     gone = {m: why for m, why in listing.left_out.items() if why not in (LOOP, CLUTTER)}
     return Images(listing.images, listing.read, gone)

@@ -25,6 +25,7 @@ _PICTURES = (
     *(".raw", ".cr2", ".nef", ".arw", ".dng", ".eps", ".pdf", ".wmf", ".exr", ".hdr", ".jxl"),
 )
 """Endings of what people call pictures and Pillow does not read: worth a word wherever they lie."""
+COMMON = ".jpg, .png, .tif, .gif, .webp, .bmp"
 UNKNOWN, LOOP, CLUTTER = (
     "no kind of image that is read",
     "a link back to a folder around it",

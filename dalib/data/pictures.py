@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dalib.core.errors import DalibError
 from dalib.data.folders import ImageTree
-from dalib.data.listing import Listing, image_suffixes
+from dalib.data.listing import COMMON, Listing
 
 
 class Pictures(ImageTree):
@@ -25,5 +25,5 @@ class Pictures(ImageTree):
         )
         self.lists, self.left_out, self.flat = (), self.listing.left_out, {name: tuple(self.listing.images)}
         if not self.listing.images:
-            why = "; ".join(self.listing.remarks()) or f"expected files that end in {', '.join(image_suffixes()[:8])} …"
+            why = "; ".join(self.listing.remarks()) or f"expected files that end in {COMMON} …"
             raise DalibError(f"{root} holds no images; {why}")

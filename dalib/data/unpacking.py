@@ -59,6 +59,8 @@ def find_kind(path: Path) -> str:
     with contextlib.suppress(OSError, EOFError):
         if name.endswith(ARCHIVES[1:]) or tarfile.is_tarfile(path):
             return "tar"
+    if name.endswith((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")):
+        raise DalibError(f"{path} is one picture; give a folder or an archive ({', '.join(ARCHIVES)}) of them")
     for first, what in _OTHERS.items():
         if start.startswith(first):
             raise DalibError(f"{path} is a {what}; unpack it and give the folder, or pack it as .zip or .tar")
