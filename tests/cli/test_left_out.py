@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,3 +144,50 @@ def test_the_command_to_use_a_plugins_model_names_the_plugin(dalib: Dalib, world
     assert lacking.status == 2 and "--plugin my_idea.py (dalib.load_plugin)" in lacking.err[0]
     assert dalib("predict", model, f"{world}/good.npz", "--domain", "right", "--plugin", plugin).status == 0
     ALGORITHMS.remove("my_idea")
+
+
+def test_names_that_are_no_text_go_from_train_to_the_file_of_predictions(dalib: Dalib, tmp_path: Path) -> None:
+    root = write_images(tmp_path / "images")
+    picture = sorted((root / "dark").rglob("*.jpg"))[0]
+    try:
+        picture.rename(picture.with_name(os.fsdecode(b"caf\xe9.jpg")))
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    task = ("--dataset", "image_folder", "--data-root", root, "--source", "bright", "--target", "dark")
+    assert dalib("train", *task, *NETWORK, "--algorithm", "source_only", "--out", tmp_path / "m").status == 0
+    assert dalib("predict", tmp_path / "m.safetensors", root / "dark", "--out", tmp_path / "x.csv").status == 0
+    assert b"caf\xe9.jpg," in (tmp_path / "x.csv").read_bytes()
+    assert dalib("data", "verify", root).status in (0, 1)
+
+
+SCRIPT = """
+import dalib
+dalib.run_suite({suite!r}, root={root!r}, store={store!r}, jobs=2)
+"""
+
+
+def test_several_jobs_in_a_script_without_the_main_guard_say_what_is_missing(
+    suite: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = write_images(tmp_path / "images")
+    script = tmp_path / "script.py"
+    how = {"root": str(root), "store": str(tmp_path / "runs")}
+    script.write_text(SCRIPT.format(suite=str(suite('tasks = "all"')), **how))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    words = "worker processes do not start; in a script, call run_suite below `if __name__ == '__main__':`"
+    assert done.returncode == 1 and words in done.stderr.splitlines()[-1]
+
+
+def test_the_same_command_writes_the_same_bytes_whatever_the_hashes_and_the_cache(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "images")
+    task = ["--dataset", "image_folder", "--data-root", str(root), "--source", "bright", "--target", "dark"]
+    recipe = ["--algorithm", "dann", "--backbone", "tiny", "--crop", "32", "--steps", "2", "--batch-size", "4"]
+    models = set()
+    for number, changed in enumerate(
+        ({"PYTHONHASHSEED": "1"}, {"PYTHONHASHSEED": "2", "DALIB_CACHE": f"{tmp_path}/c"})
+    ):
+        out = tmp_path / f"m{number}.safetensors"
+        command = [sys.executable, "-m", "dalib.cli", "train", *task, *recipe, "--out", str(out)]
+        subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1", **changed}, check=True, timeout=120)
+        models.add(out.read_bytes())
+    assert len(models) == 1
