@@ -25,7 +25,7 @@ network. **lines**: of the file.
 
 def algorithms() -> str:
     """Every algorithm: summary, setting, cost, size, hyper-parameters, formula, reference, its paper's BibTeX."""
-    found = {name: ALGORITHMS.get(name) for name in ALGORITHMS.names()}
+    found = {name: ALGORITHMS.get(name) for name in ALGORITHMS.files()}
     costs = json.loads(COSTS.read_text(encoding="utf-8"))
     papers = bibliography()
     ordered = sorted(found, key=lambda name: (found[name].family, name))

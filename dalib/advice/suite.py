@@ -14,10 +14,10 @@ from dalib.core.errors import DalibError
 from dalib.core.files import write_text
 
 FROZEN: dict[str, Any] = {"steps": 500, "lr": 0.1, "augment": "none"}
-"""Recipe of benchmarks/image_folder.toml; `tiny` has that of benchmarks/demo.toml."""
+"""Recipe of the suites on frozen features that the evidence is of; `tiny` has that of benchmarks/demo.toml."""
 RECIPES: dict[str, dict[str, Any]] = {
     "tiny": {"steps": 1000, "batch_size": 64, "lr": 0.1, "augment": "none"},
-    "identity": {"steps": 500},
+    "identity": {"steps": 500, "lr": 0.1},
 }
 
 

@@ -16,7 +16,9 @@ import pytest
 from dalib.advice import distances, evidence, rules, thresholds
 from dalib.advice.facts import Facts, TaskFacts
 from dalib.advice.material import Material
+from dalib.advice.suite import FROZEN, RECIPES
 from dalib.bench.row import Row
+from dalib.bench.suite import load_suite
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS
 from tests.support.worlds import draw_shape, write_images
@@ -212,6 +214,15 @@ def test_rows_stand_in_the_order_of_the_tables() -> None:
     gains = {"one": {"dann": 1.0, "mcc": 2.0}, "two": {"dann": 18.0, "mcc": 20.0}, "three": {"dann": 9.0, "mcc": 2.0}}
     labels = [r.label for r in rules.decide(Facts(material, (), (PLAIN,)), gains).rows]
     assert labels[:4] == ["source_only", "linear_probe", "dann", "mcc"]
+
+
+def test_the_recipe_on_features_is_that_of_the_suites_whose_gains_are_quoted() -> None:
+    folder = Path(__file__).resolve().parents[2] / "benchmarks"
+    for name in ("office31_subset", "office_caltech10"):
+        recipe = load_suite(folder / f"{name}.toml").train
+        recipe = recipe if isinstance(recipe, dict) else recipe.model_dump()
+        for given in (RECIPES["identity"], FROZEN):
+            assert {key: recipe[key] for key in given} == given, name
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_every_fault_of_rows_is_named_with_its_row(dalib: Dalib, tmp_path: Path)
     kinds, text = found(a_y=y)[1:]
     assert kinds == {("rare class", "a/1"), ("unbalanced", "a")} and "'0' has 38 rows, '1' 2" in text
     kinds, text = found(a_y=y * 0)[1:]
-    assert kinds == {("incomplete", "/")} and "a has no images of 1 of 2 classes (1)" in text
+    assert kinds == {("incomplete", "/")} and "a has no rows of 1 of 2 classes (1)" in text
     assert found(a_y=good["a_y"] - 1)[1] == {("label", "a_y")}
     assert found(a_y=good["a_y"] + 0.5)[1] == found(a_y=None)[1] == found(a_y=y[:9])[1] == {("label", "a_y")}
     text = found(a_y=y + 4, classes=np.array(["one", "two"]))[2]
