@@ -104,4 +104,4 @@ def test_one_picture_is_no_target(tmp_path: Path) -> None:
 
 def test_classes_are_counted_as_they_are_named(tmp_path: Path) -> None:
     root = write_folder(tmp_path, members({"src": {"caf\u00e9": 2, "ant": 2}, "tgt": {"cafe\u0301": 2, "ant ": 2}}))
-    assert ImageTree(root).describe()[0] == "read as domain/class/image: domains 2, classes 2, images 8"
+    assert ImageTree(root).describe()[0] == "read as domain/class/image: domains 2, class folders 2, images 8"
