@@ -180,7 +180,8 @@ class ImageTree:
         classes = {unicodedata.normalize("NFC", f.cls).strip() for f in self.files}
         around = f"{'/'.join(self.wrap)}/" if self.wrap else ""
         shape = f"{around}domain/class/image" if not self.lists else f"lists of images ({', '.join(self.lists)})"
-        lines = [f"read as {shape}: domains {len(self.domains)}, class folders {len(classes)}, images {len(self.files)}"]
+        counts = f"domains {len(self.domains)}, class folders {len(classes)}, images {len(self.files)}"
+        lines = [f"read as {shape}: {counts}"]
         lines += [f"'{d}' has no class folders: {len(m)} images without labels" for d, m in self.flat.items()]
         strays = [m for m in self.strays if not any(m in members for members in self.flat.values())]
         if strays:
