@@ -50,7 +50,7 @@ def open_features(path: str, options: Options) -> Material:
         z = {d: normalise_features(a, options.normalise)[picked[d]].astype(np.float64) for d, a in stored.items()}
         if whole:
             remarks.append(
-                "whole numbers are taken as they are; for token ids give --backbone bag_of_words (backbone='bag_of_words')"
+                "whole numbers are taken as they are; for token ids give --backbone bag_of_words (backbone=…)"
             )
     per_row = [step for step in options.normalise if step != "zscore"]
     classes, y = _name_classes(
