@@ -32,7 +32,7 @@ def written_aside(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         aside.replace(path)
     except OSError as error:
-        if error.filename is None:  # a full disk says so when bytes are written, and not where
+        if error.errno and error.filename is None:  # a full disk says so when bytes are written, and not where
             error.filename = str(path)
         raise
     finally:
