@@ -31,6 +31,10 @@ def written_aside(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+    except OSError as error:
+        if error.errno and error.filename is None:  # a full disk says so when bytes are written, and not where
+            error.filename = str(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)
     _sync_folder(path.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from dalib.backbones import load_backbone
+from dalib.backbones import find_plugin, load_backbone
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, Preprocess, identity
-from dalib.core.checksum import crc32
-from dalib.core.errors import DalibError
+from dalib.core.checksum import NO_SUM, header_sum_is_right, with_header_sum
+from dalib.core.errors import DalibError, suggest
 from dalib.core.files import write_atomic
 from dalib.core.network import Network
 from dalib.core.objective import find_objective
-from dalib.core.registry import ALGORITHMS, snake_case
+from dalib.core.registry import ALGORITHMS, BACKBONES, plugin_files, snake_case
 from dalib.core.rows import RowShape
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
@@ -28,8 +29,10 @@ from dalib.train.fitted import Fitted
 FORMAT = 2
 READABLE = (1, 2)
 """Formats that can be read; files of the first carry no checksum."""
-_SUM = rb"\"crc32\": \""
-LARGEST = 1 << 20
+WRITER = "dalib train --out (dalib.save_model)"
+MOST_PIXELS = 8192
+"""Of an image's side, in a file's facts."""
+LARGE, LARGEST = 1 << 12, 1 << 20
 """Of a layer's width, in a file's facts."""
 
 
@@ -66,14 +69,18 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
         "preprocess": asdict(backbone.preprocess) if backbone.preprocess else None,
         "extra": fitted.extra | (extra or {}),
     }
+    objective = type(fitted.algorithm.network.objective)
+    builder = BACKBONES.get(find_plugin(backbone.name)) if find_plugin(backbone.name) in BACKBONES else None
+    if plugins := plugin_files(type(fitted.algorithm), objective, builder):
+        facts["plugins"] = plugins
     state = {f"algorithm.{k}": v for k, v in fitted.algorithm.state_dict().items()}
     if backbone.frozen:
         state |= {f"backbone.{k}": v for k, v in backbone.module.state_dict().items()}
     for i, pair in enumerate(fitted.moments):
         state |= {f"moments.{i}.{k}": torch.as_tensor(v) for k, v in zip(("mean", "deviation"), pair, strict=True)}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
-    content = save(tensors, metadata={"dalib": json.dumps({"crc32": "0" * 8, **facts})})
-    write_atomic(path, _with_sum(content, crc32(content)))
+    content = save(tensors, metadata={"dalib": json.dumps({"crc32": NO_SUM, **facts})})
+    write_atomic(path, with_header_sum(content))
     return path
 
 
@@ -114,20 +121,15 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
     except Exception as error:  # facts are whatever somebody wrote; torch, pydantic and plug-ins each have their words
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DalibError(
-            f"{path} is no usable dalib model ({type(error).__name__}: {reason}); train again with dalib train --out"
+            f"{path} is no usable dalib model ({type(error).__name__}: {reason}); train again with {WRITER}"
         ) from None
 
 
 def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, where: torch.device) -> Fitted:
     _check_facts(facts, state, path)
-    config = TrainConfig(**facts["config"])
-    backbone = _backbone(facts)
-    algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
-    solved = isinstance(algorithm, FeatureAlgorithm)
-    inner = identity(backbone.dim) if backbone.frozen else backbone
-    width = 0 if solved else config.bottleneck
-    objective = find_objective(facts.get("objective", "classification"))
-    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1), objective=objective))
+    _refuse_missing(facts, path)
+    _refuse_bomb(facts, state, path)
+    algorithm, backbone, config = _build(facts)
     algorithm.load_state_dict({k.removeprefix("algorithm."): v for k, v in state.items() if k.startswith("algorithm.")})
     if backbone.frozen:
         backbone.module.load_state_dict(
@@ -140,6 +142,67 @@ def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, 
         mean, deviation = (state[f"moments.{len(fitted.moments)}.{k}"].numpy() for k in ("mean", "deviation"))
         fitted.moments = (*fitted.moments, (mean, deviation))
     return fitted
+
+
+def _build(facts: dict[str, Any]) -> tuple[Algorithm, Backbone, TrainConfig]:
+    """What the facts describe, with weights as they are drawn."""
+    config = TrainConfig(**facts["config"])
+    backbone = _backbone(facts)
+    algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
+    solved = isinstance(algorithm, FeatureAlgorithm)
+    inner = identity(backbone.dim) if backbone.frozen else backbone
+    width = 0 if solved else config.bottleneck
+    objective = find_objective(facts.get("objective", "classification"))
+    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1), objective=objective))
+    return algorithm, backbone, config
+
+
+def _refuse_bomb(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path) -> None:
+    """DalibError where the facts describe weights that the file does not hold, before memory is taken for them.
+
+    Only facts with a number that is large and no tensor's are looked at: networks without memory load slowly.
+    """
+    described = {name: facts.get(name) for name in ("hparams", "backbone", "origins")}
+    described["width"] = facts["config"].get("bottleneck", 0)
+    sides = {side for tensor in state.values() for side in tensor.shape}
+    if not {n for n in (*_numbers(described), len(facts["classes"])) if n > LARGE} - sides:
+        return
+    try:
+        with torch.device("meta"):
+            algorithm, backbone, _ = _build(facts)
+    except Exception:  # a network that cannot be built without numbers is built with them
+        return
+    needed = {f"algorithm.{k}": p for k, p in algorithm.named_parameters()}
+    if backbone.frozen:
+        needed |= {f"backbone.{k}": p for k, p in backbone.module.named_parameters()}
+    for name, parameter in needed.items():
+        if name not in state or state[name].shape != parameter.shape:
+            there = f"{tuple(state[name].shape)}" if name in state else "not there"
+            raise DalibError(
+                f"{path} is no usable dalib model: {name} is {there}, but what it says of itself needs "
+                f"{tuple(parameter.shape)}; give a file written by {WRITER}"
+            )
+
+
+def _numbers(facts: Any) -> Iterator[int]:
+    if type(facts) is int:
+        yield facts
+    elif isinstance(facts, (dict, list)):
+        for part in facts.values() if isinstance(facts, dict) else facts:
+            yield from _numbers(part)
+
+
+def _refuse_missing(facts: dict[str, Any], path: Path) -> None:
+    """DalibError where the file names a plug-in that is not loaded."""
+    needs = {"algorithm": (facts["algorithm"], ALGORITHMS), "backbone": (facts["backbone"]["name"], BACKBONES)}
+    for kind, (name, registry) in needs.items():
+        if (find_plugin(name) if kind == "backbone" else name) in registry:
+            continue
+        files = [f for f in facts.get("plugins") or () if isinstance(f, str)] or ["FILE.py"]
+        lacking = f"{path} needs {kind} '{name}', which dalib has not{suggest(name, registry.names())}"
+        raise DalibError(
+            f"{lacking}; give the plug-in that defines it: --plugin {' and '.join(files)} (dalib.load_plugin)"
+        )
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
@@ -160,7 +223,7 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
     """What a file says of itself has the kinds it must have, and no width that its tensors do not bear out."""
 
     def refuse(what: str) -> DalibError:
-        return DalibError(f"{path} is no usable dalib model: {what}; give a file written by dalib train --out")
+        return DalibError(f"{path} is no usable dalib model: {what}; give a file written by {WRITER}")
 
     made = facts.get("backbone")
     for kinds, told, where in ((KINDS, facts, ""), (OF_BACKBONE, made if isinstance(made, dict) else {}, "backbone.")):
@@ -173,18 +236,22 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
     if not classes or not all(isinstance(name, str) for name in classes):
         raise refuse(f"classes are {str(classes)[:40]}")
     numbers = {"backbone.dim": facts["backbone"]["dim"], "origins": facts.get("origins", 1)}
+    size = facts["preprocess"] or {}
     numbers |= {f"config.{k}": v for k, v in facts["config"].items() if k in ("bottleneck", "crop", "resize")}
     numbers |= {k: v for k, v in facts["hparams"].items() if type(v) is int}
     for name, value in numbers.items():
         if type(value) is not int or not -largest <= value <= largest:
             raise refuse(f"{name} is {str(value)[:40]}")
+    for name in {"crop", "resize"} & set(size):
+        if type(size[name]) is not int or not 1 <= size[name] <= MOST_PIXELS:
+            raise refuse(f"preprocess.{name} is {str(size[name])[:40]}")
     if facts["backbone"]["dim"] < 1 or facts.get("origins", 1) < 1:
         raise refuse("backbone.dim and origins must be 1 or more")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not path.is_file():
-        raise DalibError(f"no model file {path}; dalib train … --out MODEL writes one")
+        raise DalibError(f"no model file {path}; {WRITER} writes one")
     try:
         with safe_open(path, framework="pt") as handle:
             told = handle.metadata() or {}
@@ -193,12 +260,12 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     except (SafetensorError, ValueError, RecursionError, OSError, MemoryError) as error:
         reason = " ".join(str(error).split())[:120]
         raise DalibError(
-            f"{path} is not a safetensors file, or damaged ({reason}); give a file written by dalib train --out"
+            f"{path} is not a safetensors file, or damaged ({reason}); give a file written by {WRITER}"
         ) from None
     if not isinstance(facts, dict) or facts.get("format") not in READABLE:
-        raise DalibError(f"{path} holds weights but is no dalib model; give a file written by dalib train --out")
-    if facts["format"] != 1 and not _is_whole(path.read_bytes(), str(facts.pop("crc32", ""))):
-        raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with --out")
+        raise DalibError(f"{path} holds weights but is no dalib model; give a file written by {WRITER}")
+    if facts["format"] != 1 and not header_sum_is_right(path.read_bytes(), str(facts.pop("crc32", ""))):
+        raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with {WRITER}")
     for name, tensor in state.items():
         if name.startswith("moments.") and name.endswith(".deviation"):
             tensor = tensor[tensor != torch.inf]  # that of a constant column, which becomes 0
@@ -206,16 +273,6 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             remedy = "so it can predict nothing; train again, with a lower lr"
             raise DalibError(f"{path} holds nan or infinity in {name}, {remedy}")
     return facts, state
-
-
-def _with_sum(content: bytes, digits: str) -> bytes:
-    """The file with these digits as its checksum; eight zeros are what the checksum is taken with."""
-    start = content.find(_SUM) + len(_SUM)
-    return content[:start] + digits.encode(errors="replace") + content[start + 8 :]
-
-
-def _is_whole(content: bytes, digits: str) -> bool:
-    return len(digits) == 8 and _SUM in content and crc32(_with_sum(content, "0" * 8)) == digits
 
 
 def _backbone(facts: dict[str, Any]) -> Backbone:
