@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from dalib.cli._common import DataRoot, Plugins, bold, load_plugins, open_folder, print_columns, progress_bar
+from dalib.core.text import say
 
 
 def verify_data(
@@ -32,12 +33,12 @@ def verify_data(
     with progress_bar(f"reading {root}") as progress:
         findings = verify(root, dataset, backbone=backbone, weights=weights, progress=progress)
     if not findings:
-        print(f"{root}: nothing found")
+        say(f"{root}: nothing found")
         return 0
     print_columns(
         [(f.kind, f.file or "/".join((f.domain, f.cls)), f.detail) for f in findings], ("finding", "file", "")
     )
-    print()
+    say()
     counts = Counter((f.kind, f.meaning) for f in findings)
     print_columns([(kind, n, meaning) for (kind, meaning), n in counts.items()])
     return 1
@@ -57,14 +58,14 @@ def describe_data(
     load_plugins(plugin)
     with progress_bar(f"making {dataset}") as progress:
         data = load_data(dataset, data_root, partial=partial, progress=progress)
-    print(bold(data.name) + f"  {data.info.title}")
+    say(bold(data.name), f"  {data.info.title}")
     facts = [("root", data.root), ("kind", data.kind), ("classes", f"{len(data.classes)}: {', '.join(data.classes)}")]
     facts += [("fingerprint", data.fingerprint), ("licence", data.info.licence), ("source", data.info.source)]
     facts += [("partial", data.note)] if data.partial else []
     print_columns([(key, value) for key, value in facts if value])
     for remark in data.remarks:
-        print(f"note: {remark}")
-    print()
+        say(f"note: {remark}")
+    say()
     rows = "rows" if data.kind == "features" else "images"
     declared = data.info.counts
     bare = [(f"{d} (no labels)", n, "") for d, n in data.unlabelled.items()]
@@ -89,4 +90,4 @@ def make_data(
     with progress_bar(f"drawing {dataset}") as progress:
         draw(dataset, out, progress)
     tree = ImageTree(out)
-    print(f"{out}: {len(tree.files)} images in {len(tree.domains)} domains")
+    say(f"{out}: {len(tree.files)} images in {len(tree.domains)} domains")

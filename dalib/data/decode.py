@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from dalib.core.errors import DalibError
+from dalib.core.limits import amount_of
 from dalib.data.cache import cached_rows
 from dalib.data.folders import ImageTree
-from dalib.data.listing import amount_of
 
 _VERSION = 2
 _AHEAD = 256

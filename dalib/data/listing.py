@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dalib.core.errors import DalibError
+from dalib.core.limits import amount_of, largest_file, refuse_bomb
 from dalib.data.cache import cache_root
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -47,19 +48,6 @@ def image_suffixes() -> tuple[str, ...]:
 
 def is_image(name: str) -> bool:
     return name.lower().endswith(image_suffixes())
-
-
-def amount_of(variable: str, default: str) -> int:
-    """An amount from the environment: `500M`, `2G`, a plain number.
-
-    Raises
-        DalibError: it is none
-    """
-    text = os.environ.get(variable) or default
-    parsed = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
-    if not parsed or float(parsed[1]) <= 0:
-        raise DalibError(f"{variable} = '{text}' is no amount; give for example 500M or 2G")
-    return int(float(parsed[1]) * 1000 ** " KMGT".index(parsed[2].upper() or " "))
 
 
 class Listing:
@@ -153,7 +141,9 @@ class Listing:
                 self._names[shown.strip("/") + ("/" if shown.endswith("/") else "")] = name
         folders = {n.rstrip("/") for n in self._names if n.endswith("/")}
         folders = {f for f in folders if not any(part in _CLUTTER for part in f.split("/"))}
-        return [n for n in self._names if not n.endswith("/")], sorted(folders)
+        members = [n for n in self._names if not n.endswith("/")]
+        refuse_bomb(self.root, sum(self.size(n) for n in members if is_image(n) and self.size(n) <= largest_file()))
+        return members, sorted(folders)
 
     def _archive(self) -> zipfile.ZipFile:
         """The zip, opened once per process: a forked child must not share its parent's file position."""
@@ -177,10 +167,13 @@ class Listing:
         Raises
             ValueError: it would be larger than `DALIB_MAX_FILE`
         """
-        size, most = self.size(member), amount_of("DALIB_MAX_FILE", "500M")
+        size, most = self.size(member), largest_file()
         if size > most:
             raise ValueError(f"{size / 1e6:.0f} MB; a file may have {most / 1e6:.0f} MB (DALIB_MAX_FILE)")
-        return self._archive().read(self._names[member]) if self.zipped else (self.base / member).read_bytes()
+        if not self.zipped:
+            return (self.base / member).read_bytes()
+        with self._archive().open(self._names[member]) as file:  # no more than the directory says, whatever there is
+            return file.read(size + 1)
 
     def size(self, member: str) -> int:
         state = self.state(member)
@@ -217,7 +210,8 @@ def _unpack(path: Path) -> Path:
     """The folder in the cache that the images of a tar are unpacked into, once per state of the tar.
 
     Raises
-        DalibError: it is damaged, or holds more than `DALIB_MAX_UNPACKED` (50G)
+        DalibError: it is damaged, holds more than `DALIB_MAX_UNPACKED` (50G), or so much more than it has itself that
+            nobody packed pictures
     """
     import hashlib
     import shutil
@@ -229,15 +223,17 @@ def _unpack(path: Path) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside, left = Path(tempfile.mkdtemp(dir=folder.parent)), amount_of("DALIB_MAX_UNPACKED", "50G")
+    aside, most = Path(tempfile.mkdtemp(dir=folder.parent)), amount_of("DALIB_MAX_UNPACKED", "50G")
+    unpacked = 0
     try:
         with tarfile.open(path) as archive:
             for member in archive:
                 parts = [p for p in member.name.split("/") if p not in ("", ".")]
                 if not member.isfile() or ".." in parts:
                     continue
-                left -= member.size
-                if left < 0:
+                unpacked += member.size
+                refuse_bomb(path, unpacked)
+                if unpacked > most:
                     raise DalibError(f"{path} unpacks to more than DALIB_MAX_UNPACKED; unpack it by hand, or set that")
                 _write_member(archive, member, aside.joinpath(*parts))
         with contextlib.suppress(OSError):  # another process was first

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dalib.report.curve import Curve, number
-from dalib.report.figures import save_figure
+from dalib.report.figures import name_in_legend, names_as_they_are, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ TITLES = {"alone": "source or target labels", "both": "labels of both"}
 _MARKS = "osD^vPX<>*"
 
 
+@names_as_they_are()
 def draw_curve(curve: Curve, path: str | Path) -> Path:
     """Accuracy with labels of one domain, with both, and the gain of these over target-only; .png, .pdf or .svg.
 
@@ -49,7 +50,9 @@ def draw_curve(curve: Curve, path: str | Path) -> Path:
         references = [name for name in (curve.source, curve.target) if name and name not in names]
         for name in (*references, *names):
             values = [curve.scale.factor * number(curve.at(name, value)["mean"]) for value in curve.values]
-            panel.plot(range(len(values)), values, label="" if name in references else name, **styles[name])
+            panel.plot(
+                range(len(values)), values, label="" if name in references else name_in_legend(name), **styles[name]
+            )
         panel.set_title(TITLES[key], fontsize=9)
         panel.set_ylabel(curve.scale.name.lower() if panel is panels[0] else "", fontsize=8)
         if panel is not panels[0]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import warnings
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,8 +32,12 @@ FORMAT = 2
 READABLE = (1, 2)
 """Formats that can be read; files of the first carry no checksum."""
 _SUM = rb"\"crc32\": \""
-LARGEST = 1 << 20
-"""Of a layer's width, in a file's facts."""
+LARGEST, MOST_SOURCES, LONGEST_HEADER = 1 << 20, 1000, 16_000_000
+"""Of a number in a file's facts, of its source domains, of the bytes that tell of its tensors and facts."""
+SPARE = 10_000_000
+"""Numbers by which a network may be larger than the tensors of its file (sums that training filled)."""
+ORDINARY = 4096
+"""Facts whose numbers are all at most this describe no network that is worth measuring (which takes two seconds)."""
 
 
 def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dict[str, Any] | None = None) -> Path:
@@ -120,14 +127,9 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
 
 def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, where: torch.device) -> Fitted:
     _check_facts(facts, state, path)
+    _check_size(facts, state, path)
     config = TrainConfig(**facts["config"])
-    backbone = _backbone(facts)
-    algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
-    solved = isinstance(algorithm, FeatureAlgorithm)
-    inner = identity(backbone.dim) if backbone.frozen else backbone
-    width = 0 if solved else config.bottleneck
-    objective = find_objective(facts.get("objective", "classification"))
-    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1), objective=objective))
+    algorithm, backbone = _construct(facts, config)
     algorithm.load_state_dict({k.removeprefix("algorithm."): v for k, v in state.items() if k.startswith("algorithm.")})
     if backbone.frozen:
         backbone.module.load_state_dict(
@@ -140,6 +142,54 @@ def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, 
         mean, deviation = (state[f"moments.{len(fitted.moments)}.{k}"].numpy() for k in ("mean", "deviation"))
         fitted.moments = (*fitted.moments, (mean, deviation))
     return fitted
+
+
+def _construct(facts: dict[str, Any], config: TrainConfig) -> tuple[Algorithm, Backbone]:
+    """The network that the facts describe, with numbers that mean nothing yet."""
+    backbone = _backbone(facts)
+    algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
+    inner = identity(backbone.dim) if backbone.frozen else backbone
+    width = 0 if isinstance(algorithm, FeatureAlgorithm) else config.bottleneck
+    objective = find_objective(facts.get("objective", "classification"))
+    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1), objective=objective))
+    return algorithm, backbone
+
+
+def _check_size(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path) -> None:
+    """The network that the facts describe is no larger than the tensors beside them; it is measured, not allocated.
+
+    Raises
+        DalibError: it is larger
+    """
+    told = [facts["config"].get("bottleneck", 0), facts["hparams"], facts["backbone"]]
+    if max(len(facts["classes"]), *_numbers_in(told)) <= ORDINARY:
+        return
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            algorithm, backbone = _construct(facts, TrainConfig(**facts["config"]))
+    except Exception:  # a plug-in that cannot be described so, or facts that are refused where they are used
+        return
+    parts = [algorithm, backbone.module] if backbone.frozen else [algorithm]
+    needed = sum(x.numel() for part in parts for x in (*part.parameters(), *part.buffers()))
+    there = sum(x.numel() for x in state.values())
+    if needed > there + SPARE:
+        raise DalibError(
+            f"{path} is no usable dalib model: it describes a network of {needed} numbers and holds {there}; give a "
+            "file written by dalib train --out"
+        )
+
+
+def _numbers_in(value: Any) -> Iterator[float]:
+    """Every number in lists and mappings; of a list of numbers, which may be a shape, their product too."""
+    if isinstance(value, (int, float)):
+        yield value
+    elif isinstance(value, (list, dict)):
+        inside = list(value.values() if isinstance(value, dict) else value)
+        if inside and all(isinstance(v, int) for v in inside):
+            yield abs(math.prod(inside))
+        for part in inside:
+            yield from _numbers_in(part)
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
@@ -178,6 +228,8 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
     for name, value in numbers.items():
         if type(value) is not int or not -largest <= value <= largest:
             raise refuse(f"{name} is {str(value)[:40]}")
+    if facts.get("origins", 1) > MOST_SOURCES:
+        raise refuse(f"origins are {facts['origins']}, more than {MOST_SOURCES}")
     if facts["backbone"]["dim"] < 1 or facts.get("origins", 1) < 1:
         raise refuse("backbone.dim and origins must be 1 or more")
 
@@ -186,6 +238,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not path.is_file():
         raise DalibError(f"no model file {path}; dalib train … --out MODEL writes one")
     try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+        if length > LONGEST_HEADER:
+            raise ValueError(f"a header of {length} bytes")
         with safe_open(path, framework="pt") as handle:
             told = handle.metadata() or {}
             facts = json.loads(told.get("dalib", "null"))

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from dalib.core.errors import DalibError
+from dalib.core.limits import amount_of
 from dalib.data.folders import ImageTree
-from dalib.data.listing import BROKEN, CLUTTER, LOOP, SPECIAL, UNKNOWN, Listing, amount_of, is_image
+from dalib.data.listing import BROKEN, CLUTTER, LOOP, SPECIAL, UNKNOWN, Listing, is_image
 from dalib.prediction import find_images
 from tests.support.image_sets import TWO_DOMAINS, members, png, write_folder, write_zip
 

@@ -1,6 +1,6 @@
 """Small defects, planted one at a time in a copy of the repository: do the tests of that room see each of them?
 
-    python tests/faults/mutants.py [--count 206] [--only dalib/nn] [--list]
+    python tests/faults/mutants.py [--count 206] [--only dalib/nn] [--match "1e-4"] [--list]
 
 Two kinds: `PLANTED` are defects that tests once missed, word for word; the others are made from the syntax tree (an
 operator, a comparison, a number, a condition, a call or a statement changed) and drawn by a hash of file, text and
@@ -610,6 +610,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=206, help="how many generated defects")
     parser.add_argument("--seed", default="", help="draws others")
     parser.add_argument("--only", default="", help="beginning of the files' paths")
+    parser.add_argument("--match", default="", help="text in their lines as printed")
     parser.add_argument("--list", action="store_true", help="print them and run nothing")
     parser.add_argument("--planted", action="store_true", help="the planted ones alone")
     parser.add_argument("--limit", type=float, default=300, help="seconds for one run of tests")
@@ -617,7 +618,7 @@ def main() -> int:
     mutants = [
         m
         for m in (*planted(), *([] if given.planted else drawn(given.count, given.seed)))
-        if m.file.startswith(given.only)
+        if m.file.startswith(given.only) and given.match in m.name
     ]
     if given.list:
         print(*(m.name for m in mutants), sep="\n")
