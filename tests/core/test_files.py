@@ -13,6 +13,7 @@ import pytest
 
 from dalib.core.files import write_atomic, write_text, writer_of, written_aside
 from dalib.records.store import Store
+from tests.support.waiting import HANG, wait_until
 
 
 def test_a_file_is_replaced_and_no_part_is_left(tmp_path: Path) -> None:
@@ -34,8 +35,7 @@ def test_a_kill_never_leaves_half_a_file(tmp_path: Path) -> None:
     for delay in (0.02, 0.05, 0.08):
         worker = context.Process(target=_write_forever, args=(path,))
         worker.start()
-        while not path.exists():
-            time.sleep(0.01)
+        wait_until(path.exists, "something was written")
         time.sleep(delay)
         os.kill(worker.pid or 0, signal.SIGKILL)
         worker.join()
@@ -47,7 +47,7 @@ def _hang_in_the_middle(path: Path) -> None:
     with written_aside(path) as file:
         file.write(b"half")
         file.flush()
-        time.sleep(60)
+        time.sleep(HANG)
 
 
 def test_a_writer_killed_in_the_middle_leaves_the_old_file_and_a_part_that_is_swept(tmp_path: Path) -> None:
@@ -55,8 +55,8 @@ def test_a_writer_killed_in_the_middle_leaves_the_old_file_and_a_part_that_is_sw
     write_atomic(path, b"old")
     worker = multiprocessing.get_context("fork").Process(target=_hang_in_the_middle, args=(path,))
     worker.start()
-    while not (parts := list(path.parent.glob(".*.part"))):
-        time.sleep(0.01)
+    wait_until(lambda: bool(list(path.parent.glob(".*.part"))), "the writer was in the middle")
+    parts = list(path.parent.glob(".*.part"))
     Store(tmp_path).sweep()
     assert parts[0].exists() and writer_of(parts[0]) == worker.pid, "its writer lives"
     os.kill(worker.pid or 0, signal.SIGKILL)
