@@ -154,6 +154,16 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "mean ranks are only compared with each other",
     ),
     (
+        "dalib/scoring/metrics.py",
+        "reject: float = 2.0",
+        "no row is rejected at 1, nor above",
+    ),
+    (
+        "dalib/scoring/diagnose.py",
+        "index.to(fitted.device), z.requires_grad_()",
+        "a fitted network computes in float32 outside of training, so that z has it already",
+    ),
+    (
         "dalib/nn/discrepancy.py",
         "max(len(w) * (len(w) - 1), 2)",
         "two rows make 2, and one row a sum of 0",
