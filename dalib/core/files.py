@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import secrets
@@ -25,6 +26,8 @@ def written_aside(path: Path) -> Iterator[IO[bytes]]:
     File and folder are synced, so that the new file is there after a power failure too. What dead writers of the same
     file left half-written goes.
     """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, "Is a directory", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name[:80]}.{place()}-{os.getpid()}.{secrets.token_hex(4)}{SUFFIX}")
     try:

@@ -85,8 +85,10 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
 
 
 def model_path(path: str | Path) -> Path:
-    """The path with the ending of model files."""
+    """The path with the ending of model files. DalibError for one without a name, as an empty one is."""
     path = Path(path)
+    if not path.name:
+        raise DalibError(f"'{path}' is a folder; give the model file a name, for example {path / 'model.safetensors'}")
     return path if path.suffix == ".safetensors" else path.with_name(path.name + ".safetensors")
 
 

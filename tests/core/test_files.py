@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dalib.core.files import write_atomic, write_text, writer_of, written_aside
+from dalib.core.processes import place
 from dalib.records.store import Store
 from tests.support.waiting import HANG, wait_until
 
@@ -122,3 +123,18 @@ def test_the_mode_of_a_new_file_is_that_of_any_other(tmp_path: Path) -> None:
     write_atomic(tmp_path / "ours", b"")
     (tmp_path / "any").write_bytes(b"")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_path_without_a_name_is_a_folder(name: str) -> None:
+    with pytest.raises(IsADirectoryError):
+        write_atomic(Path(name), b"x")
+
+
+def test_what_dead_writers_of_a_file_left_goes_with_the_next_writing_of_it(tmp_path: Path) -> None:
+    part, other = tmp_path / f".model.{place()}-{2**22 + 5}.12.part", tmp_path / f".else.{place()}-{2**22 + 5}.12.part"
+    living = tmp_path / f".model.{place()}-{os.getpid()}.34.part"
+    for path in (part, other, living):
+        path.write_text("half")
+    write_atomic(tmp_path / "model", b"whole")
+    assert not part.exists() and other.exists() and living.exists()

@@ -34,7 +34,7 @@ def _check_flips(tries: int) -> None:
     assert len(table) == 8
     for kind, counts in table.items():
         assert (counts["silent"], counts["traceback"]) == (0, 0), kind
-        assert counts["noticed"] > 0.8 * tries, kind
+        assert counts["refused"] > 0.8 * tries, kind
 
 
 def _check_mutants(suites: int, commands: int, models: int) -> None:

@@ -106,7 +106,7 @@ def test_kliep_chooses_its_width_by_rows_left_out_and_maximises_their_likelihood
 def test_what_kliep_fits_to_choose_its_width_is_within_a_ten_thousandth_of_the_best(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By a bound of its own: the mean log-likelihood of a mixture lies log max_l mean_j p_l / p below the best at most."""
+    """By a bound of its own: a mean log-likelihood lies at most log max_l mean_j p_l / p below the best one."""
     gaps, fit = [], density_ratio.fit_proportions
 
     def watch(log_density: torch.Tensor, **how: float) -> torch.Tensor:
