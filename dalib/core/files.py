@@ -7,6 +7,7 @@ import errno
 import glob
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -40,6 +41,17 @@ def written_aside(path: Path) -> Iterator[IO[bytes]]:
         aside.unlink(missing_ok=True)
     _sweep(path.parent.glob(f".{glob.escape(path.name[:80])}.*{SUFFIX}"))
     _sync_folder(path.parent)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of an ordinary file; nobody is waited for, as reading a pipe would.
+
+    Raises
+        OSError: nothing there, or something else
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "No ordinary file", str(path))
+    return path.read_bytes()
 
 
 def write_atomic(path: Path, content: bytes) -> None:

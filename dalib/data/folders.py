@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from dalib.core.errors import DalibError
-from dalib.core.files import write_atomic
+from dalib.core.files import read_file, write_atomic
 from dalib.data.cache import cache_root
 from dalib.data.listing import ARCHIVES, Listing, image_suffixes, summarise
 from dalib.data.lists import name_labels, read_lists
@@ -292,7 +292,7 @@ def lone_folders(folders: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
 def _read_memo(path: Path) -> dict[str, list[int]]:
     """What is remembered of a folder's files; nothing where the memo is damaged or of an earlier dalib."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_file(path))
         text = content["files"]
         return json.loads(text) if content["crc"] == zlib.crc32(text.encode()) else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

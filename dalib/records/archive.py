@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from dalib.core.checksum import seal_lines, unseal_lines
 from dalib.core.errors import DalibError, unknown
-from dalib.core.files import write_atomic
+from dalib.core.files import read_file, write_atomic
 from dalib.core.limits import may_unpack, refuse_bomb
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
@@ -64,7 +64,7 @@ def _read(path: Path) -> bytes:
     if not path.is_file():
         raise FileNotFoundError(path)
     if path.suffix != ".gz":
-        return path.read_bytes()
+        return read_file(path)
     with gzip.open(path) as file:
         most = may_unpack(path.stat().st_size)
         content = file.read(most + 1)

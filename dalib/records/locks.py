@@ -9,6 +9,7 @@ so that one of several takes it over. What is no lock (other content) belongs to
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dalib.core.files import read_file
 from dalib.core.processes import place, process_started
 
 try:
@@ -95,7 +97,7 @@ def is_held(path: Path) -> bool:
 def read_owner(path: Path) -> Owner | None:
     """Who has a lock; None if there is none, or if the file is no lock."""
     try:
-        owner = Owner(**json.loads(path.read_bytes()))
+        owner = Owner(**json.loads(read_file(path)))
         kinds = [(owner.token, str), (owner.host, str), (owner.place, str), (owner.pid, int), (owner.since, float)]
         return owner if all(isinstance(value, kind) for value, kind in kinds) else None
     except (OSError, ValueError, TypeError, RecursionError):
@@ -181,6 +183,8 @@ def _touch_locks() -> None:
 @contextmanager
 def _guard(path: Path) -> Iterator[None]:
     try:
+        if os.path.lexists(path) and not path.is_file():
+            raise OSError(errno.EINVAL, "No ordinary file", str(path))
         file = path.open("w")
     except OSError:  # something else has its name: the renaming above still lets one of several through
         yield

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dalib.core.files import write_atomic, write_text, writer_of, written_aside
+from dalib.core.files import read_file, write_atomic, write_text, writer_of, written_aside
 from dalib.core.processes import place
 from dalib.records.store import Store
 from tests.support.waiting import HANG, wait_until
@@ -138,3 +138,13 @@ def test_what_dead_writers_of_a_file_left_goes_with_the_next_writing_of_it(tmp_p
         path.write_text("half")
     write_atomic(tmp_path / "model", b"whole")
     assert not part.exists() and other.exists() and living.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_no_file_to_wait_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, tmp_path / "none"):
+        with pytest.raises(OSError, match=r"No ordinary file|No such file"):
+            read_file(path)
+    write_atomic(tmp_path / "pipe", b"x")
+    assert read_file(tmp_path / "pipe") == b"x"

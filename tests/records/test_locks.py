@@ -125,6 +125,15 @@ def test_a_folder_or_a_loose_link_in_the_place_of_a_lock_is_moved_away(lock: Pat
     assert acquire(lock)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_in_the_place_of_a_lock_or_of_its_guard_is_not_waited_for(lock: Path) -> None:
+    lock.parent.mkdir(parents=True)
+    os.mkfifo(lock)
+    os.mkfifo(lock.parent / ".guard")
+    assert not is_held(lock)
+    assert acquire(lock) and owns(lock)
+
+
 def test_a_lock_that_was_taken_over_is_not_given_back_by_its_first_owner(lock: Path) -> None:
     assert acquire(lock)
     taken = json.dumps(asdict(replace(read_owner(lock), token="taken", place="elsewhere")))  # type: ignore[type-var]
