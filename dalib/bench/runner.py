@@ -171,6 +171,7 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
             accuracy[chosen[key].label].append(value)
     tally = Tally(len(chosen), len(done_before), labels, accuracy)
     summary = _run_all(pack(jobs, how.fleet, how.jobs), how, kept, tally)
+    kept.sweep()
     if gone := sum(not kept.stamp(key) for key in chosen):
         raise DalibError(
             f"{gone} of {len(chosen)} records are not in {kept.root}, which was deleted or moved meanwhile; run again"

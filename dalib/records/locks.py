@@ -94,6 +94,18 @@ def is_held(path: Path) -> bool:
     return owner is not None and _lives(path, owner)
 
 
+def sweep_locks(folder: Path) -> None:
+    """Remove the locks of dead owners, whose runs nobody wants again, and what was left in the middle of making one."""
+    with _guard(folder / ".guard"):
+        for path in folder.glob("*"):
+            owner = read_owner(path)
+            if path.name.startswith("."):
+                if path.name != ".guard" and _silence(path) > SILENCE:
+                    path.unlink(missing_ok=True)
+            elif owner is not None and not _lives(path, owner):
+                _remove(path, owner)
+
+
 def read_owner(path: Path) -> Owner | None:
     """Who has a lock; None if there is none, or if the file is no lock."""
     try:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from dalib.core.checksum import is_sealed, seal, seal_json, unseal, unseal_json
 from dalib.core.errors import DalibError, unknown
 from dalib.core.files import read_file, sweep_parts, write_atomic, write_text
+from dalib.records.locks import sweep_locks
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 
@@ -135,8 +136,10 @@ class Store:
             ) from None
 
     def sweep(self) -> None:
-        """Remove half-written files of dead processes."""
+        """Remove half-written files and locks of dead processes."""
         sweep_parts(self.root)
+        with contextlib.suppress(OSError):  # another process was faster
+            sweep_locks(self.root / "locks")
 
 
 def _reason(error: Exception) -> str:

@@ -87,7 +87,7 @@ def _draw_gains(panel: Axes, curve: Curve, names: list[str], kind: str, styles: 
             if not any(map(math.isnan, ends)):
                 panel.plot((x, x), ends, color=styles[name]["color"], linewidth=1.2)
     panel.axhline(0, color="#333333", linewidth=0.8)
-    panel.set_title(f"gain over {getattr(curve, kind)} in {curve.scale.steps}, 95 %", fontsize=9)
+    panel.set_title(f"gain over {name_in_legend(getattr(curve, kind))} in {curve.scale.steps}, 95 %", fontsize=9)
 
 
 def _styles(curve: Curve, labels: dict[str, str]) -> dict[str, dict[str, Any]]:

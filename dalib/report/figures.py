@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dalib.core.files import written_aside
+from dalib.core.text import show_control
 
 _DATES = {".svg": "Date", ".pdf": "CreationDate"}
 
@@ -22,8 +23,9 @@ def names_as_they_are() -> Iterator[None]:
 
 
 def name_in_legend(name: str) -> str:
-    """A name that matplotlib does not leave out of its legend, as it does those that begin with `_`."""
-    return f" {name}" if name.startswith("_") else name
+    """A name that matplotlib draws and does not leave out of its legend, as it does those that begin with `_`."""
+    shown = show_control(name)
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def save_figure(figure: Any, path: Path, **options: Any) -> Path:

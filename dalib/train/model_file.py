@@ -221,7 +221,7 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
                 raise refuse(f"it does not say {where}{name}")
             if not isinstance(told[name], kind) or (kind == (int,) and isinstance(told[name], bool)):
                 raise refuse(f"{where}{name} is {str(told[name])[:40]!r}")
-    classes, largest = facts["classes"], max([LARGEST, *(max(t.shape, default=0) for t in state.values())])
+    classes, largest = facts["classes"], max([LARGEST, *(max(t.shape, default=0) for t in state.values() if t.numel())])
     if not classes or not all(isinstance(name, str) for name in classes):
         raise refuse(f"classes are {str(classes)[:40]}")
     numbers = {"backbone.dim": facts["backbone"]["dim"], "origins": facts.get("origins", 1)}

@@ -1,10 +1,11 @@
-"""Runners in forked children, which find the slow imports done, and what became of them."""
+"""Work in forked children, which find the slow imports done, and what became of them."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import os
+import resource
 import signal
 import sys
 import time
@@ -12,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from dalib.cli import main as run_dalib
 from tests.support.waiting import HANG
 
 
@@ -63,3 +65,36 @@ class Child:
     @property
     def has_traceback(self) -> bool:
         return "Traceback" in self.said.read_text(errors="replace")
+
+
+ROOM, SECONDS = 4 << 30, 20
+"""Bytes of address space, and seconds of processor time, that a command may take beyond what is there already."""
+
+
+def in_a_process(work: Callable[[], None], folder: Path, name: str) -> str:
+    """`right`, `refused`, `traceback` or `hang`; `silent` where memory or time ran out."""
+
+    def limited() -> None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + ROOM,) * 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        work()
+
+    said = folder / f"{name}.txt"
+    said.unlink(missing_ok=True)
+    child = Child(limited, said)
+    status = child.wait(120)
+    if status is None or status == -signal.SIGXCPU:
+        return "hang"
+    if child.has_traceback or status not in (0, 1, 2):
+        return "traceback"
+    if "out of memory" in said.read_text(errors="replace"):
+        return "silent"
+    return "refused" if status else "right"
+
+
+def dalib_line(*words: object) -> Callable[[], None]:
+    def work() -> None:
+        sys.exit(run_dalib([str(word) for word in words]))
+
+    return work

@@ -17,17 +17,22 @@ from dalib.core.types import Domain
 
 
 class Peak(TorchDispatchMode):
-    """`most`: the largest number of bytes that tensors made inside had at one time, views counted once."""
+    """`most`: the largest number of bytes that tensors made inside had at one time, views counted once.
+
+    on_the_host: bytes of the largest one that is not only described (`meta`)
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = self.most = 0
+        self.now = self.most = self.on_the_host = 0
         self.alive: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
         for value in tree_flatten(made)[0]:
             if isinstance(value, torch.Tensor):
+                if value.device.type != "meta":
+                    self.on_the_host = max(self.on_the_host, value.numel() * value.element_size())
                 storage = value.untyped_storage()
                 place, size = storage._cdata, storage.nbytes()
                 if place not in self.alive:
