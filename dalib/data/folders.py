@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from dalib.core.errors import DalibError
 from dalib.core.files import read_file, write_atomic
 from dalib.data.cache import cache_root
-from dalib.data.listing import ARCHIVES, Listing, image_suffixes, summarise
+from dalib.data.listing import ARCHIVES, Listing, image_suffixes, naming, summarise
 from dalib.data.lists import name_labels, read_lists
 
 _RACY = 2 * 10**9
@@ -229,7 +229,8 @@ class ImageTree:
             stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
             old = known.get(member)
             if not old or old[:4] != stamp or max(stamp[1:3]) > old[4] - _RACY:
-                old = [*stamp, time.time_ns(), zlib.crc32(self.read(member))]
+                with naming(self.root, member):
+                    old = [*stamp, time.time_ns(), zlib.crc32(self.read(member))]
             fresh[member] = old
         if fresh != known:
             _write_memo(memo, fresh)

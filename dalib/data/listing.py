@@ -10,7 +10,7 @@ import tarfile
 import threading
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -182,6 +182,20 @@ class Listing:
     def remarks(self) -> list[str]:
         """What was left out, one phrase per reason."""
         return list(summarise(self.left_out))
+
+
+@contextlib.contextmanager
+def naming(root: Path, member: str) -> Iterator[None]:
+    """Whatever is raised while a file is read or decoded becomes a DalibError that names it."""
+    try:
+        yield
+    except DalibError:
+        raise
+    except Exception as error:  # Pillow, zipfile and zlib have many words for damage
+        reason = str(error).partition("<")[0].strip() or type(error).__name__
+        raise DalibError(
+            f"cannot read image {member} in {root} ({reason}); `dalib data verify {root}` lists all such"
+        ) from error
 
 
 def summarise(left_out: Mapping[str, str]) -> list[str]:

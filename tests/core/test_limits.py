@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import dalib
@@ -156,3 +157,28 @@ def test_a_header_that_is_a_bomb_is_not_read(model: Path, length: int) -> None:
     model.write_bytes(struct.pack("<Q", length) + model.read_bytes()[8:])
     with pytest.raises(DalibError, match=f"damaged \\(a header of {length} bytes\\)"):
         load_model(model, "cpu")
+
+
+@pytest.mark.parametrize("told", [1000, 0, 3_000_000])
+def test_advise_names_a_picture_that_cannot_be_read_out_of_a_zip(tmp_path: Path, told: int) -> None:
+    """Its directory lies about its size, or it is larger than a file may be."""
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+    size = 3_000_000 if told == 3_000_000 else 700_000
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_STORED) as archive:
+        for domain in "ab":
+            for number in range(4):
+                archive.writestr(f"{domain}/c{number % 2}/{number}.png", picture.getvalue())
+        archive.writestr("b/c0/bomb.png", bytes(size))
+    content = (tmp_path / "x.zip").read_bytes().replace(struct.pack("<I", size), struct.pack("<I", told))
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(DalibError, match=r"cannot read image b/c0/bomb.png in .*; `dalib data verify"):
+        dalib.advise(str(tmp_path / "x.zip"), backbone="tiny")
+
+
+@pytest.mark.parametrize("header", [b"[" * 16, b"{" * 16, b"(((((((((((((((\n", b"\x00" * 16, b"{'descr': '<f4'}"])
+def test_a_header_that_cannot_be_parsed_is_one_line(tmp_path: Path, header: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("a_x.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+    with pytest.raises(DalibError, match="cannot read feature file"):
+        load_features(tmp_path / "x.npz")
