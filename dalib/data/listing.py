@@ -238,7 +238,7 @@ def _unpack(path: Path) -> Path:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside, most = Path(tempfile.mkdtemp(dir=folder.parent)), amount_of("DALIB_MAX_UNPACKED", "50G")
-    unpacked = 0
+    unpacked, written = 0, set[str]()
     try:
         with tarfile.open(path) as archive:
             for member in archive:
@@ -249,7 +249,14 @@ def _unpack(path: Path) -> Path:
                 refuse_bomb(path, unpacked)
                 if unpacked > most:
                     raise DalibError(f"{path} unpacks to more than DALIB_MAX_UNPACKED; unpack it by hand, or set that")
-                _write_member(archive, member, aside.joinpath(*parts))
+                inside = "/".join(parts)
+                if inside not in written and _is_there(aside / inside):
+                    raise DalibError(
+                        f"{path} holds {inside} and another file whose name is the same to this system (case, accents); "
+                        "rename one of them, or pack a zip, which is not unpacked"
+                    )
+                written.add(inside)
+                _write_member(archive, member, aside / inside)
         with contextlib.suppress(OSError):  # another process was first
             aside.rename(folder)
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -257,6 +264,11 @@ def _unpack(path: Path) -> Path:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return folder
+
+
+def _is_there(path: Path) -> bool:
+    """To this system, which may not tell upper from lower case."""
+    return path.exists()
 
 
 def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, to: Path) -> None:

@@ -126,7 +126,10 @@ class Store:
         """
         folder = self.root / "manifests"
         try:
-            return Manifest.model_validate_json(unseal_json(read_file(folder / f"{name}.json")))
+            manifest = Manifest.model_validate_json(unseal_json(read_file(folder / f"{name}.json")))
+            if manifest.name != name:  # the file of `Demo` is that of `demo` where case does not count
+                raise FileNotFoundError
+            return manifest
         except FileNotFoundError:
             known = [p.stem for p in folder.glob("*.json")]
             raise unknown("suite with runs", name, known, f"in {self.root}; dalib run makes one") from None
