@@ -33,7 +33,7 @@ docs: $(VENV)/.ready-docs  ## build docs/_build/html; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-tables: $(VENV)/.ready  ## write results/tables again from the committed records (FORMATS=md,csv,latex,html: all)
+tables: $(VENV)/.ready  ## write results/tables again from the committed records (FORMATS=all: in every format)
 	@for f in results/records/*.jsonl*; do name=$$(basename $${f%%.jsonl*}); \
 		case $$name in few_labels*) kinds="--select=last --curve --costs";; validators*) kinds=--validators;; \
 			*) kinds="--select=last --summary";; esac; \

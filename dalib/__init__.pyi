@@ -46,6 +46,7 @@ from dalib.algorithms.jumbot import JUMBOT as JUMBOT
 from dalib.algorithms.kliep import KLIEP as KLIEP
 from dalib.algorithms.kmm import KMM as KMM
 from dalib.algorithms.l2_sp import L2SP as L2SP
+from dalib.algorithms.label_shift import LabelShift as LabelShift
 from dalib.algorithms.linear_probe import LinearProbe as LinearProbe
 from dalib.algorithms.lora import LoRA as LoRA
 from dalib.algorithms.lp_ft import LpFt as LpFt

@@ -18,27 +18,44 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from dalib.backbones import load_backbone, takes_rows
+from dalib.backbones import load_backbone, own_weights, takes_rows
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
+from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.rows import row_shape
 from dalib.core.types import Domain, Outputs, Task
 from dalib.data.given import (
     Rows,
-    check_labels,
     find_column_moments,
     order_modalities,
+    plain_table,
+    read_labels,
     read_rows,
     scale_columns,
-    warn_of_scales,
 )
+from dalib.data.oddities import warn_of_absent, warn_of_equal_rows, warn_of_scales, warn_of_source_rows
+from dalib.nn.classifiers import nearest_temperature
+from dalib.train.arguments import check_arguments, check_images, read_recipe, read_seed
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
 
 NUMBERS = ("mlp", "cnn1d")
 """Backbones that take whole numbers as numbers, not as token ids."""
+
+
+def _is_nearest(algorithm: Algorithm) -> bool:
+    """It answers by the nearest of the rows that it moved."""
+    return (
+        isinstance(algorithm, FeatureAlgorithm)
+        and algorithm.classifier == "nearest"
+        and type(algorithm).fit is FeatureAlgorithm.fit
+    )
+
+
+MANY = 20_000
+"""Rows above which `fit` does not look at its own answers."""
 
 
 class AdaptationClassifier(ClassifierMixin, BaseEstimator):
@@ -68,8 +85,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     transform_input=["X_target"]).fit(X_s, y_s, X_target=X_t) scales both by the source's moments.
 
     Every row to predict is taken for a row of the target. `score` on held-out rows of the source, which is what
-    cross_val_score and GridSearchCV compute, is therefore wrong for methods that move rows and picks those that do not;
-    choose by `scoring=target_scorer(X_target)` instead.
+    cross_val_score and GridSearchCV compute, is therefore wrong for methods that move rows and picks those that do not
+    (a warning says so); choose by `scoring=target_scorer(X_target)` instead.
 
     Example
         AdaptationClassifier(DANN()).fit(X_s, y_s, X_t).predict(X_t)
@@ -95,10 +112,12 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Rows, y: ArrayLike, X_target: Rows | None = None) -> AdaptationClassifier:
         """X (n_s, d), or rows as the backbone takes them, labelled by y (n_s,); X_target unlabelled, None = X."""
         x_s: np.ndarray
+        check_arguments(self.standardise, self.train, self.backbone)
+        seed = read_seed(self.random_state)
         if y is not None:
-            check_labels(np.asarray(y))
+            y = read_labels(y)
         if self.backbone is None:
-            x_s, y = validate_data(self, X, y, dtype=np.float32)
+            x_s, y = validate_data(self, plain_table(X), y, dtype=np.float32)
         else:
             x_s, y = self._rows(X, reset=True), column_or_1d(y)
             check_consistent_length(x_s, y)
@@ -106,8 +125,11 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         algorithm = self._copy()
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds 1 class ({self.classes_[0]!r}); a classifier needs at least 2")
+            raise ValueError(f"y holds 1 class ({self.classes_.tolist()[0]!r}); a classifier needs at least 2")
         x_t = x_s if X_target is None else self._rows(X_target)
+        self._moments = None
+        if X_target is not None and x_s.ndim == 2 and x_s.dtype.kind == "f" and x_t.shape[1:] == x_s.shape[1:]:
+            self._moments = find_column_moments(x_s), find_column_moments(x_t)
         if self.standardise:
             if x_s.ndim != 2 or x_s.dtype.kind != "f":
                 raise ValueError("standardise = True is for features (n, d); leave it out")
@@ -115,12 +137,15 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             x_s, x_t = scale_columns(x_s, find_column_moments(x_s)), scale_columns(x_t, self.moments_)
         else:
             warn_of_scales(x_s, x_t, features=self.backbone is None)
-        seed = self._seed()
+        warn_of_equal_rows(x_s, x_t)
         backbone = self._build(x_s, x_t, seed)
         self.fitted_ = self._trainer(seed, backbone).fit(algorithm, self._task(x_s, labels, x_t), backbone)
         if algorithm.rejects:
             self.unknown_ = self._name_unknown()
         self._warn_of_underfitting(x_s, labels)
+        if len(x_t) <= MANY and X_target is not None:
+            answers = self.fitted_.outputs(self._domain("X_target", x_t, None)).logits.argmax(1).numpy()
+            warn_of_absent(labels, answers, self.classes_.tolist())
         return self
 
     def decision_function(self, X: Rows) -> np.ndarray:
@@ -128,22 +153,42 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         logits = self._logits(X)[:, : len(self.classes_)]
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
-    def predict_proba(self, X: Rows) -> np.ndarray:
+    @property
+    def predict_proba(self) -> Callable[[Rows], np.ndarray]:
         """Class probabilities (n, K); of a method that rejects rows, what is missing to 1 is that of `unknown_`.
 
-        Methods whose scores are no log-probabilities (`fitted_.algorithm.probabilistic` is False) have no meaning here
-        beyond their order, and a warning says so.
+        Of nearest neighbours they are a softmax of distances, whose temperature the source rows, moved as the method
+        moves them and left out one by one, make likeliest. Methods whose scores are regressions or margins (MEDA, JDOT,
+        EasyTL, classifier = "svm") have none, as with other classifiers of scikit-learn: AttributeError;
+        `decision_function` is there.
         """
-        algorithm = self._fitted().algorithm
-        if not algorithm.probabilistic:
-            warnings.warn(
-                f"{algorithm.name_for_people()} gives scores that are no log-probabilities: their softmax keeps the "
-                "order of the classes, but its size says nothing of how sure the method is",
-                UserWarning,
-                stacklevel=2,
-            )
-        p = torch.as_tensor(self._logits(X)).double().softmax(1)
+        try:
+            algorithm = self._copy()
+            if not _is_nearest(algorithm):
+                algorithm.need_probabilities("predict_proba")
+        except TypeError:  # no algorithm at all: fit says so
+            return self._predict_proba
+        except DalibError as error:
+            raise AttributeError(f"{error}; decision_function and predict are there") from None
+        return self._predict_proba
+
+    def _predict_proba(self, X: Rows) -> np.ndarray:
+        logits, algorithm = torch.as_tensor(self._logits(X)).double(), self._fitted().algorithm
+        if _is_nearest(algorithm):
+            known = dict(algorithm.named_buffers())
+            logits = logits / nearest_temperature(known["classifier_rows"], known["classifier_labels"])
+        p = logits.softmax(1)
         return p[:, : len(self.classes_)].numpy()
+
+    def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy on labelled rows, which are taken for rows of the target; a warning where they look like X of fit.
+
+        cross_val_score and GridSearchCV score held-out rows of X by default: choose by `scoring=target_scorer(…)`.
+        """
+        check_is_fitted(self)
+        if not self._moves_rows():
+            warn_of_source_rows(self._rows(X), self._moments)
+        return float(super().score(X, y, sample_weight))
 
     def predict(self, X: Rows) -> np.ndarray:
         """Labels (n,)."""
@@ -159,47 +204,58 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return self.fitted_
 
-    def _logits(self, X: Rows) -> np.ndarray:
+    def _logits(self, X: Rows, mixed: bool = True) -> np.ndarray:
         check_is_fitted(self)
         x = self._rows(X)
+        if mixed and self._moves_rows():
+            warn_of_source_rows(x, self._moments)
         if self.standardise:
             x = scale_columns(x, self.moments_)
         return self.fitted_.outputs(self._domain("X", x, None)).logits.numpy()
+
+    def _moves_rows(self) -> bool:
+        """Source and target rows go different ways, so that the source's are wrong where the target's are meant."""
+        cls, plain = type(self._fitted().algorithm), FeatureAlgorithm
+        solved = issubclass(cls, plain)
+        return self.standardise or (
+            solved and any(getattr(cls, name) is not getattr(plain, name) for name in ("align", "project", "fit"))
+        )
 
     def _rows(self, X: Rows, reset: bool = False) -> np.ndarray:
         if self.backbone is not None:
             read = read_rows(X, numbers=self.backbone in NUMBERS if isinstance(self.backbone, str) else False)
             if hasattr(X, "columns") or (read.ndim == 2 and read.dtype.kind == "f"):
                 validate_data(self, X if hasattr(X, "columns") else read, skip_check_array=True, reset=reset)
+            if reset and not len(read):
+                raise ValueError("X has no rows; a classifier needs some of at least 2 classes")
             if reset:
                 self._modalities = read.dtype.names or ()
             return order_modalities(read, self._modalities)
-        x: np.ndarray = validate_data(self, X, dtype=np.float32, reset=False)
+        x: np.ndarray = validate_data(self, plain_table(X), dtype=np.float32, reset=False)
         return x
 
     def _build(self, x_s: np.ndarray, x_t: np.ndarray, seed: int) -> Backbone:
         given = self.backbone
-        if given is None:
+        if given is None or given == "identity":
+            if x_s.ndim != 2:
+                raise ValueError(f"identity passes features (n, d) as they are; rows are {x_s.shape[1:]}")
             return identity(x_s.shape[1])
         if isinstance(given, nn.Module):
             return Backbone.of(copy.deepcopy(given), x_s)
         if isinstance(given, Backbone):
             made = copy.deepcopy(given)
         else:
-            how: dict[str, Any] = {"weights": "none", "rows": row_shape(x_s, x_t)} if takes_rows(given) else {}
-            made = load_backbone(given, seed=seed, **how)
-        if made.preprocess and x_s.ndim == 4:
+            if not takes_rows(given):
+                check_images(x_s, x_t)
+            how: dict[str, Any] = {"rows": row_shape(x_s, x_t)} if takes_rows(given) else {}
+            made = load_backbone(given, own_weights(given), seed=seed, **how)
+        if made.preprocess:
+            check_images(x_s, x_t)
             made = replace(made, preprocess=made.preprocess.of_side(x_s.shape[-1]))
         return made
 
-    def _seed(self) -> int:
-        given = self.random_state
-        if given is None:
-            return int(np.random.default_rng().integers(2**31))
-        return given.randint(2**31) if isinstance(given, np.random.RandomState) else int(given)
-
     def _trainer(self, seed: int, backbone: Backbone) -> Trainer:
-        config = TrainConfig(steps=300) if self.train is None else TrainConfig.model_validate(self.train)
+        config = read_recipe(self.train, TrainConfig(steps=300))
         if self.train is None and self.backbone is not None and backbone.weights == "none":
             config = config.model_copy(update={"backbone_rate": 1.0})
         return Trainer(config, seed=seed, device=self.device)
@@ -226,7 +282,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     def _warn_of_underfitting(self, x_s: np.ndarray, labels: np.ndarray) -> None:
         """The default recipe is short: a word where it has not even learnt the source."""
         algorithm = self.fitted_.algorithm
-        if self.train is not None or isinstance(algorithm, FeatureAlgorithm) or len(x_s) > 20_000:
+        if self.train is not None or isinstance(algorithm, FeatureAlgorithm) or len(x_s) > MANY:
             return
         guess = self.fitted_.outputs(self._domain("X", x_s, None)).logits.numpy().argmax(1)
         right = float((guess == labels).mean())
@@ -257,14 +313,21 @@ def target_scorer(X_target: Rows, validator: str = "information_maximisation") -
         X_target: rows of the target, as `fit` takes them
         validator: name of a validator (`dalib list validators`) that needs no features
 
+    The default reads probabilities, and so do entropy, bnm, snd and rank_me: methods that give none (MEDA, JDOT,
+    EasyTL, nearest neighbours) are refused.
+
     Example
         GridSearchCV(AdaptationClassifier(CORAL()), {"algorithm__reg": [0.1, 1.0]}, scoring=target_scorer(X_t))
     """
 
+    chosen = VALIDATORS.get(validator)()
+
     def score(estimator: AdaptationClassifier, X: Rows, y: ArrayLike | None = None) -> float:
-        held = torch.as_tensor(estimator._logits(X))
+        if chosen.uses_probabilities:
+            estimator._fitted().algorithm.need_probabilities(f"target_scorer(validator='{validator}')")
+        held = torch.as_tensor(estimator._logits(X, mixed=False))
         labels = None if y is None else torch.as_tensor(np.searchsorted(estimator.classes_, np.asarray(y)))
         target = torch.as_tensor(estimator._logits(X_target))
-        return float(VALIDATORS.get(validator)().score(Outputs(held, held, labels), Outputs(target, target, None)))
+        return float(chosen.score(Outputs(held, held, labels), Outputs(target, target, None)))
 
     return score

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +19,17 @@ from dalib.core.errors import DalibError
 from dalib.core.listener import Listener
 from dalib.core.objective import find_objective
 from dalib.core.protocol import ProtocolSpec
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, LISTENERS, PROTOCOLS
 from dalib.core.seeds import check_seed
 from dalib.core.types import Task
 from dalib.data.backbone import default_backbone
+from dalib.data.oddities import find_absent, find_scales
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
 from dalib.scoring.metrics import decide, domain_metrics, task_metrics
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import model_path, registered_name, save_model
+from dalib.train.trainer import OWN_LISTENERS
 
 OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
 
@@ -73,7 +76,7 @@ def fit(
     out: str | Path | None = None,
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
-    listeners: Sequence[Listener] = (),
+    listeners: Sequence[Listener | str] = (),
 ) -> TrainedRun:
     """Train one algorithm on one task and measure it: what `dalib train` does.
 
@@ -94,7 +97,7 @@ def fit(
         out: model file to write
         checkpoint: file for the state while training lasts, from which the same call goes on; None = beside `out`
         progress: called with (done, total) while data are made and while training
-        listeners: what else follows the training (`dalib.Listener`)
+        listeners: what else follows the training: a `dalib.Listener`, the name of one, or `step_log=FILE`
 
     Raises
         DalibError: a setting that is not one, or data, backbone and algorithm that do not fit together
@@ -104,9 +107,28 @@ def fit(
         dataset, source, target, algorithm,
         hparams=hparams, train=train, protocol=protocol, backbone=backbone, data=data, seed=seed,
     )  # fmt: skip
+    followers = [make_listener(item) if isinstance(item, str) else item for item in listeners]
     return fit_run(
-        spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=listeners
+        spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=followers
     )
+
+
+def make_listener(text: str) -> Listener:
+    """A listener by its registered name; after `=` the first argument of its constructor, for most a file.
+
+    Raises
+        DalibError: no such listener, one that every fit has, or one that takes no argument, or needs one
+    """
+    name, equals, argument = text.partition("=")
+    cls = LISTENERS.get(name)
+    if cls in OWN_LISTENERS:
+        raise DalibError(f"listener {name} follows every fit that has a use for it; leave it out")
+    try:
+        inspect.signature(cls).bind(*([argument] if equals else []))
+    except TypeError as error:
+        raise DalibError(f"listener {text}: {error}; write it as {name if equals else f'{name}=VALUE'}") from None
+    made: Listener = cls(argument) if equals else cls()
+    return made
 
 
 def describe_run(
@@ -146,11 +168,8 @@ def describe_run(
         raise DalibError(
             f"protocol.reject = {reject} has no effect on {name}, which has an output for unknown; leave it out"
         )
-    if reject != 1 and not cls.create(name, dict(hparams or {})).probabilistic:
-        raise DalibError(
-            f"protocol.reject = {reject} needs probabilities, but the scores of {name} are distances or regressions; "
-            "leave it out, or take a method that gives them (linear_probe, coral, dann)"
-        )
+    if reject != 1:
+        cls.create(name, dict(hparams or {})).need_probabilities(f"protocol.reject = {reject}")
     content = {
         "data": {**(data or {}), "dataset": dataset},
         "source": source,
@@ -201,7 +220,8 @@ def fit_run(
     fitted = run.fit()
     fitted.moments = run.data.moments(spec.target) if "zscore" in spec.data.normalise else ()
     trained = measure_run(spec, run.task, fitted, time.monotonic() - started, run.data.note)
-    trained.remarks = (*run.data.remarks, *trained.remarks)
+    odd = _oddities(spec, run.task) if run.data.kind == "features" else ()
+    trained.remarks = (*run.data.remarks, *odd, *trained.remarks)
     if path:
         trained.path = save_model(fitted, path, spec.algorithm)
     return trained
@@ -235,6 +255,13 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
     return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks)
 
 
+def _oddities(spec: RunSpec, task: Task) -> Iterator[str]:
+    """What is odd about the units of features."""
+    plain = spec.backbone.name == "identity"
+    names = (f"'{spec.source}'", f"'{spec.target}'")
+    return find_scales(task.labelled.x, task.target.x, plain, names, "data.normalise = zscore")
+
+
 def _doubts(fitted: Fitted, task: Task) -> Iterator[str]:
     """Why an accuracy may mean nothing: one class to be right about, one answer to all, rows that are all alike."""
     rows = task.test if len(task.test) else task.target
@@ -244,6 +271,10 @@ def _doubts(fitted: Fitted, task: Task) -> Iterator[str]:
     answers = outputs.logits.argmax(1).unique()
     if len(rows) > 1 and len(answers) == 1:
         yield f"every target row is called '{fitted.names[int(answers[0])]}'"
+    elif len(rows) and not fitted.algorithm.rejects and not task.is_open:
+        absent = find_absent(task.labelled.labels, outputs.logits.argmax(1).numpy(), fitted.classes)
+        if absent:
+            yield absent
     if len(task.test) and len(np.unique(task.test.labels)) == 1:
         cls = task.test.classes[int(task.test.labels[0])]
         yield f"all {len(task.test)} test rows are '{cls}': the accuracy says how often that is answered, no more"

@@ -25,7 +25,7 @@ network. **lines**: of the file.
 
 def algorithms() -> str:
     """Every algorithm: summary, setting, cost, size, hyper-parameters, formula, reference, its paper's BibTeX."""
-    found = {name: ALGORITHMS.get(name) for name in ALGORITHMS.names()}
+    found = {name: ALGORITHMS.get(name) for name in ALGORITHMS.files()}
     costs = json.loads(COSTS.read_text(encoding="utf-8"))
     papers = bibliography()
     ordered = sorted(found, key=lambda name: (found[name].family, name))
@@ -80,7 +80,8 @@ def functions() -> str:
             if name.startswith("_") or getattr(thing, "__module__", "") != module.__name__:
                 continue
             if inspect.isfunction(thing) or inspect.isclass(thing):
-                text = f"{name}{inspect.signature(thing)}"
+                error = inspect.isclass(thing) and issubclass(thing, BaseException)  # those have no signature
+                text = name if error else f"{name}{inspect.signature(thing)}"
                 lines += ["", f"### {name}", "", "```text", text, "", inspect.getdoc(thing) or "", "```"]
     return "\n".join(lines) + "\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import dalib
 from dalib import AdaptationClassifier, TrainConfig
 from dalib.checks.world import make_task
+from dalib.estimator import target_scorer
 
 FAST = {"steps": 60, "bottleneck": 16, "batch_size": 32, "lr": 0.05, "evaluations": 1}
 
@@ -157,8 +159,80 @@ def test_what_looks_wrong_is_said() -> None:
         probe.fit(X_s * np.r_[1e6, np.ones(X_s.shape[1] - 1)], y_s, X_t * np.r_[1e6, np.ones(X_s.shape[1] - 1)])
     with pytest.warns(UserWarning, match="label -1 .* taken for a class"):
         probe.fit(X_s, np.where(np.arange(len(y_s)) < 9, -1, y_s), X_t)
-    with pytest.warns(UserWarning, match="no log-probabilities"):
-        AdaptationClassifier(dalib.JDOT(), device="cpu").fit(X_s, y_s, X_t).predict_proba(X_t)
+
+
+def _far_domains() -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(0)
+    middles, y_s, y_t = rng.normal(size=(3, 6)) * 1.5, rng.integers(0, 3, 300), rng.integers(0, 3, 200)
+    return middles[y_s] + rng.normal(size=(300, 6)), y_s, middles[y_t] + rng.normal(size=(200, 6)) + 4.0, y_t
+
+
+@pytest.mark.parametrize("algorithm", ["linear_probe", "coral", "source_only"])
+def test_scores_of_held_out_source_rows_come_with_a_warning(algorithm: str) -> None:
+    X_s, y_s, X_t, y_t = _far_domains()
+    model = AdaptationClassifier(algorithm, device="cpu")
+    with pytest.warns(UserWarning, match="look like X of fit, the source.*choose by scoring=target_scorer"):
+        cross_val_score(model, X_s, y_s, cv=2, params={"X_target": X_t})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X_s, y_s, X_t)
+        warnings.simplefilter("error")
+        model.score(X_t, y_t), model.predict(X_t[:2]), model.predict(X_t[y_t == 0]), target_scorer(X_t)(model, X_s)
+
+
+def test_a_target_scorer_chooses_a_method_that_works_where_source_scores_choose_one_that_does_not() -> None:
+    X_s, y_s, X_t, y_t = _far_domains()
+    right = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for rule, scoring in (("source", None), ("target", target_scorer(X_t))):
+            grid = {"algorithm": [dalib.LinearProbe(), dalib.CORAL(), dalib.GFK(), dalib.OTMap()]}
+            search = GridSearchCV(AdaptationClassifier(device="cpu"), grid, scoring=scoring, cv=3)
+            right[rule] = search.fit(X_s, y_s, X_target=X_t).best_estimator_.score(X_t, y_t)
+    assert right["source"] < 0.7 and right["target"] > 0.9
+
+
+UNSURE = {
+    "meda": dalib.MEDA(),
+    "jdot": dalib.JDOT(),
+    "easy_tl": dalib.EasyTL(),
+    "coral": dalib.CORAL(classifier="svm"),
+}
+
+
+@pytest.mark.parametrize("name", UNSURE)
+def test_scores_that_are_no_log_probabilities_are_refused_where_probabilities_are_asked_for(name: str) -> None:
+    X_s, y_s, X_t, y_t = _arrays()
+    model = AdaptationClassifier(UNSURE[name], device="cpu").fit(X_s, y_s, X_t)
+    assert model.decision_function(X_t).shape == (len(X_t), 3) and model.score(X_t, y_t) > 0.5
+    assert not hasattr(model, "predict_proba") and not hasattr(AdaptationClassifier(UNSURE[name]), "predict_proba")
+    with pytest.raises(AttributeError, match="predict_proba needs probabilities, but the scores of"):
+        model.predict_proba(X_t)
+    for validator in ("information_maximisation", "entropy", "bnm", "snd", "rank_me"):
+        with pytest.raises(dalib.DalibError, match=f"validator='{validator}'.* needs probabilities"):
+            target_scorer(X_t, validator)(model, X_s, y_s)
+    assert np.isfinite(target_scorer(X_t, "mix_val")(model, X_s, y_s))
+    assert all(np.isnan(row.probability) for row in dalib.predict(model.fitted_, X_t).rows)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-3])
+@pytest.mark.parametrize("name", ["nearest_neighbour", "tjm", "jgsa"])
+def test_probabilities_of_nearest_neighbours_are_as_sure_as_they_are_right(name: str, unit: float) -> None:
+    rng = np.random.default_rng(0)
+    y_s, y_t = rng.integers(0, 3, 300), rng.integers(0, 3, 600)
+    means = rng.normal(size=(3, 6)) * 1.2
+    X_s, X_t = (unit * (means[y] + rng.normal(size=(len(y), 6))) for y in (y_s, y_t))
+    model = AdaptationClassifier(name, device="cpu").fit(X_s, y_s, X_t)
+    p = model.predict_proba(X_t)
+    np.testing.assert_allclose(p.sum(1), 1)
+    assert (p.argmax(1) == model.predict(X_t)).all()
+    assert abs(p.max(1).mean() - model.score(X_t, y_t)) < 0.1
+
+
+def test_methods_with_probabilities_have_them_before_and_after_fit() -> None:
+    for algorithm in (None, "coral", dalib.TJM(classifier="logistic"), dalib.DANN() + dalib.MCC()):
+        assert hasattr(AdaptationClassifier(algorithm), "predict_proba")
+    assert not hasattr(AdaptationClassifier("meda"), "predict_proba")
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def measure_task(sources: Sequence[Part], target: Part, classes: Sequence[str]) 
     per_class = [median(counts[c] for c in shared)]
     per_class += [median(target.counts[c] for c in shared)] if target.labelled else [target.rows / len(shared)]
     alone = cross_validated_probe(z_t, y_t) if target.labelled else math.nan
-    both = cross_validated_probe(z_t, y_t, (z_s, y_s)) if target.labelled else math.nan
+    pooled = cross_validated_probe(z_t, y_t, (z_s, y_s)) if target.labelled else math.nan
     return TaskFacts(
         sources=tuple(s.name for s in sources),
         target=target.name,
@@ -217,7 +217,7 @@ def measure_task(sources: Sequence[Part], target: Part, classes: Sequence[str]) 
         mmd2_within=within(median_mmd2, seen_s, seen_t),
         source_only=probe(all_s, y_all, z_t, y_t) if target.labelled else math.nan,
         source_held_out=cross_validated_probe(z_s, y_s),
-        ceiling=float(np.nanmax([alone, both])) if not math.isnan(alone + both) else math.nan,
+        ceiling=float(np.nanmax([alone, pooled])) if not math.isnan(alone + pooled) else math.nan,
     )
 
 

@@ -10,7 +10,17 @@ from dalib.advice.material import Material, Options, Part, pick_rows
 from dalib.advice.rows import embed_samples, refuse_images
 from dalib.core.errors import DalibError
 from dalib.core.objective import refuse_answers
-from dalib.data.features import LAYOUT, _check_labels, _name_classes, _read_rows, find_keys, read_arrays, read_objective
+from dalib.data.features import (
+    LAYOUT,
+    _check_labels,
+    _name_classes,
+    _read_rows,
+    find_keys,
+    find_labelled,
+    read_arrays,
+    read_classes,
+    read_objective,
+)
 from dalib.data.normalise import normalise_features
 from dalib.data.roots import find_feature_file
 
@@ -21,10 +31,10 @@ def open_features(path: str, options: Options) -> Material:
     arrays = read_arrays(file)
     refuse_answers(read_objective(arrays), str(file), "the measures of dalib advise")
     keys = find_keys(arrays)
+    if not keys:
+        raise DalibError(f"{file} has no key <domain>_x; expected {LAYOUT}")
     domains = list(keys)
-    known = [d for d in domains if f"{d}_y" in arrays]
-    if not known:
-        raise DalibError(f"{file} has no labelled domain; expected {LAYOUT}, labels for one domain at least")
+    known, said = find_labelled(file, domains, arrays)
     stored = {d: _read_rows(file, d, own, arrays) for d, own in keys.items()}
     first = stored[domains[0]]
     flat, whole = first.ndim == 2 and not first.dtype.names, first.dtype.kind in "iu"
@@ -37,7 +47,7 @@ def open_features(path: str, options: Options) -> Material:
         listed = ", ".join(f"{d} {shape[0] if len(shape) == 1 else shape}" for d, shape in shapes.items())
         raise DalibError(f"{file}: domains have different widths ({listed}); give every domain the same features")
     picked = {d: pick_rows(len(a), options.rows) for d, a in stored.items()}
-    remarks, backbone = [], ("identity", "none")
+    remarks, backbone = list(said), ("identity", "none")
     if options.backbone or not flat:
         z, network = embed_samples(str(file), stored, picked, options)
         backbone = (network.name, options.weights or "none")
@@ -52,7 +62,7 @@ def open_features(path: str, options: Options) -> Material:
             remarks.append("whole numbers are taken as they are; for token ids give --backbone bag_of_words")
     per_row = [step for step in options.normalise if step != "zscore"]
     classes, y = _name_classes(
-        file, {d: _check_labels(file, d, arrays, len(stored[d])) for d in known}, arrays.get("classes")
+        file, {d: _check_labels(file, d, arrays, len(stored[d])) for d in known}, read_classes(file, arrays)
     )
     parts = {}
     for d in domains:
@@ -62,7 +72,5 @@ def open_features(path: str, options: Options) -> Material:
         raw = normalise_features(stored[d], per_row)[picked[d]] if "zscore" in options.normalise else np.zeros((0, 0))
         parts[d] = Part(d, counts, len(stored[d]), z=z[d], y=labels, raw=raw)
     partial = any(len(p.counts) < len(classes) for p in parts.values() if p.labelled)
-    lacking = ", ".join(f"{d}_y" for d in domains if d not in known)
-    refusal = f"the file lacks {lacking}, and runs are tested on labels" if lacking else ""
     how = (partial, options.normalise, backbone)
-    return Material(f"features:{file}", None, "features", classes, parts, *how, refusal=refusal, remarks=remarks)
+    return Material(f"features:{file}", None, "features", classes, parts, *how, remarks=remarks)

@@ -47,7 +47,6 @@ class Material:
     dataset, root, partial, normalise: as a suite names them
     backbone: name and weights of what made the features
     lone: unlabelled domain -> the one folder that its images lie in
-    refusal: why `dalib run` cannot take the data as they are; empty where it can
     """
 
     dataset: str
@@ -59,7 +58,6 @@ class Material:
     normalise: tuple[str, ...] = ()
     backbone: tuple[str, str] = ("identity", "none")
     lone: dict[str, str] = field(default_factory=dict)
-    refusal: str = ""
     remarks: list[str] = field(default_factory=list)
 
     @property

@@ -14,10 +14,10 @@ from dalib.core.files import write_text
 from dalib.core.text import show_control, to_json
 
 FROZEN: dict[str, Any] = {"steps": 500, "lr": 0.1, "augment": "none"}
-"""Recipe of benchmarks/image_folder.toml; `tiny` has that of benchmarks/demo.toml."""
+"""Recipe of the suites on frozen features that the evidence is of; `tiny` has that of benchmarks/demo.toml."""
 RECIPES: dict[str, dict[str, Any]] = {
     "tiny": {"steps": 1000, "batch_size": 64, "lr": 0.1, "augment": "none"},
-    "identity": {"steps": 500},
+    "identity": {"steps": 500, "lr": 0.1},
 }
 
 
@@ -28,10 +28,10 @@ def write_suite(advice: Advice, out: Path) -> None:
         DalibError: the runner cannot take these data, or a target has no labels to test on
     """
     material = advice.facts.material
-    if advice.setting == "unlabelled" or material.refusal:
+    if advice.setting == "unlabelled":
         bare = ", ".join(f"'{t.target}'" for t in advice.tasks if t.setting == "unlabelled")
-        reason = material.refusal or f"{bare} has no labels to test on: sort some rows into class folders first"
-        raise DalibError(f"no suite for --out {out}: {reason}")
+        way = "sort some into class folders" if material.kind == "images" else "label some rows"
+        raise DalibError(f"no suite for --out {out}: {bare} has no labels to test on; {way} first")
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", out.stem) or "suite"
     lines = [f"# Written by `dalib advise`: {advice.setting}, to be edited freely (docs/suites.md)."]
     lines += [line for f in advice.findings for line in (_comment(f"- {f.text}"), _comment(f"    why: {f.reason}"))]

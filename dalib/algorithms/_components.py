@@ -45,7 +45,7 @@ class ComponentMethod(FeatureAlgorithm):
     ) -> Tensor:
         """The moved source rows after `iterations` solutions, each with the pseudo-labels that the last one gives."""
         if self.unit_rows and z_s.shape[1] > 1:
-            warn_of_unit_rows(self.name_for_people(), z_s, z_t)
+            warn_of_unit_rows(self.name_for_people(), z_s, z_t, y_s)
         z = scale_components(torch.cat([z_s, z_t]), self.unit_rows)
         self.register_buffer("landmarks", make_landmarks(self.kernel, z))
         phi = kernel_features(self.kernel, z, self.landmarks, self.gamma)

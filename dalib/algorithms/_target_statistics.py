@@ -40,8 +40,8 @@ class TargetStatistics(Algorithm):
         return self
 
     def _statistics(self) -> list[Tensor]:
-        found = []
+        tensors = []
         for norm in self.norms():
             values = [norm.running_mean, norm.running_var, norm.num_batches_tracked]
-            found += [value.view(-1) for value in values if isinstance(value, Tensor)]
-        return found
+            tensors += [value.view(-1) for value in values if isinstance(value, Tensor)]
+        return tensors

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+MOST_LOST = 0.2
 LEAST_VARIANCE = 1e-3
 """Total variance of unit rows, in [0, 1], below which their directions hardly differ."""
 
@@ -22,18 +23,34 @@ def scale_components(z: Tensor, unit: bool) -> Tensor:
     return scale_rows(z, unit and z.shape[1] > 1)
 
 
-def warn_of_unit_rows(name: str, z_s: Tensor, z_t: Tensor) -> None:
-    """A word where unit rows lose what rows of one column, or far from the origin, hold: only the angle is left."""
+def warn_of_unit_rows(name: str, z_s: Tensor, z_t: Tensor, y_s: Tensor, optional: bool = True) -> None:
+    """A word where unit rows lose what rows of one column, or far from the origin, or their lengths hold.
+
+    optional: the method has `unit_rows`
+    """
     z = torch.cat([z_s, z_t])
     variance = (normalize(z) - normalize(z).mean(0)).square().sum(1).mean()
+    before, after = near_own_mean(z_s, y_s), near_own_mean(normalize(z_s), y_s)
     if z.shape[1] == 1:
         lost = "of one column only its sign is left"
     elif variance < LEAST_VARIANCE and (z - z.mean(0)).square().sum() > 0:
         lost = f"their directions hardly differ (total variance {float(variance):.1e})"
+    elif after < before - MOST_LOST:
+        lost = (
+            f"their lengths tell classes apart ({before:.0%} of the source lie at their class's mean, then {after:.0%})"
+        )
     else:
         return
-    warnings.warn(
-        f"{name} scales rows to unit length, and {lost}; set unit_rows = False, or standardise the columns",
-        UserWarning,
-        stacklevel=3,
+    remedy = (
+        "set unit_rows = False" if optional else "take a method that keeps lengths (coral, jdot, subspace_alignment)"
     )
+    remedy += ", or standardise the columns" if z.shape[1] > 1 else ""
+    warnings.warn(f"{name} scales rows to unit length, and {lost}; {remedy}", UserWarning, stacklevel=3)
+
+
+def near_own_mean(z: Tensor, y: Tensor) -> float:
+    """The part of rows z (n, d) whose nearest class mean is their own class's."""
+    y = y.to(z.device)
+    classes, at = y.unique(return_inverse=True)
+    means = torch.stack([z[y == c].mean(0) for c in classes])
+    return float((torch.cdist(z, means).argmin(1) == at).double().mean())

@@ -48,7 +48,7 @@ class JDOT(FeatureAlgorithm):
     b: Tensor = state()
 
     def pairs(self, n_s: int, n_t: int) -> float:
-        return 6.0 * n_s * n_t
+        return 10.0 * n_s * n_t
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from dalib.algorithms._unit_rows import warn_of_unit_rows
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, positive, state, whole
 from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier
@@ -50,6 +51,7 @@ class JGSA(FeatureAlgorithm):
         return score_classifier(self.classifier, z_t, state, self.network.outputs).argmax(1)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
+        warn_of_unit_rows("jgsa", z_s, z_t, y_s, optional=False)
         z_s, z_t = normalize(z_s), normalize(z_t)
         V = torch.linalg.qr(torch.cat([z_s, z_t]).T).Q
         z_s, z_t, y_t = z_s @ V, z_t @ V, self.label(z_s, y_s, z_t)

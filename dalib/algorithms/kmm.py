@@ -32,7 +32,7 @@ class KMM(RowWeighting):
     )
 
     def pairs(self, n_s: int, n_t: int) -> float:
-        return 3.0 * n_s**2 + n_s * n_t
+        return 10.0 * n_s**2 + n_s * n_t
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return self.usable(kernel_mean_matching(z_s, z_t, self.bandwidth, self.B, self.eps))

@@ -46,8 +46,8 @@ class MSTN(DANN):
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         c_s = move_class_means(self.centroids_s, source.z, source.y, 1 - self.decay)
         c_t = move_class_means(self.centroids_t, target.z, target.logits.argmax(1), 1 - self.decay)
-        both = seen(c_s) & seen(c_t)
-        distance = ((c_s - c_t).square().mean(1) * both).sum() / both.sum().clamp(min=1)
+        shared = seen(c_s) & seen(c_t)
+        distance = ((c_s - c_t).square().mean(1) * shared).sum() / shared.sum().clamp(min=1)
         if self.training:
             self.centroids_s.copy_(c_s.detach())
             self.centroids_t.copy_(c_t.detach())

@@ -52,7 +52,7 @@ class OTMap(FeatureAlgorithm):
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         if self.unit_rows:
-            warn_of_unit_rows("ot_map", z_s, z_t)
+            warn_of_unit_rows("ot_map", z_s, z_t, y_s)
         moved = self._move(scale_rows(z_s, self.unit_rows), y_s, scale_rows(z_t, self.unit_rows))
         self.register_buffer("scale", (moved - moved.mean(0)).square().sum(1).mean().sqrt().clamp_min(1e-6))
         return moved / self.scale

@@ -40,7 +40,7 @@ class TJM(FeatureAlgorithm):
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         if self.unit_rows and z_s.shape[1] > 1:
-            warn_of_unit_rows("tjm", z_s, z_t)
+            warn_of_unit_rows("tjm", z_s, z_t, y_s)
         z, E = scale_components(torch.cat([z_s, z_t]), self.unit_rows), mean_contrasts(y_s, len(z_t))
         directions = match_jointly(z, len(z_s), E, self.reg, self.components, self.iterations)
         self.register_buffer("directions", directions)

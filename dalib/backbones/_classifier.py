@@ -52,11 +52,11 @@ def read_weights(backbone: Backbone, weights: str) -> dict[str, Tensor]:
 def find_linear(state: Mapping[str, Tensor], backbone: Backbone) -> nn.Linear | None:
     """The one matrix (K, dim) of a state dict that the backbone lacks, with its bias (zeros where there is none)."""
     own = backbone.module.state_dict()
-    found = [k for k, v in state.items() if k not in own and v.ndim == 2 and v.shape[1] == backbone.dim]
-    if len(found) != 1 or not found[0].endswith("weight"):
+    heads = [k for k, v in state.items() if k not in own and v.ndim == 2 and v.shape[1] == backbone.dim]
+    if len(heads) != 1 or not heads[0].endswith("weight"):
         return None
-    weight = state[found[0]]
-    return make_linear(weight, state.get(found[0].removesuffix("weight") + "bias", torch.zeros(len(weight))))
+    weight = state[heads[0]]
+    return make_linear(weight, state.get(heads[0].removesuffix("weight") + "bias", torch.zeros(len(weight))))
 
 
 def make_linear(weight: Tensor, bias: Tensor) -> nn.Linear:

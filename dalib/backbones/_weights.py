@@ -163,9 +163,9 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], drop: tuple[str, 
         "unexpected": [k for k in given if k not in own],
         "of another shape": [k for k in own if k in given and given[k].shape != own[k].shape],
     }
-    found = [f"{what} {_first(keys)}" for what, keys in problems.items() if keys]
-    if found:
-        raise DalibError(f"weights '{origin}' do not fit {name}: {'; '.join(found)}; give a state dict of {name}")
+    misfits = [f"{what} {_first(keys)}" for what, keys in problems.items() if keys]
+    if misfits:
+        raise DalibError(f"weights '{origin}' do not fit {name}: {'; '.join(misfits)}; give a state dict of {name}")
     module.load_state_dict(given, strict=False)
 
 

@@ -36,6 +36,9 @@ class LeNet(nn.Module):
         return x
 
 
+OWN_WEIGHTS = "none"
+
+
 def build(name: str, weights: str) -> Backbone:
     """`none` (random) or the path of a state dict; groups: two convolutions, the dense layer."""
     module, half = LeNet(), (0.5, 0.5, 0.5)

@@ -72,12 +72,12 @@ def do_item(jobs: Item) -> list[Result]:
             made[:] = run_fleet([job.spec for job in held], [job.context for job in held])
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"[:300]
-        for job, found in zip(held, made, strict=True):
-            failure = found[0].error if found else None
-            if found is None or (failure and failure.type != "Diverged"):
-                found = load_function(job.run)(job.spec, job.context)
-                found[0].provenance["fleet_failed"] = f"{failure.type}: {failure.message}" if failure else reason
-            claimed[job.key] = keep(job, *found)
+        for job, outcome in zip(held, made, strict=True):
+            failure = outcome[0].error if outcome else None
+            if outcome is None or (failure and failure.type != "Diverged"):
+                outcome = load_function(job.run)(job.spec, job.context)
+                outcome[0].provenance["fleet_failed"] = f"{failure.type}: {failure.message}" if failure else reason
+            claimed[job.key] = keep(job, *outcome)
     finally:
         for job in held:
             release(store.lock(job.key))

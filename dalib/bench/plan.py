@@ -154,6 +154,13 @@ def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
     if isinstance(suite.tasks, str):
         named = data.tasks() if suite.tasks == "all" else data.multi_source_tasks()
         return [(task.partition("->")[0], task.partition("->")[2]) for task in named] if len(data.domains) > 1 else []
+    for task in suite.tasks:
+        target = task.partition("->")[2]
+        if target in data.unlabelled:
+            raise DalibError(
+                f"task '{task}': '{target}' has no labels, and the runs of a suite are tested on labels; dalib train "
+                "adapts to it, dalib predict answers"
+            )
     if len(data.domains) > 1:
         for task in suite.tasks:
             if "+" not in task and task not in data.tasks():
@@ -176,6 +183,9 @@ def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, known: 
     algorithm = cls.create(name, {**row.hparams, **draw.hparams})
     algorithm.check()
     cls.check_objective(data.objective)
+    reject = suite.section(label, "protocol").reject
+    if reject != 1:
+        algorithm.need_probabilities(f"suite {suite.name}, row {label}: reject = {reject}")
     return {
         "algorithm": name,
         "algorithm_version": cls.version,

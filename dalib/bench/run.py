@@ -135,11 +135,13 @@ class RecordedRun:
         record, task, known, arrays = self.record, self.task, len(self.task.classes), self.arrays
         self.clock.lap("fit")
         record.seconds["fit"] = round(record.seconds["fit"] - record.seconds.get("evaluate", 0.0), 3)
-        for found in fitted.candidates:
-            for name, array in found["arrays"].items():
-                arrays[f"step_{found['step']}_{name}"] = array.numpy()
-            record.candidates.append(Candidate(step=found["step"], metrics=found["metrics"], scores=found["scores"]))
-        record.warnings = warn(record.candidates, self.spec.protocol.is_partial)
+        for candidate in fitted.candidates:
+            for name, array in candidate["arrays"].items():
+                arrays[f"step_{candidate['step']}_{name}"] = array.numpy()
+            record.candidates.append(
+                Candidate(step=candidate["step"], metrics=candidate["metrics"], scores=candidate["scores"])
+            )
+        record.warnings = warn(record.candidates, self.spec.protocol.is_partial, self.algorithm.probabilistic)
         record.curve, record.objective = fitted.curve, task.objective
         if self.classes:
             record.per_class = class_metrics(self.last["target"], self.classes, known, self.spec.protocol.reject)

@@ -107,11 +107,11 @@ def run_suite(
     for plugin in plugins:
         load_plugin(plugin)
     how = RunOptions(root, jobs, redo, device, dry_run, tuple(plugins), progress, run, fleet, executor)
-    found = suite if isinstance(suite, Suite) else load_suite(find_suite(str(suite)))
-    labels = pick_labels(found, tuple(only))
+    loaded = suite if isinstance(suite, Suite) else load_suite(find_suite(str(suite)))
+    labels = pick_labels(loaded, tuple(only))
     kept = Store(Path(store).resolve())
     total = Summary(0, 0, 0, 0.0)
-    for planned in rounds(found, root, kept):
+    for planned in rounds(loaded, root, kept):
         done = _run_plan(planned, kept, labels, how)
         total = Summary(
             total.done + done.done, done.skipped - total.done, total.failed + done.failed, total.seconds + done.seconds
@@ -131,8 +131,8 @@ def rounds(suite: Suite, root: str | Path | None, store: Store) -> Iterator[Plan
         yield planned
         for label, given in draws.items():
             scores = [_score(planned, store, label, number, search.validator) for number in range(len(given))]
-            found = propose(search, label, *searched(suite, label), list(zip(given, scores, strict=True)))
-            given.extend([found] if found and len(given) < search.budget else [])
+            proposal = propose(search, label, *searched(suite, label), list(zip(given, scores, strict=True)))
+            given.extend([proposal] if proposal and len(given) < search.budget else [])
 
 
 def _score(planned: Plan, store: Store, label: str, draw: int, validator: str) -> float:

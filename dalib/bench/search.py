@@ -173,10 +173,10 @@ def _pick(chance: random.Random, values: Values) -> Any:
     if isinstance(values, list):
         return chance.choice(values)
     if values.log:
-        found = math.exp(chance.uniform(math.log(values.low), math.log(values.high)))
+        value = math.exp(chance.uniform(math.log(values.low), math.log(values.high)))
     else:
-        found = chance.uniform(values.low, values.high)
-    return float(f"{found:.4g}")
+        value = chance.uniform(values.low, values.high)
+    return float(f"{value:.4g}")
 
 
 def _holds(values: Values, value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -148,10 +149,10 @@ def load_suite(path: str | Path, changes: Mapping[str, Mapping[str, Any]] | None
 
 def _overlay(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
     """The tables' union; `above` wins, and a table in both is laid over likewise."""
-    both = {
+    merged = {
         k: _overlay(below[k], v) for k, v in above.items() if isinstance(v, dict) and isinstance(below.get(k), dict)
     }
-    return {**below, **above, **both}
+    return {**below, **above, **merged}
 
 
 def _locate(content: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -160,20 +161,20 @@ def _locate(content: dict[str, Any], folder: Path) -> dict[str, Any]:
             return str((folder / value).resolve())
         return value
 
-    found = dict(content)
-    if "root" in found:
-        found["root"] = beside(found["root"])
-    kind, colon, file = str(found.get("dataset", "")).partition(":")
+    resolved = dict(content)
+    if "root" in resolved:
+        resolved["root"] = beside(resolved["root"])
+    kind, colon, file = str(resolved.get("dataset", "")).partition(":")
     if colon:
-        found["dataset"] = f"{kind}:{beside(file)}"
-    rows = found.get("algorithms")
-    for table in (found, *(rows.values() if isinstance(rows, dict) else ())):
+        resolved["dataset"] = f"{kind}:{beside(file)}"
+    rows = resolved.get("algorithms")
+    for table in (resolved, *(rows.values() if isinstance(rows, dict) else ())):
         backbone = table.get("backbone") if isinstance(table, dict) else None
         given = str(backbone.get("weights", "")) if isinstance(backbone, dict) else ""
         is_file = given.endswith((".safetensors", ".pth", ".npz"))
         if isinstance(backbone, dict) and given and (is_file or backbone.get("name") == "hf"):
             table["backbone"] = backbone | {"weights": beside(given)}
-    return found
+    return resolved
 
 
 def validate(model: type[M], content: dict[str, Any], where: str, inside: str = "") -> M:
@@ -193,7 +194,8 @@ def validate(model: type[M], content: dict[str, Any], where: str, inside: str = 
             raise DalibError(f"{where}: key '{'.'.join(place)}' is missing; add it") from None
         text = " ".join(first["msg"].removeprefix("Value error, ").removeprefix("Input ").split())
         if first["type"] == "value_error":
-            raise DalibError(f"{where}: {'.'.join(place) or 'it'} {text}") from None
+            dot = "." if place and re.match(r"\w+ = ", text) else " "
+            raise DalibError(f"{where}: {'.'.join(place) or 'it'}{dot}{text}") from None
         raise DalibError(f"{where}: {'.'.join(place)} = {first['input']!r} {text}") from None
 
 

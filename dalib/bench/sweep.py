@@ -50,15 +50,15 @@ def expand_rows(rows: dict[str, Row], sweep: Sweep, protocol: str) -> dict[str, 
     Args
         protocol: the suite's own, of rows that name none
     """
-    found: dict[str, Row] = {}
+    expanded: dict[str, Row] = {}
     for label, row in rows.items():
         name = row.protocol.get("name", protocol)
         depends = name not in PROTOCOLS or sweep.name in PROTOCOLS.get(name).sweeps
         if row.swept or not depends or sweep.name in row.protocol:
-            found[label] = row
+            expanded[label] = row
             continue
         shared = {"split": "shots"} if sweep.name == "shots" else {}
         for value in sweep.values:
             own = shared | row.protocol | {sweep.name: value}
-            found[f"{label}@{value:g}"] = row.model_copy(update={"swept": label, "protocol": own})
-    return found
+            expanded[f"{label}@{value:g}"] = row.model_copy(update={"swept": label, "protocol": own})
+    return expanded

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from dalib.checks.result import require
@@ -44,6 +46,28 @@ def check_text_holds_rows_and_numbers(cls: type[TableFormat]) -> None:
         require(word in text, f"'{word}' of the table is not in the text; render every row and number")
 
 
+def check_notes_are_told(cls: type[TableFormat]) -> None:
+    """What is read apart from the program says how its numbers came about; a format of bare numbers (CSV) need not."""
+    text = " ".join(cls().render(make_sheet(), make_frame()).split())
+    told = "Target accuracy in" in text
+    require(told or not _shows_the_sheet(cls), "the table's note is not in the text; render notes below the table")
+
+
+def check_bold_is_seen(cls: type[TableFormat]) -> None:
+    """In a file the best number stands out, unless it is of bare numbers."""
+    sheet = make_sheet()
+    plain = Block("", tuple(tuple(replace(cell, bold=False) for cell in row) for row in sheet.blocks[0].rows))
+    text, without = (cls().render(s, make_frame()) for s in (sheet, replace(sheet, blocks=(plain, *sheet.blocks[1:]))))
+    seen = text != without or not cls.ending or not _shows_the_sheet(cls)
+    require(seen, "a bold number is rendered as any other; mark it")
+
+
+def _shows_the_sheet(cls: type[TableFormat]) -> bool:
+    """It renders more than the frame's numbers."""
+    sheet, frame = make_sheet(), make_frame()
+    return cls().render(replace(sheet, header=("Way", *sheet.header[1:])), frame) != cls().render(sheet, frame)
+
+
 def check_any_label_is_rendered(cls: type[TableFormat]) -> None:
     """Marks of other languages in a label, no row at all: text, never an error."""
     for what, labels in {"marks in labels": ('a_b & <c> | "d" \\e {f} 5% ~^', "ρ ± × →", "  "), "no rows": ()}.items():
@@ -64,6 +88,8 @@ def check_render_is_deterministic_and_pure(cls: type[TableFormat]) -> None:
 FORMAT_CHECKS = (
     check_ending_is_usable,
     check_text_holds_rows_and_numbers,
+    check_notes_are_told,
+    check_bold_is_seen,
     check_any_label_is_rendered,
     check_render_is_deterministic_and_pure,
 )

@@ -65,6 +65,16 @@ def check_tested_rows_are_not_trained_on(cls: type[Protocol]) -> None:
             require(not _rows(parts.target) & _rows(parts.test), f"with {more} a test row is adapted to")
 
 
+def check_ignored_settings_change_no_row(cls: type[Protocol]) -> None:
+    for split in ("fraction", "shots"):
+        spec = ProtocolSpec.model_construct(**{**ProtocolSpec().model_dump(), "split": split, "name": "checked"})
+        for name in cls.ignored(spec):
+            other = {"shots": 2, "fraction": 0.3, "validation": 0.3}.get(name, getattr(spec, name))
+            pairs = zip(_split(cls, split=split), _split(cls, **{"split": split, name: other}), strict=True)
+            same = all(np.array_equal(a.x, b.x) for a, b in pairs)
+            require(same, f"ignored names '{name}', which changes rows with split = '{split}'; leave it out there")
+
+
 def check_the_seed_decides_the_rows(cls: type[Protocol]) -> None:
     for first, again in zip(_split(cls, 1), _split(cls, 1), strict=True):
         require(bool(np.array_equal(first.x, again.x)), "two splits with seed 1 differ; draw from self.rng alone")
@@ -87,6 +97,7 @@ PROTOCOL_CHECKS = (
     check_every_part_has_its_rows,
     check_labels_are_those_it_grants,
     check_tested_rows_are_not_trained_on,
+    check_ignored_settings_change_no_row,
     check_the_seed_decides_the_rows,
     check_global_generators_are_left_alone,
     check_no_validation_is_an_empty_part,

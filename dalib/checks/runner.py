@@ -26,8 +26,8 @@ def check_plugin(path: str | Path, slow: bool = False) -> list[CheckResult]:
     Raises
         DalibError: the file is missing, does not import, or defines no plug-in
     """
-    found = load_plugin(path)
-    return [result for kind, names in found.items() for name in names for result in _check_one(kind, name, slow)]
+    plugins = load_plugin(path)
+    return [result for kind, names in plugins.items() for name in names for result in _check_one(kind, name, slow)]
 
 
 def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:

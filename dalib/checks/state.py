@@ -15,14 +15,14 @@ _MODULE = {*vars(nn.Module())}
 
 def plain_state(algorithm: nn.Module) -> dict[str, Any]:
     """`module.attribute` -> a copy of its value, for every attribute that no checkpoint holds, outside the network."""
-    found = {}
+    copies = {}
     for path, module in algorithm.named_modules():
         if path == "network" or path.startswith("network."):
             continue
         for name, value in vars(module).items():
             if name not in _MODULE:
-                found[f"{path}.{name}".lstrip(".")] = _copied(value)
-    return found
+                copies[f"{path}.{name}".lstrip(".")] = _copied(value)
+    return copies
 
 
 def changed_attributes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

@@ -112,15 +112,15 @@ def check_target_is_handed_over_without_labels(cls: type[Algorithm]) -> None:
 
 def check_state_stays_in_buffers(cls: type[Algorithm]) -> None:
     """Training leaves no attribute behind that a checkpoint would not hold."""
-    found: list[dict[str, object]] = []
+    states: list[dict[str, object]] = []
 
     class Watching(cls):  # type: ignore[misc, valid-type]
         def attach(self, network: Network) -> None:
             super().attach(network)
-            found.append(plain_state(self))
+            states.append(plain_state(self))
 
     fitted = fit(Watching, steps=6)
-    changed = changed_attributes(found[0], plain_state(fitted.algorithm))
+    changed = changed_attributes(states[0], plain_state(fitted.algorithm))
     require(
         not changed, f"training keeps state in the attribute '{(changed or [''])[0]}'; use register_buffer in build"
     )

@@ -149,9 +149,6 @@ def print_next(path: str, advice: Advice, out: Path | None, typed: dict[str, str
         say(f"dalib data verify {quote(path)}")
     if out is not None:
         say(f"dalib run {suite} --dry-run\ndalib run {suite}\ndalib table {suite} --summary")
-    elif facts.material.refusal:
-        say(f"no suite yet: {facts.material.refusal}; until then, in Python:")
-        say("dalib.AdaptationClassifier(dalib.MCC()).fit(X_source, y_source, X_target).predict(X_target)")
     elif advice.setting == "unlabelled":
         print_training(path, facts, advice.tasks[0])
     else:
@@ -161,16 +158,21 @@ def print_next(path: str, advice: Advice, out: Path | None, typed: dict[str, str
 
 
 def print_training(path: str, facts: Facts, t: TaskFacts) -> None:
-    """A model for an unlabelled folder of images; path: as it is typed."""
-    say("no suite yet: the target has no labels to test on; sort some images into class folders and ask again.")
+    """A model for a target without labels; path: not quoted yet."""
+    material, (backbone, weights) = facts.material, facts.material.backbone
+    images = material.kind == "images"
+    first = "sort some images into class folders" if images else f"label some rows of '{t.target}'"
+    say(f"no suite yet: the target has no labels to test on; {first} and ask again.")
     say("To train before that, type")
-    backbone, weights = facts.material.backbone
-    partial = " --partial" if facts.material.partial else ""
-    say(f"dalib train --dataset image_folder --data-root {quote(path)}{partial} \\")
-    say(f"  --source {quote('+'.join(t.sources))} --target {quote(t.target)} --algorithm mcc \\")
-    say(f"  --backbone {backbone} --weights {quote(weights)} --backbone.frozen \\")
-    say("  --train.augment none --train.lr 0.1 --out model")
-    say(f"dalib predict model.safetensors {quote(f'{path}/{t.target}')}")
+    data = f"--dataset image_folder --data-root {quote(path)}" if images else f"--dataset {quote(material.dataset)}"
+    options = " --partial" if material.partial else ""
+    options += f" --normalise {','.join(material.normalise)}" if material.normalise else ""
+    network = f" --backbone {backbone} --weights {quote(weights)} --backbone.frozen" if material.embedded else ""
+    recipe = " \\\n  --train.augment none --train.lr 0.1" if images else ""
+    place = quote(f"{path}/{t.target}") if images else f"{quote(path)} --domain {quote(t.target)}"
+    say(f"dalib train {data}{options} --source {quote('+'.join(t.sources))} \\")
+    say(f"  --target {quote(t.target)} --algorithm mcc{network}{recipe} --out model")
+    say(f"dalib predict model.safetensors {place}")
 
 
 def _one_task(advice: Advice) -> dict[str, str]:

@@ -69,7 +69,9 @@ def describe_data(
     rows = "rows" if data.kind == "features" else "images"
     declared = data.info.counts
     bare = [(f"{d} (no labels)", n, "") for d, n in data.unlabelled.items()]
-    total = [("total", sum(data.counts.values()), sum(declared.values()) if declared else "")]
+    total = [
+        ("total", sum(data.counts.values()) + sum(data.unlabelled.values()), sum(declared.values()) if declared else "")
+    ]
     counts = [(d, n, declared.get(d, "")) for d, n in data.counts.items()]
     counts += bare
     if declared:

@@ -21,7 +21,7 @@ NEXT = {
     "protocol": "dalib train --plugin {path} --protocol {name} …",
     "executor": "dalib run SUITE --plugin {path} --executor {name} --jobs 2",
     "backbone": "dalib train --plugin {path} --backbone {name} …",
-    "listener": "in Python: load_plugin('{path}'); Trainer(listeners=[LISTENERS.get('{name}')()])",
+    "listener": "dalib train --plugin {path} --listener {name} …",
 }
 OTHERWISE = "dalib list {kind}s --plugin {path}"
 

@@ -17,15 +17,13 @@ if TYPE_CHECKING:
     from dalib.report.render import Report
 
 Formats = Annotated[
-    str, typer.Option("--formats", metavar="A,B", help="Formats of the files, by commas; default: md,csv.")
+    str, typer.Option("--formats", metavar="A,B", help="Formats of the files, by commas, or all; default: md,csv.")
 ]
 
 
 def print_table(
     suite: SuiteName,
-    format: Annotated[
-        str, typer.Option("--format", help="terminal, md, csv, latex, html … (dalib list formats).")
-    ] = "terminal",
+    format: Annotated[str, typer.Option("--format", help="terminal, md, csv … (dalib list formats).")] = "terminal",
     select: Annotated[
         str, typer.Option(help="Which point counts: last, oracle or a validator's name; default: last.")
     ] = "",

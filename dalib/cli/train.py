@@ -97,6 +97,15 @@ def train_model(
             "beside MODEL.",
         ),
     ] = None,
+    listener: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=FILE]",
+            help="Follow the training with a listener (dalib list listeners); may be repeated. step_log=FILE writes "
+            "every step's loss terms as a line of JSON.",
+            autocompletion=complete_names("listeners"),
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="MODEL", help="Write the model there (.safetensors).")] = None,
 ) -> None:
     """Train one algorithm on one pair of domains and print how good it is.
@@ -137,7 +146,7 @@ def train_model(
         if not value:
             raise DalibError(f"missing option '{name}' (see dalib train --help)")
     options: dict[str, Any] = {"seed": seed, "device": device, "root": data_root, "out": out}
-    options |= {"checkpoint": checkpoint, "hparams": given.pop("algorithm", {}), **given}
+    options |= {"checkpoint": checkpoint, "listeners": listener or (), "hparams": given.pop("algorithm", {}), **given}
     with progress_bar(f"{algorithm} {source}->{target}") as progress:
         run = fit(dataset, source, target, algorithm, progress=progress, **options)
     print_values(run)

@@ -2,71 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import dataclass_transform
 
-from dalib.core.errors import DalibError, suggest, unknown
-from dalib.core.hyper import (
-    Hyper,
-    bind,
-    choice,
-    collect,
-    document,
-    flag,
-    make_signature,
-    number,
-    positive,
-    state,
-    whole,
-)
+from dalib.core.contracts import Minimise, Terms, TrainerLike
+from dalib.core.declared import Declared
+from dalib.core.errors import DalibError
+from dalib.core.hyper import choice, flag, number, positive, state, whole
 from dalib.core.memory import require_memory
 from dalib.core.network import Network
 from dalib.core.objective import Objective, find_objective
-from dalib.core.registry import ALGORITHMS, snake_case
-from dalib.core.types import Domain, Outputs, Source, Target
-from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier
-
-Terms = dict[str, Tensor]
-Self = TypeVar("Self", bound="Algorithm")
-
-
-class Minimise(Protocol):
-    """What a step may ask for."""
-
-    def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
-        """One optimiser step on the terms' sum, for the parameters of `only` or all."""
-
-    def forward(self, source: Source, target: Target) -> tuple[Source, Target]:
-        """The same rows through the network once more, as the recipe says (precision, joint or separate)."""
-
-
-class TrainerLike(Protocol):
-    """What an algorithm may ask of the trainer that runs it.
-
-    labelled: the labelled rows of the run, as `fit` is given them
-    """
-
-    labelled: Domain
-
-    def descend(self, algorithm: Algorithm, source: Domain, target: Domain, until: float = 1.0) -> None:
-        """Train from where the last descent stopped to `until` of all steps; a source without rows is withheld."""
-
-    def embed(self, algorithm: Algorithm, domain: Domain) -> Tensor:
-        """The backbone's own features (n, d), on the CPU."""
-
-    def outputs(self, algorithm: Algorithm, domain: Domain) -> Outputs:
-        """z and logits of every row, in evaluation mode, on the CPU."""
-
-    def reestimate(self, algorithm: Algorithm, domain: Domain) -> int:
-        """Give every batch norm of the network this domain's statistics; returns how many there are."""
+from dalib.core.registry import ALGORITHMS
+from dalib.core.types import Domain, Source, Target
+from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier, warn_of_unit
 
 
 @dataclass_transform(field_specifiers=(number, positive, whole, choice, flag, state))
-class Algorithm(nn.Module):
+class Algorithm(Declared, nn.Module):
     """One idea for using unlabelled target rows. Only `adapt` is required, and not even that of a strategy of training.
 
     Hyper-parameters are declared in the body, `weight: float = positive(default=1.0, search=(0.3, 1.0), doc="…")`; the
@@ -77,7 +32,6 @@ class Algorithm(nn.Module):
         setting: what it is for: `closed-set`, `partial`, `open-set`, `multi-source`, `source-free` or `test-time`
         paper: BibTeX key in docs/references.bib, or an empty string
         version: raise it when the algorithm's numbers change; it is part of every record's key
-        hypers: name -> declaration; `space`: name -> candidate values of those that are searched
         objectives: kinds of answers on which its mathematics works, by name; `any`
         uses_target: False lets the trainer skip the target's forward pass
         views: how many views of each target batch the loss needs; those after the first are `target.others`
@@ -92,8 +46,6 @@ class Algorithm(nn.Module):
     setting: ClassVar[str] = "closed-set"
     paper: ClassVar[str] = ""
     version: ClassVar[int] = 1
-    hypers: ClassVar[dict[str, Hyper]] = {}
-    space: ClassVar[dict[str, list[Any]]] = {}
     objectives: ClassVar[tuple[str, ...]] = ("any",)
     uses_target: ClassVar[bool] = True
     views: ClassVar[int] = 1
@@ -102,79 +54,6 @@ class Algorithm(nn.Module):
     needs_head: ClassVar[bool] = False
     alone: ClassVar[str] = ""
     network: Network
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        told = cls.__dict__.get("__doc__")
-        cls.hypers = collect(cls, cls.hypers)
-        cls.space = {name: list(h.search) for name, h in cls.hypers.items() if h.search}
-        cls.__doc__ = document(told, cls.hypers) if told else told
-        signature = make_signature(cls.hypers)
-        if signature is not None and "__init__" not in cls.__dict__:
-            cls.__signature__ = signature  # type: ignore[attr-defined]
-
-    def __init__(self, *args: Any, **hparams: Any) -> None:
-        super().__init__()
-        for name, value in bind(type(self), self.hypers, args, hparams).items():
-            setattr(self, name, value)
-
-    @classmethod
-    def defaults(cls) -> dict[str, Any]:
-        """Hyper-parameters and their default values, in the constructor's order."""
-        return {name: hyper.default for name, hyper in cls.hypers.items()}
-
-    @property
-    def hparams(self) -> dict[str, Any]:
-        """Hyper-parameters as they were given."""
-        return {name: getattr(self, name) for name in self.hypers}
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Hyper-parameters, under scikit-learn's name for them."""
-        return self.hparams
-
-    def set_params(self: Self, **hparams: Any) -> Self:
-        """Change hyper-parameters, as scikit-learn does (`algorithm__weight`); before `attach`.
-
-        Raises
-            ValueError: there is none of that name
-        """
-        for name, value in hparams.items():
-            if name not in self.hypers:
-                known = suggest(name, self.hypers) or f"; known: {', '.join(self.hypers)}"
-                raise ValueError(f"{self.name_for_people()} has no hyper-parameter '{name}'{known}")
-            setattr(self, name, self.hypers[name].store(value))
-        return self
-
-    def __sklearn_clone__(self: Self) -> Self:
-        return type(self)(**self.hparams)
-
-    @classmethod
-    def create(cls, name: str, hparams: dict[str, Any]) -> Algorithm:
-        """cls(**hparams), with an error that suggests the right spelling of an unknown hyper-parameter."""
-        for key, value in hparams.items():
-            if key not in cls.hypers:
-                raise unknown(f"hyper-parameter of {name}", key, cls.hypers, f"dalib show {name}")
-            cls.hypers[key].check_type(f"{name}.{key}", value)
-        return cls(**hparams)
-
-    @classmethod
-    def name_for_people(cls) -> str:
-        """The registry name of a built-in algorithm, else the class's name in snake case."""
-        package, _, module = cls.__module__.rpartition(".")
-        return module if package == "dalib.algorithms" else snake_case(cls.__name__)
-
-    def extra_repr(self) -> str:
-        """The hyper-parameters that differ from their defaults."""
-        defaults = self.defaults()
-        return ", ".join(f"{k}={v!r}" for k, v in self.hparams.items() if v != defaults[k])
-
-    def check(self) -> None:
-        """Raise DalibError for hyper-parameters out of range; called by `attach`, so constructors only store.
-
-        Override it, with a call of this one, for what depends on two of them.
-        """
-        for name, hyper in self.hypers.items():
-            hyper.check(f"{self.name_for_people()}.{name}", getattr(self, name))
 
     @classmethod
     def check_objective(cls, kind: str) -> None:
@@ -203,6 +82,18 @@ class Algorithm(nn.Module):
             f"matrices over pairs of {n_s} + {n_t} rows",
             "take a part of the rows, or coral, subspace_alignment or easy_tl, which need none",
         )
+
+    def need_probabilities(self, what: str) -> None:
+        """Raise DalibError if the scores are no log-probabilities.
+
+        what: asks for them
+        """
+        if not self.probabilistic:
+            way = "classifier = 'logistic', or " if "classifier" in self.hypers else ""
+            raise DalibError(
+                f"{what} needs probabilities, but the scores of {self.name_for_people()} are distances or regressions, "
+                f"of which only the order counts; take {way}a method that gives them (linear_probe, coral, dann)"
+            )
 
     def attach(self, network: Network) -> None:
         """Take the shared network and build the algorithm's own modules for its width.
@@ -338,6 +229,7 @@ class FeatureAlgorithm(Algorithm):
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         y_s = torch.as_tensor(source.labels)
         weight, moved = self.weigh(z_s, y_s, z_t), self.align(z_s, y_s, z_t)
+        warn_of_unit(self.name_for_people(), self.classifier, moved, self.C)
         state = fit_classifier(self.classifier, moved, y_s, self.C, self.network.outputs, weight, self.k)
         for name, value in state.items():
             self.register_buffer(f"classifier_{name}", value)

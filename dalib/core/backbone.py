@@ -116,8 +116,8 @@ class Backbone:
             for part, flag in training.items():
                 part.training = flag
         if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != 2:
-            found = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
-            raise DalibError(f"{type(module).__name__} gives {found} for 2 rows; return features (2, width)")
+            got = tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__
+            raise DalibError(f"{type(module).__name__} gives {got} for 2 rows; return features (2, width)")
         return cls(name, module, z.shape[1], [module] if any(True for _ in module.parameters()) else [], rows=rows)
 
     def copied(self) -> Backbone:

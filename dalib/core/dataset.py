@@ -36,3 +36,8 @@ class DatasetInfo:
     paper: str = ""
     generator: str = ""
     class_aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> str:
+        """What people call its rows: `images`, or `rows` of numbers."""
+        return "rows" if self.kind == "features" else "images"

@@ -1,12 +1,64 @@
-"""What memory is left, so that a method that needs more says so before it asks for it."""
+"""What memory is left, so that a method that needs more says so before it asks for it; and freed memory, kept."""
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from dalib.core.errors import DalibError
 
 GB = 1e9
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # malloc.h
+_MOST_MAPPED, _LARGEST_THRESHOLD = 65536, 32 << 20  # what glibc starts with, and where its own adjustment ends
+_lock, _holders = Lock(), 0
+
+
+@contextmanager
+def hold_memory() -> Iterator[None]:
+    """Meanwhile the C library keeps what is freed for the next tensor of that size, and gives it back at the end.
+
+    glibc maps every large block anew and unmaps it again, so a network's activations cost a page fault for every 4 KiB
+    of every step: two thirds of the time of MobileNetV2's inference. Numbers are the same. Does nothing where the C
+    library is another, or is tuned by the environment (`MALLOC_…`, `GLIBC_TUNABLES`, an allocator preloaded).
+    """
+    global _holders
+    library = _tunable_library()
+    if library is None:
+        yield
+        return
+    with _lock:
+        _holders += 1
+        if _holders == 1:
+            library.mallopt(_MMAP_MAX, 0)
+            library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        with _lock:
+            _holders -= 1
+            if not _holders:
+                library.mallopt(_MMAP_MAX, _MOST_MAPPED)
+                library.mallopt(_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+                library.mallopt(_TRIM_THRESHOLD, 2 * _LARGEST_THRESHOLD)
+                library.malloc_trim(0)
+
+
+@cache
+def _tunable_library() -> ctypes.CDLL | None:
+    tuned = any(name.startswith("MALLOC_") or name in ("GLIBC_TUNABLES", "LD_PRELOAD") for name in os.environ)
+    if tuned or sys.platform != "linux":
+        return None
+    try:
+        library = ctypes.CDLL("libc.so.6")
+        return library if library.mallopt and library.malloc_trim else None
+    except (OSError, AttributeError):
+        return None
 
 
 def available_memory() -> float:

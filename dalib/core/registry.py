@@ -102,9 +102,9 @@ class Registry(Generic[T]):
 
     def load_module(self, module: Any, stem: str) -> list[str]:
         """Register every plug-in of this kind found in a module; returns their names."""
-        found = self._find(module, stem)
-        self._extra.update(found)
-        return list(found)
+        plugins = self._find(module, stem)
+        self._extra.update(plugins)
+        return list(plugins)
 
 
 @cache
@@ -248,9 +248,9 @@ def load_plugin(path: str | Path) -> dict[str, list[str]]:
         spec.loader.exec_module(module)
     except Exception as error:
         raise DalibError(f"plug-in {path} does not import: {type(error).__name__}: {error}") from error
-    found = {kind: names for kind, r in REGISTRIES.items() if (names := r.load_module(module, path.stem))}
-    if not found:
+    plugins = {kind: names for kind, r in REGISTRIES.items() if (names := r.load_module(module, path.stem))}
+    if not plugins:
         raise DalibError(
             f"plug-in {path} defines no plug-in of a known kind ({', '.join(REGISTRIES)}); nothing to load"
         )
-    return found
+    return plugins

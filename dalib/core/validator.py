@@ -13,11 +13,13 @@ class Validator:
     Class variables
         uses_target_labels: True only for the oracle; tables mark it
         uses_features: it reads z, so `dalib rescore` needs records that keep features
+        uses_probabilities: it reads how sure the model is, so it means nothing for scores that are no log-probabilities
         paper: BibTeX key in docs/references.bib, or an empty string
     """
 
     uses_target_labels: ClassVar[bool] = False
     uses_features: ClassVar[bool] = False
+    uses_probabilities: ClassVar[bool] = False
     paper: ClassVar[str] = ""
 
     def score(self, source: Outputs, target: Outputs) -> float:

@@ -17,7 +17,7 @@ def read_answers(
     """(names of the outputs, domain -> y): int64 (n, K) of 0, 1 and -1 for `multilabel`, float32 (n, m) else.
 
     Args
-        rows: domain -> rows that it has
+        rows: labelled domain -> rows that it has
     Raises
         DalibError: an unknown objective, labels of another shape, NaN, or answers that are neither 0, 1 nor -1
     """
@@ -41,8 +41,6 @@ def read_answers(
 
 def read_domain(path: Path, objective: str, key: str, arrays: Mapping[str, np.ndarray], n: int) -> np.ndarray:
     """The answers `key` of one domain of n rows, (n, m); raises as `read_answers` does."""
-    if key not in arrays:
-        raise DalibError(f"{path} has {key[:-2]}_x but no {key}; each domain needs both")
     y = arrays[key]
     y = y[:, None] if y.ndim == 1 else y
     if y.ndim != 2 or len(y) != n or not y.shape[1]:

@@ -79,13 +79,13 @@ def _check_labels(path: Path, stem: str, arrays: dict[str, np.ndarray]) -> np.nd
     return y.astype(np.int64)
 
 
-def resize_domain(found: ArraySet, domain: str, resize: int) -> np.ndarray:
+def resize_domain(arrays: ArraySet, domain: str, resize: int) -> np.ndarray:
     """Images of a domain: (n, 3, R, R) uint8, read-only memory map; warped as decoded files are, grey three times."""
 
     def make() -> np.ndarray:
-        return warp_images([image for part in found.x[domain] for image in part], resize)
+        return warp_images([image for part in arrays.x[domain] for image in part], resize)
 
-    return cached_array(f"images-{domain}-{resize}", f"arrays{_VERSION}:{found.fingerprint}:{domain}:{resize}", make)
+    return cached_array(f"images-{domain}-{resize}", f"arrays{_VERSION}:{arrays.fingerprint}:{domain}:{resize}", make)
 
 
 def warp_images(images: Sequence[np.ndarray], resize: int) -> np.ndarray:

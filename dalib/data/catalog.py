@@ -87,7 +87,8 @@ class LoadedData:
         sources, target = split_task(task, (*self.domains, *self.unlabelled), self.absent, alone=alone)
         for name in sources:
             if name in self.unlabelled:
-                raise DalibError(f"domain '{name}' has no labels; a source needs them: sort it into class folders")
+                way = f"store {name}_y" if self.kind == "features" else "sort it into class folders"
+                raise DalibError(f"domain '{name}' has no labels; a source needs them: {way}")
         return sources, target
 
     def with_target(self, target: str) -> LoadedData:
@@ -123,7 +124,7 @@ class LoadedData:
         Raises
             DalibError: negative whole numbers
         """
-        return row_shape(*(self.domain(name).x for name in self.domains))
+        return row_shape(*(self.domain(name).x for name in (*self.domains, *self.unlabelled)))
 
     def tasks(self) -> list[str]:
         """All ordered pairs of domains, `amazon->webcam`, in declared order."""
@@ -222,78 +223,64 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
 
 
 def _load_array_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
-    found = load_arrays(where, info.domains)
-    match = match_declaration(info, found.counts(), str(where), info.classes)
+    arrays = load_arrays(where, info.domains)
+    match = match_declaration(info, arrays.counts(), str(where), info.classes)
     note = _accept(info, match, where, partial)
 
     def load(name: str, resize: int | None) -> Domain:
-        x: np.ndarray | RowView = resize_domain(found, name, resize or 0)
-        y = found.y[name]
+        x: np.ndarray | RowView = resize_domain(arrays, name, resize or 0)
+        y = arrays.y[name]
         known = np.flatnonzero(y < len(match.classes))
         x, y = (x, y) if len(known) == len(y) else (take_rows(x, known), y[known])
-        return Domain(name, x, y, match.classes, f"{found.fingerprint}:{name}:{resize}px")
+        return Domain(name, x, y, match.classes, f"{arrays.fingerprint}:{name}:{resize}px")
 
     present = tuple(match.domains)
     return LoadedData(
-        dataset, info, where, match.classes, present, match.counts, "images", found.fingerprint, bool(note), note, load
+        dataset, info, where, match.classes, present, match.counts, "images", arrays.fingerprint, bool(note), note, load
     )
 
 
 def _load_feature_data(
     dataset: str, info: DatasetInfo, where: Path, partial: bool, normalise: tuple[str, ...]
 ) -> LoadedData:
-    found: FeatureSet = load_features(where)
-    if found.objective != "classification":
-        return _load_answers(dataset, info, where, normalise, found)
-    match = match_declaration(info, found.counts(), str(where), found.classes)
-    note = _accept(info, match, where, partial)
+    stored: FeatureSet = load_features(where)
+    if stored.objective == "classification":
+        match = match_declaration(info, stored.counts(), str(where), stored.classes)
+        note, classes, present, counts = (
+            _accept(info, match, where, partial),
+            match.classes,
+            match.domains,
+            match.counts,
+        )
+    else:
+        note, classes, present = "", stored.classes, {name: name for name in stored.y}
+        counts = {name: len(y) for name, y in stored.y.items()}
+    bare = {canonical(d): d for d in stored.unlabelled}
+    twice = set(bare) & set(present)
+    if twice:
+        raise DalibError(f"{where}: domain '{min(twice)}' is there with and without labels; name them differently")
+
+    def pick(name: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """(rows, labels, which of the stored rows they are)."""
+        key = bare.get(name) or present[name]
+        rows, all_rows = stored.x[key], np.ones(len(stored.x[key]), bool)
+        if name in bare or stored.objective != "classification":
+            return rows, stored.y.get(key), all_rows
+        labels = match.labels[name]
+        known = np.array([stored.classes[k] in labels for k in stored.y[key]], bool)
+        return rows[known], np.array([labels[stored.classes[k]] for k in stored.y[key][known]], np.int64), known
 
     def measure(name: str) -> Moments:
-        key, labels = match.domains[name], match.labels[name]
-        known = [found.classes[k] in labels for k in found.y[key]]
-        return find_moments(found.x[key][known], normalise) if "zscore" in normalise else ()
+        return find_moments(pick(name)[0], normalise) if "zscore" in normalise else ()
 
     def load(name: str, resize: int | None) -> Domain:
-        key, labels = match.domains[name], match.labels[name]
-        known = [found.classes[k] in labels for k in found.y[key]]
-        y = np.array([labels[found.classes[k]] for k in found.y[key][known]], np.int64)
-        x = prepare_rows(found.x[key][known], normalise)
-        files = tuple(n for n, keep in zip(found.names[key], known, strict=False) if keep)
-        steps = "".join(f":{step}" for step in normalise)
-        return Domain(name, x, y, match.classes, f"{found.fingerprint}:{key}{steps}", files)
+        key, (rows, y, known) = bare.get(name) or present[name], pick(name)
+        files = tuple(n for n, keep in zip(stored.names[key], known, strict=False) if keep)
+        fingerprint = "".join((f"{stored.fingerprint}:{key}", *(f":{step}" for step in normalise)))
+        return Domain(name, prepare_rows(rows, normalise), y, classes, fingerprint, files, objective=stored.objective)
 
-    present = tuple(match.domains)
     return LoadedData(
-        dataset,
-        info,
-        where,
-        match.classes,
-        present,
-        match.counts,
-        "features",
-        found.fingerprint,
-        bool(note),
-        note,
-        load,
-        _measure=measure,
-    )
-
-
-def _load_answers(
-    dataset: str, info: DatasetInfo, where: Path, normalise: tuple[str, ...], found: FeatureSet
-) -> LoadedData:
-    """A feature file whose labels are no classes, so that there is nothing to match."""
-
-    def load(name: str, resize: int | None) -> Domain:
-        steps = "".join(f":{step}" for step in normalise)
-        x, fingerprint = prepare_rows(found.x[name], normalise), f"{found.fingerprint}:{name}{steps}"
-        return Domain(name, x, found.y[name], found.classes, fingerprint, found.names[name], objective=found.objective)
-
-    def measure(name: str) -> Moments:
-        return find_moments(found.x[name], normalise) if "zscore" in normalise else ()
-
-    counts = {name: len(y) for name, y in found.y.items()}
-    return LoadedData(
-        dataset, info, where, found.classes, tuple(counts), counts, "features", found.fingerprint, False, "", load,
-        objective=found.objective, _measure=measure,
+        dataset, info, where, classes, tuple(present), counts, "features", stored.fingerprint, bool(note), note, load,
+        objective=stored.objective, remarks=stored.remarks, _measure=measure,
+        unlabelled={name: stored.unlabelled[key] for name, key in bare.items()},
     )  # fmt: skip

@@ -53,59 +53,65 @@ def translate(
         DalibError: two folders are the same declared name
     """
     known = {plain(a): name for a, name in aliases.items() if name in declared} | {plain(n): n for n in declared}
-    found: dict[str, str] = {}
+    named: dict[str, str] = {}
     for folder in folders:
         number, dot, rest = folder.partition(".")
         seen = canonical(folder)
         name = seen if seen in declared else known.get(plain(rest if dot and number.isdigit() else folder))
         if name is None:
             continue
-        for other, taken in found.items():
+        for other, taken in named.items():
             if taken == name:
                 same = canonical(other) == canonical(folder)
                 how = f" ({other!a} and {folder!a})" if same else ""
                 raise DalibError(f"{where}: folders '{other}' and '{folder}' are both '{name}'{how}; keep one of them")
-        found[folder] = name
-    return found
+        named[folder] = name
+    return named
 
 
 def match_declaration(
-    info: DatasetInfo, found: Mapping[str, Mapping[str, int]], where: str, classes: Sequence[str] = ()
+    info: DatasetInfo, present: Mapping[str, Mapping[str, int]], where: str, classes: Sequence[str] = ()
 ) -> Match:
-    """Compare found images per domain and class with a declaration.
+    """Compare the images per domain and class with a declaration.
 
     Args
-        found: domain folder -> class folder -> images
+        present: domain folder -> class folder -> images
         where: the root, for messages
         classes: the label order where the data itself gives one; else the declared one, else sorted by name
     Raises
         DalibError: none of the declared domains is there, or two folders mean the same
     """
-    domains = info.domains or tuple(dict.fromkeys(map(canonical, found)))
+    domains = info.domains or tuple(dict.fromkeys(map(canonical, present)))
     own = not (info.classes or classes)
     classes = tuple(
-        info.classes or classes or sorted({canonical(c) for d in found.values() for c, n in d.items() if n})
+        info.classes or classes or sorted({canonical(c) for d in present.values() for c, n in d.items() if n})
     )
-    folders = {name: f for f, name in translate(list(found), domains, info.class_aliases, where).items()}
+    folders = {name: f for f, name in translate(list(present), domains, info.class_aliases, where).items()}
     if not folders:
-        raise DalibError(f"{where} has none of {info.name}'s domains {', '.join(domains)} (found: {', '.join(found)})")
+        raise DalibError(
+            f"{where} has none of {info.name}'s domains {', '.join(domains)} (found: {', '.join(present)})"
+        )
     label = {name: k for k, name in enumerate(classes)}
     labels, counts, differences = {}, {}, []
     for domain in domains:
         if domain not in folders:
             differences.append(f"{domain} missing")
             continue
-        there = found[folders[domain]]
+        there = present[folders[domain]]
         names = translate(list(there), classes, info.class_aliases, f"{where}, domain {domain}")
         labels[domain] = {folder: label[name] for folder, name in names.items()}
         counts[domain] = sum(there[folder] for folder in names)
         declared = info.counts.get(domain, counts[domain])
         if counts[domain] != declared:
             less = counts[domain] < declared
-            differences.append(f"{domain} {counts[domain]} {'of' if less else 'images instead of'} {declared} images")
+            differences.append(
+                f"{domain} {counts[domain]} {'of' if less else f'{info.rows} instead of'} {declared} {info.rows}"
+            )
         absent = [c for c in classes if not any(there[f] for f, name in names.items() if name == c)]
         if absent:
-            differences.append(f"{domain} has no images of {len(absent)} of {len(classes)} classes ({_some(absent)})")
+            differences.append(
+                f"{domain} has no {info.rows} of {len(absent)} of {len(classes)} classes ({_some(absent)})"
+            )
         strange = [f for f, n in there.items() if n and f not in names]
         if strange:
             hint = suggest(strange[0], classes) if len(strange) == 1 else ""

@@ -1,11 +1,11 @@
-"""Feature files: one .npz with `<domain>_x` (n, d), or rows of another kind, and `<domain>_y` (n,) for each domain."""
+"""Feature files: one .npz with `<domain>_x` (n, d), or rows of another kind, and `<domain>_y` (n,) where known."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,11 @@ from dalib.core.limits import refuse_bomb
 from dalib.core.rows import combine
 from dalib.data.answers import read_answers
 
-LAYOUT = "an .npz with <domain>_x (n, d) and <domain>_y (n,) for each domain"
+LAYOUT = "an .npz with <domain>_x (n, d) and, unless it is a target without labels, <domain>_y (n,) for each domain"
+
+
+MISSING = ("nan", "NaN", "None", "<NA>", "NaT")
+"""What a missing label is called where labels were turned into words."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,12 @@ class FeatureSet:
     """All domains of a feature file.
 
     x: domain -> (n, d), (n, *S) or a structured array of several modalities, as stored (times `<domain>_scale`)
-    y: domain -> (n,) int64 in [0, K); of another objective what that says (see `load_features`)
+    y: labelled domain -> (n,) int64 in [0, K); of another objective what that says (see `load_features`)
     names: domain -> row names, may be empty
     classes: K names; of another objective those of the outputs
     fingerprint: sha256 of the file
     objective: what a label is
+    remarks: why one that has labels in the file counts as without
     """
 
     x: dict[str, np.ndarray]
@@ -37,6 +42,11 @@ class FeatureSet:
     classes: tuple[str, ...]
     fingerprint: str
     objective: str = "classification"
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def unlabelled(self) -> dict[str, int]:
+        return {d: len(x) for d, x in self.x.items() if d not in self.y}
 
     def counts(self) -> dict[str, dict[str, int]]:
         """domain -> class -> rows, classes without rows left out."""
@@ -53,6 +63,8 @@ def load_features(path: Path) -> FeatureSet:
     compactly); `classes` (K,) names of the labels 0 … K-1. Without `classes` the labels may be any integers >= 0, words
     or booleans: their union, sorted, becomes the classes. Other keys are ignored. Pickled content is refused.
 
+    A domain without `<domain>_y`, or whose labels are all -1, has no labels: it can be a target. One domain has some.
+
     `objective`, a word, says that labels are no classes: `regression`, `<domain>_y` (n,) or (n, m) numbers;
     `multilabel`, `<domain>_y` (n, K) of 0 and 1, -1 where nobody said. `classes` are then the names of the outputs.
 
@@ -67,7 +79,7 @@ def load_features(path: Path) -> FeatureSet:
         raise DalibError(f"{path} has no key <domain>_x (first keys: {first}); expected {LAYOUT}")
     for key in arrays:
         if key.endswith("_y") and key[:-2] not in domains:
-            raise DalibError(f"{path} has {key} but no {key[:-2]}_x; each domain needs both")
+            raise DalibError(f"{path} has {key} but no {key[:-2]}_x; labels belong to rows")
     x = {d: _read_rows(path, d, own, arrays) for d, own in keys.items()}
     widths = {d: _describe(a) for d, a in x.items()}
     if len(set(widths.values())) > 1:
@@ -75,12 +87,41 @@ def load_features(path: Path) -> FeatureSet:
         raise DalibError(f"{path}: domains have different widths ({listed}); give every domain the same features")
     names = {d: _check_names(path, d, arrays, len(x[d])) for d in domains}
     objective = read_objective(arrays)
+    labelled, remarks = find_labelled(path, domains, arrays)
     if objective == "classification":
-        labels = {d: _check_labels(path, d, arrays, len(x[d])) for d in domains}
-        classes, y = _name_classes(path, labels, arrays.get("classes"))
+        labels = {d: _check_labels(path, d, arrays, len(x[d])) for d in labelled}
+        classes, y = _name_classes(path, labels, read_classes(path, arrays))
+        remarks += tuple(
+            f"'{name}' is a class here; if it means 'no label', leave its rows out"
+            for name in classes
+            if name in MISSING
+        )
     else:
-        classes, y = read_answers(path, objective, arrays, {d: len(rows) for d, rows in x.items()})
-    return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest(), objective)
+        classes, y = read_answers(path, objective, arrays, {d: len(x[d]) for d in labelled})
+    return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest(), objective, remarks)
+
+
+def find_labelled(
+    path: Path, domains: Sequence[str], arrays: Mapping[str, np.ndarray]
+) -> tuple[list[str], tuple[str, ...]]:
+    """(domains with labels, what there is to say of others).
+
+    Raises
+        DalibError: no domain has labels
+    """
+    there = [d for d in domains if f"{d}_y" in arrays]
+    classes = read_objective(arrays) == "classification"
+    blank = [d for d in there if classes and _says_nothing(arrays[f"{d}_y"])]
+    labelled = [d for d in there if d not in blank]
+    if not labelled:
+        why = f"{' and '.join(f'{d}_y' for d in blank)} hold -1 only" if blank else f"no {domains[0]}_y"
+        raise DalibError(f"{path} has no labelled domain ({why}); one needs labels: {LAYOUT}")
+    return labelled, tuple(f"{d}_y is -1 throughout: '{d}' counts as a domain without labels" for d in blank)
+
+
+def _says_nothing(y: np.ndarray) -> bool:
+    """Every label is -1, which other libraries write where there is none."""
+    return y.dtype.kind in "if" and y.size > 0 and bool((y == -1).all())
 
 
 def read_objective(arrays: Mapping[str, np.ndarray]) -> str:
@@ -89,14 +130,21 @@ def read_objective(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def find_keys(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:
-    """domain -> {modality: key} in the file's order; the modality is an empty string where there is one array."""
-    found = {k[:-2]: {"": k} for k in arrays if k.endswith("_x") and len(k) > 2}
-    for key in arrays:
-        domain, mark, modality = key.partition("_x_")
-        scale = modality.endswith("_scale") and key.removesuffix("_scale") in arrays
-        if mark and domain and modality and not scale and f"{domain}_y" in arrays and "" not in found.get(domain, {}):
-            found.setdefault(domain, {})[modality] = key
-    return found
+    """domain -> {modality: key} in the file's order; the modality is an empty string where there is one array.
+
+    A key of several modalities without labels counts where a labelled domain has that modality.
+    """
+    keys = {k[:-2]: {"": k} for k in arrays if k.endswith("_x") and len(k) > 2}
+    for labelled in (True, False):
+        known = {modality for own in keys.values() for modality in own}
+        for key in arrays:
+            domain, mark, modality = key.partition("_x_")
+            scale = modality.endswith("_scale") and key.removesuffix("_scale") in arrays
+            if not (mark and domain and modality) or scale or "" in keys.get(domain, {}):
+                continue
+            if (f"{domain}_y" in arrays) == labelled and (labelled or modality in known):
+                keys.setdefault(domain, {})[modality] = key
+    return keys
 
 
 def _read_rows(path: Path, domain: str, keys: dict[str, str], arrays: dict[str, np.ndarray]) -> np.ndarray:
@@ -181,6 +229,8 @@ def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray], *, flat: boo
         scale = arrays[scale_key]
         if scale.size != 1 or scale.dtype.kind not in "iuf" or not np.isfinite(scale).all():
             raise DalibError(f"{path}: {scale_key} has shape {scale.shape}; expected one finite number")
+        if float(scale.reshape(())) <= 0:
+            raise DalibError(f"{path}: {scale_key} = {float(scale.reshape(())):g}; rows are multiplied by it, give > 0")
         x = x.astype(np.float64) * float(scale.reshape(()))
     if not np.isfinite(x).all():
         row = int(np.argmin(np.isfinite(x).reshape(len(x), -1).all(1)))
@@ -190,20 +240,39 @@ def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray], *, flat: boo
 
 def _check_labels(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
     key = f"{domain}_y"
-    if key not in arrays:
-        raise DalibError(f"{path} has {domain}_x but no {key}; each domain needs both")
     y = arrays[key]
     if y.shape in ((n, 1), (1, n)):
         y = y.reshape(n)
     if y.ndim != 1 or len(y) != n:
         raise DalibError(f"{path}: {key} has shape {y.shape} but {domain}_x has {n} rows; expected ({n},)")
-    if y.dtype.kind in "USb":
+    if y.dtype.kind in "US":
+        return _as_words(path, key, y)
+    if y.dtype.kind == "b":
         return y
+    number = y.dtype.kind in "iuf"
+    gone = y != y if number and (y != y).any() else y == -1 if number and y.min() == -1 else np.zeros(n, bool)
+    if gone.any():
+        what = "the negative label -1" if (y == -1).any() and not (y != y).any() else "NaN"
+        raise DalibError(
+            f"{path}: {key} has {what} in {gone.sum()} of {n} rows, first in row {gone.argmax()}; if that means 'no "
+            f"label', move these rows to a domain of their own without labels; classes are integers >= 0"
+        )
     if y.dtype.kind not in "iuf" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
         raise DalibError(f"{path}: {key} holds {y.dtype} values that are not integers; labels are integers >= 0")
     if (y < 0).any():
         raise DalibError(f"{path}: {key} has the negative label {int(y.min())}; labels are integers >= 0")
+    most = 53 if y.dtype.kind == "f" else 63
+    if y.max(initial=0) >= 2**most:
+        raise DalibError(f"{path}: {key} has the label {y.max()}; labels of type {y.dtype} are below 2**{most}")
     return y.astype(np.int64)
+
+
+def _as_words(path: Path, key: str, words: np.ndarray) -> np.ndarray:
+    """Text, whether it was stored as such or as bytes."""
+    try:
+        return np.char.decode(words, "utf-8") if words.dtype.kind == "S" else words
+    except UnicodeDecodeError as error:
+        raise DalibError(f"{path}: {key} holds bytes that are no UTF-8 text; store words") from error
 
 
 def _check_names(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int) -> tuple[str, ...]:
@@ -212,7 +281,7 @@ def _check_names(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int)
         return ()
     if names.shape != (n,):
         raise DalibError(f"{path}: {domain}_names has shape {names.shape} but {domain}_x has {n} rows; expected ({n},)")
-    return tuple(map(str, names))
+    return tuple(map(str, _as_words(path, f"{domain}_names", names)))
 
 
 def _name_classes(
@@ -235,6 +304,12 @@ def _name_classes(
         if y.max() >= len(classes):
             raise DalibError(f"{path}: {domain}_y has label {y.max()} but classes names only {len(classes)}")
     return tuple(map(str, classes)), labels
+
+
+def read_classes(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The names of the labels, where the file has them."""
+    names = arrays.get("classes")
+    return _as_words(path, "classes", names) if names is not None and names.dtype.kind == "S" else names
 
 
 def _look_up(

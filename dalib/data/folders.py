@@ -200,12 +200,12 @@ class ImageTree:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """domain folder -> class folder -> images; empty class folders count 0."""
-        found: dict[str, dict[str, int]] = {d: {} for d in self.domains}
+        counts: dict[str, dict[str, int]] = {d: {} for d in self.domains}
         for domain, cls in self.empty:
-            found[domain][cls] = 0
+            counts[domain][cls] = 0
         for f in self.files:
-            found[f.domain][f.cls] = found[f.domain].get(f.cls, 0) + 1
-        return found
+            counts[f.domain][f.cls] = counts[f.domain].get(f.cls, 0) + 1
+        return counts
 
     def read(self, member: str) -> bytes:
         """The bytes of one file; safe from several threads."""

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dalib.core.rows import combine
+from dalib.data.features import MISSING
 
 Rows = ArrayLike | Mapping[str, ArrayLike]
 Moments = tuple[np.ndarray, np.ndarray]
-FAR, SCALES = 100.0, 1e4
 
 
 def read_rows(X: Rows, numbers: bool = False) -> np.ndarray:
@@ -23,17 +23,13 @@ def read_rows(X: Rows, numbers: bool = False) -> np.ndarray:
         numbers: the network takes no token ids, so whole numbers are numbers like others
     Raises
         TypeError: sparse rows
-        ValueError: words, series of unequal length, one axis, NaN, infinity, or a number beyond float32
+        ValueError: words, series of unequal length, one axis, no rows, NaN, infinity, or a number beyond float32
     """
     if isinstance(X, Mapping):
         return combine({name: read_rows(part, numbers) for name, part in X.items()})
     if hasattr(X, "toarray"):
         raise TypeError("rows are sparse, but dense ones are needed; use .toarray() to make them dense")
-    table: Any = X
-    for column in getattr(X, "columns", ()):
-        if table[column].dtype.kind not in "iufb":
-            raise ValueError(f"column {column!r} holds {table[column].dtype} values; encode it as numbers")
-    x = _as_array(X)
+    x = _as_array(unwrap_rows(X))
     if x.dtype.names:
         return x
     if x.dtype.kind == "O":
@@ -54,9 +50,54 @@ def read_rows(X: Rows, numbers: bool = False) -> np.ndarray:
     return narrow
 
 
-def _as_array(X: Any) -> np.ndarray:
+def unwrap_rows(X: Any) -> Any:
+    """Tables of numbers with columns of their own, masked arrays without a masked value, tensors: as plain ones.
+
+    Raises
+        ValueError: masked values, dates, words in a column, columns that share a name
+    """
     if hasattr(X, "detach"):
-        X = X.detach().cpu()
+        return X.detach().cpu().numpy()
+    if isinstance(X, np.ma.MaskedArray):
+        if np.ma.getmaskarray(X).any():
+            raise ValueError(f"rows hold {int(np.ma.getmaskarray(X).sum())} masked values; fill them or leave rows out")
+        return X.data
+    if getattr(getattr(X, "dtype", None), "kind", "") in tuple("Mm"):
+        raise ValueError("rows hold dates or times; encode them as numbers")
+    names = list(getattr(X, "columns", ()))
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{names.count(twice[0])} columns are called {twice[0]!r}; give each a name of its own")
+    thin = {}
+    for name in names:
+        kind = X[name].dtype
+        if kind.kind not in "iufb" and not (kind.kind == "O" and _are_numbers(X[name])):
+            raise ValueError(f"column {name!r} holds {kind} values; encode it as numbers")
+        if hasattr(kind, "subtype") and hasattr(kind, "fill_value"):
+            thin[name] = kind.subtype
+        elif hasattr(kind, "na_value") and kind.kind in "iuf" and X[name].isna().any():
+            thin[name] = np.dtype(np.float64)
+    return X.astype(thin) if thin else X
+
+
+def plain_table(X: Any) -> Any:
+    """`unwrap_rows` of what has one table; ValueError for several modalities."""
+    named = isinstance(X, Mapping) and not hasattr(X, "toarray")
+    names = list(X) if named else getattr(getattr(X, "dtype", None), "names", None)
+    if names:
+        raise ValueError(f"X holds several modalities ({', '.join(names)}); give backbone='modalities' for them")
+    return unwrap_rows(X)
+
+
+def _are_numbers(column: Any) -> bool:
+    try:
+        np.asarray(column).astype(np.float64)
+    except (TypeError, ValueError):
+        return False
+    return column.dtype == object
+
+
+def _as_array(X: Any) -> np.ndarray:
     try:
         return np.asarray(X)
     except ValueError:
@@ -79,24 +120,61 @@ def order_modalities(x: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     return combine({name: x[name] for name in names})
 
 
-def check_labels(y: np.ndarray) -> None:
-    """Refuse labels that are missing, and say so where -1 looks like one.
+def read_labels(y: Any) -> Any:
+    """Labels as scikit-learn takes them; what it refuses with good words is left to it.
+
+    A word where -1, or a word such as 'nan', looks like a label that is missing.
 
     Raises
-        ValueError: None or NaN among the labels
+        ValueError: None, NaN or masked values among the labels, dates, words beside numbers
     """
-    missing = [i for i, label in enumerate(y.tolist()) if label is None or label != label]
+    if isinstance(y, np.ma.MaskedArray) and np.ma.getmaskarray(y).any():
+        missing, label = np.flatnonzero(np.ma.getmaskarray(y)).tolist(), "a masked value"
+    else:
+        missing = [i for i, label in enumerate(np.asarray(y).tolist()) if _is_missing(label)]
+        label = "None" if missing and np.asarray(y)[missing[0]] is None else "NaN"
     if missing:
-        label = "None" if y[missing[0]] is None else "NaN"
         raise ValueError(
             f"y holds {label} in row {missing[0]} ({len(missing)} in all): rows without a label belong into X_target"
         )
+    if hasattr(y, "detach"):
+        y = y.detach().cpu().numpy()
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        raise ValueError(f"y should be a 1d array, got shape {labels.shape}; of one-hot rows give y.argmax(1)")
+    if labels.dtype.kind in "Mm":
+        raise ValueError("y holds dates or times; give words, y.astype(str)")
+    if labels.dtype.kind == "O" and labels.ndim == 1:
+        types = {type(label).__name__: label for label in labels.tolist()}
+        if len(types) > 1:
+            both = " and ".join(f"{label!r} ({name})" for name, label in sorted(types.items())[:2])
+            raise ValueError(f"y mixes {both}; give labels of one type")
+        if {"int", "float", "bool"}.intersection(types):
+            labels = y = np.array(labels.tolist())
+    _doubt_labels(labels)
+    return y
+
+
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)
+    except (TypeError, ValueError):  # pandas.NA compares as neither
+        return True
+
+
+def _doubt_labels(y: np.ndarray) -> None:
+    odd, n = "", 0
     if y.dtype.kind in "if" and (y == -1).any() and not set(np.unique(y).tolist()) <= {-1, 1}:
+        odd, n = "-1", int((y == -1).sum())
+    elif y.dtype.kind in "UO" and y.ndim == 1:
+        words = [label for label in y.tolist() if isinstance(label, str) and label in MISSING]
+        odd, n = (f"'{words[0]}'", words.count(words[0])) if words else ("", 0)
+    if odd:
         warnings.warn(
-            f"y holds the label -1 ({int((y == -1).sum())} rows), which is taken for a class; if it means 'no label', "
-            "those rows belong into X_target",
+            f"y holds the label {odd} ({n} rows), which is taken for a class; if it means 'no label', those rows "
+            "belong into X_target",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -111,34 +189,3 @@ def find_column_moments(x: np.ndarray) -> Moments:
 def scale_columns(x: np.ndarray, moments: Moments) -> np.ndarray:
     """(x - mean) / deviation, computed in float64."""
     return ((x.astype(np.float64) - moments[0]) / moments[1]).astype(np.float32)
-
-
-def warn_of_scales(x_s: np.ndarray, x_t: np.ndarray, features: bool) -> None:
-    """A word where the target lies far outside the source, or where the columns' units decide.
-
-    A column that hardly varies in the source counts as if it had a tenth of the median deviation.
-
-    features: the columns are not scaled by a network's own normalisation
-    """
-    if x_s.ndim != 2 or x_s.dtype.kind != "f" or x_t.shape[1:] != x_s.shape[1:] or len(x_s) < 2:
-        return
-    mean, std = find_column_moments(x_s)
-    varies = np.ptp(x_s, axis=0) > 0
-    least = 0.1 * np.median(std[varies]) if varies.any() else 1.0
-    away = np.where(varies, np.abs(x_t.astype(np.float64).mean(0) - mean) / np.maximum(std, least), 0)
-    if away.max(initial=0) > FAR:
-        column = int(away.argmax())
-        warnings.warn(
-            f"column {column} of X_target lies {away[column]:.0f} standard deviations of X away; was X_target scaled "
-            "like X? (a Pipeline scales X only: set_fit_request(X_target=True) and transform_input=['X_target'])",
-            UserWarning,
-            stacklevel=4,
-        )
-    spread = std[varies]
-    if features and len(spread) > 1 and spread.max() > SCALES * spread.min():
-        warnings.warn(
-            f"standard deviations of the columns of X differ by a factor of {spread.max() / spread.min():.0e}, so that "
-            "a few columns decide every distance; standardise = True scales them",
-            UserWarning,
-            stacklevel=4,
-        )

@@ -252,7 +252,7 @@ def _unpack(path: Path) -> Path:
                 inside = "/".join(parts)
                 if inside not in written and _is_there(aside / inside):
                     raise DalibError(
-                        f"{path} holds {inside} and another file whose name is the same to this system (case, accents); "
+                        f"{path} holds {inside} and another file whose name is the same to this system (case, marks); "
                         "rename one of them, or pack a zip, which is not unpacked"
                     )
                 written.add(inside)

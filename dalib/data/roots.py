@@ -31,9 +31,9 @@ def find_root(info: DatasetInfo, root: str | Path | None = None, progress: Progr
     """
     given = root if root is not None else os.environ.get("DALIB_DATA") or None
     if given is not None:
-        found = _search(info, Path(given).expanduser())
-        if found is not None:
-            return found
+        place = _search(info, Path(given).expanduser())
+        if place is not None:
+            return place
     if info.generator and root is None:
         return _generate(info, progress)
     raise DalibError(missing_message(info, given))

@@ -53,18 +53,18 @@ def pick_classes(classes: Sequence[str], items: Sequence[str]) -> list[int]:
     Raises
         DalibError: an unknown class, or a range outside the classes
     """
-    found: set[int] = set()
+    labels: set[int] = set()
     for item in items:
         first, colon, last = str(item).partition(":")
         if item in classes:
-            found.add(list(classes).index(item))
+            labels.add(list(classes).index(item))
         elif colon and first.isdigit() and last.isdigit() and 0 <= int(first) < int(last) <= len(classes):
-            found.update(range(int(first), int(last)))
+            labels.update(range(int(first), int(last)))
         elif colon:
             raise DalibError(f"classes '{item}' is no range within 0:{len(classes)}; write for example 0:10")
         else:
             raise unknown("class", str(item), classes, "names, or positions as 0:10")
-    return sorted(found) if items else list(range(len(classes)))
+    return sorted(labels) if items else list(range(len(classes)))
 
 
 def keep_classes(domain: Domain, known: Sequence[int], kept: Sequence[int]) -> Domain:

@@ -72,12 +72,12 @@ def find_suspects(features: np.ndarray, y: np.ndarray, ratio: float) -> list[Sus
     for k in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == k))
         fold[members] = np.arange(len(members)) % FOLDS
-    found = []
+    suspects = []
     for f in range(FOLDS):
         model = LogisticRegression(C=10, max_iter=300).fit(x[fold != f], labels[fold != f])
         for row, p in zip(np.flatnonzero(fold == f), model.predict_proba(x[fold == f]), strict=True):
             own = p[model.classes_ == labels[row]].item()
             best = int(p.argmax())
             if p[best] > ratio * own:
-                found.append(Suspect(int(rows[row]), int(model.classes_[best]), float(p[best]), float(own)))
-    return sorted(found, key=lambda s: s.p_own / s.p_other)
+                suspects.append(Suspect(int(rows[row]), int(model.classes_[best]), float(p[best]), float(own)))
+    return sorted(suspects, key=lambda s: s.p_own / s.p_other)

@@ -17,14 +17,14 @@ from dalib.data.answers import read_domain
 from dalib.data.arrays import LAYOUT as IMAGES
 from dalib.data.declaration import match_declaration
 from dalib.data.features import LAYOUT as FEATURES
-from dalib.data.features import find_keys, read_arrays, read_objective
+from dalib.data.features import find_keys, find_labelled, read_arrays, read_objective
 from dalib.data.roots import find_feature_file, find_root
 from dalib.data.verify import Finding, sort_findings
 
 RARE, UNBALANCED = 3, 10
 KINDS = {
     "malformed": "an array that cannot be used as it is; its rows are not looked at",
-    "label": "labels that are missing, no whole numbers >= 0, or without a class name",
+    "label": "labels that are missing everywhere, no classes, or without a class name",
     "not finite": "rows with NaN or infinity",
     "incomplete": "differs from the declaration, or a class that other domains have is missing",
     "blank": "rows whose values are all the same",
@@ -76,6 +76,13 @@ def verify_rows(root: str | Path, dataset: str = "features") -> list[Finding]:
     parts: list[_Part] = []
     lone = [k for k in arrays if k.endswith("_y") and k[:-2] not in keys and not info.domains]
     findings = [_finding("malformed", k[:-2], k, f"no {k[:-2]}_x beside it") for k in lone]
+    bare: set[str] = set()
+    if not info.domains:
+        try:
+            bare = set(keys) - set(find_labelled(path, list(keys), arrays)[0])
+        except DalibError as error:
+            bare = set(keys)
+            findings.append(_finding("label", "", path.name, str(error).removeprefix(f"{path} has ")))
     for stem, (domain, own) in keys.items():
         x = {name: arrays[key] for name, key in own.items()}
         wrong = [_finding("malformed", domain, own[k], w) for k, a in x.items() if (w := _misfit(a, info))]
@@ -86,11 +93,12 @@ def verify_rows(root: str | Path, dataset: str = "features") -> list[Finding]:
         if wrong:
             continue
         n = len(next(iter(x.values())))
-        if objective == "classification":
-            y, found = _labels(arrays.get(f"{stem}_y"), n, names)
-        else:
-            y, found = _answers(path, objective, f"{stem}_y", arrays, n)
-        findings += [_finding("label", domain, f"{stem}_y", detail) for detail in found]
+        y, problems = None, list[str]()
+        if objective != "classification":
+            y, problems = _answers(path, objective, f"{stem}_y", arrays, n)
+        elif stem not in bare:
+            y, problems = _labels(arrays.get(f"{stem}_y"), n, names)
+        findings += [_finding("label", domain, f"{stem}_y", detail) for detail in problems]
         parts.append(_Part(domain, "/".join(own.values()), x, y))
     findings += _differing_shapes(parts, info)
     findings += [f for part in parts for f in _odd_rows(part)]
@@ -106,12 +114,12 @@ def _finding(kind: str, domain: str, where: str, detail: str, cls: str = "") -> 
 
 def _declared_keys(info: DatasetInfo, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[str, dict[str, str]]]:
     """stem -> (declared domain, {"": key}); parts such as `usps_train` belong to `usps`."""
-    found = {}
+    domains = {}
     for stem in (k[:-2] for k in arrays if k.endswith("_x")):
         domain = next((d for d in info.domains if stem == d or stem.startswith(f"{d}_")), None)
         if domain:
-            found[stem] = (domain, {"": f"{stem}_x"})
-    return found
+            domains[stem] = (domain, {"": f"{stem}_x"})
+    return domains
 
 
 def _misfit(x: np.ndarray, info: DatasetInfo) -> str:
@@ -125,20 +133,23 @@ def _misfit(x: np.ndarray, info: DatasetInfo) -> str:
 
 
 def _labels(y: np.ndarray | None, n: int, names: Sequence[str]) -> tuple[np.ndarray | None, list[str]]:
-    """(labels, what is wrong with them); None unless there is one whole number per row."""
+    """(labels, what is wrong with them); None unless there is one whole number, word or yes/no per row."""
     if y is None:
-        return None, ["missing; each domain needs labels"]
+        return None, ["missing; each domain of this data set has labels"]
     if y.shape in ((n, 1), (1, n)):
         y = y.reshape(n)
     if y.shape != (n,):
         return None, [f"shape {y.shape} for {n} rows; expected ({n},)"]
-    if y.dtype.kind not in "iuf" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
+    if y.dtype.kind in "US":
+        strange = y[~np.isin(y.astype(str), names)] if names else y[:0]
+        return y.astype(str), [f"{len(strange)} labels that are none of the classes: {s}" for s in strange[:1]]
+    if y.dtype.kind not in "iufb" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
         return None, [f"{y.dtype} values that are no whole numbers"]
-    found = []
+    problems = []
     for wrong, what in ((y < 0, "negative"), (y >= len(names), f"above {len(names) - 1}, the last of the classes")):
         if wrong.any() and (what == "negative" or names):
-            found.append(f"{wrong.sum()} labels {what}: {_some(y[wrong])} in {_rows(np.flatnonzero(wrong))}")
-    return y.astype(np.int64), found
+            problems.append(f"{wrong.sum()} labels {what}: {_some(y[wrong])} in {_rows(np.flatnonzero(wrong))}")
+    return y.astype(np.int64), problems
 
 
 def _answers(
@@ -190,26 +201,31 @@ def _duplicates(parts: Sequence[_Part]) -> Iterator[Finding]:
             known = seen.setdefault(digest.digest(), [])
             label = _label(part, i)
             if known:
-                twin, j = max(known, key=lambda k: (_label(*k) != label, k[0].domain == part.domain))
+                twin, j = max(known, key=lambda k: (_differ(_label(*k), label), k[0].domain == part.domain))
                 kind = "duplicate" if twin.domain == part.domain else "duplicate across domains"
-                kind = kind if _label(twin, j) == label else "duplicate across classes"
+                kind = "duplicate across classes" if _differ(_label(twin, j), label) else kind
                 detail = f"same values as {twin.name} row {j} (labels {label}, {_label(twin, j)})"
                 yield _finding(kind, part.domain, f"{part.name} row {i}", detail)
             known.append((part, i))
 
 
 def _label(part: _Part, row: int) -> Any:
-    return -1 if part.y is None else part.y[row].tolist()
+    return None if part.y is None else part.y[row].tolist()
+
+
+def _differ(a: Any, b: Any) -> bool:
+    return a is not None and b is not None and a != b
 
 
 def _classes(info: DatasetInfo, parts: Sequence[_Part], names: Sequence[str], where: str) -> Iterator[Finding]:
     """Against the declaration and the other domains, then each domain by itself."""
     counts: dict[str, dict[str, int]] = {}
     for part in parts:
-        assert part.y is not None
+        if part.y is None:
+            continue
         there = counts.setdefault(part.domain, {})
         for k, n in zip(*np.unique(part.y, return_counts=True), strict=True):
-            name = names[k] if names else str(k)
+            name = names[k] if names and not isinstance(k, str) else str(k)
             there[name] = there.get(name, 0) + int(n)
     for difference in match_declaration(info, counts, where, names).differences:
         yield _finding("incomplete", "", "", difference)

@@ -26,7 +26,8 @@ class DomainStore:
     copied from the host, without waiting.
 
     Args
-        domain: images uint8 (n, 3, R, R), R = preprocess.resize, features (n, d), or other rows (n, *S)
+        domain: images uint8 (n, 3, R, R), R = preprocess.resize, features (n, d), or other rows (n, *S), images of any
+            number of channels among them, which a network built for them takes as float32 numbers
         preprocess: None for anything but images
         device: where batches are made
         rows: what the network was built for, or None for images and features; whole numbers stay such if rows.ids
@@ -51,9 +52,11 @@ class DomainStore:
     ) -> None:
         self.preprocess = preprocess
         self.device = device
-        _check(domain, preprocess)
+        as_rows = rows is not None and preprocess is None
+        if not as_rows:
+            _check(domain, preprocess)
         x = domain.x
-        if not domain.is_images:
+        if as_rows or not domain.is_images:
             x = np.ascontiguousarray(domain.x, np.int64) if rows and rows.ids else np.asarray(domain.x, np.float32)
         self.x: Tensor | Pieces
         self.rows: Tensor | None = None
@@ -128,12 +131,29 @@ def _check(domain: Domain, preprocess: Preprocess | None) -> None:
         return
     if not domain.is_images:
         raise DalibError(f"domain '{domain.name}' holds features, not images; use backbone = 'identity'")
+    if domain.x.dtype != np.uint8 or domain.x.shape[1] != 3:
+        raise DalibError(f"domain '{domain.name}' {explain_images(domain.x.shape, domain.x.dtype)}")
     side = domain.x.shape[2:]
     if side != (preprocess.resize, preprocess.resize) or preprocess.crop > preprocess.resize:
         raise DalibError(
             f"domain '{domain.name}' holds {side[0]} x {side[1]} pixels, but the network crops {preprocess.crop} "
             f"out of {preprocess.resize}; load the images at resize = {preprocess.resize}"
         )
+
+
+def explain_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """Why an array is none of RGB images as a network with a preparation takes them, and what to do."""
+    told = f"holds {dtype} {shape}; this network takes RGB images of uint8, 0 to 255, (n, 3, R, R)"
+    own = "or give a module of your own, which takes rows as they are"
+    if len(shape) == 4 and shape[1] != 3 and shape[3] == 3:
+        return f"{told}: put the channels first, x.transpose(0, 3, 1, 2)"
+    if len(shape) == 4 and shape[1] == 1:
+        return f"{told}: repeat the grey channel, np.repeat(x, 3, axis=1), {own}"
+    if len(shape) == 4 and shape[1] == 3 and dtype != np.uint8:
+        return f"{told}: give the pixels unscaled, for [0, 1] (255 * x).round().astype(np.uint8), {own}"
+    if len(shape) == 4 and shape[1] == 3 and shape[2] != shape[3]:
+        return f"{told}: cut or warp them to squares"
+    return f"{told}, {own}" if len(shape) == 4 else f"{told}; for rows {shape[1:]} use mlp, cnn1d or none"
 
 
 class _Shuffle:
@@ -236,10 +256,10 @@ class EpisodeStream(IndexStream):
     def __init__(self, labels: Tensor, origin: Tensor, ways: int, rows: int, seed: int) -> None:
         super().__init__(len(labels), ways * rows, seed)
         labels, origin = labels.cpu(), origin.cpu()
-        found = torch.stack([origin, labels], 1).unique(dim=0).tolist()
-        self._members = [torch.nonzero((origin == o) & (labels == c)).flatten() for o, c in found]
+        groups = torch.stack([origin, labels], 1).unique(dim=0).tolist()
+        self._members = [torch.nonzero((origin == o) & (labels == c)).flatten() for o, c in groups]
         self._rows = [_Shuffle(len(members), self.generator) for members in self._members]
-        self._tasks = [[i for i, (o, _) in enumerate(found) if o == task] for task in sorted({o for o, _ in found})]
+        self._tasks = [[i for i, (o, _) in enumerate(groups) if o == task] for task in sorted({o for o, _ in groups})]
         self._classes = _Shuffle(len(self._tasks), self.generator)
         self.ways, self.per_class = ways, rows
 

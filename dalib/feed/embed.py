@@ -11,6 +11,7 @@ import torch
 
 from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone
+from dalib.core.memory import hold_memory
 from dalib.core.types import Domain
 from dalib.data.cache import cached_array, content_of
 from dalib.data.catalog import LoadedData
@@ -28,7 +29,7 @@ def embed_images(backbone: Backbone, domain: Domain, device: torch.device, batch
     training = {m: m.training for m in module.modules()}
     module.eval()
     try:
-        with torch.inference_mode():
+        with hold_memory(), torch.inference_mode():
             for rows in torch.arange(len(domain)).split(batch_size):
                 out[rows.numpy()] = module(store.batch(rows)).float().cpu().numpy()
     finally:

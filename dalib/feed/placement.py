@@ -30,13 +30,13 @@ def device_budget(device: torch.device) -> int:
         DalibError: it is no amount of memory
     """
     text = os.environ.get(SETTING) or DEFAULT
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?|(\d+(?:\.\d+)?)\s*%", text.strip(), re.IGNORECASE)
-    if not found:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?|(\d+(?:\.\d+)?)\s*%", text.strip(), re.IGNORECASE)
+    if not match:
         raise DalibError(f"{SETTING} = '{text}' is no amount of memory; give bytes, 500M, 8G, 25% or 0")
-    if found[3]:
+    if match[3]:
         total = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 4 << 30
-        return int(total * float(found[3]) / 100)
-    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+        return int(total * float(match[3]) / 100)
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
 
 
 class Residents:
@@ -56,8 +56,8 @@ class Residents:
         with self._lock:
             self._kept = {k: (host, t) for k, (host, t) in self._kept.items() if host() is not None}
             if key in self._kept:
-                self._kept[key] = found = self._kept.pop(key)
-                return found[1]
+                self._kept[key] = entry = self._kept.pop(key)
+                return entry[1]
             if x.nbytes > budget:
                 return None
             while self._used(device) + x.nbytes > budget:
@@ -112,8 +112,8 @@ class Pieces:
         """The rows of `index` (B,), which is on the host, on the device."""
         rows, owner = as_tensor(self.rows)[index], as_tensor(self.owner)[index]
         mine = [torch.nonzero(owner == k).flatten() for k in range(len(self.parts))]
-        found = [send_rows(part, rows[m], device) for part, m in zip(self.parts, mine, strict=True)]
-        return torch.cat(found).index_select(0, send(torch.cat(mine).argsort(), device))
+        chunks = [send_rows(part, rows[m], device) for part, m in zip(self.parts, mine, strict=True)]
+        return torch.cat(chunks).index_select(0, send(torch.cat(mine).argsort(), device))
 
 
 def send_rows(x: Tensor | Pieces, index: Tensor, device: torch.device) -> Tensor:

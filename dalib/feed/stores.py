@@ -55,10 +55,10 @@ def open_store(backbone: Backbone, domain: Domain, device: torch.device) -> Doma
     """
     if backbone.rows is None:
         return DomainStore(domain, backbone.preprocess, device)
-    found = row_shape(domain.x)
-    if not backbone.rows.accepts(found):
+    shape = row_shape(domain.x)
+    if not backbone.rows.accepts(shape):
         raise DalibError(
-            f"domain '{domain.name}' has rows {found}; backbone '{backbone.name}' was built for rows {backbone.rows}"
+            f"domain '{domain.name}' has rows {shape}; backbone '{backbone.name}' was built for rows {backbone.rows}"
         )
     if backbone.rows.fields:
         return FieldStore(domain, backbone.parts, device, backbone.rows)

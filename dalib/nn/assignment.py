@@ -28,10 +28,10 @@ def class_bonuses(distance: Tensor) -> Tensor:
     rows = kron(identity(n), np.ones((1, K)), format="csr")
     columns = kron(np.ones((1, n)), identity(K), format="csr")
     demand = np.full(K, min(1.0, n / K))
-    found = linprog(cost.ravel(), A_ub=-columns, b_ub=-demand, A_eq=rows, b_eq=np.ones(n), bounds=(0, 1))
-    if found.status:
-        raise RuntimeError(f"the assignment of rows to classes was not solved: {found.message}")
-    assigned = found.x.reshape(n, K).argmax(1)
+    solution = linprog(cost.ravel(), A_ub=-columns, b_ub=-demand, A_eq=rows, b_eq=np.ones(n), bounds=(0, 1))
+    if solution.status:
+        raise RuntimeError(f"the assignment of rows to classes was not solved: {solution.message}")
+    assigned = solution.x.reshape(n, K).argmax(1)
     lone = [int(i) for c in range(K) for i in np.flatnonzero(assigned == c) if (assigned == c).sum() == 1]
     bonus = np.zeros(K)
     for _ in lone:

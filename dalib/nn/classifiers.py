@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ UNWEIGHTED = ("nearest", "lda", "k_nn")
 """Those that take no row weights."""
 ABSENT = -1e4
 """Logit of a class without a training row: never predicted, probability 0, representable in float16."""
+LEAST_SPREAD, MOST_SPREAD = 0.1, 1e12
+"""Root mean square distance of rows from their mean below which a penalised classifier hardly sees them; and above
+which its solver loses its way."""
 _CHUNK = 1 << 24
 
 
@@ -67,6 +71,41 @@ def fit_classifier(
             w, b = torch.cat([-w, w]) / 2, torch.cat([-b, b]) / 2
         W[present], bias[present] = w, b
     return {"weight": W.to(z.device), "bias": bias.to(z.device)}
+
+
+def nearest_temperature(rows: Tensor, labels: Tensor, most: int = 2000) -> float:
+    """T > 0 that makes softmax(-distance to the nearest row of each class / T) likeliest, each row left out in turn.
+
+    Shapes
+        rows (n, d), labels (n,); of more than `most` rows evenly many are taken
+    """
+    picked = torch.linspace(0, len(rows) - 1, min(len(rows), most)).round().long()
+    z, y = rows.detach().double().cpu()[picked], labels.cpu()[picked]
+    distance = torch.cdist(z, z).fill_diagonal_(torch.inf)
+    classes, at = y.unique(return_inverse=True)
+    nearest = torch.stack([distance[:, y == c].amin(1) for c in classes], 1)
+    usable = nearest.isfinite().all(1)
+    scale = nearest[usable].mean() if usable.any() else torch.tensor(1.0)
+    grid = (scale * torch.logspace(-3, 2, 101, dtype=torch.float64)).clamp(min=1e-12)
+    losses = (
+        [torch.nn.functional.cross_entropy(-nearest[usable] / t, at[usable]) for t in grid] if usable.any() else [0.0]
+    )
+    return float(grid[int(torch.as_tensor(losses).argmin())])
+
+
+def warn_of_unit(name: str, kind: str, z: Tensor, C: float) -> None:
+    """A word where the unit of rows z (n, d) leaves the classifier's penalty alone, so that it answers alike always."""
+    spread = float(z.var(0, correction=0).sum().sqrt())
+    if kind in ("logistic", "svm") and (0 < spread < LEAST_SPREAD or not spread < MOST_SPREAD):
+        small = (
+            f"so small a unit that the classifier's penalty (C = {C:g}) decides; standardise the columns, or raise C"
+        )
+        large = "too far for the classifier's solver; standardise the columns"
+        warnings.warn(
+            f"{name}: rows lie {spread:.1e} from their mean, {small if spread < 1 else large}",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _discriminate(x: Tensor, y: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,6 +38,6 @@ def _blocks(
 ) -> Tensor:
     n, total = sizes[0], sum(sizes)
     with torch.inference_mode(False):
-        found = torch.full((total, total), values[1], dtype=dtype, device=device)
-        found[:n, :n], found[n:, n:] = values[0], values[2]
-        return found.fill_diagonal_(0) if hollow else found
+        blocks = torch.full((total, total), values[1], dtype=dtype, device=device)
+        blocks[:n, :n], blocks[n:, n:] = values[0], values[2]
+        return blocks.fill_diagonal_(0) if hollow else blocks

@@ -17,24 +17,24 @@ def find_outlets(module: nn.Module, groups: Sequence[nn.Module]) -> list[str]:
     layer stands for it. Blocks of which `module` calls nothing are left out.
     """
     names = {child: name for name, child in module.named_modules() if not isinstance(child, LISTS)}
-    found = [_last_called(group, names) for group in groups]
-    return [names[block] for block in found if block is not None]
+    blocks = [_last_called(group, names) for group in groups]
+    return [names[block] for block in blocks if block is not None]
 
 
 def _last_called(group: nn.Module, names: dict[nn.Module, str]) -> nn.Module | None:
     if group in names:
         return group
-    found = (_last_called(child, names) for child in reversed(list(group.children())))
-    return next((block for block in found if block is not None), None)
+    called = (_last_called(child, names) for child in reversed(list(group.children())))
+    return next((block for block in called if block is not None), None)
 
 
 @contextmanager
 def record_outputs(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
     """Inside, every call of one of `modules` appends its output to the list."""
-    found: list[Tensor] = []
-    hooks = [module.register_forward_hook(lambda _, __, output: found.append(output)) for module in modules]
+    outputs: list[Tensor] = []
+    hooks = [module.register_forward_hook(lambda _, __, output: outputs.append(output)) for module in modules]
     try:
-        yield found
+        yield outputs
     finally:
         for hook in hooks:
             hook.remove()

@@ -43,12 +43,12 @@ def weighted_kernel_sum(
         value = (weights[0] * kernels[0]).sum()
 
     def differentiate() -> list[Tensor]:
-        found, n = [], len(layers_s[0])
+        gradients, n = [], len(layers_s[0])
         for c, weight, pull in zip(rows, weights, pulls, strict=True):
             Q = weight * pull
             Q.diagonal().sub_(Q.sum(1))
-            found.append(Q @ c)
-        return [g[:n] for g in found] + [g[n:] for g in found]
+            gradients.append(Q @ c)
+        return [g[:n] for g in gradients] + [g[n:] for g in gradients]
 
     return with_gradients(value, [*layers_s, *layers_t], differentiate)
 

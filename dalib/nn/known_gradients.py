@@ -28,8 +28,8 @@ def with_gradients(value: Tensor, inputs: Sequence[Tensor], differentiate: Calla
         return value
     with torch.no_grad():
         gradients = differentiate()
-    found: Tensor = _Known.apply(value, *inputs, *gradients)
-    return found
+    attached: Tensor = _Known.apply(value, *inputs, *gradients)
+    return attached
 
 
 @quick_to_call

@@ -64,8 +64,8 @@ def solve_symmetric(C: Tensor) -> tuple[Tensor, Tensor]:
     if C.device.type != "cpu":
         values, vectors = torch.linalg.eigh(C)
         return values, vectors
-    found = np.linalg.eigh(C.detach().numpy())
-    return torch.from_numpy(found.eigenvalues), torch.from_numpy(found.eigenvectors)
+    pairs = np.linalg.eigh(C.detach().numpy())
+    return torch.from_numpy(pairs.eigenvalues), torch.from_numpy(pairs.eigenvectors)
 
 
 def _whiten(X: Tensor, ridge: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def multi_source_moment_distance(
     for k in range(1, moments + 1):
         means, present = origin_means(z_s**k, origin, origins)
         to_target = torch.linalg.vector_norm(means - (z_t**k).mean(0), dim=1)
-        between, both = torch.linalg.vector_norm(means[i] - means[j], dim=1), present[i] & present[j]
+        between, shared = torch.linalg.vector_norm(means[i] - means[j], dim=1), present[i] & present[j]
         total = total + (to_target * present).sum() / present.sum().clamp(min=1)
-        total = total + (between * both).sum() / both.sum().clamp(min=1)
+        total = total + (between * shared).sum() / shared.sum().clamp(min=1)
     return total

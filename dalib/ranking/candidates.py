@@ -122,6 +122,8 @@ def _read_file(candidate: Candidate, data: LoadedData, target: str, fraction: fl
         raise DalibError(f"{path} has no {target}_x; its domains: {', '.join(stored.x)}")
     if stored.x[target].ndim != 2:
         raise DalibError(f"{path}: {target}_x does not hold features (n, d) but rows for a backbone; embed it")
+    if target not in stored.y:
+        raise DalibError(f"{path} has no {target}_y; features are ranked by labelled rows")
     labels = stored.y[target]
     pairs = set(zip(labels.tolist(), y.tolist(), strict=False))
     if len(labels) != len(y) or not len(pairs) == len(set(labels.tolist())) == len(set(y.tolist())):

@@ -98,8 +98,8 @@ class Archive:
         return self._records[key]
 
     def records(self, keys: Iterable[str] | None = None) -> Iterator[Record]:
-        found = sorted(self._records) if keys is None else keys
-        return (self._records[key] for key in found if key in self._records)
+        wanted = sorted(self._records) if keys is None else keys
+        return (self._records[key] for key in wanted if key in self._records)
 
     def frame(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
         return make_frame(self.records(keys))

@@ -108,8 +108,8 @@ class Store:
 
     def records(self, keys: Iterable[str] | None = None) -> Iterator[Record]:
         """Records that are there, in the order of `keys` (default: all, sorted)."""
-        found = (p.stem for p in sorted(self.root.glob("[0-9a-f][0-9a-f]/*.json"))) if keys is None else keys
-        return (record for key in found if (record := self._read(key)) is not None)
+        wanted = (p.stem for p in sorted(self.root.glob("[0-9a-f][0-9a-f]/*.json"))) if keys is None else keys
+        return (record for key in wanted if (record := self._read(key)) is not None)
 
     def frame(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
         """One row per record and candidate; see `make_frame`."""
@@ -172,10 +172,10 @@ def make_frame(records: Iterable[Record]) -> pd.DataFrame:
         s = r.spec
         head = {"key": r.key, "algorithm": s.algorithm, "task": s.task, "source": s.source, "target": s.target,
                 "seed": s.seed, "status": r.status}  # fmt: skip
-        found = r.candidates if r.status == "ok" else []
-        for c in found:
+        candidates = r.candidates if r.status == "ok" else []
+        for c in candidates:
             scores = {f"score_{name}": value for name, value in c.scores.items()}
-            rows.append(head | {"step": c.step, "is_last": c is found[-1]} | c.metrics | scores)
-        if not found:
+            rows.append(head | {"step": c.step, "is_last": c is candidates[-1]} | c.metrics | scores)
+        if not candidates:
             rows.append(head | {"step": float("nan"), "is_last": True})
     return pd.DataFrame(rows, columns=columns if not rows else None)

@@ -7,14 +7,22 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from dalib.core.protocol import uses_target_labels
-from dalib.core.registry import PROTOCOLS
+from dalib.core.registry import DATASETS, PROTOCOLS
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.records.spec import BackboneSpec, RunSpec
 from dalib.report.scale import Scale
 from dalib.report.select import describe_rule, is_collapsed
 
-KINDS = ("dead adversary", "beaten features", "collapsed predictions", "source accuracy falls", "lone validator")
+UNSURE = "no probabilities"
+KINDS = (
+    UNSURE,
+    "dead adversary",
+    "beaten features",
+    "collapsed predictions",
+    "source accuracy falls",
+    "lone validator",
+)
 PARTIAL = "A PARTIAL COPY of the data set: not comparable with published numbers."
 
 
@@ -29,13 +37,13 @@ def write_caption(
         f"{scale.name} on {manifest.dataset}{f' ({sizes})' if sizes else ''}.",
         PARTIAL if manifest.partial or any(spec.data.partial for spec in specs) else "",
         f"{manifest.note.rstrip('.')}." if manifest.note else "",
-        _setting(specs),
+        word_rows(_setting(specs), manifest.dataset),
         f"Selection, {describe_rule(rule, scale)}.",
         _spread(manifest),
-        _marks(specs, baseline, scale),
+        word_rows(_marks(specs, baseline, scale), manifest.dataset),
         _guarded(records, rule),
         _completeness(records, expected),
-        _warnings(records),
+        _warnings(records, rule),
     ]
     return " ".join(part for part in parts if part)
 
@@ -52,6 +60,12 @@ def describe_data(manifest: Manifest, records: Sequence[Record], scale: Scale) -
         f"Backbone {' / '.join(backbones)}." if backbones else "",
     ]
     return " ".join(part for part in parts if part)
+
+
+def word_rows(text: str, dataset: str) -> str:
+    """A sentence about images as it is said of a data set whose rows are none."""
+    name = dataset.partition(":")[0]
+    return text.replace("images", DATASETS.get(name).rows if name in DATASETS else "rows")
 
 
 def describe_backbone(spec: BackboneSpec) -> str:
@@ -114,12 +128,17 @@ def _completeness(records: Sequence[Record], expected: int) -> str:
     )
 
 
-def _warnings(records: Sequence[Record]) -> str:
-    """`Warnings: dead adversary in 3 runs (dann 2, cdan 1).`: what the runs themselves found suspicious."""
+def _warnings(records: Sequence[Record], rule: str) -> str:
+    """`Warnings: dead adversary in 3 runs (dann 2, cdan 1).`: what the runs themselves found suspicious.
+
+    That scores are no probabilities matters only where a validator chooses.
+    """
     kinds: dict[str, Counter[str]] = {}
     for record in records:
         for sentence in record.warnings:
             kind = next((words for words in KINDS if sentence.startswith(words)), sentence)
+            if kind == UNSURE and rule in ("last", "oracle"):
+                continue
             kinds.setdefault(kind, Counter())[record.spec.algorithm] += 1
     parts = [
         f"{kind} in {sum(counts.values())} runs ({', '.join(f'{name} {n}' for name, n in counts.most_common(6))}"

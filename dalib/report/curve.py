@@ -12,7 +12,7 @@ import pandas as pd
 from dalib.core.errors import DalibError
 from dalib.core.protocol import labels_of
 from dalib.records.manifest import Manifest
-from dalib.report.caption import describe_data
+from dalib.report.caption import describe_data, word_rows
 from dalib.report.scale import Scale
 from dalib.report.select import describe_rule
 from dalib.report.sheet import Block, Sheet, Shown
@@ -35,13 +35,15 @@ class Curve:
     """One line per strategy and value of the sweep.
 
     rows: `COLUMNS`; the metric and gains as they are, nan where there is no value
-    sweep: `shots` or `fraction`; source, target: the strategies that gains refer to, empty where the suite has none
+    sweep: `shots` or `fraction`; axis: what its values count, for a plot
+    source, target: the strategies that gains refer to, empty where the suite has none
     """
 
     suite: str
     title: str
     scale: Scale
     sweep: str
+    axis: str
     source: str
     target: str
     rows: tuple[dict[str, object], ...]
@@ -152,9 +154,10 @@ def build_curve(source: RecordSource, suite: str, rule: str = "", metric: str = 
         for at, row in points.items()
     ]
     notes = _notes(source, manifest, table, baselines, scores)
+    count = "labelled target images per class" if manifest.sweep == "shots" else "labelled part of the target in %"
     return Curve(
-        manifest.name, manifest.title or manifest.name, table.scale, manifest.sweep, baselines["source"],
-        baselines["target"], tuple(lines), notes,
+        manifest.name, manifest.title or manifest.name, table.scale, manifest.sweep,
+        word_rows(count, manifest.dataset), baselines["source"], baselines["target"], tuple(lines), notes,
     )  # fmt: skip
 
 
@@ -228,9 +231,10 @@ def _notes(
         else "Columns: the labelled part of the target; rows of other protocols are tested on images of their own"
     )
     text = (
-        f"{describe_data(manifest, held, table.scale)} {meaning}. Labels: the domains whose labels a strategy is "
-        f"given. Selection, {describe_rule(table.select, table.scale)}. Mean ± standard deviation (n − 1) over splits "
-        f"of the averages over the tasks {', '.join(column.name.replace('->', ' → ') for column in table.columns)}."
+        f"{describe_data(manifest, held, table.scale)} {word_rows(meaning, manifest.dataset)}. Labels: the domains "
+        f"whose labels a strategy is given. Selection, {describe_rule(table.select, table.scale)}. Mean ± standard "
+        "deviation (n − 1) over splits of the averages over the tasks "
+        f"{', '.join(column.name.replace('->', ' → ') for column in table.columns)}."
     )
     sides = "above / below" if table.scale.higher_is_better else "below / above"
     gains = (

@@ -66,8 +66,7 @@ def draw_curve(curve: Curve, path: str | Path) -> Path:
         panel.tick_params(labelsize=8)
         panel.grid(axis="y", color="#dddddd", linewidth=0.6)
         panel.spines[["top", "right"]].set_visible(False)
-    unit = "labelled target images per class" if curve.sweep == "shots" else "labelled part of the target in %"
-    figure.supxlabel(unit, fontsize=8)
+    figure.supxlabel(curve.axis, fontsize=8)
     figure.legend(loc="outside right center", fontsize=7.5, frameon=False)
     return save_figure(figure, path)
 

@@ -44,11 +44,13 @@ def as_frame(report: Report) -> pd.DataFrame:
 
 
 def endings(formats: Sequence[str] = ()) -> dict[str, str]:
-    """Format -> ending of its files, of those given or else of those that are written by default.
+    """Format -> ending of its files, of those given (`all`: every one) or else of those that are written by default.
 
     Raises
         DalibError: no such format, or one without files
     """
+    if tuple(formats) == ("all",):
+        return {name: FORMATS.get(name).ending for name in FORMATS.names() if FORMATS.get(name).ending}
     classes = {name: FORMATS.get(name) for name in formats or FORMATS.names()}
     if not formats:
         return {name: cls.ending for name, cls in classes.items() if cls.by_default}

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dalib.core.registry import VALIDATORS
 from dalib.core.types import Domain, Source, Target, Task
 from dalib.nn.adversarial import DomainDiscriminator
 from dalib.records.record import Candidate
@@ -66,12 +67,19 @@ def _batch(fitted: Fitted, task: Task) -> tuple[Source, Target]:
     return Source(s.x, s.index, y, s.z, s.logits, origin), target
 
 
-def warn(candidates: Sequence[Candidate], partial: bool = False) -> list[str]:
+def warn(candidates: Sequence[Candidate], partial: bool = False, probabilistic: bool = True) -> list[str]:
     """Sentences about a run's candidates, in order of step; empty when nothing is suspicious.
 
-    partial: the target lacks classes of the source, so that few predicted classes are no collapse
+    Args
+        partial: the target lacks classes of the source, so that few predicted classes are no collapse
+        probabilistic: scores are log-probabilities
     """
     sentences = []
+    blind = [] if probabilistic else [n for n in VALIDATORS.names() if VALIDATORS.get(n).uses_probabilities]
+    if any(name in c.scores for name in blind for c in candidates):
+        sentences.append(
+            f"no probabilities: what {', '.join(blind)} say of these scores is of their size, not of doubt"
+        )
     told = [c.metrics["domain_accuracy"] for c in candidates if "domain_accuracy" in c.metrics]
     if len(told) > 1 and max(abs(v - 0.5) for v in told) <= CHANCE:
         sentences.append(f"dead adversary: domain accuracy stays at chance ({told[-1]:.2f})")

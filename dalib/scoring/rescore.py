@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.types import Outputs
 from dalib.records.manifest import Manifest
@@ -71,10 +72,18 @@ def _rescore_one(store: Store, record: Record) -> str:
             text = f"arrays of record {record.key[:12]}… do not fit its candidates ({reason}) and count as missing"
             warnings.warn(text, RuntimeWarning, stacklevel=3)
         return "bare"
-    record.warnings = warn(record.candidates, record.spec.protocol.is_partial)
+    record.warnings = warn(record.candidates, record.spec.protocol.is_partial, _gives_probabilities(record))
     if any(changed):
         store.update(record)
     return "records" if any(changed) else "complete"
+
+
+def _gives_probabilities(record: Record) -> bool:
+    """Its algorithm's scores are log-probabilities; so it is taken for where the algorithm is not known here."""
+    try:
+        return ALGORITHMS.get(record.spec.algorithm).create(record.spec.algorithm, record.spec.hparams).probabilistic
+    except DalibError:
+        return True
 
 
 def _lacks(record: Record) -> bool:

@@ -19,7 +19,10 @@ class TrainConfig(BaseModel):
         optimiser: `sgd` (Nesterov when momentum > 0) or `adamw`
         lr: learning rate of new layers
         backbone_rate: factor on lr for the pretrained backbone; 0 freezes it
-        momentum, weight_decay: of the optimiser
+        momentum: of `sgd`; what it is there, `beta1` is with `adamw`
+        beta1: of `adamw`: part of the running mean of gradients that a step keeps; adversarial games often take 0.5
+        beta2: of `adamw`: part of the running mean of squared gradients that a step keeps
+        weight_decay: of the optimiser
         schedule: `inverse` lr / (1 + 10 p)^.75 with p = progress (Ganin et al. 2016), `cosine`, `constant`
         warmup: part of the steps over which lr rises linearly from 0, in [0, 1)
         clip: largest gradient norm; 0 = no clipping
@@ -51,6 +54,8 @@ class TrainConfig(BaseModel):
     lr: float = Field(0.01, gt=0, json_schema_extra=IN_A_FLEET)
     backbone_rate: float = Field(0.1, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1, json_schema_extra=IN_A_FLEET)
+    beta1: float = Field(0.9, ge=0, lt=1, json_schema_extra=IN_A_FLEET)
+    beta2: float = Field(0.999, ge=0, lt=1, json_schema_extra=IN_A_FLEET)
     weight_decay: float = Field(1e-3, ge=0, json_schema_extra=IN_A_FLEET)
     schedule: Literal["inverse", "cosine", "constant"] = Field("inverse", json_schema_extra=IN_A_FLEET)
     warmup: float = Field(0.0, ge=0, lt=1, json_schema_extra=IN_A_FLEET)
@@ -74,6 +79,17 @@ class TrainConfig(BaseModel):
     def _crop_fits(self) -> TrainConfig:
         if self.resize and self.crop > self.resize:
             raise ValueError(f"crop = {self.crop} is larger than resize = {self.resize}; raise resize or lower crop")
+        return self
+
+    @model_validator(mode="after")
+    def _settings_are_the_optimisers(self) -> TrainConfig:
+        for name, optimiser in (("momentum", "sgd"), ("beta1", "adamw"), ("beta2", "adamw")):
+            value = getattr(self, name)
+            if self.optimiser != optimiser and value != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} = {value:g} changes nothing with optimiser = {self.optimiser}; "
+                    f"leave it out, or set optimiser = {optimiser}"
+                )
         return self
 
     @property

@@ -14,6 +14,7 @@ from dalib.core.algorithm import Algorithm, Minimise, Terms, TrainerLike
 from dalib.core.errors import DalibError
 from dalib.core.listener import Listener, RunLike
 from dalib.core.types import Domain, LabelledRows, Outputs, Rows, Source, Target, Task
+from dalib.data.oddities import warn_of_unit
 from dalib.train.batch_norm import measure_statistics
 from dalib.train.descent import Descent, set_training
 from dalib.train.fitted import Fitted
@@ -179,6 +180,8 @@ class Engine(TrainerLike, RunLike):
         if last < self.done or not 0 < until <= 1:
             raise DalibError(f"descend(until={until}) after {self.done} of {self.steps} steps; give more, up to 1")
         first, self.done, self.last = self.done, last, last
+        if not first:
+            warn_of_unit((source if len(source) else target).x)
         self.phase += 1
         self.descent = Descent(self.fitted, source, target, seed=self.seed, first=first, last=last)
         for listener in self.listeners:

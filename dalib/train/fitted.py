@@ -11,6 +11,7 @@ import torch
 from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
+from dalib.core.memory import hold_memory
 from dalib.core.rows import Input
 from dalib.core.types import Domain, Outputs
 from dalib.feed.batches import DomainStore
@@ -100,9 +101,10 @@ class Fitted:
         """`function` over all rows in evaluation mode; tensors (or tuples of them) concatenated, on the device."""
         self.algorithm.eval()
         parts = []
-        for x in self.batches(self.store(self.represent(domain))):
-            with autocast(self.device, self.config.precision):
-                parts.append(function(x))
+        with hold_memory():
+            for x in self.batches(self.store(self.represent(domain))):
+                with autocast(self.device, self.config.precision):
+                    parts.append(function(x))
         if isinstance(parts[0], tuple):
             return tuple(torch.cat(column) for column in zip(*parts, strict=True))
         return torch.cat(parts)

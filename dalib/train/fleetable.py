@@ -73,9 +73,9 @@ def _trial(algorithm: Algorithm) -> str:
     for fitted, expected in zip(together, single, strict=True):
         if isinstance(fitted, Exception):
             return f"fails in a fleet ({type(fitted).__name__}: {' '.join(str(fitted).split())[:120]})"
-        found = fitted.algorithm.state_dict()
+        trained = fitted.algorithm.state_dict()
         for name, value in expected.items():
-            a, b = found[name].double(), value.double()
+            a, b = trained[name].double(), value.double()
             if not float((a - b).norm()) <= TOLERANCE * float(b.norm()) + 1e-6:
                 return f"gives other numbers in a fleet ('{name}' after three steps)"
     return ""

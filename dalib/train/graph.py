@@ -78,21 +78,21 @@ RECORDERS: dict[str, Callable[[torch.device], Recorder]] = {"cuda": CudaRecorder
 @contextmanager
 def noted_waits(watch: bool) -> Iterator[list[str]]:
     """Places (`file.py:12`) at which the host waited for the device, by CUDA's own account; other warnings pass."""
-    found: list[str] = []
+    places: list[str] = []
     if not watch:
-        yield found
+        yield places
         return
     mode = torch.cuda.get_sync_debug_mode()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
         try:
-            yield found
+            yield places
         finally:
             torch.cuda.set_sync_debug_mode(mode)
     for warning in caught:
         if "synchronizing CUDA operation" in str(warning.message):
-            found.append(f"{Path(warning.filename).name}:{warning.lineno}")
+            places.append(f"{Path(warning.filename).name}:{warning.lineno}")
         elif "Synchronization debug mode" not in str(warning.message):
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
@@ -264,11 +264,11 @@ class StepGraph:
 
 def _inputs(source: LabelledRows, views: Sequence[Rows]) -> list[Tensor]:
     """Every tensor of a batch."""
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
     for rows in (source, *views):
         for value in vars(rows).values():
-            found += value.values() if isinstance(value, dict) else [value]
-    return found
+            tensors += value.values() if isinstance(value, dict) else [value]
+    return tensors
 
 
 def _like(rows: AnyRows) -> AnyRows:

@@ -258,6 +258,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if facts["format"] != 1 and not _is_whole(path.read_bytes(), str(facts.pop("crc32", ""))):
         raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with --out")
     for name, tensor in state.items():
+        if name.startswith("moments.") and name.endswith(".deviation"):
+            tensor = tensor[tensor != torch.inf]  # that of a constant column, which becomes 0
         if tensor.is_floating_point() and not tensor.isfinite().all():
             remedy = "so it can predict nothing; train again, with a lower lr"
             raise DalibError(f"{path} holds nan or infinity in {name}, {remedy}")

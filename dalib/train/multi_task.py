@@ -15,6 +15,7 @@ from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError, unknown
 from dalib.core.listener import Listener, RunLike
+from dalib.core.memory import hold_memory
 from dalib.core.types import Task
 from dalib.train.config import TrainConfig
 from dalib.train.descent import Descent, set_training
@@ -194,7 +195,7 @@ class MultiTask:
         """
         self._check(tasks, backbone)
         backbone = backbone.copied()
-        with seeded(self.seed, pick_device(self.device)):
+        with hold_memory(), seeded(self.seed, pick_device(self.device)):
             parts = {name: self._open(i, *pair, backbone) for i, (name, pair) in enumerate(tasks.items())}
             run = _Together(parts, self.config, self.seed, self.weights, self._all_listeners())
             with followed(run, run.listeners):

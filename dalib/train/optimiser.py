@@ -64,7 +64,8 @@ def make_optimiser(groups: list[dict[str, object]], config: TrainConfig) -> torc
             "nothing is left to train: the algorithm freezes all there is; set bottleneck or backbone_rate > 0"
         )
     if config.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        betas = (config.beta1, config.beta2)
+        return torch.optim.AdamW(groups, lr=config.lr, betas=betas, weight_decay=config.weight_decay, fused=True)
     return torch.optim.SGD(
         groups,
         lr=config.lr,

@@ -14,6 +14,7 @@ from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
 from dalib.core.listener import Listener
+from dalib.core.memory import hold_memory
 from dalib.core.network import Network
 from dalib.core.objective import find_objective
 from dalib.core.seeds import check_seed
@@ -28,6 +29,8 @@ from dalib.train.listeners.evaluation import Evaluation
 from dalib.train.listeners.progress import Progress
 
 Evaluate = Callable[[Fitted, int], dict[str, Any]]
+OWN_LISTENERS = (Curve, Evaluation, Progress, Checkpoint)
+"""What other arguments of `Trainer` make, so that nobody has to ask for it."""
 
 
 class Trainer:
@@ -83,7 +86,7 @@ class Trainer:
             DalibError: task and backbone do not fit together
             Diverged: a loss term stopped being finite
         """
-        with seeded(self.seed, self.device):
+        with hold_memory(), seeded(self.seed, self.device):
             engine = self.begin(algorithm, task, backbone if backbone.frozen else backbone.copied())
             algorithm.check_memory(len(engine.labelled), len(engine.target))
             with followed(engine, engine.listeners):

@@ -36,10 +36,10 @@ def clusters(target: Outputs) -> np.ndarray:
     z, K = np.ascontiguousarray(target.z.numpy()), target.logits.shape[1]
     key = hashlib.blake2b(repr((z.shape, z.dtype.str, K)).encode())
     key.update(z.tobytes())
-    found = _last
-    if found[0] != key.digest():
-        found = _last = key.digest(), _fit(z, K)
-    return found[1]
+    kept = _last
+    if kept[0] != key.digest():
+        kept = _last = key.digest(), _fit(z, K)
+    return kept[1]
 
 
 def _fit(z: np.ndarray, K: int) -> np.ndarray:

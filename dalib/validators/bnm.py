@@ -19,6 +19,7 @@ class BNM(Validator):
         all target rows at once, not of a batch.
     """
 
+    uses_probabilities = True
     paper = "cui2020bnm"
 
     def score(self, source: Outputs, target: Outputs) -> float:

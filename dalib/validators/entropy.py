@@ -15,6 +15,7 @@ class Entropy(Validator):
         arXiv:1711.10288.
     """
 
+    uses_probabilities = True
     paper = "morerio2018entropy"
 
     def score(self, source: Outputs, target: Outputs) -> float:

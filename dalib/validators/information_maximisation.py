@@ -15,6 +15,7 @@ class InformationMaximisation(Validator):
         2012. arXiv:1206.6438. As a validator: Musgrave et al. 2022, arXiv:2208.07360.
     """
 
+    uses_probabilities = True
     paper = "shi2012infomax"
 
     def score(self, source: Outputs, target: Outputs) -> float:

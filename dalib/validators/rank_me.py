@@ -24,6 +24,7 @@ class RankMe(Validator):
         takes features. Features that separate K classes well have rank K, and noise has a larger one.
     """
 
+    uses_probabilities = True
     paper = "garrido2023rankme"
 
     def score(self, source: Outputs, target: Outputs) -> float:

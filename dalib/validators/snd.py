@@ -30,6 +30,7 @@ class SND(Validator):
         authors' code gives it the similarity -1 (a share below e^-20).
     """
 
+    uses_probabilities = True
     paper = "saito2021snd"
 
     def __init__(self, temperature: float = 0.05) -> None:

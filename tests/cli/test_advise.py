@@ -16,7 +16,9 @@ import pytest
 from dalib.advice import distances, evidence, rules, thresholds
 from dalib.advice.facts import Facts, TaskFacts
 from dalib.advice.material import Material
+from dalib.advice.suite import FROZEN, RECIPES
 from dalib.bench.row import Row
+from dalib.bench.suite import load_suite
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS
 from tests.support.worlds import draw_shape, write_images
@@ -214,6 +216,15 @@ def test_rows_stand_in_the_order_of_the_tables() -> None:
     assert labels[:4] == ["source_only", "linear_probe", "dann", "mcc"]
 
 
+def test_the_recipe_on_features_is_that_of_the_suites_whose_gains_are_quoted() -> None:
+    folder = Path(__file__).resolve().parents[2] / "benchmarks"
+    for name in ("office31_subset", "office_caltech10"):
+        recipe = load_suite(folder / f"{name}.toml").train
+        recipe = recipe if isinstance(recipe, dict) else recipe.model_dump()
+        for given in (RECIPES["identity"], FROZEN):
+            assert {key: recipe[key] for key in given} == given, name
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -379,7 +390,14 @@ def test_features_without_labels_are_measured_and_no_suite_is_written(dalib: Dal
     assert answer.status == 0
     assert re.search(r"^s->t +unlabelled", answer.out, re.M)
     assert re.search(r"^s->t +2\.00 ", answer.out, re.M)
-    assert "the file lacks t_y" in answer.out
+    commands = answer.out.partition("type\n")[2].replace("\\\n", " ").splitlines()
+    data = f"features:{file} --source s --target t"
+    assert " ".join(commands[0].split()) == f"dalib train --dataset {data} --algorithm mcc --out model"
+    assert commands[1] == f"dalib predict model.safetensors {file} --domain t"
+    model = tmp_path / "model"
+    trained = dalib(*commands[0].split()[1:-1], model, "--steps", "20")
+    assert trained.status == 0 and re.search(r"accuracy on target +unknown +n = \d+, without labels", trained.out)
+    assert dalib("predict", f"{model}.safetensors", *commands[1].split()[3:]).status == 0
     refused = dalib("advise", file, "--out", tmp_path / "x.toml")
     assert (refused.status, len(refused.err)) == (2, 1)
     assert not (tmp_path / "x.toml").exists()

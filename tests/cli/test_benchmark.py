@@ -99,7 +99,7 @@ def test_every_format_holds_the_mean_of_the_records(dalib: Dalib, finished: Path
         ]
         mean = 100 * sum(found) / len(found)
         assert float(row["mean"]) == pytest.approx(mean, abs=1e-3)
-        for kind in ("terminal", "md", "latex", "html"):
+        for kind in ("terminal", "md", "latex", "html", "rst"):
             assert f"{mean:.1f}" in dalib("table", *places(finished), "--format", kind).out
     assert {row["algorithm"] for row in rows} == {"source_only", "dann", "linear_probe"}
 

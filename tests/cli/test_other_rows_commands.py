@@ -147,9 +147,15 @@ def test_every_fault_of_rows_is_named_with_its_row(dalib: Dalib, tmp_path: Path)
     kinds, text = found(a_y=y)[1:]
     assert kinds == {("rare class", "a/1"), ("unbalanced", "a")} and "'0' has 38 rows, '1' 2" in text
     kinds, text = found(a_y=y * 0)[1:]
-    assert kinds == {("incomplete", "/")} and "a has no images of 1 of 2 classes (1)" in text
+    assert kinds == {("incomplete", "/")} and "a has no rows of 1 of 2 classes (1)" in text
     assert found(a_y=good["a_y"] - 1)[1] == {("label", "a_y")}
-    assert found(a_y=good["a_y"] + 0.5)[1] == found(a_y=None)[1] == found(a_y=y[:9])[1] == {("label", "a_y")}
+    assert found(a_y=good["a_y"] + 0.5)[1] == found(a_y=y[:9])[1] == {("label", "a_y")}
+    assert found(a_y=None)[0] == found(a_y=y * 0 - 1)[0] == 0, "a target without labels is no fault"
+    assert found(a_y=None, b_y=None)[1] == {("label", "rows.npz")}
+    words = {f"{d}_y": np.array(["cat", "dog"])[good[f"{d}_y"]] for d in "ab"}
+    assert found(**words)[0] == found(a_y=good["a_y"] > 0, b_y=good["b_y"] > 0)[0] == 0
+    kinds, text = found(**words, classes=np.array(["cat", "cow"]))[1:]
+    assert kinds == {("label", "a_y"), ("label", "b_y")} and "20 labels that are none of the classes: dog" in text
     text = found(a_y=y + 4, classes=np.array(["one", "two"]))[2]
     assert "40 labels above 1, the last of the classes: 5, 5, 4, 4, 4, …" in text
     assert found(a_x=x[:, :, :5])[1] >= {("malformed", "b_x")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -87,6 +88,22 @@ def test_a_stopped_training_goes_on_where_it_was(
     assert (tmp_path / "kept" / "state").is_file()
     again = dalib(*call)
     assert again.status == 0 and again.out.splitlines()[2:] == whole[2:]
+
+
+def test_listeners_follow_from_the_command_line_and_change_nothing(dalib: Dalib, world: Path, tmp_path: Path) -> None:
+    assert dalib("new", "listener", "my_tracker", "--folder", tmp_path).status == 0
+    task = ("--dataset", f"features:{world}/good.npz", "--source", "left", "--target", "right", "--steps", "20")
+    follow = ("--listener", f"step_log={tmp_path}/steps.jsonl", "--listener", f"my_tracker={tmp_path}/mine.jsonl")
+    plugin = ("--plugin", tmp_path / "my_tracker.py")
+    alone = dalib("train", *task, "--algorithm", "dann")
+    followed = dalib("train", *task, "--algorithm", "dann", *plugin, *follow)
+    assert followed.status == 0, followed.err
+    assert [line for line in followed.out.splitlines() if "accuracy" in line] == [
+        line for line in alone.out.splitlines() if "accuracy" in line
+    ]
+    steps = [json.loads(line) for line in (tmp_path / "steps.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in steps] == [*range(1, 21)] and "adversarial" in steps[0]
+    assert len((tmp_path / "mine.jsonl").read_text().splitlines()) == 5
 
 
 def test_a_model_file_keeps_how_it_was_made(feature_model: Path, world: Path) -> None:

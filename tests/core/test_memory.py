@@ -1,6 +1,10 @@
-"""The need is said before the allocation."""
+"""The need is said before the allocation; freed memory is kept while a network computes, and given back."""
 
 from __future__ import annotations
+
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -36,3 +40,51 @@ def test_memory_that_is_left_is_more_than_none() -> None:
 )  # fmt: skip
 def test_the_need_that_is_said_is_what_the_solution_takes(name: str, hparams: dict[str, str]) -> None:
     assert 0.8 < told_over_used(ALGORITHMS.get(name).create(name, hparams)) < 1.7
+
+
+FAULTS = """
+import resource, torch
+from dalib.core.memory import hold_memory
+
+def faults(times=6):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        torch.ones(80 << 20, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults())
+with open("/proc/self/statm") as file:
+    print(int(file.read().split()[1]))
+with hold_memory():
+    with hold_memory():
+        faults(20)  # until the heap has a hole that fits
+    print(faults())
+    try:
+        with hold_memory():
+            raise ValueError
+    except ValueError:
+        print(faults())
+with open("/proc/self/statm") as file:
+    print(int(file.read().split()[1]))
+"""
+
+
+@pytest.mark.skipif(memory._tunable_library() is None, reason="the C library is not glibc, or tuned from outside")
+def test_held_memory_is_used_again_and_given_back() -> None:
+    """Page faults of taking, touching and freeing a block of 80 MB six times, and the pages of a process of its own."""
+    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    outside, resident, held, after_error, resident_again = map(int, done.stdout.split())
+    pages = (80 << 20) // os.sysconf("SC_PAGE_SIZE")
+    if outside < 5 * pages:
+        pytest.skip("this kernel gives large blocks in huge pages")
+    assert held < pages and after_error < pages, "the same pages are taken again"
+    assert resident_again < resident + pages / 2, "nothing of it is kept at the end"
+
+
+@pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES", "LD_PRELOAD"])
+def test_an_allocator_tuned_from_outside_is_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    assert memory._tunable_library.__wrapped__() is None
+    monkeypatch.setattr(memory, "_tunable_library", lambda: None)
+    with memory.hold_memory():
+        assert memory._holders == 0

@@ -13,6 +13,7 @@ from dalib.core.rows import RowShape
 from dalib.data.catalog import load_data
 from dalib.data.features import load_features
 from dalib.data.normalise import normalise_features
+from dalib.data.tasks import make_task
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
 GOOD = {"a_x": X, "a_y": Y, "b_x": X + 1, "b_y": Y}
@@ -89,12 +90,14 @@ BAD = {
     "text rows": ({"a_x": X.astype(str), "a_y": Y}, "expected real numbers"),
     "widths": ({**GOOD, "b_x": X[:, :1]}, "different widths .*a 2, b 1"),
     "fractional labels": ({"a_x": X, "a_y": Y + 0.5}, "not integers"),
-    "nan labels": ({"a_x": X, "a_y": np.where(Y == 0, np.nan, Y)}, "not integers"),
+    "nan labels": ({"a_x": X, "a_y": np.where(Y == 0, np.nan, Y)}, "NaN in 2 of 6 rows, first in row 0"),
     "words here and numbers there": (
         {**GOOD, "b_y": GOOD["b_y"].astype(str)},
         "labels are whole numbers here and words there",
     ),
-    "negative labels": ({"a_x": X, "a_y": Y - 1}, "negative label -1"),
+    "negative labels": ({"a_x": X, "a_y": Y - 1}, "negative label -1 in 2 of 6 rows"),
+    "other negative labels": ({"a_x": X, "a_y": Y - 2}, "negative label -2"),
+    "no label anywhere": ({"a_x": X, "a_y": 0 * Y - 1}, "no labelled domain .a_y hold -1 only."),
     "one-hot labels": ({"a_x": X, "a_y": np.eye(3)[Y]}, r"shape \(6, 3\)"),
     "pickled": ({"a_x": X, "a_y": Y.astype(object)}, "Python objects"),
     "too few classes": ({**GOOD, "classes": np.array(["x"])}, "label 2 but classes names only 1"),
@@ -189,3 +192,30 @@ def test_words_booleans_and_whole_floats_are_labels(
     np.savez(tmp_path / "f.npz", a_x=np.ones((6, 2)), a_y=y, b_x=np.ones((6, 2)), b_y=y[::-1])
     loaded = load_features(tmp_path / "f.npz")
     assert loaded.classes == classes and loaded.y["a"].tolist() == [0, 1] * 3 and loaded.y["b"].tolist() == [1, 0] * 3
+
+
+@pytest.mark.parametrize("how", ["no key", "-1 throughout", "-1.0 throughout"])
+def test_a_domain_without_labels_is_a_target_and_no_source(how: str, tmp_path: Path) -> None:
+    more = {} if how == "no key" else {"b_y": np.full(6, int(how[:2]), float if "." in how else int)}
+    file = save(tmp_path / "f.npz", a_x=X, a_y=np.array(["cat", "dog"])[Y % 2], b_x=X + 1, **more)
+    data = load_data(f"features:{file}", normalise=["zscore"])
+    assert (data.domains, data.unlabelled, data.classes) == (("a",), {"b": 6}, ("cat", "dog"))
+    assert bool(data.remarks) == bool(more)
+    assert data.domain("b").y is None
+    np.testing.assert_allclose(data.domain("b").x, (X - X.mean(0)) / X.std(0, ddof=1), rtol=1e-5)
+    np.testing.assert_allclose(data.moments("b")[0][0], (X + 1).mean(0))
+    task = make_task(data, "a", "b")
+    assert (len(task.target), len(task.test), task.target.y) == (6, 0, None)
+    with pytest.raises(DalibError, match="domain 'b' has no labels; a source needs them: store b_y"):
+        make_task(data, "b", "a")
+
+
+def test_modalities_token_ids_and_numbers_of_an_unlabelled_target_are_read(tmp_path: Path) -> None:
+    ids = np.arange(6)[:, None]
+    both = {"a_x_table": X, "a_x_text": ids, "a_y": Y, "b_x_table": X, "b_x_text": ids + 9, "b_x_other": X}
+    data = load_data(f"features:{save(tmp_path / 'f.npz', **both)}")
+    assert data.unlabelled == {"b": 6} and data.domain("b").x.dtype.names == ("table", "text")
+    assert data.row_shape().fields["text"].ids == 15, "ids of the target count"
+    numbers = save(tmp_path / "g.npz", a_x=X, a_y=X[:, 0], b_x=X, objective=np.array("regression"))
+    data = load_data(f"features:{numbers}")
+    assert (data.unlabelled, data.domain("b").y, data.domain("b").objective) == ({"b": 6}, None, "regression")

@@ -49,9 +49,10 @@ def compare(name: str, then: Part, now: Part) -> str:
 
 @pytest.mark.parametrize("name", parts())
 def test_no_default_changed_without_its_version(name: str) -> None:
-    """A part that is not in the snapshot yet has no records to protect."""
-    then = json.loads(SNAPSHOT.read_text(encoding="utf-8")).get(name)
-    assert not then or not compare(name, then, parts()[name])
+    """Nor is one missing in the snapshot, which would leave it unguarded: python tests/records/test_defaults.py."""
+    then = json.loads(SNAPSHOT.read_text(encoding="utf-8"))[name]
+    assert not compare(name, then, parts()[name])
+    assert then["version"] != parts()[name]["version"] or set(then["defaults"]) == set(parts()[name]["defaults"])
 
 
 def test_the_snapshot_holds_nothing_that_is_gone_and_versions_only_rise() -> None:

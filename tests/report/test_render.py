@@ -11,11 +11,12 @@ import pytest
 
 from dalib.core.errors import DalibError
 from dalib.core.registry import FORMATS
+from dalib.core.text import show_control
 from dalib.records.archive import Archive
 from dalib.report.formats.latex import escape_latex
 from dalib.report.published import add_published
 from dalib.report.render import endings, render, write_report, write_tables
-from dalib.report.sheet import Sheet
+from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.summary import build_summary
 from dalib.report.table import build_table
 from dalib.report.table_format import TableFormat
@@ -76,6 +77,56 @@ def test_latex_escapes_every_special_character() -> None:
     assert escape_latex(r"a_b & 5% #1 $x$ {y} ~ ^ \z") == (
         r"a\_b \& 5\% \#1 \$x\$ \{y\} \textasciitilde{} \textasciicircum{} \textbackslash{}z"
     )
+
+
+def test_rst_is_a_list_table_with_its_caption_best_values_notes_and_failures(shelf: Shelf) -> None:
+    shelf.put("mcc", "amazon->webcam", [FAILED, MISSING])
+    text = render(build_table(shelf, "toy"), "rst")
+    assert text.startswith(".. list-table:: Toy suite\n   :header-rows: 1\n   :widths: auto\n\n   * - Algorithm\n")
+    rows = re.findall(r"^   \* - .*\n(?:     -.*\n)*", text, re.MULTILINE)
+    assert {row.count("\n") for row in rows} == {7}
+    assert "     - **72.0 ± 2.8**\n" in text and "   * - *Uses target labels (reference)*\n     -\n" in text
+    assert "no selection" in text and "\n\n- mcc, amazon->webcam, seed 0: Diverged" in text
+    assert not re.search(r"[ \t]$", text, re.MULTILINE)
+
+
+TRAPS = (
+    "source_only", "a_", "a__", "_a", "*a*", "**", "`a`", "|a|", ":role:`a`", "a::", "::::", "a <b>`_", "[1]_", "__ a",
+    "\\", "a\\", "- a", "+ a", "• a", "–", "---", "====", "...", ".. a", ":a: b", "-o a", "--opt", "/V", "| a", ">>> 1",
+    "1. a", "12.", "a. b", "(1) a", "A) b", "IV. a", "MMMM. b", "#. a", "３. a", "+--+", "=== ===", "日本_ a", "é_",
+    "71.2 ± 0.4", "−2.5 ▼", "p (Holm)", "\x1b[1m", "  ", "a\nb", '"a"', "$a$", "http://a.b/c_", "a@b.c",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_docutils_reads_from_rst_what_every_cell_caption_and_note_said(turn: int) -> None:
+    """Without a single message, information included."""
+    docutils = pytest.importorskip("docutils.core")
+    from docutils import nodes
+
+    for n in range(len(TRAPS)):
+        a, b, c, d = (f"{TRAPS[n - k]}{(' ', '', '. ')[turn]}{TRAPS[n - k - 7]}" for k in range(4))
+        best, other = (Shown(a), Shown(b, bold=True)), (Shown(c), Shown(d))
+        sheet = Sheet("toy", d, (a, b), (Block("", (best,)), Block(c, (other,))), notes=(a,), failures=(b,))
+        messages = io.StringIO()
+        document = docutils.publish_doctree(
+            FORMATS.get("rst")().render(sheet, pd.DataFrame()),
+            settings_overrides={"report_level": 1, "warning_stream": messages},
+        )
+        assert messages.getvalue() == ""
+        said = [show_control(" ".join(text.split())) for text in (d, a, b, a, b, c, "", c, d, a, "Failed runs:", b)]
+        cells = [*document.findall(nodes.title), *document.findall(nodes.entry)]
+        found = [node.astext() for node in cells]
+        assert found + [node.astext() for node in document[1:]] == said
+        assert [node.astext() for node in document.findall(nodes.strong)] == [said[4]]
+
+
+def test_rst_without_rows_is_still_a_table_for_docutils() -> None:
+    docutils = pytest.importorskip("docutils.core")
+    text = FORMATS.get("rst")().render(Sheet("toy", "", ("Algorithm", "n"), ()), pd.DataFrame())
+    messages = io.StringIO()
+    document = docutils.publish_doctree(text, settings_overrides={"report_level": 1, "warning_stream": messages})
+    assert messages.getvalue() == "" and document.astext().split() == ["Algorithm", "n"]
 
 
 def test_csv_loads_with_the_documented_columns(shelf: Shelf) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from dalib.core.errors import DalibError
+from dalib.core.registry import FORMATS
 from dalib.records.manifest import Cell, Manifest
 from dalib.records.record import Candidate, Record
 from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
@@ -94,7 +95,7 @@ def test_rows_with_target_labels_stand_apart_and_are_not_ranked(shelf: Shelf) ->
     assert [block.title for block in summary.sheet().blocks] == ["", "Uses target labels (reference)"]
 
 
-@pytest.mark.parametrize("format", ["md", "latex", "html", "terminal"])
+@pytest.mark.parametrize("format", [name for name in FORMATS.names() if name != "csv"])
 def test_every_format_names_rule_blocks_and_smallest_p(shelf: Shelf, format: str) -> None:
     text = " ".join(render(build_summary(shelf, "toy", "source_accuracy"), format).split())
     for word in ("Regret", "mmd", "allow no p"):

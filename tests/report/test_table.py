@@ -4,6 +4,7 @@ import pytest
 
 from dalib.core.errors import DalibError
 from dalib.records.spec import DataSpec
+from dalib.report.caption import word_rows
 from dalib.report.layout import cell_text, lay_out
 from dalib.report.scale import Scale
 from dalib.report.table import TableCell, TableRow, build_table, short_columns
@@ -140,3 +141,9 @@ def test_the_caption_marks_the_oracle_partial_copies_and_holes(shelf: Shelf) -> 
     assert "PARTIAL COPY" in table.caption
     assert "Of 18 runs 1 failed and 1 are missing" in table.caption
     assert table.failures == ("mcc, amazon->webcam, seed 0: Diverged: loss term 'mmd' became nan at step 7",)
+
+
+@pytest.mark.parametrize(("dataset", "word"), [("office31", "images"), ("features:rows.npz", "rows")])
+def test_a_caption_calls_rows_of_numbers_no_images(dataset: str, word: str) -> None:
+    text = word_rows("tested on the same target images", dataset)
+    assert text == f"tested on the same target {word}"

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from dalib.checks.world import fit, make_task
-from dalib.core.registry import ALGORITHMS
+from dalib.core.registry import ALGORITHMS, VALIDATORS
+from dalib.core.types import Outputs
 from dalib.records.record import Candidate, Record
 from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
 from dalib.report.caption import _warnings
@@ -91,5 +92,26 @@ def test_a_table_counts_warnings_by_kind_and_algorithm() -> None:
     spec = RunSpec(data=DataSpec(dataset="toy"), source="a", target="b", algorithm="dann")
     sentence = "dead adversary: domain accuracy stays at chance (0.50)"
     records = [Record(key="k", spec=spec, status="ok", warnings=[sentence]) for _ in range(2)]
-    assert _warnings(records) == "Warnings: dead adversary in 2 runs (dann 2)."
-    assert _warnings([]) == ""
+    assert _warnings(records, "last") == "Warnings: dead adversary in 2 runs (dann 2)."
+    assert _warnings([], "last") == ""
+
+
+def test_validators_of_certainty_are_marked_where_scores_are_no_probabilities() -> None:
+    scored = [Candidate(step=1, metrics={}, scores={"entropy": -0.1, "ami": 0.5})]
+    (sentence,) = warn(scored, probabilistic=False)
+    assert sentence.startswith("no probabilities: what bnm, entropy, information_maximisation, rank_me, snd say")
+    assert warn(scored) == warn([Candidate(step=1, metrics={}, scores={"ami": 0.5})], probabilistic=False) == []
+    spec = RunSpec(data=DataSpec(dataset="toy"), source="a", target="b", algorithm="meda")
+    record = Record(key="k", spec=spec, status="ok", warnings=[sentence])
+    assert _warnings([record], "last") == _warnings([record], "oracle") == "", "nothing was chosen by them"
+    assert _warnings([record], "entropy") == "Warnings: no probabilities in 1 runs (meda 1)."
+
+
+def test_validators_that_say_so_are_those_that_a_scale_of_the_scores_moves() -> None:
+    """Doubling all logits changes no class, so what is not about certainty must not move."""
+    rng = torch.Generator().manual_seed(0)
+    logits, z = torch.randn(60, 4, generator=rng), torch.randn(60, 5, generator=rng)
+    y = torch.arange(60) % 4
+    for name in VALIDATORS.names():
+        one, two = (VALIDATORS.get(name)().score(Outputs(z, s * logits, y), Outputs(z, s * logits, y)) for s in (1, 2))
+        assert (abs(one - two) > 1e-6) == VALIDATORS.get(name).uses_probabilities, name

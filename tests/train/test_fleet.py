@@ -86,6 +86,7 @@ def test_a_run_in_a_fleet_has_the_numbers_it_has_alone(name: str) -> None:
         {"sampler": "class_balanced"},
         {"clip": 0.05},
         {"optimiser": ["sgd", "adamw", "sgd"], "lr": [0.02, 0.001, 0.03]},
+        {"optimiser": "adamw", "beta1": [0.9, 0.5, 0.0], "beta2": [0.999, 0.9, 0.99], "lr": 0.002},
         {"weight_decay": [0.0, 0.1, 0.01], "momentum": [0.0, 0.5, 0.9], "schedule": ["cosine", "constant", "inverse"]},
         {"bottleneck": 0},
         {"batch_size": 80},
@@ -187,7 +188,7 @@ def test_runs_that_do_not_stack_are_refused() -> None:
 
 
 def test_settings_say_themselves_whether_runs_of_a_fleet_may_differ_in_them() -> None:
-    assert {"lr", "optimiser", "momentum", "weight_decay", "schedule", "warmup"} == MAY_DIFFER
+    assert {"lr", "optimiser", "momentum", "beta1", "beta2", "weight_decay", "schedule", "warmup"} == MAY_DIFFER
     for name, field in TrainConfig.model_fields.items():
         assert (field.json_schema_extra == IN_A_FLEET) == (name in MAY_DIFFER)
     schema = TrainConfig.model_json_schema()["properties"]

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from dalib.core.algorithm import Minimise
@@ -49,7 +50,7 @@ def test_weight_decay_momentum_and_adamw_reach_the_optimiser() -> None:
     algorithm = Plain()
     algorithm.attach(Network.on_features(4, 2, 0))
     for name, kind in (("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)):
-        config = TrainConfig.model_validate({"optimiser": name, "weight_decay": 0.3, "momentum": 0.5})
+        config = TrainConfig.model_validate({"optimiser": name, "weight_decay": 0.3})
         optimiser = make_optimiser(freeze_and_group(algorithm, config)[0], config)
         assert isinstance(optimiser, kind)
         assert optimiser.param_groups[0]["weight_decay"] == 0.3
@@ -72,6 +73,34 @@ def test_momentum_is_nesterovs(momentum: float) -> None:
         speed = momentum * speed + gradient
         value -= 0.1 * (gradient + momentum * speed)
         assert w.item() == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.999), (0.5, 0.9), (0.0, 0.0)])
+def test_the_betas_are_those_of_adamws_running_means(beta1: float, beta2: float) -> None:
+    """m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g², w -= lr m^ / (√v^ + 1e-8), by hand on the gradients of w²."""
+    w = nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
+    config = TrainConfig(optimiser="adamw", lr=0.1, beta1=beta1, beta2=beta2, weight_decay=0.0)
+    optimiser = make_optimiser([{"params": [w], "lr": 0.1, "factor": 1.0}], config)
+    value, mean, square = 2.0, 0.0, 0.0
+    for step in range(1, 5):
+        optimiser.zero_grad()
+        w.square().sum().backward()
+        optimiser.step()
+        gradient = 2 * value
+        mean = beta1 * mean + (1 - beta1) * gradient
+        square = beta2 * square + (1 - beta2) * gradient**2
+        value -= 0.1 * mean / (1 - beta1**step) / (math.sqrt(square / (1 - beta2**step)) + 1e-8)
+        assert w.item() == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["beta1", "beta2"])
+def test_betas_are_refused_out_of_range_and_where_no_optimiser_has_them(name: str) -> None:
+    for value in (-0.1, 1.0, math.nan):
+        with pytest.raises(ValidationError, match=name):
+            TrainConfig.model_validate({"optimiser": "adamw", name: value})
+    with pytest.raises(ValidationError, match=f"{name} = 0.5 changes nothing with optimiser = sgd"):
+        TrainConfig.model_validate({name: 0.5})
+    assert TrainConfig.model_validate({name: TrainConfig.model_fields[name].default}) == TrainConfig()
 
 
 def test_rate_zero_freezes_weights_and_batch_norm_statistics() -> None:
@@ -145,3 +174,15 @@ def test_clip_bounds_the_step() -> None:
         moves.append(float(moved.norm()))
     assert moves[0] > 1e-3
     assert moves[1] == pytest.approx(1e-3 * 0.05, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"optimiser": "adamw", "momentum": 0.5}, r"momentum = 0.5 changes nothing with optimiser = adamw; .* = sgd"),
+        ({"optimiser": "sgd", "beta2": 0.9}, r"beta2 = 0.9 changes nothing with optimiser = sgd; .* = adamw"),
+    ],
+)
+def test_a_setting_of_the_other_optimiser_is_refused(given: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        TrainConfig.model_validate(given)
