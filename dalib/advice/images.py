@@ -24,6 +24,7 @@ from dalib.data.cache import cached_array
 from dalib.data.declaration import match_declaration
 from dalib.data.decode import decode_image
 from dalib.data.folders import LAYOUT, ImageTree, lone_folders
+from dalib.data.listing import naming
 from dalib.data.unreadable import count_skipped, skip_unreadable
 from dalib.feed.embed import embed_images
 from dalib.train.device import pick_device
@@ -122,17 +123,12 @@ def _embed(tree: ImageTree, domain: str, members: list[str], network: Backbone, 
     assert network.preprocess is not None
     resize, digest = network.preprocess.resize, hashlib.sha256()
     for member in members:
-        digest.update(hashlib.sha256(tree.read(member)).digest())
+        with naming(tree.root, member):
+            digest.update(hashlib.sha256(tree.read(member)).digest())
 
     def decode(member: str) -> np.ndarray:
-        try:
+        with naming(tree.root, member):
             return decode_image(tree.read(member), resize)
-        except Exception as error:
-            reason = str(error).partition("<")[0].strip() or type(error).__name__
-            raise DalibError(
-                f"cannot read image {member} in {tree.root} ({reason}); dalib data verify lists all such, "
-                "--skip-unreadable (skip_unreadable=True) leaves them out"
-            ) from error
 
     def make() -> np.ndarray:
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -146,7 +142,7 @@ def _embed(tree: ImageTree, domain: str, members: list[str], network: Backbone, 
 def _median_side(tree: ImageTree, members: Sequence[str]) -> tuple[int, int]:
     sides = []
     for member in members[:: max(1, len(members) // SIZED)]:
-        with Image.open(io.BytesIO(tree.read(member))) as image:
+        with naming(tree.root, member), Image.open(io.BytesIO(tree.read(member))) as image:
             sides.append(image.size)
     width, height = np.median(np.array(sides), axis=0)
     return int(width), int(height)

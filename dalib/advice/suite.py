@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from dalib.advice.rules import Advice
 from dalib.bench.suite import Suite, tomllib, validate
 from dalib.core.errors import DalibError
 from dalib.core.files import write_text
+from dalib.core.text import show_control, to_json
 
 FROZEN: dict[str, Any] = {"steps": 500, "lr": 0.1, "augment": "none"}
 """Recipe of the suites on frozen features that the evidence is of; `tiny` has that of benchmarks/demo.toml."""
@@ -34,7 +34,7 @@ def write_suite(advice: Advice, out: Path) -> None:
         raise DalibError(f"no suite {out}: {bare} has no labels to test on; {way} first")
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", out.stem) or "suite"
     lines = [f"# Written by `dalib advise`: {advice.setting}, to be edited freely (docs/suites.md)."]
-    lines += [line for f in advice.findings for line in (f"# - {f.text}", f"#     why: {f.reason}")]
+    lines += [line for f in advice.findings for line in (_comment(f"- {f.text}"), _comment(f"    why: {f.reason}"))]
     lines += [_pair("name", name), _pair("title", _title(advice))]
     lines += [_pair("dataset", _locate_dataset(material.dataset, out))]
     lines += [_pair("root", _locate(material.root, out))] if material.root else []
@@ -53,7 +53,7 @@ def write_suite(advice: Advice, out: Path) -> None:
     lines += ["", "[train]", *(_pair(k, v) for k, v in RECIPES.get(backbone, FROZEN).items())]
     lines += ["", "[algorithms]"]
     for row in advice.rows:
-        lines += [f"# {row.reason}", f"{row.label} = {_value(row.settings)}"]
+        lines += [_comment(row.reason), f"{row.label} = {_value(row.settings)}"]
     if material.kind == "images" and any(f.rule in ("small distance", "fine-tune") for f in advice.findings):
         settings = {"backbone": {"frozen": False}, "train": {"lr": 0.01, "augment": "standard"}}
         lines += ["# the network trained end to end, which is much slower", f"# fine_tune = {_value(settings)}"]
@@ -98,6 +98,11 @@ def _locate_weights(weights: str, out: Path) -> str:
     return _locate(weights, out) if Path(weights).suffix and Path(weights).is_file() else weights
 
 
+def _comment(text: str) -> str:
+    """One line; a line break in the name of a class or a folder begins no setting."""
+    return f"# {show_control(text)}".replace("\n", "\\n").replace("\r", "\\r")
+
+
 def _pair(key: str, value: Any) -> str:
     return f"{key} = {_value(value)}"
 
@@ -109,4 +114,4 @@ def _value(value: Any) -> str:
         return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_value, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+    return to_json(value)

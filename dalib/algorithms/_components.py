@@ -33,7 +33,8 @@ class ComponentMethod(FeatureAlgorithm):
     directions: Tensor = state()
 
     def pairs(self, n_s: int, n_t: int) -> float:
-        return {"rbf": 4.0, "linear": 1.0}.get(self.kernel, 0.0) * (n_s + n_t) ** 2
+        wide = self.kernel == "linear" and n_s + n_t <= self.network.dim  # else the least width is the features'
+        return 4.0 * (n_s + n_t) ** 2 if self.kernel == "rbf" or wide else 0.0
 
     def project(self, z: Tensor) -> Tensor:
         phi = kernel_features(self.kernel, scale_components(z, self.unit_rows), self.landmarks, self.gamma)

@@ -24,7 +24,7 @@ from dalib.bench.suite import Suite, find_suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
 from dalib.core.errors import DalibError, unknown
 from dalib.core.registry import EXECUTORS, VALIDATORS, load_plugin
-from dalib.core.text import show_control
+from dalib.core.text import say, show_control
 from dalib.records.locks import is_held, read_owner
 from dalib.records.store import Store
 
@@ -173,6 +173,7 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
             accuracy[chosen[key].label].append(value)
     tally = Tally(len(chosen), len(done_before), labels, accuracy)
     summary = _run_all(pack(jobs, how.fleet, how.jobs), how, kept, tally, planned.remarks)
+    kept.sweep()
     if gone := sum(not kept.stamp(key) for key in chosen):
         raise DalibError(
             f"{gone} of {len(chosen)} records are not in {kept.root}, which was deleted or moved meanwhile; run again"
@@ -281,12 +282,12 @@ def _stopped_by_sigterm() -> Iterator[None]:
 
 def _print_plan(planned: Plan, labels: list[str], known: dict[str, Result], todo: set[str]) -> None:
     suite, tasks = planned.suite, len({r.spec.task for r in planned.runs})
-    print(f"{suite.name}: {tasks} tasks × {len(suite.seeds)} seeds × {len(labels)} rows, {len(todo)} to run")
+    say(f"{suite.name}: {tasks} tasks × {len(suite.seeds)} seeds × {len(labels)} rows, {len(todo)} to run")
     width = max(len("row"), *(len(label) for label in labels))
-    print(f"{'row':{width}}  {'runs':>5}  {'ok':>5}  {'failed':>6}  {'missing':>7}  {'to run':>6}")
+    say(f"{'row':{width}}  {'runs':>5}  {'ok':>5}  {'failed':>6}  {'missing':>7}  {'to run':>6}")
     for label in labels:
         runs: list[PlannedRun] = [r for r in planned.runs if r.label == label]
         status = Counter(known[r.key].status if r.key in known else "missing" for r in runs)
         again = sum(r.key in todo for r in runs)
         counts = f"{status['ok']:>5}  {status['failed']:>6}  {status['missing']:>7}  {again:>6}"
-        print(f"{show_control(label):{width}}  {len(runs):>5}  {counts}")
+        say(f"{show_control(label):{width}}  {len(runs):>5}  {counts}")

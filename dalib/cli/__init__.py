@@ -11,6 +11,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from dalib.core.text import say
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status; `DALIB_DEBUG=1` shows tracebacks.
@@ -28,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = run_command(args or ["--help"])
         sys.stdout.flush()
         for text in dict.fromkeys(one_line(str(w.message)) for w in caught):
-            print(f"dalib: warning: {text}", file=sys.stderr)
+            say(f"dalib: warning: {text}", file=sys.stderr)
         return status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         line, status = explained
         if line:
-            print(f"dalib: {line}", file=sys.stderr)
+            say(f"dalib: {line}", file=sys.stderr)
         return status
 
 

@@ -25,6 +25,7 @@ from dalib.cli import (
     train,
 )
 from dalib.core.errors import unknown
+from dalib.core.text import say
 
 app = typer.Typer(
     name="dalib",
@@ -71,7 +72,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from dalib import __version__
 
-        print(f"dalib {__version__}")
+        say(f"dalib {__version__}")
         raise typer.Exit
 
 

@@ -15,7 +15,7 @@ import typer
 
 from dalib.core.errors import DalibError, unknown
 from dalib.core.files import write_text as write_atomically
-from dalib.core.text import show_control
+from dalib.core.text import Styled, say, show_control
 
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", metavar="PATH", help="Folder or zip of the data; default: DALIB_DATA.")
@@ -78,7 +78,8 @@ def split_names(items: Sequence[str] | None) -> tuple[str, ...]:
 def print_columns(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> None:
     """Left-aligned columns; on a terminal the last one is wrapped under itself."""
     cells = [
-        [show_control(str(c)) for c in row] for row in ([list(header)] if header else []) + [list(r) for r in rows]
+        [show_control(str(c)).replace("\n", "\\n") for c in row[:-1]] + [show_control(str(row[-1]))]
+        for row in ([list(header)] if header else []) + [list(r) for r in rows]
     ]
     if not cells:
         return
@@ -89,17 +90,19 @@ def print_columns(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) 
         start = "".join(c.ljust(w + 2) for c, w in zip(row[:-1], widths[:-1], strict=True))
         last = textwrap.wrap(row[-1], max(room, 20)) or [""]
         text = (start + last[0]).rstrip()
-        print(bold(text) if header and not number else text)
+        say(bold(text) if header and not number else text)
         for more in last[1:]:
-            print(" " * indent + more)
+            say(" " * indent + more)
 
 
-def colour(text: str, code: str) -> str:
-    """Text in an ANSI style (`31` red) on a terminal, as it is elsewhere."""
-    return f"\x1b[{code}m{text}\x1b[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
+def colour(text: str, code: str) -> Styled:
+    """Text in an ANSI style (`31` red) on a terminal, plain elsewhere; a part for `say`."""
+    shown = show_control(text)
+    styled = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return Styled(f"\x1b[{code}m{shown}\x1b[0m" if styled else shown)
 
 
-def bold(text: str) -> str:
+def bold(text: str) -> Styled:
     return colour(text, "1")
 
 
@@ -135,7 +138,7 @@ def progress_bar(description: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(description, total=None)
+        task = bar.add_task(show_control(description), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.text import say
 
 if TYPE_CHECKING:
     from dalib.core.fields import Setting
@@ -74,7 +75,7 @@ class SectionCommand(TyperCommand):
                 raise
         else:
             for hint in hints if not ctx.resilient_parsing else ():
-                print(f"dalib: {hint}", file=sys.stderr)
+                say(f"dalib: {hint}", file=sys.stderr)
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: Any) -> list[Any]:

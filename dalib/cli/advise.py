@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from shlex import quote
@@ -23,6 +22,7 @@ from dalib.cli._common import (
     progress_bar,
     split_names,
 )
+from dalib.core.text import hand_out, say, to_json
 
 if TYPE_CHECKING:
     from dalib.advice.facts import Facts, TaskFacts
@@ -63,7 +63,7 @@ def advise_user(
     with progress_bar(f"measuring {path}") as progress:
         advice = advise(path, source, target, rows=rows, device=device, out=out, progress=progress, **measured_with)
     if format == "json":
-        print(json.dumps(advice.to_dict(), indent=2, ensure_ascii=False))
+        hand_out(to_json(advice.to_dict()) + "\n")
         return
     print_facts(advice.facts)
     print_advice(advice)
@@ -78,10 +78,10 @@ def print_facts(facts: Facts) -> None:
     what = f"features of a frozen {name} ({weights})" if material.embedded else "features as they are"
     if material.normalise:
         what = f"features, normalised by {', '.join(material.normalise)}"
-    print(f"{bold(str(material.root or material.dataset))}  {material.kind}, {len(material.classes)} classes; {what}")
+    say(bold(str(material.root or material.dataset)), f"  {material.kind}, {len(material.classes)} classes; {what}")
     for remark in material.remarks:
-        print(f"note: {remark}")
-    print(f"\n{bold('Domains')}")
+        say(f"note: {remark}")
+    say("\n", bold("Domains"))
     domains = []
     for d in facts.domains:
         low, middle, high = d.rows_per_class
@@ -91,13 +91,13 @@ def print_facts(facts: Facts) -> None:
         domains.append((*row, f"{d.side[0]} x {d.side[1]} px") if images else tuple(row))
     header = ("domain", "rows", "classes", "rows per class", "largest / smallest")
     print_columns(domains, (*header, "median size") if images else header)
-    print(f"\n{bold('Classes')}  label shift: total variation of class proportions")
+    say("\n", bold("Classes"), "  label shift: total variation of class proportions")
     columns = ("task", "setting", "shared", "source only", "target only", "label shift", "by chance")
     print_columns([_class_row(t) for t in facts.tasks], columns)
     before = "; before zscore" if "zscore" in material.normalise else ""
-    print(f"\n{bold('Distance')}  0 = the same, A-distance at most 2; within: random halves of one domain{before}")
+    say("\n", bold("Distance"), f"  0 = the same, A-distance at most 2; within: random halves of one domain{before}")
     print_columns([_distance_row(t) for t in facts.tasks], ("task", "A-distance", "within", "MMD² x 1000", "within"))
-    print(f"\n{bold('Accuracy')}  of a linear probe in %; the last column: about the most that adapting can gain")
+    say("\n", bold("Accuracy"), "  of a linear probe in %; the last column: about the most that adapting can gain")
     tested = ("source, held-out", "target, source-only", "target, with target labels", "to gain")
     print_columns([_accuracy_row(t) for t in facts.tasks], ("task", *tested))
 
@@ -126,56 +126,56 @@ def print_advice(advice: Advice) -> None:
     """Findings with their reasons, rows in the order of trying, what to leave out."""
     from dalib.advice.evidence import BASELINES
 
-    print(f"\n{bold('Advice')}" + (f"  for {', '.join(t.name for t in advice.tasks)}" if advice.others else ""))
+    say("\n", bold("Advice"), f"  for {', '.join(t.name for t in advice.tasks)}" if advice.others else "")
     for finding in advice.findings:
-        print(f"- {finding.text}\n    why: {finding.reason}")
+        say(f"- {finding.text}\n    why: {finding.reason}")
     kind = "committed tables" if advice.setting == "closed-set" else "committed tables, which are closed-set"
-    print(f"\n{bold('Try first')}  measured: points over {BASELINES[0]} (else {BASELINES[1]}) in the {kind}")
+    say("\n", bold("Try first"), f"  measured: points over {BASELINES[0]} (else {BASELINES[1]}) in the {kind}")
     for number, row in enumerate(advice.rows, 1):
-        print(f"{number:2}. {row.label}: {row.reason}")
+        say(f"{number:2}. {row.label}: {row.reason}")
         if row.label not in (BASELINES[0], "few_labels", "target_labels"):
-            print(f"    measured: {advice.measured(row.label)}")
+            say(f"    measured: {advice.measured(row.label)}")
     if advice.avoid:
-        print(f"\n{bold('Leave out for now')}")
+        say("\n", bold("Leave out for now"))
         for names, reason in advice.avoid:
-            print(f"- {names}: {reason}")
+            say(f"- {names}: {reason}")
     if advice.others:
-        print(f"\nnot in the suite, for their classes differ: {', '.join(t.name for t in advice.others)};")
-        print("ask for them with --source and --target")
+        say(f"\nnot in the suite, for their classes differ: {', '.join(t.name for t in advice.others)};")
+        say("ask for them with --source and --target")
 
 
 def print_next(path: str, advice: Advice, out: Path | None, typed: dict[str, str]) -> None:
     """The commands to type next; typed: options that the call had."""
-    print(f"\n{bold('Next')}")
-    exists, path = Path(path).exists(), quote(path)
+    say("\n", bold("Next"))
     suite, facts = quote(str(out)), advice.facts
-    if facts.material.kind == "images" and exists:
-        print(f"dalib data verify {path}")
+    if facts.material.kind == "images" and Path(path).exists():
+        say(f"dalib data verify {quote(path)}")
     if out is not None:
-        print(f"dalib run {suite} --dry-run\ndalib run {suite}\ndalib table {suite} --summary")
+        say(f"dalib run {suite} --dry-run\ndalib run {suite}\ndalib table {suite} --summary")
     elif advice.setting == "unlabelled":
         print_training(path, facts, advice.tasks[0])
     else:
         options = {**_one_task(advice), **typed, "--out": "suite.toml"}
         words = " ".join(f"{k} {quote(v)}" for k, v in options.items() if v)
-        print(f"dalib advise {path} {words}   # writes what is advised as a suite")
+        say(f"dalib advise {quote(path)} {words}   # writes what is advised as a suite")
 
 
 def print_training(path: str, facts: Facts, t: TaskFacts) -> None:
-    """A model for a target without labels."""
+    """A model for a target without labels; path: not quoted yet."""
     material, (backbone, weights) = facts.material, facts.material.backbone
     images = material.kind == "images"
     first = "sort some images into class folders" if images else f"label some rows of '{t.target}'"
-    print(f"no suite yet: the target has no labels to test on; {first} and ask again.")
-    print("To train before that, type")
-    data = f"--dataset image_folder --data-root {path}" if images else f"--dataset {quote(material.dataset)}"
+    say(f"no suite yet: the target has no labels to test on; {first} and ask again.")
+    say("To train before that, type")
+    data = f"--dataset image_folder --data-root {quote(path)}" if images else f"--dataset {quote(material.dataset)}"
     options = (" --partial" if material.partial else "") + (" --skip-unreadable" if material.skips else "")
     options += f" --normalise {','.join(material.normalise)}" if material.normalise else ""
     network = f" --backbone {backbone} --weights {quote(weights)} --backbone.frozen" if material.embedded else ""
     recipe = " \\\n  --train.augment none --train.lr 0.1" if images else ""
-    print(f"dalib train {data}{options} --source {quote('+'.join(t.sources))} \\")
-    print(f"  --target {quote(t.target)} --algorithm mcc{network}{recipe} --out model")
-    print(f"dalib predict model.safetensors {f'{path}/{t.target}' if images else f'{path} --domain {quote(t.target)}'}")
+    place = quote(f"{path}/{t.target}") if images else f"{quote(path)} --domain {quote(t.target)}"
+    say(f"dalib train {data}{options} --source {quote('+'.join(t.sources))} \\")
+    say(f"  --target {quote(t.target)} --algorithm mcc{network}{recipe} --out model")
+    say(f"dalib predict model.safetensors {place}")
 
 
 def _one_task(advice: Advice) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dalib.cli._common import bold, colour
+from dalib.core.text import say
 
 
 def check_file(
@@ -22,9 +23,9 @@ def check_file(
     for result in results:
         if result.subject != subject:
             subject = result.subject
-            print(bold(subject))
+            say(bold(subject))
         mark = colour("✓", "32") if result.passed else colour("✗", "31")
-        print(f"  {mark} {result.name.replace('_', ' ')}" + (f": {result.message}" if result.message else ""))
+        say("  ", mark, f" {result.name.replace('_', ' ')}", f": {result.message}" if result.message else "")
     failed = sum(not r.passed for r in results)
-    print(f"{len(results) - failed} of {len(results)} checks passed")
+    say(f"{len(results) - failed} of {len(results)} checks passed")
     return 1 if failed else 0

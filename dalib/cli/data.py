@@ -18,6 +18,7 @@ from dalib.cli._common import (
     print_columns,
     progress_bar,
 )
+from dalib.core.text import say
 
 
 def verify_data(
@@ -46,12 +47,12 @@ def verify_data(
         how: dict[str, Any] = {"backbone": backbone, "weights": weights, "skip_unreadable": skip_unreadable}
         findings = verify(root, dataset, progress=progress, **how)
     if not findings:
-        print(f"{root}: nothing found")
+        say(f"{root}: nothing found")
         return 0
     print_columns(
         [(f.kind, f.file or "/".join((f.domain, f.cls)), f.detail) for f in findings], ("finding", "file", "")
     )
-    print()
+    say()
     counts = Counter((f.kind, f.meaning) for f in findings)
     print_columns([(kind, n, meaning) for (kind, meaning), n in counts.items()])
     return 1 if any(f.kind != SKIPPED for f in findings) else 0
@@ -72,14 +73,14 @@ def describe_data(
     load_plugins(plugin)
     with progress_bar(f"making {dataset}") as progress:
         data = load_data(dataset, data_root, partial=partial, skip_unreadable=skip_unreadable, progress=progress)
-    print(bold(data.name) + f"  {data.info.title}")
+    say(bold(data.name), f"  {data.info.title}")
     facts = [("root", data.root), ("kind", data.kind), ("classes", f"{len(data.classes)}: {', '.join(data.classes)}")]
     facts += [("fingerprint", data.fingerprint), ("licence", data.info.licence), ("source", data.info.source)]
     facts += [("partial", data.note)] if data.partial else []
     print_columns([(key, value) for key, value in facts if value])
     for remark in data.remarks:
-        print(f"note: {remark}")
-    print()
+        say(f"note: {remark}")
+    say()
     rows = "rows" if data.kind == "features" else "images"
     declared = data.info.counts
     bare = [(f"{d} (no labels)", n, "") for d, n in data.unlabelled.items()]
@@ -106,4 +107,4 @@ def make_data(
     with progress_bar(f"drawing {dataset}") as progress:
         draw(dataset, out, progress)
     tree = ImageTree(out)
-    print(f"{out}: {len(tree.files)} images in {len(tree.domains)} domains")
+    say(f"{out}: {len(tree.files)} images in {len(tree.domains)} domains")

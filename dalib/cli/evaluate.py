@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dalib.cli._common import DataRoot, Device, Plugins, SkipUnreadable, bold, choose, load_plugins, print_columns
+from dalib.core.text import hand_out, say, to_json
 
 FORMATS = ("terminal", "json")
 
@@ -38,11 +38,11 @@ def evaluate_model(
 
     answer = evaluate(model, dataset, domain, root=data_root, device=device, skip_unreadable=skip_unreadable)
     if format == "json":
-        print(json.dumps({"rows": answer.rows, "metrics": answer.metrics, "classes": answer.per_class}, indent=2))
+        hand_out(to_json({"rows": answer.rows, "metrics": answer.metrics, "classes": answer.per_class}) + "\n")
         return
-    print(bold(f"{dataset}{f' {domain}' if domain else ''}, {answer.rows} rows"))
+    say(bold(f"{dataset}{f' {domain}' if domain else ''}, {answer.rows} rows"))
     for remark in answer.remarks:
-        print(f"note: {remark}")
+        say(f"note: {remark}")
     units = {name: METRICS.get(name).unit for name in answer.metrics}
     print_columns(
         [
@@ -51,7 +51,7 @@ def evaluate_model(
         ]
     )
     if classes and answer.per_class:
-        print()
+        say()
         keys = ("precision", "recall", "f1")
         rows = [(c, f"{v['n']:.0f}", *(f"{v[key]:.2%}" for key in keys)) for c, v in answer.per_class.items()]
         print_columns(rows, ("class", "n", *keys))

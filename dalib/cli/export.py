@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dalib.cli._common import StoreRoot, SuiteName, open_folder
+from dalib.core.text import say
 
 
 def export_records(
@@ -26,7 +27,7 @@ def export_records(
     number = export(kept, manifest, out)
     missing = len(manifest.keys) - number
     size = f"{out.stat().st_size / 1e6:.2f} MB"
-    print(
+    say(
         f"{out}: {number} records, {size}"
         + (f"; {missing} of {len(manifest.keys)} runs have none yet" if missing else "")
     )

@@ -12,6 +12,7 @@ import typer
 from dalib.cli._common import Plugins, bold, choose, load_plugins, print_columns
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, OBJECTIVES, REGISTRIES, parse_file
+from dalib.core.text import say
 
 COSTS = Path(__file__).parent.parent / "algorithms" / "costs.json"
 """Measured by benchmarks/speed/step_cost.py: a training step ÷ source_only's, a solution ÷ linear_probe's."""
@@ -37,7 +38,7 @@ def list_names(
         kind = _only_algorithms(kind, objective)
     for number, name in enumerate([kind] if kind else REGISTRIES):
         if kind is None:
-            print(("\n" if number else "") + bold(name))
+            say("\n" if number else "", bold(name))
         registry = REGISTRIES[name]
         if registry is ALGORITHMS:
             able = set(ALGORITHMS.able(objective)) if objective else None

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dalib.core.registry import REGISTRIES
+from dalib.core.text import say
 
 NEXT = {
     "algorithm": "dalib run demo --plugin {path} --only {name}",
@@ -34,6 +35,6 @@ def write_plugin(
     from dalib.checks import new_plugin
 
     path = new_plugin(kind, name, folder)
-    print(f"wrote {path}; it passes its contract tests as it is. Next:")
-    print(f"  dalib check {path}")
-    print(f"  {NEXT.get(kind, OTHERWISE).format(path=path, kind=kind, name=name)}")
+    say(f"wrote {path}; it passes its contract tests as it is. Next:")
+    say(f"  dalib check {path}")
+    say(f"  {NEXT.get(kind, OTHERWISE).format(path=path, kind=kind, name=name)}")

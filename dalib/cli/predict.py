@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dalib.cli._common import Device, Plugins, load_plugins, write_text
+from dalib.core.text import disarm, hand_out, say
 
 if TYPE_CHECKING:
     from dalib.prediction import Answer, Prediction
@@ -37,7 +38,6 @@ def predict_classes(
     Rows that a model trained with protocol.reject turns down are `unknown`, without a probability.
     Images that cannot be read are named on stderr and left out; the exit status is then 1, unless --skip-unreadable.
     """
-    from dalib.core.text import disarm, show_control
     from dalib.prediction import columns, stream_predictions
     from dalib.train.model_file import load_model
 
@@ -48,20 +48,26 @@ def predict_classes(
     def report(name: str, reason: str) -> None:
         nonlocal unreadable
         unreadable += 1
-        print(f"dalib: cannot read image {name} ({reason})", file=sys.stderr)
+        say(f"dalib: cannot read image {name} ({reason})", file=sys.stderr)
 
     fitted = load_model(model, device)
     rows = stream_predictions(fitted, path, top, domain=domain, report=report)
     text = io.StringIO()
-    writer = csv.writer(text if out else sys.stdout, lineterminator="\n")
+    writer = csv.writer(text if out else _StandardOutput(), lineterminator="\n")
     writer.writerow(columns(fitted))
-    show = show_control if not out and sys.stdout.isatty() else str
-    writer.writerows(map(disarm, (show(r.file), *_cells(r))) for r in rows)
+    writer.writerows(map(disarm, (r.file, *_cells(r))) for r in rows)
     if out:
         write_text(out, text.getvalue())
     if unreadable:
-        print(f"dalib: left out {unreadable} files that are no readable images", file=sys.stderr)
+        say(f"dalib: left out {unreadable} files that are no readable images", file=sys.stderr)
     return 1 if unreadable and not skip_unreadable else 0
+
+
+class _StandardOutput:
+    """Rows as they come."""
+
+    def write(self, text: str) -> int:
+        return hand_out(text)
 
 
 def _cells(row: Prediction | Answer) -> Sequence[str]:

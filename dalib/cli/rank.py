@@ -20,6 +20,7 @@ from dalib.cli._common import (
     write_text,
 )
 from dalib.core.errors import DalibError
+from dalib.core.text import hand_out, say
 
 if TYPE_CHECKING:
     from dalib.report.ranking import Ranking
@@ -78,7 +79,7 @@ def _show(ranking: Ranking, format: str, out: Path | None) -> None:
 
     if out is not None:
         write_text(out, render_ranking(ranking, format))
-        print(out)
+        say(out)
     elif format == "terminal" and sys.stdout.isatty():
         from rich.console import Console
 
@@ -88,4 +89,4 @@ def _show(ranking: Ranking, format: str, out: Path | None) -> None:
         for sheet in ranking.sheets():
             console.print(rich_table(sheet, console.width))
     else:
-        print(render_ranking(ranking, format), end="")
+        hand_out(render_ranking(ranking, format))

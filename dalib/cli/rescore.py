@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dalib.cli._common import Plugins, StoreRoot, SuiteName, load_plugins
+from dalib.core.text import say
 
 
 def rescore_records(suite: SuiteName, store: StoreRoot = Path("results/runs"), plugin: Plugins = None) -> None:
@@ -17,4 +18,4 @@ def rescore_records(suite: SuiteName, store: StoreRoot = Path("results/runs"), p
     kept = Store(store)
     rescored = rescore(kept, kept.manifest(find_suite_name(suite)))
     left = {"complete already": rescored.complete, "without stored outputs": rescored.bare, "failed": rescored.failed}
-    print(", ".join([f"{rescored.records} records rescored", *(f"{n} {what}" for what, n in left.items() if n)]))
+    say(", ".join([f"{rescored.records} records rescored", *(f"{n} {what}" for what, n in left.items() if n)]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ from dalib.cli._errors import FAILED, INTERRUPTED
 from dalib.cli._sections import SectionCommand, given_settings, set_value
 from dalib.cli.table import Formats, split_formats
 from dalib.core.errors import DalibError
+from dalib.core.text import say
 
 if TYPE_CHECKING:
     from dalib.bench.suite import Suite
@@ -105,8 +107,8 @@ def run_benchmark(
         print_and_write(planned, store, tables, wanted)
     failed = count_failed(planned, store, only or ())
     if failed:
-        place = "" if store == Path("results/runs") else f" --store {store}"
-        print(f"dalib: {failed} runs failed; dalib table {suite}{place} --failures says why", file=sys.stderr)
+        place = "" if store == Path("results/runs") else f" --store {quote(str(store))}"
+        say(f"dalib: {failed} runs failed; dalib table {quote(suite)}{place} --failures says why", file=sys.stderr)
     return FAILED if failed else 0
 
 
@@ -120,7 +122,7 @@ def print_and_write(suite: Suite, store: Path, folder: Path, formats: Sequence[s
     kept = Store(store)
     show_table(build_table(kept, suite.name))
     for path in write_tables(kept, suite.name, folder, formats=formats):
-        print(path)
+        say(path)
 
 
 def count_failed(suite: Suite, store: Path, only: list[str] | tuple[str, ...]) -> int:

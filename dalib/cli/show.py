@@ -15,6 +15,7 @@ from dalib.cli._common import Plugins, bold, load_plugins, print_columns, show_v
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import unknown
 from dalib.core.registry import REGISTRIES
+from dalib.core.text import say
 
 
 def show_plugin(
@@ -37,7 +38,7 @@ def show_plugin(
         raise unknown("plug-in or section", name, {*known, *SECTIONS}, "dalib list")
     for number, kind in enumerate(kinds):
         if number:
-            print()
+            say()
         registry = REGISTRIES[kind]
         show = SHOW.get(kind) or _show_any(registry.kind)
         show(name, registry.get(lookup), registry.summary(lookup))
@@ -50,9 +51,9 @@ def show_section(name: str) -> None:
     from dalib.core.fields import describe_settings
     from dalib.records.sections import SECTIONS
 
-    print(bold(name) + f"  settings: --{name}.KEY VALUE of dalib train and dalib run, [{name}] of a suite")
-    print((SECTIONS[name].__doc__ or "").strip().splitlines()[0])
-    print()
+    say(bold(name), f"  settings: --{name}.KEY VALUE of dalib train and dalib run, [{name}] of a suite")
+    say((SECTIONS[name].__doc__ or "").strip().splitlines()[0])
+    say()
     rows = []
     for setting in describe_settings(SECTIONS[name]):
         default = "" if setting.default is PydanticUndefined else show_value(setting.default)
@@ -65,23 +66,23 @@ def _print_text(text: str) -> None:
     """A docstring after an empty line; on a terminal, lines that are too long are wrapped below their own indent."""
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     if text:
-        print()
+        say()
     for line in inspect.cleandoc(text).splitlines():
         indent = " " * (len(line) - len(line.lstrip()))
-        print(textwrap.fill(line, room, subsequent_indent=indent + "  ", break_long_words=False))
+        say(textwrap.fill(line, room, subsequent_indent=indent + "  ", break_long_words=False))
 
 
 def _show_algorithm(name: str, cls: Any, summary: str) -> None:
-    print(bold(f"{name}") + f"  algorithm, {cls.family}, version {cls.version}")
-    print(summary)
+    say(bold(f"{name}"), f"  algorithm, {cls.family}, version {cls.version}")
+    say(summary)
     _print_text(cls.__doc__ or "")
     defaults = cls.defaults()
-    print()
+    say()
     if defaults:
         rows = [(key, _value(value), ", ".join(map(_value, cls.space.get(key, ())))) for key, value in defaults.items()]
         print_columns(rows, ("hyper-parameter", "default", "search space"))
     else:
-        print("no hyper-parameters")
+        say("no hyper-parameters")
 
 
 def _value(value: object) -> str:
@@ -90,52 +91,52 @@ def _value(value: object) -> str:
 
 def _show_validator(name: str, cls: Any, summary: str) -> None:
     labels = "uses target labels" if cls.uses_target_labels else "label-free on the target"
-    print(bold(name) + f"  validator, {labels}; higher is better")
-    print(summary)
+    say(bold(name), f"  validator, {labels}; higher is better")
+    say(summary)
     _print_text(cls.__doc__ or "")
 
 
 def _show_metric(name: str, cls: Any, summary: str) -> None:
     unit = f"in {cls.unit}" if cls.unit else "a plain number"
     direction = "higher" if cls.higher_is_better else "lower"
-    print(bold(name) + f"  metric of {' and '.join(cls.objectives)}, {unit}; {direction} is better")
-    print(summary)
+    say(bold(name), f"  metric of {' and '.join(cls.objectives)}, {unit}; {direction} is better")
+    say(summary)
     _print_text(cls.__doc__ or "")
 
 
 def _show_measure(name: str, cls: Any, summary: str) -> None:
     reads = "reads the pretrained classifier" if cls.needs_classifier else "reads features only"
-    print(bold(name) + f"  transferability measure, {reads}; higher is better")
-    print(summary)
+    say(bold(name), f"  transferability measure, {reads}; higher is better")
+    say(summary)
     _print_text(cls.__doc__ or "")
 
 
 def _show_protocol(name: str, cls: Any, summary: str) -> None:
     whose = "source and target" if cls.labels == "both" else f"the {cls.labels}"
-    print(bold(name) + f"  protocol, version {cls.version}; grants labels of {whose}")
-    print(summary)
+    say(bold(name), f"  protocol, version {cls.version}; grants labels of {whose}")
+    say(summary)
     _print_text(cls.__doc__ or "")
 
 
 def _show_objective(name: str, cls: Any, summary: str) -> None:
-    print(bold(name) + f"  objective, told by {', '.join(cls.metrics)}")
-    print(summary)
+    say(bold(name), f"  objective, told by {', '.join(cls.metrics)}")
+    say(summary)
     _print_text(cls.__doc__ or "")
 
 
 def _show_listener(name: str, cls: Any, summary: str) -> None:
-    print(bold(name) + "  listener, follows a fit and changes no number of it")
-    print(summary)
+    say(bold(name), "  listener, follows a fit and changes no number of it")
+    say(summary)
     _print_text(cls.__doc__ or "")
 
 
 def _show_dataset(name: str, info: DatasetInfo, summary: str) -> None:
-    print(bold(name) + f"  data set, {info.kind}")
-    print(info.title or summary)
-    print()
+    say(bold(name), f"  data set, {info.kind}")
+    say(info.title or summary)
+    say()
     if info.domains:
         print_columns([(d, info.counts.get(d, "")) for d in info.domains], ("domain", "images"))
-        print()
+        say()
     facts = {
         "classes": f"{len(info.classes)}: {', '.join(info.classes)}" if info.classes else "as found in the data",
         "made by": f"dalib data make {name} --out DIR (on first use, in the cache)" if info.generator else "",
@@ -147,8 +148,8 @@ def _show_dataset(name: str, info: DatasetInfo, summary: str) -> None:
 
 
 def _show_backbone(name: str, build: Any, summary: str) -> None:
-    print(bold(name) + "  backbone")
-    print(summary)
+    say(bold(name), "  backbone")
+    say(summary)
     _print_text(build.__doc__ or "")
     if name in ("timm", "identity"):
         return
@@ -158,14 +159,14 @@ def _show_backbone(name: str, build: Any, summary: str) -> None:
     rows = [("features", backbone.dim), ("parameters", f"{size / 1e6:.2f} million"), ("blocks", len(backbone.groups))]
     if prepare:
         rows.append(("input", f"resized to {prepare.resize} px, crop {prepare.crop} px"))
-    print()
+    say()
     print_columns(rows)
 
 
 def _show_format(name: str, cls: Any, summary: str) -> None:
     files = f"files end in .{cls.ending}" if cls.ending else "for a screen, no files"
-    print(bold(name) + f"  table format, {files}{', written by default' if cls.by_default else ''}")
-    print(summary)
+    say(bold(name), f"  table format, {files}{', written by default' if cls.by_default else ''}")
+    say(summary)
     _print_text(cls.__doc__ or "")
 
 
@@ -173,8 +174,8 @@ def _show_any(kind: str) -> Callable[[str, Any, str], None]:
     """For a kind of which nothing more is known: what its file and its class or function say."""
 
     def show(name: str, plugin: Any, summary: str) -> None:
-        print(bold(name) + f"  {kind}")
-        print(summary)
+        say(bold(name), f"  {kind}")
+        say(summary)
         if inspect.isclass(plugin) or inspect.isroutine(plugin):
             _print_text(plugin.__doc__ or "")
 

@@ -11,6 +11,7 @@ import typer
 from dalib.cli._common import Plugins, StoreRoot, SuiteName, bold, choose, load_plugins, print_columns, write_text
 from dalib.core.errors import DalibError
 from dalib.core.registry import FORMATS
+from dalib.core.text import hand_out, say
 
 if TYPE_CHECKING:
     from dalib.report.render import Report
@@ -99,12 +100,12 @@ def print_table(
     kind = study or (select if select != "last" else "")
     stem = f"{name}.{kind}" if kind else name
     if plot is not None:
-        print(draw_report(report, plot))
+        say(draw_report(report, plot))
     elif write is not None:
         from dalib.cli._common import open_folder
 
         for path in write_report(report, open_folder(write, "--write"), stem, wanted):
-            print(path)
+            say(path)
     elif format == "terminal" and out is None:
         show_table(report)
     else:
@@ -136,7 +137,7 @@ def show_table(report: Report) -> None:
         console = Console()
         console.print(rich_table(as_sheet(report), console.width))
     else:
-        print(render(report, "terminal"), end="")
+        say(render(report, "terminal"), end="")
 
 
 def print_failures(source: Any, name: str) -> None:
@@ -145,13 +146,11 @@ def print_failures(source: Any, name: str) -> None:
     failed = [(run, source.get(run.key)) for run in runs if run.key in source]
     failed = [(run, record) for run, record in failed if record.status == "failed"]
     for run, record in failed:
-        print(bold(f"{run.label}  {run.task}  seed {run.seed}"))
+        say(bold(f"{run.label}  {run.task}  seed {run.seed}"))
         print_columns([("", "why", f"{record.error.type}: {record.error.message}")])
         if hasattr(source, "path") and callable(source.path):
             print_columns([("", "record", source.path(run.key))])
-    print(
-        f"{len(failed)} of {len(runs)} runs failed" + ("; dalib run --redo failed tries them again" if failed else "")
-    )
+    say(f"{len(failed)} of {len(runs)} runs failed" + ("; dalib run --redo failed tries them again" if failed else ""))
 
 
 def _tasks(source: Any, name: str) -> list[str]:
@@ -160,7 +159,7 @@ def _tasks(source: Any, name: str) -> list[str]:
 
 def _deliver(text: str, out: Path | None) -> None:
     if out is None:
-        print(text, end="" if text.endswith("\n") else "\n")
+        hand_out(text if text.endswith("\n") else text + "\n")
     else:
         write_text(out, text)
-        print(out)
+        say(out)

@@ -24,6 +24,7 @@ from dalib.cli._common import (
 from dalib.cli._sections import FORMER, SectionCommand, given_settings, set_value
 from dalib.core.errors import DalibError
 from dalib.core.registry import DEFAULT_PROTOCOL, METRICS
+from dalib.core.text import say
 
 if TYPE_CHECKING:
     from dalib.fitting import TrainedRun
@@ -155,7 +156,7 @@ def train_model(
     if run.path is not None:
         size = run.path.stat().st_size / 1e6
         plugins = "".join(f" --plugin {quote(str(file))}" for file in plugin or ())
-        print(f"model {run.path} ({size:.1f} MB); use it: dalib predict {quote(str(run.path))} PATH{plugins}")
+        say(f"model {run.path} ({size:.1f} MB); use it: dalib predict {quote(str(run.path))} PATH{plugins}")
 
 
 def print_values(run: TrainedRun) -> None:
@@ -164,12 +165,12 @@ def print_values(run: TrainedRun) -> None:
     steps = f"{spec.train.steps} steps, " if run.fitted.curve else ""
     frozen = ", frozen" if spec.backbone.frozen else ""
     weights = f" ({run.fitted.backbone.weights}{frozen})" if run.fitted.backbone.preprocess else ""
-    print(bold(f"{spec.algorithm}  {spec.data.dataset}  {run.task.name}"))
-    print(f"{spec.backbone.name}{weights}, {steps}seed {spec.seed}, {run.seconds:.1f} s on {device}")
+    say(bold(f"{spec.algorithm}  {spec.data.dataset}  {run.task.name}"))
+    say(f"{spec.backbone.name}{weights}, {steps}seed {spec.seed}, {run.seconds:.1f} s on {device}")
     if run.note:
-        print(f"partial data: {run.note}")
+        say(f"partial data: {run.note}")
     for remark in run.remarks:
-        print(f"note: {remark}")
+        say(f"note: {remark}")
     sizes = (len(run.task.labelled), len(run.task.validation), len(run.task.test))
     counts = [n for n in sizes if n]
     form = "7.2%" if METRICS.get(run.metric).unit == "%" else "9.4g"

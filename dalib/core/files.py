@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import os
 import secrets
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,8 +24,11 @@ ABANDONED = 3600.0
 def written_aside(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of `path` when the block ends without an exception; its folder is made.
 
-    File and folder are synced, so that the new file is there after a power failure too.
+    File and folder are synced, so that the new file is there after a power failure too. What dead writers of the same
+    file left half-written goes.
     """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, "Is a directory", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name[:80]}.{place()}-{os.getpid()}.{secrets.token_hex(4)}{SUFFIX}")
     try:
@@ -37,7 +43,19 @@ def written_aside(path: Path) -> Iterator[IO[bytes]]:
         raise
     finally:
         aside.unlink(missing_ok=True)
+    _sweep(path.parent.glob(f".{glob.escape(path.name[:80])}.*{SUFFIX}"))
     _sync_folder(path.parent)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of an ordinary file; nobody is waited for, as reading a pipe would.
+
+    Raises
+        OSError: nothing there, or something else
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "No ordinary file", str(path))
+    return path.read_bytes()
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -66,8 +84,12 @@ def sweep_parts(folder: Path, pattern: str = "*") -> int:
 
     Of a writer elsewhere nobody can say whether it lives: its file goes when nothing was written to it for an hour.
     """
+    return _sweep([*folder.glob(f".*{SUFFIX}"), *folder.glob(f"{pattern}/.*{SUFFIX}")])
+
+
+def _sweep(parts: Iterable[Path]) -> int:
     removed = 0
-    for part in [*folder.glob(f".*{SUFFIX}"), *folder.glob(f"{pattern}/.*{SUFFIX}")]:
+    for part in parts:
         with contextlib.suppress(OSError):
             pid = writer_of(part)
             if not is_alive(pid) if pid else time.time() - part.stat().st_mtime > ABANDONED:

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image, ImageOps
 
-from dalib.core.errors import DalibError
+from dalib.core.limits import amount_of
 from dalib.data.cache import cached_rows
 from dalib.data.folders import ImageTree
-from dalib.data.unpacking import amount_of
+from dalib.data.listing import naming
 
 _VERSION = 3
 _AHEAD = 256
@@ -90,16 +90,8 @@ def decode_domain(tree: ImageTree, domain: str, resize: int) -> np.ndarray:
     files = tree.of_domain(domain)
 
     def decode(member: str) -> np.ndarray:
-        try:
+        with naming(tree.root, member):
             return decode_image(tree.read_sound(member), resize)
-        except DalibError:
-            raise
-        except Exception as error:
-            reason = str(error).partition("<")[0].strip() or type(error).__name__
-            raise DalibError(
-                f"cannot read image {member} in {tree.root} ({reason}); dalib data verify lists all such, "
-                "--skip-unreadable (skip_unreadable=True) leaves them out"
-            ) from error
 
     def make() -> Iterator[np.ndarray]:
         workers, ahead = min(4, os.cpu_count() or 1), max(8, min(_AHEAD, (1 << 29) // (3 * resize * resize + 1)))

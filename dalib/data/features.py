@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dalib.core.errors import DalibError
+from dalib.core.limits import refuse_bomb
 from dalib.core.rows import combine
 from dalib.data.answers import read_answers
 
@@ -166,7 +168,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Every array of an .npz.
 
     Raises
-        DalibError: no such file, not an .npz, or one that holds Python objects
+        DalibError: no such file, not an .npz, one that holds Python objects, or less than it says
     """
     if not path.is_file():
         raise DalibError(f"no feature file {path}; expected {LAYOUT}")
@@ -175,11 +177,36 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise ValueError("a single array")
         with file:
+            _check_sizes(path, file.zip or zipfile.ZipFile(path))
             return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (DalibError, MemoryError):
+        raise
+    except Exception as error:  # zipfile, zlib, NumPy and the tokens of its headers have many words for damage
         pickled = "allow_pickle" in str(error) and zipfile.is_zipfile(path)
         reason = "it holds Python objects; save plain arrays" if pickled else f"expected {LAYOUT}"
         raise DalibError(f"cannot read feature file {path}: {reason}") from error
+
+
+def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
+    """What the file says of itself is borne out, before anything is allocated.
+
+    Raises
+        DalibError: it inflates hugely, or an array's header tells of more numbers than follow it
+    """
+    refuse_bomb(path, sum(info.file_size for info in archive.infolist()))
+    for info in archive.infolist():
+        if not info.filename.endswith(".npy"):
+            continue
+        with archive.open(info) as file:
+            version = np.lib.format.read_magic(file)
+            read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
+            shape, _, dtype = read(file)
+        told = math.prod(shape) * dtype.itemsize
+        if told > info.file_size and not dtype.hasobject:
+            raise DalibError(
+                f"cannot read feature file {path}: {info.filename.removesuffix('.npy')} of shape {shape} needs {told} "
+                f"bytes, and {info.file_size} are there; write it again"
+            )
 
 
 def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray], *, flat: bool = True) -> np.ndarray:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from dalib.core.errors import DalibError
 from dalib.data.cache import cache_root
-from dalib.data.listing import ARCHIVES, Listing, summarise
+from dalib.data.listing import ARCHIVES, Listing, naming, summarise
 from dalib.data.lists import name_labels, read_lists
 from dalib.data.memo import read_memo, write_memo
 
@@ -244,7 +244,8 @@ class ImageTree:
             stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
             old = known.get(member)
             if not old or old[:4] != stamp or max(stamp[1:3]) > old[4] - _RACY:
-                old = [*stamp, time.time_ns(), zlib.crc32(self.read(member))]
+                with naming(self.root, member):
+                    old = [*stamp, time.time_ns(), zlib.crc32(self.read(member))]
             fresh[member] = old
         if fresh != known:
             write_memo(memo, fresh)

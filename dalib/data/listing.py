@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import stat
 import threading
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dalib.core.errors import DalibError
-from dalib.data.unpacking import ARCHIVES, BROKEN, SPECIAL, amount_of, find_kind, unpack, zip_name
+from dalib.core.limits import largest_file, refuse_bomb
+from dalib.data.unpacking import ARCHIVES, BROKEN, SPECIAL, find_kind, unpack, zip_name
 
 _CLUTTER = ("__MACOSX", "@eaDir", "#recycle", "@Recycle", "@Recently-Snapshot", "$RECYCLE.BIN", "lost+found")
 _IGNORED = ("thumbs.db", "desktop.ini")
@@ -148,7 +150,9 @@ class Listing:
                 self.left_out[link] = BROKEN
         folders = {n.rstrip("/") for n in self._names if n.endswith("/")}
         folders = {f for f in folders if not any(part in _CLUTTER for part in f.split("/"))}
-        return [n for n in self._names if not n.endswith("/")], sorted(folders)
+        members = [n for n in self._names if not n.endswith("/")]
+        refuse_bomb(self.root, sum(self.size(n) for n in members if is_image(n) and self.size(n) <= largest_file()))
+        return members, sorted(folders)
 
     def _archive(self) -> zipfile.ZipFile:
         """The zip, opened once per process: a forked child must not share its parent's file position."""
@@ -172,10 +176,13 @@ class Listing:
         Raises
             ValueError: it would be larger than `DALIB_MAX_FILE`
         """
-        size, most = self.size(member), amount_of("DALIB_MAX_FILE", "500M")
+        size, most = self.size(member), largest_file()
         if size > most:
             raise ValueError(f"{size / 1e6:.0f} MB; a file may have {most / 1e6:.0f} MB (DALIB_MAX_FILE)")
-        return self._archive().read(self._names[member]) if self.zipped else (self.base / member).read_bytes()
+        if not self.zipped:
+            return (self.base / member).read_bytes()
+        with self._archive().open(self._names[member]) as file:  # no more than the directory says, whatever there is
+            return file.read(size + 1)
 
     def size(self, member: str) -> int:
         state = self.state(member)
@@ -184,6 +191,21 @@ class Listing:
     def remarks(self) -> list[str]:
         """What was left out, one phrase per reason."""
         return list(summarise(self.left_out))
+
+
+@contextlib.contextmanager
+def naming(root: Path, member: str) -> Iterator[None]:
+    """Whatever is raised while a file is read or decoded becomes a DalibError that names it."""
+    try:
+        yield
+    except DalibError:
+        raise
+    except Exception as error:  # Pillow, zipfile and zlib have many words for damage
+        reason = str(error).partition("<")[0].strip() or type(error).__name__
+        raise DalibError(
+            f"cannot read image {member} in {root} ({reason}); dalib data verify lists all such, "
+            "--skip-unreadable (skip_unreadable=True) leaves them out"
+        ) from error
 
 
 def summarise(left_out: Mapping[str, str]) -> list[str]:

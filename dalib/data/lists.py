@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from dalib.data.listing import Listing
+from dalib.data.listing import Listing, naming
 
 _LINE = re.compile(r"^(.+?)[ \t,]+(\d+)$")
 MISSING = "named by a list, but not there"
@@ -26,7 +26,9 @@ def read_lists(listing: Listing) -> dict[str, dict[str, int]]:
     for member in sorted(m for m in listing.ignored if m.lower().endswith(".txt")):
         if listing.size(member) > 200e6:
             continue
-        lines = listing.read(member).decode("utf-8", "surrogateescape").splitlines()
+        with naming(listing.root, member):
+            content = listing.read(member)
+        lines = content.decode("utf-8", "surrogateescape").splitlines()
         parsed = [(m[1].replace("\\", "/"), int(m[2])) for line in lines if (m := _LINE.match(line.strip()))]
         if not parsed or len(parsed) < len([line for line in lines if line.strip()]):
             continue

@@ -7,13 +7,13 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from dalib.core.files import write_atomic
+from dalib.core.files import read_file, write_atomic
 
 
 def read_memo(path: Path) -> dict[str, Any] | None:
     """What is remembered; None where there is nothing, or it is damaged or of an earlier dalib."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_file(path))
         text = content["files"]
         return dict(json.loads(text)) if content["crc"] == zlib.crc32(text.encode()) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

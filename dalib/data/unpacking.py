@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path
 
 from dalib.core.errors import DalibError
+from dalib.core.limits import amount_of, refuse_bomb
 from dalib.data.cache import cache_root
 from dalib.data.memo import read_memo, write_memo
 
@@ -30,19 +31,6 @@ _OTHERS = {
 }
 """First bytes -> what people also pack images into."""
 _LOST = ".dalib-left-out.json"
-
-
-def amount_of(variable: str, default: str) -> int:
-    """An amount from the environment: `500M`, `2G`, a plain number.
-
-    Raises
-        DalibError: it is none
-    """
-    text = os.environ.get(variable) or default
-    parsed = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip(), re.IGNORECASE)
-    if not parsed or float(parsed[1]) <= 0:
-        raise DalibError(f"{variable} = '{text}' is no amount; give for example 500M or 2G")
-    return int(float(parsed[1]) * 1000 ** " KMGT".index(parsed[2].upper() or " "))
 
 
 def find_kind(path: Path) -> str:
@@ -84,7 +72,8 @@ def unpack(path: Path) -> tuple[Path, dict[str, str]]:
     Links within the tar become files.
 
     Raises
-        DalibError: it is damaged, or holds more than `DALIB_MAX_UNPACKED` (50G)
+        DalibError: it is damaged, holds more than `DALIB_MAX_UNPACKED` (50G), or so much more than it has itself that
+            nobody packed pictures
     """
     state = path.stat()
     told = f"2 {path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
@@ -112,7 +101,7 @@ def unpack(path: Path) -> tuple[Path, dict[str, str]]:
 
 
 def _write_members(archive: tarfile.TarFile, to: Path, lost: dict[str, str], path: Path) -> None:
-    left = amount_of("DALIB_MAX_UNPACKED", "50G")
+    left, unpacked, written = amount_of("DALIB_MAX_UNPACKED", "50G"), 0, set[str]()
     for member in archive:
         parts = [p for p in member.name.split("/") if p not in ("", ".")]
         if member.isdir() or not parts:
@@ -124,7 +113,15 @@ def _write_members(archive: tarfile.TarFile, to: Path, lost: dict[str, str], pat
         if content is None:
             lost[member.name] = OUTSIDE if ".." in parts else BROKEN if member.issym() or member.islnk() else SPECIAL
             continue
-        place = to.joinpath(*parts)
+        unpacked += member.size
+        refuse_bomb(path, unpacked)
+        place, inside = to.joinpath(*parts), "/".join(parts)
+        if inside not in written and _is_there(place):
+            raise DalibError(
+                f"{path} holds {inside} and another file whose name is the same to this system (case, marks); "
+                "rename one of them, or pack a zip, which is not unpacked"
+            )
+        written.add(inside)
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("wb") as file:
             while block := content.read(1 << 20):
@@ -132,3 +129,8 @@ def _write_members(archive: tarfile.TarFile, to: Path, lost: dict[str, str], pat
                 if left < 0:
                     raise DalibError(f"{path} unpacks to more than DALIB_MAX_UNPACKED; unpack it by hand, or set that")
                 file.write(block)
+
+
+def _is_there(path: Path) -> bool:
+    """To this system, which may not tell upper from lower case."""
+    return path.exists()

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from dalib.core.checksum import seal_lines, unseal_lines
 from dalib.core.errors import DalibError, unknown
-from dalib.core.files import write_atomic
+from dalib.core.files import read_file, write_atomic
+from dalib.core.limits import may_unpack, refuse_bomb
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.records.store import Store, make_frame
@@ -53,6 +54,24 @@ def _anonymise(record: Record) -> Record:
     return record.model_copy(update=update)
 
 
+def _read(path: Path) -> bytes:
+    """The lines of an archive.
+
+    Raises
+        FileNotFoundError: nothing there, or no ordinary file
+        DalibError: a packed one that inflates hugely
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    if path.suffix != ".gz":
+        return read_file(path)
+    with gzip.open(path) as file:
+        most = may_unpack(path.stat().st_size)
+        content = file.read(most + 1)
+    refuse_bomb(path, len(content))
+    return content
+
+
 class Archive:
     """Read-only: `in`, `get`, `records`, `frame` and `manifest` of a file that `export` wrote.
 
@@ -63,8 +82,7 @@ class Archive:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            content = self.path.read_bytes()
-            content = gzip.decompress(content) if self.path.suffix == ".gz" else content
+            content = _read(self.path)
             first, *rest = unseal_lines(content).decode().splitlines()
             self._manifest = Manifest.model_validate_json(first)
             self._records = {r.key: r for r in (Record.read(line) for line in rest)}

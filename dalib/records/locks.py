@@ -9,6 +9,7 @@ so that one of several takes it over. What is no lock (other content) belongs to
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dalib.core.files import read_file
 from dalib.core.processes import place, process_started
 
 try:
@@ -92,10 +94,22 @@ def is_held(path: Path) -> bool:
     return owner is not None and _lives(path, owner)
 
 
+def sweep_locks(folder: Path) -> None:
+    """Remove the locks of dead owners, whose runs nobody wants again, and what was left in the middle of making one."""
+    with _guard(folder / ".guard"):
+        for path in folder.glob("*"):
+            owner = read_owner(path)
+            if path.name.startswith("."):
+                if path.name != ".guard" and _silence(path) > SILENCE:
+                    path.unlink(missing_ok=True)
+            elif owner is not None and not _lives(path, owner):
+                _remove(path, owner)
+
+
 def read_owner(path: Path) -> Owner | None:
     """Who has a lock; None if there is none, or if the file is no lock."""
     try:
-        owner = Owner(**json.loads(path.read_bytes()))
+        owner = Owner(**json.loads(read_file(path)))
         kinds = [(owner.token, str), (owner.host, str), (owner.place, str), (owner.pid, int), (owner.since, float)]
         return owner if all(isinstance(value, kind) for value, kind in kinds) else None
     except (OSError, ValueError, TypeError, RecursionError):
@@ -181,6 +195,8 @@ def _touch_locks() -> None:
 @contextmanager
 def _guard(path: Path) -> Iterator[None]:
     try:
+        if os.path.lexists(path) and not path.is_file():
+            raise OSError(errno.EINVAL, "No ordinary file", str(path))
         file = path.open("w")
     except OSError:  # something else has its name: the renaming above still lets one of several through
         yield

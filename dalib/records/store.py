@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from dalib.core.checksum import is_sealed, seal, seal_json, unseal, unseal_json
 from dalib.core.errors import DalibError, unknown
-from dalib.core.files import sweep_parts, write_atomic, write_text
+from dalib.core.files import read_file, sweep_parts, write_atomic, write_text
+from dalib.records.locks import sweep_locks
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 
@@ -58,7 +59,7 @@ class Store:
     def _read(self, key: str) -> Record | None:
         path = self.path(key)
         try:
-            record = Record.read(unseal_json(path.read_bytes()))
+            record = Record.read(unseal_json(read_file(path)))
             if record.key != key:
                 raise ValueError(f"it holds the record of {record.key[:12]}…")
             return record
@@ -94,7 +95,7 @@ class Store:
         """Arrays kept with a record; KeyError when they are missing or damaged (with a warning)."""
         path = self.path(key).with_suffix(".npz")
         try:
-            content = path.read_bytes()
+            content = read_file(path)
             content = unseal(content) if is_sealed(content) else content
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 return dict(file)
@@ -125,7 +126,10 @@ class Store:
         """
         folder = self.root / "manifests"
         try:
-            return Manifest.model_validate_json(unseal_json((folder / f"{name}.json").read_bytes()))
+            manifest = Manifest.model_validate_json(unseal_json(read_file(folder / f"{name}.json")))
+            if manifest.name != name:  # the file of `Demo` is that of `demo` where case does not count
+                raise FileNotFoundError
+            return manifest
         except FileNotFoundError:
             known = [p.stem for p in folder.glob("*.json")]
             raise unknown("suite with runs", name, known, f"in {self.root}; dalib run makes one") from None
@@ -135,8 +139,10 @@ class Store:
             ) from None
 
     def sweep(self) -> None:
-        """Remove half-written files of dead processes."""
+        """Remove half-written files and locks of dead processes."""
         sweep_parts(self.root)
+        with contextlib.suppress(OSError):  # another process was faster
+            sweep_locks(self.root / "locks")
 
 
 def _reason(error: Exception) -> str:

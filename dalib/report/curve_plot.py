@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dalib.report.curve import Curve, number
-from dalib.report.figures import save_figure
+from dalib.report.figures import name_in_legend, names_as_they_are, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ TITLES = {"alone": "source or target labels", "both": "labels of both"}
 _MARKS = "osD^vPX<>*"
 
 
+@names_as_they_are()
 def draw_curve(curve: Curve, path: str | Path) -> Path:
     """Accuracy with labels of one domain, with both, and the gain of these over target-only; .png, .pdf or .svg.
 
@@ -49,7 +50,9 @@ def draw_curve(curve: Curve, path: str | Path) -> Path:
         references = [name for name in (curve.source, curve.target) if name and name not in names]
         for name in (*references, *names):
             values = [curve.scale.factor * number(curve.at(name, value)["mean"]) for value in curve.values]
-            panel.plot(range(len(values)), values, label="" if name in references else name, **styles[name])
+            panel.plot(
+                range(len(values)), values, label="" if name in references else name_in_legend(name), **styles[name]
+            )
         panel.set_title(TITLES[key], fontsize=9)
         panel.set_ylabel(curve.scale.name.lower() if panel is panels[0] else "", fontsize=8)
         if panel is not panels[0]:
@@ -83,7 +86,7 @@ def _draw_gains(panel: Axes, curve: Curve, names: list[str], kind: str, styles: 
             if not any(map(math.isnan, ends)):
                 panel.plot((x, x), ends, color=styles[name]["color"], linewidth=1.2)
     panel.axhline(0, color="#333333", linewidth=0.8)
-    panel.set_title(f"gain over {getattr(curve, kind)} in {curve.scale.steps}, 95 %", fontsize=9)
+    panel.set_title(f"gain over {name_in_legend(getattr(curve, kind))} in {curve.scale.steps}, 95 %", fontsize=9)
 
 
 def _styles(curve: Curve, labels: dict[str, str]) -> dict[str, dict[str, Any]]:

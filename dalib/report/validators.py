@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 from dalib.core.errors import DalibError
 from dalib.core.protocol import uses_target_labels
 from dalib.records.record import Candidate
-from dalib.report.figures import save_figure
+from dalib.report.figures import names_as_they_are, save_figure
 from dalib.report.scale import Scale, scale_of
 from dalib.report.select import ENSEMBLE, is_collapsed, pick, score
 from dalib.report.sheet import Block, Sheet, Shown
@@ -142,6 +142,7 @@ def rules_of(within: dict[tuple[int, str, str], Points]) -> list[str]:
     return ["last", "oracle", *sorted(shared | ({"ensemble"} if shared.issuperset(ENSEMBLE) else set()))]
 
 
+@names_as_they_are()
 def draw_study(study: ValidatorStudy, path: str | Path) -> Path:
     """Accuracy of what each rule selects with its interval, `last` and the oracle as lines; .png, .pdf or .svg."""
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from dalib.core.checksum import seal, unseal
-from dalib.core.files import write_atomic
+from dalib.core.files import read_file, write_atomic
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], run: Mapping[str, str]) -> None:
@@ -46,7 +46,7 @@ def read_checkpoint(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state = torch.load(io.BytesIO(unseal(path.read_bytes())), map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(unseal(read_file(path))), map_location="cpu", weights_only=True)
         if not isinstance(state, dict):
             raise ValueError("it holds no state")
     except Exception as error:  # torch has many words for damage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -30,8 +31,8 @@ FORMAT = 2
 READABLE = (1, 2)
 """Formats that can be read; files of the first carry no checksum."""
 WRITER = "dalib train --out (dalib.save_model)"
-MOST_PIXELS = 8192
-"""Of an image's side, in a file's facts."""
+MOST_PIXELS, MOST_SOURCES, LONGEST_HEADER = 8192, 1000, 16_000_000
+"""Of an image's side and of source domains in a file's facts; of the bytes that tell of its tensors and facts."""
 LARGE, LARGEST = 1 << 12, 1 << 20
 """Of a layer's width, in a file's facts."""
 
@@ -85,8 +86,10 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
 
 
 def model_path(path: str | Path) -> Path:
-    """The path with the ending of model files."""
+    """The path with the ending of model files. DalibError for one without a name, as an empty one is."""
     path = Path(path)
+    if not path.name:
+        raise DalibError(f"'{path}' is a folder; give the model file a name, for example {path / 'model.safetensors'}")
     return path if path.suffix == ".safetensors" else path.with_name(path.name + ".safetensors")
 
 
@@ -185,10 +188,14 @@ def _refuse_bomb(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
 
 
 def _numbers(facts: Any) -> Iterator[int]:
+    """Every whole number in lists and mappings; of a list of them, which may be a shape, their product too."""
     if type(facts) is int:
         yield facts
     elif isinstance(facts, (dict, list)):
-        for part in facts.values() if isinstance(facts, dict) else facts:
+        inside = list(facts.values()) if isinstance(facts, dict) else facts
+        if inside and all(type(part) is int for part in inside):
+            yield abs(math.prod(inside))
+        for part in inside:
             yield from _numbers(part)
 
 
@@ -232,7 +239,7 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
                 raise refuse(f"it does not say {where}{name}")
             if not isinstance(told[name], kind) or (kind == (int,) and isinstance(told[name], bool)):
                 raise refuse(f"{where}{name} is {str(told[name])[:40]!r}")
-    classes, largest = facts["classes"], max([LARGEST, *(max(t.shape, default=0) for t in state.values())])
+    classes, largest = facts["classes"], max([LARGEST, *(max(t.shape, default=0) for t in state.values() if t.numel())])
     if not classes or not all(isinstance(name, str) for name in classes):
         raise refuse(f"classes are {str(classes)[:40]}")
     numbers = {"backbone.dim": facts["backbone"]["dim"], "origins": facts.get("origins", 1)}
@@ -245,6 +252,8 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
     for name in {"crop", "resize"} & set(size):
         if type(size[name]) is not int or not 1 <= size[name] <= MOST_PIXELS:
             raise refuse(f"preprocess.{name} is {str(size[name])[:40]}")
+    if facts.get("origins", 1) > MOST_SOURCES:
+        raise refuse(f"origins are {facts['origins']}, more than {MOST_SOURCES}")
     if facts["backbone"]["dim"] < 1 or facts.get("origins", 1) < 1:
         raise refuse("backbone.dim and origins must be 1 or more")
 
@@ -253,6 +262,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not path.is_file():
         raise DalibError(f"no model file {path}; {WRITER} writes one")
     try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+        if length > LONGEST_HEADER:
+            raise ValueError(f"a header of {length} bytes")
         with safe_open(path, framework="pt") as handle:
             told = handle.metadata() or {}
             facts = json.loads(told.get("dalib", "null"))

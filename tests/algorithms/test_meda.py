@@ -12,6 +12,7 @@ import torch
 
 import dalib
 from tests.support.algorithms import check_refusal
+from tests.support.peak import told_over_used
 from tests.support.planes import (
     D,
     check_a_row_is_predicted_alike_alone_and_in_company,
@@ -39,6 +40,10 @@ def test_predictions_do_not_depend_on_the_order_of_rows_or_on_the_coordinate_sys
 
 def test_a_row_is_predicted_alike_alone_and_in_company() -> None:
     check_a_row_is_predicted_alike_alone_and_in_company("MEDA")
+
+
+def test_the_memory_that_is_told_is_what_the_solution_takes() -> None:
+    assert 0.75 < told_over_used(dalib.MEDA()) < 1.3
 
 
 def test_many_rows_are_said_to_take_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -278,16 +278,29 @@ def test_a_store_that_is_deleted_meanwhile_is_no_success(suite, tmp_path, monkey
         )  # fmt: skip
 
 
-def test_who_is_waited_for_is_said_once(suite, tmp_path):
-    import threading
-
+def test_who_is_waited_for_is_said_once(suite, tmp_path, monkeypatch):
     from dalib.bench.plan import plan
     from dalib.records import locks
 
-    store, said = Store(tmp_path / "store"), io.StringIO()
+    class Log(io.StringIO):
+        """The lock is given back a few looks after somebody was said to wait for it."""
+
+        def write(self, text):
+            if text.startswith("waiting for"):
+                looks.append("said")
+            return super().write(text)
+
+    def look(path):
+        if looks:
+            looks.append("look")
+        if len(looks) == 5:
+            locks.release(lock)
+        return locks.is_held(path)
+
+    store, said, looks = Store(tmp_path / "store"), Log(), []
     lock = store.lock(plan(suite).runs[0].key)
     assert locks.acquire(lock)
-    threading.Timer(1.5, locks.release, [lock]).start()
+    monkeypatch.setattr("dalib.bench.runner.is_held", look)
     done = run_suite(suite, store=store.root, run="tests.support.fake_runs:finish", progress=LineProgress(said))
     waiting = [line for line in said.getvalue().splitlines() if line.startswith("waiting for")]
     assert done.done == 12

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -230,18 +229,31 @@ def test_ctrl_c_keeps_what_is_done(dalib: Dalib, world: Path, tmp_path: Path, mo
     assert before.items() <= after.items()
 
 
+DIES_IN_A_RUN = """
+import os, signal, sys
+from pathlib import Path
+import dalib.bench.runner
+from dalib.cli import main
+from dalib.train.descent import Descent
+dalib.bench.runner.count_cores = lambda: 1
+store, draw = Path(sys.argv[sys.argv.index("--store") + 1]), Descent.draw
+
+def draw_or_die(self):
+    if self.step == 30 and len(list(store.glob("??/*.json"))) >= 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return draw(self)
+
+Descent.draw = draw_or_die
+main()
+"""
+
+
 def test_after_kill_9_the_same_command_goes_on(dalib: Dalib, world: Path, tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(FEATURES.format(w=world, steps=60))
-    code = "import dalib.bench.runner as r; r.count_cores = lambda: 1; from dalib.cli import main; main()"
-    command = [sys.executable, "-c", code, "run", *map(str, places(tmp_path)), "--no-table"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while len(stamps(tmp_path / "runs")) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = [sys.executable, "-c", DIES_IN_A_RUN, "run", *map(str, places(tmp_path)), "--no-table"]
+    assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == -signal.SIGKILL
     before = stamps(tmp_path / "runs")
-    assert 2 <= len(before) < 12, "killed in the middle"
+    assert 2 <= len(before) < 12, "killed in the middle of a run"
     assert dalib("run", *places(tmp_path), "--no-table").status == 0
     after = stamps(tmp_path / "runs")
     assert len(after) == 12

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,9 @@ from dalib.cli._errors import explain
 from dalib.core.errors import DalibError
 from dalib.core.seeds import LARGEST_SEED
 from dalib.core.text import disarm, show_control
+from dalib.data import listing
+from dalib.data.listing import Listing
+from dalib.records.store import Store
 from dalib.report.formats.md import escape
 from dalib.train.device import peak_memory, pick_device
 
@@ -128,3 +134,48 @@ def test_names_in_tables_are_disarmed(capsys: pytest.CaptureFixture[str]) -> Non
 def test_streams_that_are_no_text_files_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert main(["--version"]) == 0
+
+
+def test_a_tar_of_names_that_are_one_to_this_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On macOS and Windows `Cat` and `cat` are one folder: the second picture would take the place of the first."""
+
+    def as_elsewhere(path: Path) -> bool:
+        return any(str(p).casefold() == str(path).casefold() for p in path.parent.parent.rglob("*"))
+
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for name in ("a/Cat/1.png", "a/cat/1.png", "a/cat/1.png"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            archive.addfile(info, io.BytesIO(b"png"))
+    assert Listing(tmp_path / "x.tar").images == ["a/Cat/1.png", "a/cat/1.png"], "here they are two"
+    os.utime(tmp_path / "x.tar", (1, 1))
+    monkeypatch.setattr(listing, "_is_there", as_elsewhere)
+    with pytest.raises(DalibError, match=r"holds a/cat/1\.png and another file whose name is the same to this system"):
+        Listing(tmp_path / "x.tar")
+
+
+def test_a_zip_keeps_names_apart_that_the_system_does_not(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("a/Cat/1.png", "a/cat/1.png"):
+            archive.writestr(name, name)
+    found = Listing(tmp_path / "x.zip")
+    assert [found.read(name).decode() for name in found.images] == ["a/Cat/1.png", "a/cat/1.png"]
+
+
+def test_another_suite_s_file_is_not_taken_where_case_does_not_count() -> None:
+    assert main(["run", "tiny.toml", "--store", "runs", "--no-table"]) == 0
+    shutil.copy("runs/manifests/tiny.json", "runs/manifests/Tiny.json")  # what such a system finds under that name
+    assert Store("runs").manifest("tiny").name == "tiny"
+    with pytest.raises(DalibError, match="no suite with runs named 'Tiny'"):
+        Store("runs").manifest("Tiny")
+
+
+def test_workers_are_started_anew_as_other_systems_start_them() -> None:
+    """Nothing that a fork would hand on is needed: neither loaded plug-ins nor patched modules."""
+    code = "import multiprocessing, sys\nfrom dalib.cli import main\n"
+    code += "if __name__ == '__main__':\n  multiprocessing.set_start_method('spawn')\n  sys.exit(main(sys.argv[1:]))"
+    Path("start.py").write_text(code)
+    command = [sys.executable, "start.py", "run", "tiny.toml", "--store", "runs", "--jobs", "2", "--no-table"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert len(list(Store("runs").records())) == 1

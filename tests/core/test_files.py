@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from dalib.core.files import write_atomic, write_text, writer_of, written_aside
+from dalib.core.files import read_file, write_atomic, write_text, writer_of, written_aside
+from dalib.core.processes import place
 from dalib.records.store import Store
+from tests.support.waiting import HANG, wait_until
 
 
 def test_a_file_is_replaced_and_no_part_is_left(tmp_path: Path) -> None:
@@ -35,8 +37,7 @@ def test_a_kill_never_leaves_half_a_file(tmp_path: Path) -> None:
     for delay in (0.02, 0.05, 0.08):
         worker = context.Process(target=_write_forever, args=(path,))
         worker.start()
-        while not path.exists():
-            time.sleep(0.01)
+        wait_until(path.exists, "something was written")
         time.sleep(delay)
         os.kill(worker.pid or 0, signal.SIGKILL)
         worker.join()
@@ -48,7 +49,7 @@ def _hang_in_the_middle(path: Path) -> None:
     with written_aside(path) as file:
         file.write(b"half")
         file.flush()
-        time.sleep(60)
+        time.sleep(HANG)
 
 
 def test_a_writer_killed_in_the_middle_leaves_the_old_file_and_a_part_that_is_swept(tmp_path: Path) -> None:
@@ -56,8 +57,8 @@ def test_a_writer_killed_in_the_middle_leaves_the_old_file_and_a_part_that_is_sw
     write_atomic(path, b"old")
     worker = multiprocessing.get_context("fork").Process(target=_hang_in_the_middle, args=(path,))
     worker.start()
-    while not (parts := list(path.parent.glob(".*.part"))):
-        time.sleep(0.01)
+    wait_until(lambda: bool(list(path.parent.glob(".*.part"))), "the writer was in the middle")
+    parts = list(path.parent.glob(".*.part"))
     Store(tmp_path).sweep()
     assert parts[0].exists() and writer_of(parts[0]) == worker.pid, "its writer lives"
     os.kill(worker.pid or 0, signal.SIGKILL)
@@ -134,3 +135,28 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.M
         write_atomic(tmp_path / "a.txt", b"x")
     assert caught.value.filename == str(tmp_path / "a.txt")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_path_without_a_name_is_a_folder(name: str) -> None:
+    with pytest.raises(IsADirectoryError):
+        write_atomic(Path(name), b"x")
+
+
+def test_what_dead_writers_of_a_file_left_goes_with_the_next_writing_of_it(tmp_path: Path) -> None:
+    part, other = tmp_path / f".model.{place()}-{2**22 + 5}.12.part", tmp_path / f".else.{place()}-{2**22 + 5}.12.part"
+    living = tmp_path / f".model.{place()}-{os.getpid()}.34.part"
+    for path in (part, other, living):
+        path.write_text("half")
+    write_atomic(tmp_path / "model", b"whole")
+    assert not part.exists() and other.exists() and living.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_no_file_to_wait_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, tmp_path / "none"):
+        with pytest.raises(OSError, match=r"No ordinary file|No such file"):
+            read_file(path)
+    write_atomic(tmp_path / "pipe", b"x")
+    assert read_file(tmp_path / "pipe") == b"x"

@@ -14,7 +14,7 @@ import pytest
 
 from dalib.core.rows import RowView
 from dalib.data.cache import cache_root, cached_array, cached_rows, content_of
-from tests.support.waiting import HANG
+from tests.support.waiting import HANG, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -90,14 +90,13 @@ def test_of_two_processes_that_need_an_array_one_makes_it(tmp_path: Path) -> Non
 
 
 def _hang() -> None:
-    cached_array("slow", "k", lambda: time.sleep(60) or np.zeros(1))
+    cached_array("slow", "k", lambda: time.sleep(HANG) or np.zeros(1))
 
 
 def test_a_killed_maker_does_not_keep_the_others_waiting() -> None:
     worker = multiprocessing.get_context("fork").Process(target=_hang)
     worker.start()
-    while not list(cache_root().glob("locks/*")):
-        time.sleep(0.01)
+    wait_until(lambda: bool(list(cache_root().glob("locks/*"))), "the maker was at it")
     time.sleep(0.05)
     os.kill(worker.pid or 0, signal.SIGKILL)
     worker.join()

@@ -2,7 +2,7 @@
 
     python -m tests.faults.flips [--tries 200]
 
-noticed: refused with a line, counted as missing with a warning, or made again; right: nothing was said and the content
+refused: told with a line, counted as missing with a warning, or made again; right: nothing was said and the content
 is the file's own (the damage hit nothing that counts); silent: another content without a word; traceback: an exception
 that is no DalibError. Of every ten tries eight flip one bit, one clears 64 bytes and one cuts the end off.
 """
@@ -33,8 +33,7 @@ from dalib.core.errors import DalibError
 from dalib.records.archive import Archive, export
 from dalib.records.store import Store
 from dalib.train.model_file import load_model, save_model
-
-OUTCOMES = ("noticed", "right", "silent", "traceback")
+from tests.faults.table import show
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,9 @@ def try_kind(kind: Kind, tries: int, seed: int = 0) -> Counter[str]:
             warnings.simplefilter("always")
             try:
                 got = kind.read()
-                outcome = "noticed" if got is None or said else "right" if got == right else "silent"
+                outcome = "refused" if got is None or said else "right" if got == right else "silent"
             except DalibError:
-                outcome = "noticed"
+                outcome = "refused"
             except Exception:
                 outcome = "traceback"
         counts[outcome] += 1
@@ -196,9 +195,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tries", type=int, default=200)
     table = tabulate(parser.parse_args().tries)
-    print(f"{'kind':18}{'tried':>10}" + "".join(f"{name:>11}" for name in OUTCOMES))
-    for kind, counts in table.items():
-        print(f"{kind:18}{counts.total():>10}" + "".join(f"{counts[name]:>11}" for name in OUTCOMES))
+    print(show(table))
 
 
 if __name__ == "__main__":

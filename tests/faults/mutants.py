@@ -1,6 +1,6 @@
 """Small defects, planted one at a time in a copy of the repository: do the tests of that room see each of them?
 
-    python tests/faults/mutants.py [--count 206] [--only dalib/nn] [--list]
+    python tests/faults/mutants.py [--count 206] [--only dalib/nn] [--match "1e-4"] [--list]
 
 Two kinds: `PLANTED` are defects that tests once missed, word for word; the others are made from the syntax tree (an
 operator, a comparison, a number, a condition, a call or a statement changed) and drawn by a hash of file, text and
@@ -152,6 +152,16 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "dalib/report/select.py",
         "((-total) * (len(ENSEMBLE)))",
         "mean ranks are only compared with each other",
+    ),
+    (
+        "dalib/scoring/metrics.py",
+        "reject: float = 2.0",
+        "no row is rejected at 1, nor above",
+    ),
+    (
+        "dalib/scoring/diagnose.py",
+        "index.to(fitted.device), z.requires_grad_()",
+        "a fitted network computes in float32 outside of training, so that z has it already",
     ),
     (
         "dalib/nn/discrepancy.py",
@@ -610,6 +620,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=206, help="how many generated defects")
     parser.add_argument("--seed", default="", help="draws others")
     parser.add_argument("--only", default="", help="beginning of the files' paths")
+    parser.add_argument("--match", default="", help="text in their lines as printed")
     parser.add_argument("--list", action="store_true", help="print them and run nothing")
     parser.add_argument("--planted", action="store_true", help="the planted ones alone")
     parser.add_argument("--limit", type=float, default=300, help="seconds for one run of tests")
@@ -617,7 +628,7 @@ def main() -> int:
     mutants = [
         m
         for m in (*planted(), *([] if given.planted else drawn(given.count, given.seed)))
-        if m.file.startswith(given.only)
+        if m.file.startswith(given.only) and given.match in m.name
     ]
     if given.list:
         print(*(m.name for m in mutants), sep="\n")

@@ -2,7 +2,8 @@
 
     python -m tests.faults.mutated [--suites 1000] [--commands 500] [--models 200]
 
-Each is run as the command line runs it, in this process. right: status 0; refused: one line and another status;
+Each is run as the command line runs it, in this process and in a folder that is as it was before. A suite is planned,
+and run for two steps where its plan is right and small. right: status 0; refused: one line and another status;
 traceback: an exception came out; hang: more than 20 seconds.
 """
 
@@ -16,6 +17,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import tempfile
 import warnings
@@ -32,9 +34,11 @@ from torch import from_numpy
 import dalib
 from dalib.cli import main as run_dalib
 from dalib.train.model_file import save_model
+from tests.faults.table import show
 
 SECONDS = 20
-OUTCOMES = ("right", "refused", "traceback", "hang")
+FEW = 30
+"""Runs of a suite that is not only planned."""
 SUITE = """
 name = "demo"
 dataset = "features:toy.npz"
@@ -71,7 +75,10 @@ COMMANDS = (
     "predict model.safetensors toy.npz --top 2 --domain b --out out.csv",
     "rank --dataset features:toy.npz --target b --measures log_me",
     "data info features:toy.npz", "data verify toy.npz", "show dann", "list algorithms",
-    "export demo --store runs --out x.jsonl", "rescore demo --store runs", "new algorithm my_idea --out new.py",
+    "export demo --store runs --out x.jsonl", "rescore demo --store runs", "new algorithm my_idea --folder new",
+    "evaluate model.safetensors features:toy.npz --domain b --classes",
+    "table demo --store runs --validators --format md --out x.md", "table demo --store runs --formats csv --write t",
+    "run demo.toml --train.steps 2 --only source_only --store runs2 --no-table",
 )  # fmt: skip
 ODD_TOML = (
     "5", "-1", "0", "1e400", "nan", "inf", "true", '""', '"x"', "[]", "{}", "[[]]", "[1, 1]", '{ a = 1 }',
@@ -107,10 +114,14 @@ def mutate_suite(chance: random.Random) -> str:
 
 
 def mutate_command(chance: random.Random) -> list[str]:
-    """One or two words replaced, away, twice, exchanged or misspelt; never the number of steps."""
+    """A word replaced, away, twice or misspelt, sometimes two: mostly the value of an option, never the steps'."""
     words = chance.choice(COMMANDS).split()
-    for _ in range(chance.choice((1, 1, 2))):
+    for _ in range(chance.choice((1, 1, 1, 2))):
         places = [i for i in range(len(words)) if words[i - 1] != "--train.steps" and words[i] != "--train.steps"]
+        values = [i for i in places if i and not words[i].startswith("--") and words[i - 1].startswith("--")]
+        if values and chance.random() < 0.6:
+            words[chance.choice(values)] = chance.choice(ODD_WORDS)
+            continue
         i = chance.choice(places)
         way = chance.randrange(5)
         if way <= 1:
@@ -158,8 +169,8 @@ def limited() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def try_line(words: list[str], log: list[str]) -> str:
-    """The outcome of one command line; tracebacks and hangs are described in the log."""
+def try_line(words: list[str], log: list[str], heard: list[str] | None = None) -> str:
+    """The outcome of one command line; tracebacks and hangs are described in the log, what it printed in `heard`."""
     out, err = io.StringIO(), io.StringIO()
     try:
         with limited(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
@@ -174,11 +185,16 @@ def try_line(words: list[str], log: list[str]) -> str:
     if "TimeoutError" in err.getvalue() or f"{SECONDS} s; check" in err.getvalue():
         log.append(f"hang: {words}")
         return "hang"
+    if heard is not None:
+        heard.append(out.getvalue())
     return "refused" if status else "right"
 
 
 def prepare(folder: Path) -> Path:
-    """A feature file, a suite, and a model file in the folder, which becomes the working one; the model's path."""
+    """A feature file, a suite with its records and a model file in the folder, which becomes the working one.
+
+    Returns the model's path. Every line of `COMMANDS` is right as it is.
+    """
     os.chdir(folder)
     os.environ["DALIB_CACHE"] = str(folder / "cache")
     chance = np.random.default_rng(0)
@@ -188,7 +204,23 @@ def prepare(folder: Path) -> Path:
     data, backbone = dalib.load_data("features:toy.npz"), dalib.load_backbone("identity", "none", dim=4)
     recipe = dalib.TrainConfig(steps=2, batch_size=4, bottleneck=8)
     fitted = dalib.Trainer(recipe, device="cpu").fit(dalib.DANN(hidden=8), dalib.make_task(data, "a", "b"), backbone)
+    assert try_line(["run", "demo.toml", "--store", "runs", "--no-table"], []) == "right"
     return save_model(fitted, folder / "model")
+
+
+@contextlib.contextmanager
+def restored() -> Iterator[None]:
+    """What is written into the working folder inside is gone afterwards, and what was overwritten there is back."""
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as aside:
+        shutil.copytree(here, aside, dirs_exist_ok=True)
+        try:
+            yield
+        finally:
+            os.chdir(here)
+            for path in here.iterdir():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            shutil.copytree(aside, here, dirs_exist_ok=True)
 
 
 def try_suites(count: int, log: list[str]) -> Counter[str]:
@@ -197,15 +229,24 @@ def try_suites(count: int, log: list[str]) -> Counter[str]:
         text = mutate_suite(chance)
         Path("mutant.toml").write_text(text, encoding="utf-8")
         before = len(log)
-        counts[try_line(["run", "mutant.toml", "--dry-run"], log)] += 1
+        heard: list[str] = []
+        outcome = try_line(["run", "mutant.toml", "--dry-run"], log, heard)
+        planned = re.search(r"(\d+) to run", heard[0]) if outcome == "right" else None
+        if planned and int(planned[1]) <= FEW:
+            with restored():
+                outcome = try_line(["run", "mutant.toml", "--train.steps", "2", "--store", "tried"], log)
+        counts[outcome] += 1
         if len(log) > before:
             log.append(f"  suite {number}: " + " | ".join(set(text.split("\n")) - set(SUITE.split("\n")))[:300])
     return counts
 
 
 def try_commands(count: int, log: list[str]) -> Counter[str]:
-    chance = random.Random(1)
-    return Counter(try_line(mutate_command(chance), log) for _ in range(count))
+    chance, counts = random.Random(1), Counter[str]()
+    for _ in range(count):
+        with restored():
+            counts[try_line(mutate_command(chance), log)] += 1
+    return counts
 
 
 def try_models(model: Path, count: int, log: list[str]) -> Counter[str]:
@@ -238,7 +279,9 @@ def tabulate(suites: int, commands: int, models: int) -> tuple[dict[str, Counter
     with tempfile.TemporaryDirectory() as folder:
         before = Path.cwd()
         try:
-            model = prepare(Path(folder))
+            inside = Path(folder, "inside")  # names that lead one folder up stay in the temporary one
+            inside.mkdir()
+            model = prepare(inside)
             table = {
                 "suites": try_suites(suites, log),
                 "model files": try_models(model, models, log),
@@ -256,9 +299,7 @@ def main() -> None:
     given = parser.parse_args()
     table, log = tabulate(given.suites, given.commands, given.models)
     print(*log, sep="\n")
-    print(f"{'kind':18}{'tried':>10}" + "".join(f"{name:>11}" for name in OUTCOMES))
-    for kind, counts in table.items():
-        print(f"{kind:18}{counts.total():>10}" + "".join(f"{counts[name]:>11}" for name in OUTCOMES))
+    print(show(table))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,19 @@
 """Damage of every kind and inputs that somebody got wrong: nothing silent, no traceback, no hang.
 
-A few tries of each here; `python -m tests.faults.flips` and `python -m tests.faults.mutated` do hundreds.
+A few tries of each here; `python -m tests.faults` does hundreds and prints what became of them.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.faults import flips, mutated
+from tests.faults.table import is_clean, show
 
 
 @pytest.fixture(autouse=True)
@@ -30,15 +25,15 @@ def stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def _check_flips(tries: int) -> None:
-    table = _load("flips").tabulate(tries)
+    table = flips.tabulate(tries)
     assert len(table) == 8
     for kind, counts in table.items():
         assert (counts["silent"], counts["traceback"]) == (0, 0), kind
-        assert counts["noticed"] > 0.8 * tries, kind
+        assert counts["refused"] > 0.8 * tries, kind
 
 
 def _check_mutants(suites: int, commands: int, models: int) -> None:
-    table, log = _load("mutated").tabulate(suites, commands, models)
+    table, log = mutated.tabulate(suites, commands, models)
     for kind, counts in table.items():
         assert (counts["traceback"], counts["hang"]) == (0, 0), (kind, log)
         assert counts["right"] and counts["refused"], kind
@@ -60,3 +55,42 @@ def test_no_damage_passes_unseen_in_two_hundred_tries() -> None:
 @pytest.mark.slow
 def test_mistakes_are_one_line_in_seventeen_hundred_tries() -> None:
     _check_mutants(1000, 500, 200)
+
+
+FORKS = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
+
+
+def _check(table: Mapping[str, Counter[str]]) -> None:
+    assert all(map(is_clean, table.values())), "\n" + show(table)
+    assert all(counts.total() for counts in table.values())
+
+
+@FORKS
+def test_a_few_scenes_of_several_writers_are_right() -> None:
+    from tests.faults import writers
+
+    _check(writers.tabulate(1))
+
+
+@FORKS
+@pytest.mark.slow
+def test_whoever_dies_sleeps_or_lives_elsewhere_every_run_is_done_once() -> None:
+    from tests.faults import writers
+
+    _check(writers.tabulate(30))
+
+
+@FORKS
+@pytest.mark.slow
+def test_what_is_stopped_at_random_goes_on_to_the_same_bits() -> None:
+    from tests.faults import kills
+
+    _check(kills.tabulate(60))
+
+
+@FORKS
+@pytest.mark.slow
+def test_hostile_files_and_names_do_no_harm() -> None:
+    from tests.faults import hostile, hostile_names
+
+    _check(hostile.tabulate() | hostile_names.tabulate())

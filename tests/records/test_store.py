@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import warnings
 
 import numpy as np
@@ -16,6 +15,7 @@ from dalib.records.archive import Archive, export
 from dalib.records.locks import acquire, is_held, release
 from dalib.records.store import Store
 from tests.support.fake_runs import fail_on_seed_1
+from tests.support.waiting import wait_until
 
 PUT_FOREVER = """
 import sys
@@ -150,8 +150,7 @@ def test_damaged_arrays_count_as_missing_with_a_warning(filled):
 
 def test_a_killed_writer_leaves_only_whole_records(tmp_path):
     writer = subprocess.Popen([sys.executable, "-c", PUT_FOREVER, str(tmp_path)])
-    while len(list(tmp_path.glob("??/*.json"))) < 20:
-        time.sleep(0.02)
+    wait_until(lambda: len(list(tmp_path.glob("??/*.json"))) >= 20, "twenty records were written")
     writer.kill()
     writer.wait()
     for path in tmp_path.glob("??/*.json"):

@@ -22,6 +22,7 @@ from dalib.report.table import build_table
 from dalib.report.table_format import TableFormat
 from dalib.report.tidy import COLUMNS
 from tests.support.report_shelf import FAILED, MISSING, Shelf
+from tests.support.waiting import HANG
 
 
 def test_markdown_is_an_aligned_table_with_its_caption(shelf: Shelf) -> None:
@@ -67,7 +68,7 @@ def test_the_latex_of_every_committed_suite_compiles(tmp_path: Path) -> None:
     head = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}"
     (tmp_path / "all.tex").write_text(head + "\n" + pages + "\n" + r"\end{document}")
     command = [compiler, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stdout[-1500:]
     assert "Overfull \\hbox" not in done.stdout
 

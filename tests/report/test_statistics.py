@@ -356,6 +356,10 @@ def test_the_bars_of_a_diagram_lie_between_the_axis_and_the_names(
     assert max(y for _, y in names.values()) < min(bars) and max(bars) < 0
     left, right = ([name for name, (x, _) in names.items() if (x < 1) == side] for side in (True, False))
     assert [len(left), len(right)] == [4, 4], "half of them at each side"
+    (told,) = (text for text in axes.texts if text.get_text().startswith("CD = "))
+    ruler = max(float(y) for line in axes.lines for y in line.get_ydata())
+    assert told.get_position()[0] == pytest.approx(1 + 1.7 / 2), "over the middle of its ruler"
+    assert told.get_va() == "bottom" and ruler < told.get_position()[1] < ruler + 0.1, "and just above it"
     leaders = [line for line in axes.lines if len(line.get_xdata()) == 3]
     assert len(leaders) == 8
     for line in leaders:

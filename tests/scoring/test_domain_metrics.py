@@ -63,3 +63,12 @@ def test_a_metric_that_joins_is_recorded_and_one_that_does_not_apply_is_left_out
     given = outputs(np.eye(2)[[0, 1, 1]], np.array([0, 1, 1]))
     assert domain_metrics(given, "source", known=2)["source_rows"] == 3
     assert "source_rows" not in domain_metrics(given, "source", known=3)
+
+
+def test_one_row_of_an_unknown_class_is_enough_for_the_metrics_of_open_sets() -> None:
+    rng = np.random.default_rng(1)
+    y = np.array([0, 1, 2, 0, 1, 3])
+    values = domain_metrics(outputs(rng.standard_normal((6, 4)).astype(np.float32), y), "target", known=3)
+    assert {f"target_{name}" for name in OPEN} <= set(values)
+    none = domain_metrics(outputs(rng.standard_normal((6, 4)).astype(np.float32), y.clip(max=2)), "target", known=3)
+    assert not {f"target_{name}" for name in OPEN} & set(none)

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pytest
+import torch
 
 from dalib.bench.progress import LineProgress
 from dalib.bench.runner import run_suite
@@ -13,9 +14,10 @@ from dalib.bench.suite import Suite
 from dalib.core.errors import DalibError
 from dalib.core.metric import Metric
 from dalib.core.registry import METRICS, VALIDATORS
+from dalib.core.types import Outputs
 from dalib.records.record import Record
 from dalib.records.store import Store
-from dalib.scoring.rescore import rescore
+from dalib.scoring.rescore import outputs_to_arrays, rescore
 
 CLUSTERED = {"ami", "ari", "fmi", "v_measure"}
 """k-means from another order of eight rows ends elsewhere."""
@@ -177,3 +179,15 @@ def test_damaged_arrays_count_as_missing_with_a_word(damage, ran) -> None:
     with pytest.warns(RuntimeWarning, match="count as missing"):
         assert rescore(store, manifest).bare == 1
     assert "entropy" not in store.get(key).candidates[-1].scores
+
+
+@pytest.mark.parametrize("objective", ["classification", "regression", "multilabel"])
+def test_logits_of_classes_are_kept_short_and_numbers_with_all_their_digits(objective: str) -> None:
+    values = torch.linspace(0, 1, 12).reshape(4, 3) / 3
+    outputs = Outputs(values, values, None)
+    kept = outputs_to_arrays(outputs, outputs, features=True, objective=objective)
+    kind = torch.float16 if objective == "classification" else torch.float32
+    assert {name: array.dtype for name, array in kept.items()} == {
+        "target": kind, "source": kind, "target_z": torch.float16, "source_z": torch.float16,
+    }  # fmt: skip
+    assert torch.equal(kept["target"], values.to(kind)) and torch.equal(kept["target_z"], values.half())

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from dalib.core.text import show_control
 from dalib.report.sheet import Sheet
 from dalib.report.table_format import TableFormat
 
@@ -25,6 +26,7 @@ def render_html(sheet: Sheet) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined,
+        finalize=lambda value: show_control(value) if isinstance(value, str) else value,
     )  # fmt: skip
     return environment.get_template("table.html.j2").render(
         title=sheet.title,

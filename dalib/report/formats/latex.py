@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from dalib.core.text import show_control
 from dalib.report.sheet import Sheet, Shown
 from dalib.report.table_format import TableFormat
 
@@ -67,7 +68,7 @@ def render_latex(sheet: Sheet) -> str:
 
 def escape_latex(text: str) -> str:
     """Text that LaTeX prints as it is."""
-    return "".join(_MARKS.get(mark, mark) for mark in text)
+    return "".join(_MARKS.get(mark, mark) for mark in show_control(text).replace("\n", " "))
 
 
 def _text(cell: Shown) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dalib.core.errors import DalibError
+from dalib.core.text import show_control
 from dalib.report.figures import save_figure
 from dalib.report.statistics.critical_difference import cliques
 
@@ -77,7 +78,8 @@ def _draw_labels(axes: Axes, ranks: Mapping[str, float], last: int, top: float) 
         for row, name in enumerate(side):
             y, rank = -top - _ROW * (row + 0.5), ranks[name]
             _line(axes, (rank, rank, edge + sign * last / 60), (0, y, y))
-            label = f"{name}  {rank:.2f}" if sign < 0 else f"{rank:.2f}  {name}"
+            shown = show_control(name)
+            label = f"{shown}  {rank:.2f}" if sign < 0 else f"{rank:.2f}  {shown}"
             align = "right" if sign < 0 else "left"
             axes.text(
                 edge + sign * last / 40, y, label, ha=align, va="center", fontsize=9, color=_INK, parse_math=False
