@@ -109,8 +109,13 @@ def assemble(
     backbone = open_backbone(spec.backbone, data, spec.seed, algorithm.needs_head)
     spec = _identify(spec, data, backbone) if where.checkpoint else spec
     prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
+    if prepare and prepare.crop > prepare.resize:
+        raise DalibError(
+            f"train.resize = {prepare.resize} is smaller than what {backbone.name} crops, {prepare.crop}; give "
+            f"--crop {prepare.resize} (train.crop = {prepare.resize}) too, or a larger resize"
+        )
     if spec.train.crop and prepare:
-        _check_crop(backbone, prepare.crop)
+        check_crop(backbone, prepare.crop)
     rows = embed_data(replace(backbone, preprocess=prepare), data, device) if _embeds(backbone, data) else data
     resize = prepare.resize if prepare else None
     task = make_task(rows, spec.source, spec.target, spec.protocol, seed=spec.seed, resize=resize)
@@ -135,7 +140,8 @@ def open_data(spec: DataSpec, root: str | None, making: Report | None = None) ->
 def _open(spec: DataSpec, root: str | None, making: Report | None) -> LoadedData:
     from dalib.data.catalog import load_data
 
-    return load_data(spec.dataset, root, partial=spec.partial, normalise=spec.normalise, progress=making)
+    how: dict[str, Any] = {"normalise": spec.normalise, "skip_unreadable": spec.skip_unreadable}
+    return load_data(spec.dataset, root, partial=spec.partial, progress=making, **how)
 
 
 @lru_cache(maxsize=4)
@@ -160,25 +166,34 @@ def open_backbone(spec: BackboneSpec, data: LoadedData, seed: int, head: bool) -
     return _FROZEN[known]
 
 
-def _check_crop(backbone: Backbone, crop: int) -> None:
+def check_crop(backbone: Backbone, crop: int, name: str = "train.crop") -> None:
     """DalibError where the network makes nothing of images of this side, said before any is decoded."""
-    import torch
-
     assert backbone.preprocess is not None
     own = f"its own is {backbone.preprocess.crop}"
     if crop > MOST_PIXELS:
-        raise DalibError(f"train.crop = {crop} is more than {MOST_PIXELS} pixels; {backbone.name} is slow there, {own}")
+        raise DalibError(f"{name} = {crop} is more than {MOST_PIXELS} pixels; {backbone.name} is slow there, {own}")
+    reason = _try_crop(backbone, crop)
+    if reason:
+        near = [side for side in (crop // 32 * 32, crop // 32 * 32 + 32) if side and not _try_crop(backbone, side)]
+        fit = f", {' and '.join(map(str, near))} fit{'' if len(near) > 1 else 's'} too" if near else ""
+        raise DalibError(f"{name} = {crop} does not fit {backbone.name} ({reason}); {own}{fit}")
+
+
+def _try_crop(backbone: Backbone, crop: int) -> str:
+    """Why the network makes nothing of an image of this side; empty where it does."""
+    import torch
+
     training = {part: part.training for part in backbone.module.modules()}
     parameter = next(backbone.module.parameters(), torch.zeros(1))
     try:
         with torch.no_grad():
             backbone.module.eval()(torch.zeros(1, 3, crop, crop, dtype=parameter.dtype, device=parameter.device))
     except (RuntimeError, ValueError, AssertionError) as error:
-        reason = str(error).partition("\n")[0][:120]
-        raise DalibError(f"train.crop = {crop} does not fit {backbone.name} ({reason}); {own}") from None
+        return str(error).partition("\n")[0][:120] or type(error).__name__
     finally:
         for part, flag in training.items():
             part.training = flag
+    return ""
 
 
 def _embeds(backbone: Backbone, data: LoadedData) -> bool:

@@ -18,13 +18,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from dalib.assemble import check_crop
 from dalib.backbones import load_backbone, own_weights, takes_rows
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.rows import row_shape
-from dalib.core.types import Domain, Outputs, Task
+from dalib.core.types import Domain, Outputs, Task, name_unknown
 from dalib.data.given import (
     Rows,
     find_column_moments,
@@ -68,7 +69,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         backbone: what turns rows into features: the name of one that is built to fit (`mlp`, `cnn1d`,
             `text_transformer`, `modalities` …), a Backbone, or any module; it is copied, never changed. None: rows are
             features (n, d). With one, X may be time series (n, C, T), token ids (n, L), uint8 images (n, 3, R, R), or
-            several modalities {name: array}
+            several modalities {name: array}; a module takes rows (n, *S) of any kind, whatever their channels
         train: TrainConfig, a dictionary of its fields, or None = 300 steps of the default recipe, a backbone without
             weights at the full learning rate
         standardise: subtract the mean and divide by the standard deviation, each domain by its own; rows to predict are
@@ -112,6 +113,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Rows, y: ArrayLike, X_target: Rows | None = None) -> AdaptationClassifier:
         """X (n_s, d), or rows as the backbone takes them, labelled by y (n_s,); X_target unlabelled, None = X."""
         x_s: np.ndarray
+        X, y = _off_graph(X), _off_graph(y)
         check_arguments(self.standardise, self.train, self.backbone)
         seed = read_seed(self.random_state)
         if y is not None:
@@ -231,7 +233,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             if reset:
                 self._modalities = read.dtype.names or ()
             return order_modalities(read, self._modalities)
-        x: np.ndarray = validate_data(self, plain_table(X), dtype=np.float32, reset=False)
+        x: np.ndarray = validate_data(self, plain_table(_off_graph(X)), dtype=np.float32, reset=False)
         return x
 
     def _build(self, x_s: np.ndarray, x_t: np.ndarray, seed: int) -> Backbone:
@@ -251,7 +253,10 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             made = load_backbone(given, own_weights(given), seed=seed, **how)
         if made.preprocess:
             check_images(x_s, x_t)
-            made = replace(made, preprocess=made.preprocess.of_side(x_s.shape[-1]))
+            prepare = made.preprocess.of_side(x_s.shape[-1])
+            if prepare != made.preprocess:
+                check_crop(made, prepare.crop, "side of the images")
+            made = replace(made, preprocess=prepare)
         return made
 
     def _trainer(self, seed: int, backbone: Backbone) -> Trainer:
@@ -276,7 +281,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
     def _name_unknown(self) -> Any:
         """What rows of no known class are called: `unknown`, or for numbers -1, or one less than the least."""
         if self.classes_.dtype.kind in "USO":
-            return "unknown"
+            return name_unknown(self.classes_.astype(str).tolist())
         return min(-1, int(np.floor(self.classes_.astype(float).min())) - 1)
 
     def _warn_of_underfitting(self, x_s: np.ndarray, labels: np.ndarray) -> None:
@@ -331,3 +336,8 @@ def target_scorer(X_target: Rows, validator: str = "information_maximisation") -
         return float(chosen.score(Outputs(held, held, labels), Outputs(target, target, None)))
 
     return score
+
+
+def _off_graph(x: Any) -> Any:
+    """A tensor without its history, on the CPU, as arrays are made of; anything else as it is."""
+    return x.detach().cpu() if isinstance(x, torch.Tensor) else x

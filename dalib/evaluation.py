@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dalib.core.errors import DalibError
-from dalib.core.types import Domain
+from dalib.core.types import Domain, name_unknown
 from dalib.data.catalog import load_data
 from dalib.prediction import normalise_as_trained
 from dalib.scoring.metrics import class_metrics, measure
@@ -53,6 +53,7 @@ def evaluate(
     *,
     root: str | Path | None = None,
     device: str = "auto",
+    skip_unreadable: bool = False,
 ) -> Evaluation:
     """Every metric of a model on rows whose labels are known: what `dalib evaluate` does.
 
@@ -66,6 +67,7 @@ def evaluate(
         domain: which of the data set's
         root: where the data lie; None = DALIB_DATA
         device: `auto`, `cpu`, `cuda`, `cuda:N`, for a model file
+        skip_unreadable: leave out image files that cannot be decoded; `remarks` say how many
 
     Raises
         DalibError: rows without labels, of another kind of answer, or of classes that the model does not know
@@ -77,7 +79,7 @@ def evaluate(
             raise DalibError("domain and root belong to a data set given by name; a Domain is one already")
         rows = data
     else:
-        rows, remarks = _load_domain(fitted, str(data), domain, root)
+        rows, remarks = _load_domain(fitted, str(data), domain, root, skip_unreadable)
     if rows.y is None:
         raise DalibError(f"domain '{rows.name}' has no labels to compare with; dalib.predict answers without them")
     rows = _label_as_trained(fitted, rows)
@@ -87,7 +89,9 @@ def evaluate(
     metrics = {name.lstrip("_"): value for name, value in measure(outputs, "", known, kind, reject).items()}
     per_class: dict[str, dict[str, float]] = {}
     if kind == "classification":
-        for name, values in class_metrics(outputs, (*fitted.classes, "unknown"), known, reject).items():
+        for name, values in class_metrics(
+            outputs, (*fitted.classes, name_unknown(fitted.classes)), known, reject
+        ).items():
             per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
     return Evaluation(metrics, per_class, len(rows), remarks)
 
@@ -96,12 +100,14 @@ def _protocol(fitted: Fitted) -> Mapping[str, float]:
     return fitted.extra.get("protocol", {})
 
 
-def _load_domain(fitted: Fitted, data: str, domain: str, root: str | Path | None) -> tuple[Domain, tuple[str, ...]]:
+def _load_domain(
+    fitted: Fitted, data: str, domain: str, root: str | Path | None, skips: bool
+) -> tuple[Domain, tuple[str, ...]]:
     """A domain prepared as the model takes it, and what there is to say of its data set."""
     name = data
     if root is None and ":" not in data and Path(data).expanduser().exists():
         name, root = (f"features:{data}", None) if data.endswith(".npz") else ("image_folder", data)
-    loaded = load_data(name, root, partial=True)
+    loaded = load_data(name, root, partial=True, skip_unreadable=skips)
     if not domain:
         if len(loaded.domains) > 1:
             raise DalibError(f"{data} has the domains {', '.join(loaded.domains)}; say which one to evaluate on")

@@ -21,7 +21,7 @@ from dalib.core.objective import find_objective
 from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, LISTENERS, PROTOCOLS
 from dalib.core.seeds import check_seed
-from dalib.core.types import Task
+from dalib.core.types import Task, name_unknown
 from dalib.data.backbone import default_backbone
 from dalib.data.oddities import find_absent, find_scales
 from dalib.records.sections import sort_options
@@ -90,7 +90,7 @@ def fit(
         protocol: fields of ProtocolSpec
         backbone: fields of BackboneSpec and the backbone's own options; without `name`, `identity` for features, `tiny`
             (frozen) for data that dalib draws, else `resnet50`; without `weights`, the backbone's own
-        data: `normalise` and `partial` of DataSpec
+        data: `normalise`, `partial` and `skip_unreadable` of DataSpec
         seed: decides weights, batches and splits, >= 0
         device: `auto`, `cpu`, `cuda`, `cuda:N`
         root: where the data lie; None = DALIB_DATA
@@ -251,7 +251,13 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
         "values": values,
         "partial": note,
     }
-    remarks = tuple(_doubts(fitted, task)) if task.objective == "classification" else ()
+    largest = max(len(task.labelled), len(task.target))
+    remarks: tuple[str, ...] = ()
+    if fitted.curve and spec.train.batch_size > largest:
+        remarks = (
+            f"batches of {spec.train.batch_size} rows, but no domain has more than {largest}: rows repeat in them",
+        )
+    remarks += tuple(_doubts(fitted, task, reject)) if task.objective == "classification" else ()
     return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks)
 
 
@@ -262,7 +268,7 @@ def _oddities(spec: RunSpec, task: Task) -> Iterator[str]:
     return find_scales(task.labelled.x, task.target.x, plain, names, "data.normalise = zscore")
 
 
-def _doubts(fitted: Fitted, task: Task) -> Iterator[str]:
+def _doubts(fitted: Fitted, task: Task, reject: float) -> Iterator[str]:
     """Why an accuracy may mean nothing: one class to be right about, one answer to all, rows that are all alike."""
     rows = task.test if len(task.test) else task.target
     outputs = fitted.outputs(rows)
@@ -275,6 +281,8 @@ def _doubts(fitted: Fitted, task: Task) -> Iterator[str]:
         absent = find_absent(task.labelled.labels, outputs.logits.argmax(1).numpy(), fitted.classes)
         if absent:
             yield absent
+    if "unknown" in task.classes and (task.is_open or fitted.algorithm.rejects or reject < 1):
+        yield f"a class is called 'unknown'; rows of none of the classes are called '{name_unknown(task.classes)}'"
     if len(task.test) and len(np.unique(task.test.labels)) == 1:
         cls = task.test.classes[int(task.test.labels[0])]
         yield f"all {len(task.test)} test rows are '{cls}': the accuracy says how often that is answered, no more"

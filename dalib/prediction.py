@@ -12,10 +12,10 @@ import numpy as np
 
 from dalib.core.errors import DalibError, suggest
 from dalib.core.rows import RowShape, RowView, combine
-from dalib.core.types import Domain
+from dalib.core.types import Domain, name_unknown
 from dalib.data.decode import decode_image
 from dalib.data.features import check_rows, read_arrays
-from dalib.data.listing import ARCHIVES, CLUTTER, LOOP, Listing, image_suffixes, is_image
+from dalib.data.listing import ARCHIVES, CLUTTER, COMMON, LOOP, Listing, is_image
 from dalib.data.normalise import normalise_features
 from dalib.feed.embed import embed_images
 from dalib.scoring.metrics import decide
@@ -30,7 +30,8 @@ CHUNK = 256
 
 
 class Prediction(NamedTuple):
-    """One of the likeliest classes of one row; `unknown` without a probability (nan) where the model rejects the row.
+    """One of the likeliest classes of one row; `unknown` without a probability (nan) where the model rejects the row,
+    `(unknown)` where a class is called `unknown`.
 
     A method whose scores are no log-probabilities (distances, regressions) gives none: nan, in the same order.
 
@@ -156,14 +157,13 @@ def find_images(path: Path) -> Images:
 
     if path.is_file() and not path.name.lower().endswith(ARCHIVES):
         if not is_image(path.name):
-            kinds = ", ".join(image_suffixes()[:8])
-            raise DalibError(f"{path} is neither an image ({kinds} …) nor a folder nor a zip; this model takes images")
+            raise DalibError(f"{path} is neither an image ({COMMON} …) nor a folder nor a zip; this model takes images")
         return Images([path.name], lambda name: path.read_bytes())
     if not path.is_file() and not path.is_dir():
         raise DalibError(f"{path} is no ordinary file; give an image, a folder, a zip or a feature file (.npz)")
     listing = Listing(path)
     if not listing.images:
-        why = "; ".join(listing.remarks()) or f"expected files ending in {', '.join(image_suffixes()[:8])} …"
+        why = "; ".join(listing.remarks()) or f"expected files ending in {COMMON} …"
         raise DalibError(f"{path} holds no images; {why}")
     gone = {m: why for m, why in listing.left_out.items() if why not in (LOOP, CLUTTER)}
     return Images(listing.images, listing.read, gone)
@@ -182,6 +182,8 @@ def _predict_images(
             try:
                 pixels.append(decode_image(images.read(name), prepare.resize))
                 names.append(name)
+            except MemoryError:
+                raise
             except Exception as error:
                 report(name, str(error).partition("<")[0].strip() or type(error).__name__)
         if names:
@@ -234,7 +236,8 @@ def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence
         start = "" if ends[0] in keys else keys[0].removesuffix(ends[0])
     else:
         raise DalibError(
-            f"{path} has {', '.join(keys) or f'no key {ends[0]}'}; name one with --domain, or store rows as {wanted}"
+            f"{path} has {', '.join(keys) or f'no key {ends[0]}'}; name one with --domain (domain=…), or store rows as "
+            f"{wanted}"
         )
     lacking = [start + end for end in ends if start + end not in arrays]
     if lacking:
@@ -270,6 +273,6 @@ def _list(
 ) -> Iterator[Prediction]:
     for name, p, k, left in zip(names, values, labels, rejected, strict=True):
         if left:
-            yield Prediction(name, "unknown", float("nan"))
+            yield Prediction(name, name_unknown(classes), float("nan"))
         for value, label in zip(p[: top - left], k, strict=False):
             yield Prediction(name, classes[label], value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ def verify(
     backbone: Backbone | str = "",
     weights: str = "",
     device: str = "auto",
+    skip_unreadable: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Finding]:
     """Unreadable, empty, duplicate and mislabelled-looking images; wrong shapes, labels and values of rows in an .npz.
@@ -35,6 +37,7 @@ def verify(
         backbone: a network (or its name) whose features of images find wrong labels better; slower
         weights: of a backbone given by name; empty = its own
         device: where the backbone computes
+        skip_unreadable: images that cannot be read are `skipped`, the last kind, instead of `unreadable` or `empty`
         progress: called with (files read, files in all)
 
     Returns
@@ -48,9 +51,11 @@ def verify(
         if backbone:
             name = backbone if isinstance(backbone, str) else backbone.name
             raise DalibError(f"backbone {name} finds wrong labels of image files; {root} holds arrays: leave it out")
+        if skip_unreadable:
+            raise DalibError(f"{root} holds arrays; skip_unreadable is for image files only: leave it out")
         return verify_rows(root, dataset)
     if not backbone:
-        return verify_root(root, dataset, progress=progress)
+        return verify_root(root, dataset, skip_unreadable=skip_unreadable, progress=progress)
     if isinstance(backbone, str):
         backbone = load_backbone(backbone, weights or own_weights(backbone))
     network, where = backbone, pick_device(device)
@@ -60,4 +65,5 @@ def verify(
     def embed(pixels: np.ndarray) -> np.ndarray:
         return np.asarray(embed_images(network, Domain("verify", pixels, None, (), "none"), where))
 
-    return verify_root(root, dataset, embed=embed, resize=network.preprocess.resize, progress=progress)
+    how: dict[str, Any] = {"embed": embed, "resize": network.preprocess.resize, "skip_unreadable": skip_unreadable}
+    return verify_root(root, dataset, progress=progress, **how)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import dalib.assemble
-from dalib.assemble import Run, RunContext, _check_crop, assemble
+from dalib.assemble import Run, RunContext, assemble, check_crop
 from dalib.backbones import load_backbone
 from dalib.bench.plan import plan
 from dalib.bench.run import run_one
 from dalib.bench.suite import Suite
 from dalib.core.errors import DalibError
+from dalib.fitting import fit
 from dalib.records.spec import BackboneSpec, DataSpec, ProtocolSpec, RunSpec
 from dalib.train.config import TrainConfig
+from tests.support.worlds import write_images
 
 HERE = RunContext(device="cpu")
 PLUGIN = '''"""Source-only with a setting."""
@@ -158,5 +161,29 @@ def test_a_mistake_is_one_clear_line(change: dict[str, object], words: str, feat
 @pytest.mark.parametrize("crop", [1, 5000])
 def test_a_crop_that_does_not_fit_the_network_is_one_line(crop: int) -> None:
     with pytest.raises(DalibError, match=f"crop = {crop} .*its own is"):
-        _check_crop(load_backbone("tiny", "none"), crop)
-    _check_crop(load_backbone("tiny", "none"), 48)
+        check_crop(load_backbone("tiny", "none"), crop)
+    check_crop(load_backbone("tiny", "none"), 48)
+
+
+@pytest.mark.parametrize(("crop", "near"), [(100, "96 and 128 fit too"), (1, "its own is 64, 32 fits too")])
+def test_sides_near_by_that_fit_are_named(crop: int, near: str) -> None:
+    with pytest.raises(DalibError, match=near):
+        check_crop(load_backbone("tiny", "none"), crop)
+
+
+def test_a_resize_below_the_crop_says_which_crop_goes_with_it(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "images")
+    how: dict[str, Any] = {"backbone": {"name": "tiny", "frozen": True}, "train": {"resize": 32}}
+    with pytest.raises(DalibError, match=r"train\.resize = 32 is smaller .* give --crop 32 \(train\.crop = 32\) too"):
+        fit("image_folder", "bright", "dark", "source_only", root=root, **how)
+
+
+def test_batches_larger_than_every_domain_are_pointed_out(tmp_path: Path) -> None:
+    root = write_images(tmp_path / "images")
+    how: dict[str, Any] = {"backbone": {"name": "tiny", "frozen": True}, "root": root, "device": "cpu"}
+    said = {
+        size: fit("image_folder", "bright", "dark", "mcc", train={"steps": 1, "batch_size": size}, **how).remarks
+        for size in (2, 500)
+    }
+    assert any("batches of 500 rows" in remark for remark in said[500])
+    assert not any("batches of" in remark for remark in said[2])

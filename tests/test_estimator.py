@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
 
 import dalib
 from dalib import AdaptationClassifier, TrainConfig
 from dalib.checks.world import make_task
+from dalib.core.errors import DalibError
 from dalib.estimator import target_scorer
 
 FAST = {"steps": 60, "bottleneck": 16, "batch_size": 32, "lr": 0.05, "evaluations": 1}
@@ -262,3 +266,61 @@ def test_modalities_are_told_apart_by_name_whatever_their_order() -> None:
     assert np.array_equal(model.predict({"a": X_t, "b": -X_t}), model.predict({"b": -X_t, "a": X_t}))
     with pytest.raises(ValueError, match="modalities are a, c; fit was given a, b"):
         model.predict({"a": X_t, "c": X_t})
+
+
+def _net(channels: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("kind", [np.float32, np.uint8])
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 13])
+def test_images_of_any_channels_reach_ones_own_module_as_they_are(channels: int, kind: type, frozen: bool) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 255, (12, channels, 12, 10)).astype(kind), np.arange(12) % 2
+    backbone = replace(dalib.Backbone.of(_net(channels), X), frozen=frozen)
+    model = AdaptationClassifier("mcc", backbone=backbone, train={"steps": 2}, device="cpu").fit(X, y, X)
+    z = model.fitted_.outputs(model.fitted_.represent(model._domain("X", X, None))).z
+    module = model.fitted_.backbone.module.eval()
+    with torch.no_grad():
+        features = module(torch.as_tensor(X.astype(np.float32)))
+    assert torch.allclose(model.fitted_.algorithm.network.bottleneck(features), z, atol=1e-5)
+    assert np.array_equal(model.predict(X[:3]), model.predict(X)[:3])
+
+
+WRONG_PICTURES = {
+    "fractions": ((3, 64, 64), np.float32, r"\(255 \* x\)\.round\(\)"),
+    "channels last": ((64, 64, 3), np.uint8, r"transpose\(0, 3, 1, 2\)"),
+    "one channel": ((1, 64, 64), np.uint8, r"x\.repeat\(3, axis=1\)"),
+    "five channels": ((5, 64, 64), np.uint8, r"dalib\.Backbone\.of\(module, x\)"),
+    "no channels": ((64, 64), np.uint8, r"x\[:, None\]\.repeat\(3, axis=1\)"),
+    "a side that does not fit": ((3, 100, 100), np.uint8, "does not fit tiny .* its own is 64, 96 and 128 fit too"),
+}
+
+
+@pytest.mark.parametrize(("shape", "kind", "remedy"), WRONG_PICTURES.values(), ids=WRONG_PICTURES)
+def test_arrays_that_are_no_pictures_for_the_network_are_refused(shape: Any, kind: type, remedy: str) -> None:
+    X = (np.random.default_rng(0).random((8, *shape)) * (1 if kind is np.float32 else 255)).astype(kind)
+    with pytest.raises((ValueError, DalibError), match=remedy):
+        AdaptationClassifier("mcc", backbone="tiny", train={"steps": 1}, device="cpu").fit(X, np.arange(8) % 2, X)
+
+
+def test_a_named_backbone_starts_from_its_own_weights() -> None:
+    X = np.random.default_rng(0).integers(0, 255, (8, 3, 64, 64)).astype(np.uint8)
+    model = AdaptationClassifier("mcc", backbone="tiny", train={"steps": 0}, device="cpu").fit(X, np.arange(8) % 2, X)
+    own = dalib.load_backbone("tiny", "pretrained").module.state_dict()
+    assert all(torch.equal(v, own[k]) for k, v in model.fitted_.backbone.module.state_dict().items())
+
+
+def test_tensors_with_a_history_are_rows_like_others() -> None:
+    X_s, y_s, X_t, _ = _arrays()
+    model = _classifier().fit(torch.tensor(X_s, requires_grad=True), torch.tensor(y_s), torch.tensor(X_t))
+    assert np.array_equal(model.predict(torch.tensor(X_t, requires_grad=True)), model.predict(X_t))
+
+
+@pytest.mark.parametrize(("train", "words"), [({"step": 3}, "did you mean 'steps'"), ({"steps": -1}, "steps = -1")])
+def test_a_recipe_with_a_mistake_is_one_line(train: dict[str, int], words: str) -> None:
+    X_s, y_s, X_t, _ = _arrays()
+    with pytest.raises(ValueError, match=words) as caught:
+        AdaptationClassifier(train=train).fit(X_s, y_s, X_t)
+    assert "\n" not in str(caught.value)

@@ -25,6 +25,7 @@ def advise(
     rows: int = 1000,
     device: str = "auto",
     root: str | Path | None = None,
+    skip_unreadable: bool = False,
     out: str | Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Advice:
@@ -39,6 +40,7 @@ def advise(
         rows: most rows of a domain that are measured, >= 10
         device: `auto`, `cpu`, `cuda`, `cuda:N`
         root: where named data sets lie; None = DALIB_DATA
+        skip_unreadable: leave out image files that cannot be decoded
         out: a .toml file to write the advice into, as a suite
         progress: called with (done, total)
 
@@ -51,7 +53,9 @@ def advise(
         raise DalibError(f"{out} does not end in .toml; name the suite's file, for example suite.toml")
     gpu = pick_device(device).type == "cuda"
     where = Path(root) if root is not None else None
-    material = open_material(str(path), Options(where, tuple(normalise), backbone, weights, rows, device, progress))
+    material = open_material(
+        str(path), Options(where, tuple(normalise), backbone, weights, rows, device, skip_unreadable, progress)
+    )
     advice = decide(measure(material, choose_tasks(material, source, target), progress), gpu=gpu)
     if out is not None:
         write_suite(advice, Path(out))

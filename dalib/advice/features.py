@@ -39,7 +39,7 @@ def open_features(path: str, options: Options) -> Material:
     first = stored[domains[0]]
     flat, whole = first.ndim == 2 and not first.dtype.names, first.dtype.kind in "iu"
     if (options.backbone or options.weights) and flat and not whole:
-        raise DalibError(f"{file} holds features; leave out --backbone and --weights")
+        raise DalibError(f"{file} holds features; leave out --backbone and --weights (backbone=…, weights=…)")
     for a in stored.values():
         refuse_images(str(file), a)
     shapes = {d: a.dtype.names or a.shape[1:] for d, a in stored.items()}
@@ -54,12 +54,14 @@ def open_features(path: str, options: Options) -> Material:
         if network.weights == "none":
             remarks.append(
                 f"the {network.name} has random weights, so distances and accuracies are rough; "
-                "give --weights FILE for trained ones"
+                "give --weights FILE (weights=…) for trained ones"
             )
     else:
         z = {d: normalise_features(a, options.normalise)[picked[d]].astype(np.float64) for d, a in stored.items()}
         if whole:
-            remarks.append("whole numbers are taken as they are; for token ids give --backbone bag_of_words")
+            remarks.append(
+                "whole numbers are taken as they are; for token ids give --backbone bag_of_words (backbone=…)"
+            )
     per_row = [step for step in options.normalise if step != "zscore"]
     classes, y = _name_classes(
         file, {d: _check_labels(file, d, arrays, len(stored[d])) for d in known}, read_classes(file, arrays)

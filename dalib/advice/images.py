@@ -25,6 +25,7 @@ from dalib.data.declaration import match_declaration
 from dalib.data.decode import decode_image
 from dalib.data.folders import LAYOUT, ImageTree, lone_folders
 from dalib.data.listing import naming
+from dalib.data.unreadable import count_skipped, skip_unreadable
 from dalib.feed.embed import embed_images
 from dalib.train.device import pick_device
 
@@ -34,7 +35,7 @@ SIZED = 100
 
 def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Options) -> Material:
     """A folder or zip: its domains, the unlabelled ones too, and a sample of each through a frozen backbone."""
-    tree = ImageTree(where)
+    tree = skip_unreadable(ImageTree(where)) if options.skip_unreadable else ImageTree(where)
     folders = tree.counts()
     own = not info.domains
     nameless = lone_folders(folders) if own else {}
@@ -66,11 +67,11 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
             members[folder] = [(m, -1) for m in strays]
             parts[folder] = Part(folder, {}, len(strays))
             remarks.append(f"'{folder}' has images but no class folders: taken as unlabelled")
-    remarks += [*match.differences, *filter(None, [tree.levels() if own else ""])]
+    remarks += [*match.differences, *filter(None, [tree.levels() if own else "", count_skipped(tree)])]
     partial = bool(match.differences) or bool(own and tree.levels())
     remarks += [line for line in tree.describe() if "outside any class" not in line and "no class folders" not in line]
     kept = Material(info.name, root, "images", match.classes, parts, partial, remarks=remarks)
-    kept.lone = nameless
+    kept.lone, kept.skips = nameless, options.skip_unreadable
     network = choose_backbone(kept, where, info, options)
     kept.backbone = (network.name, options.weights if options.backbone and options.weights else network.weights)
     for done, domain in enumerate(parts):
@@ -111,7 +112,8 @@ def choose_backbone(kept: Material, where: Path, info: DatasetInfo, options: Opt
     except DalibError:
         kept.remarks.append(
             f"the ImageNet weights of {name} are not here and could not be fetched: `tiny`, which knows drawings only, "
-            "stands in, so distances and accuracies are rough; give --backbone and --weights PATH for better ones"
+            "stands in, so distances and accuracies are rough; give --backbone and --weights PATH "
+            "(backbone=…, weights=…) for better ones"
         )
         return load_backbone("tiny", "pretrained")
 

@@ -44,7 +44,7 @@ class Part:
 class Material:
     """Everything at a path.
 
-    dataset, root, partial, normalise: as a suite names them
+    dataset, root, partial, skips (`skip_unreadable`), normalise: as a suite names them
     backbone: name and weights of what made the features
     lone: unlabelled domain -> the one folder that its images lie in
     """
@@ -59,6 +59,7 @@ class Material:
     backbone: tuple[str, str] = ("identity", "none")
     lone: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    skips: bool = False
 
     @property
     def embedded(self) -> bool:
@@ -76,6 +77,7 @@ class Options:
     weights: str = ""
     rows: int = 1000
     device: str = "auto"
+    skip_unreadable: bool = False
     report: Callable[[int, int], None] = lambda done, total: None
 
 

@@ -22,7 +22,8 @@ def open_material(path: str, options: Options) -> Material:
     if path.startswith("features:") or path.endswith(".npz"):
         return open_features(path.removeprefix("features:"), options)
     if options.normalise:
-        raise DalibError(f"{path} holds images; --normalise {','.join(options.normalise)} is for feature data only")
+        steps = ",".join(options.normalise)
+        raise DalibError(f"{path} holds images; --normalise {steps} (normalise=…) is for feature data only")
     where = Path(path).expanduser()
     if where.exists():
         return open_images(DATASETS.get("image_folder"), where, where, options)

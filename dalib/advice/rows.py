@@ -55,7 +55,7 @@ def refuse_images(where: str, x: np.ndarray) -> None:
         named = [n for n in DATASETS.names() if DATASETS.get(n).kind == "arrays"]
         raise DalibError(
             f"{where} holds images in arrays {x.shape[1:]}; give the name of their data set ({', '.join(named)}) "
-            f"in its place, and --data-root {where}"
+            f"in its place, and --data-root {where} (root=…)"
         )
 
 

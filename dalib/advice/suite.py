@@ -31,7 +31,7 @@ def write_suite(advice: Advice, out: Path) -> None:
     if advice.setting == "unlabelled":
         bare = ", ".join(f"'{t.target}'" for t in advice.tasks if t.setting == "unlabelled")
         way = "sort some into class folders" if material.kind == "images" else "label some rows"
-        raise DalibError(f"no suite for --out {out}: {bare} has no labels to test on; {way} first")
+        raise DalibError(f"no suite {out}: {bare} has no labels to test on; {way} first")
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", out.stem) or "suite"
     lines = [f"# Written by `dalib advise`: {advice.setting}, to be edited freely (docs/suites.md)."]
     lines += [line for f in advice.findings for line in (_comment(f"- {f.text}"), _comment(f"    why: {f.reason}"))]
@@ -39,6 +39,7 @@ def write_suite(advice: Advice, out: Path) -> None:
     lines += [_pair("dataset", _locate_dataset(material.dataset, out))]
     lines += [_pair("root", _locate(material.root, out))] if material.root else []
     lines += [_pair("partial", True)] if material.partial else []
+    lines += [_pair("skip_unreadable", True)] if material.skips else []
     lines += [_pair("normalise", list(material.normalise))] if material.normalise else []
     lines += [_pair("tasks", [t.name for t in advice.tasks]), _pair("seeds", [0, 1, 2])]
     lines += [_pair("metric", "target_h_score")] if "open" in advice.setting else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dalib.algorithms._unit_rows import scale_components, warn_of_unit_rows
+from dalib.algorithms._unit_rows import scale_components, warn_of_components
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.nn.classifiers import fit_classifier, score_classifier
@@ -44,8 +44,7 @@ class ComponentMethod(FeatureAlgorithm):
         self, z_s: Tensor, y_s: Tensor, z_t: Tensor, iterations: int, marginal: float, conditional: float
     ) -> Tensor:
         """The moved source rows after `iterations` solutions, each with the pseudo-labels that the last one gives."""
-        if self.unit_rows and z_s.shape[1] > 1:
-            warn_of_unit_rows(self.name_for_people(), z_s, z_t, y_s)
+        warn_of_components(self.name_for_people(), z_s, z_t, y_s, self.unit_rows)
         z = scale_components(torch.cat([z_s, z_t]), self.unit_rows)
         self.register_buffer("landmarks", make_landmarks(self.kernel, z))
         phi = kernel_features(self.kernel, z, self.landmarks, self.gamma)

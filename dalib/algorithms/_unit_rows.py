@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 MOST_LOST = 0.2
+APART = 0.1
+"""Standard deviations between the means of two domains that are worth a word."""
 LEAST_VARIANCE = 1e-3
 """Total variance of unit rows, in [0, 1], below which their directions hardly differ."""
 
@@ -21,6 +23,20 @@ def scale_rows(z: Tensor, unit: bool) -> Tensor:
 def scale_components(z: Tensor, unit: bool) -> Tensor:
     """The same, but a single column stays as it is: scaled, it would be +1 or -1."""
     return scale_rows(z, unit and z.shape[1] > 1)
+
+
+def warn_of_components(name: str, z_s: Tensor, z_t: Tensor, y_s: Tensor, unit: bool) -> None:
+    """A word where a projection can align nothing: one column is scaled only; and `warn_of_unit_rows`."""
+    if z_s.shape[1] > 1:
+        if unit:
+            warn_of_unit_rows(name, z_s, z_t, y_s)
+    elif (z_s.mean() - z_t.mean()).abs() > APART * z_s.std():
+        warnings.warn(
+            f"{name} can only scale one column, so the means of the domains stay apart; standardise each domain "
+            "(--normalise zscore (normalise=['zscore']), or standardise=True of the classifier)",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def warn_of_unit_rows(name: str, z_s: Tensor, z_t: Tensor, y_s: Tensor, optional: bool = True) -> None:

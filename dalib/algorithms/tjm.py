@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dalib.algorithms._unit_rows import scale_components, warn_of_unit_rows
+from dalib.algorithms._unit_rows import scale_components, warn_of_components
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.nn.classifiers import CLASSIFIERS
@@ -39,8 +39,7 @@ class TJM(FeatureAlgorithm):
         return scale_components(scale_components(z, self.unit_rows) @ self.directions, self.unit_rows)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        if self.unit_rows and z_s.shape[1] > 1:
-            warn_of_unit_rows("tjm", z_s, z_t, y_s)
+        warn_of_components("tjm", z_s, z_t, y_s, self.unit_rows)
         z, E = scale_components(torch.cat([z_s, z_t]), self.unit_rows), mean_contrasts(y_s, len(z_t))
         directions = match_jointly(z, len(z_s), E, self.reg, self.components, self.iterations)
         self.register_buffer("directions", directions)

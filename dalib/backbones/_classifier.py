@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dalib.backbones._weights import download_state, find_file, read_state
+from dalib.backbones._weights import download_state, find_file, read_state, unwrap
 from dalib.core.backbone import Backbone
 
 
@@ -52,6 +52,7 @@ def read_weights(backbone: Backbone, weights: str) -> dict[str, Tensor]:
 def find_linear(state: Mapping[str, Tensor], backbone: Backbone) -> nn.Linear | None:
     """The one matrix (K, dim) of a state dict that the backbone lacks, with its bias (zeros where there is none)."""
     own = backbone.module.state_dict()
+    state = unwrap(state, own)
     heads = [k for k, v in state.items() if k not in own and v.ndim == 2 and v.shape[1] == backbone.dim]
     if len(heads) != 1 or not heads[0].endswith("weight"):
         return None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import re
 import sys
-import zipfile
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dalib.backbones._weight_files import harmless, read_safetensors, refuse_other
 from dalib.core.errors import DalibError, unknown
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".bin")
@@ -61,64 +63,85 @@ _INSIDE = (
 _COUNTERS = ("total_ops", "total_params", "n_averaged")
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
+def _is_state(content: Any) -> bool:
+    return isinstance(content, Mapping) and bool(content) and all(isinstance(v, Tensor) for v in content.values())
+
+
+def _kind(value: Tensor) -> str:
+    if value.device.type == "meta":
+        return "no"
+    return "quantised" if value.is_quantized else "complex" if value.is_complex() else "sparse"
+
+
+class State(dict[str, Tensor]):
+    """A state dict that remembers where it was found.
+
+    steps: what was unpacked to get at it, `state_dict`, `module.`
+    maker: of a model file of dalib's, the algorithm and the backbone; else empty
+    """
+
+    steps: tuple[str, ...] = ()
+    maker: str = ""
+
+
+def read_state(path: Path) -> State:
     """A state dict from .safetensors, or from .pth, .pt and the like without running code.
 
-    Takes a raw state dict, or the one of a training program's checkpoint, and removes DataParallel's `module.` and
-    torch.compile's `_orig_mod.`.
+    Takes a raw state dict, the one of a training program's checkpoint, or the network of a model file of dalib's, and
+    removes DataParallel's `module.` and torch.compile's `_orig_mod.`.
 
     Raises
         DalibError: not weights (which says what it is instead), code, or numbers that are NaN or infinite
     """
-    _refuse_other(path)
+    refuse_other(path)
     content: Any
+    maker, steps = "", []
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            content = load_file(path)
+            content, maker = read_safetensors(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+            with harmless():
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        other = re.search(r"GLOBAL ([\w.]+)", str(error)) or [""] * 2
         raise DalibError(
-            f"weights file '{path}' holds more than tensors and is not opened, since that could run code; "
-            "save module.state_dict() instead"
+            f"weights file '{path}' holds more than tensors and is not opened, since that could run code "
+            f"({other[1] or 'not said which'}); save module.state_dict() instead"
         ) from None
+    except DalibError:
+        raise
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise DalibError(f"weights file '{path}' cannot be read ({reason}); copy or download it again") from None
     for key in _INSIDE * 2:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
+            steps.append(key)
+    inside = [k for k, v in content.items() if _is_state(v)] if isinstance(content, Mapping) else []
+    if len(inside) == 1 and not _is_state(content):
+        content = content[inside[0]]
+        steps.append(str(inside[0]))
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         keys = ", ".join(map(str, list(content)[:6])) if isinstance(content, Mapping) else type(content).__name__
         raise DalibError(
             f"weights file '{path}' is not a state dict (name -> tensor) but holds {keys or 'nothing'}; "
             "save module.state_dict()"
         )
-    state = {str(name): value for name, value in content.items()}
+    state = State({str(name): value for name, value in content.items()})
     for wrapper in ("module.", "_orig_mod.", "module."):
-        state = {name.removeprefix(wrapper): value for name, value in state.items()}
+        if any(name.startswith(wrapper) for name in state):
+            state = State({name.removeprefix(wrapper): value for name, value in state.items()})
+            steps.append(wrapper)
+    state.maker, state.steps = maker, tuple(steps)
+    size = path.stat().st_size
     for name, value in state.items():
+        if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.device.type == "meta":
+            raise DalibError(f"weights file '{path}' holds {_kind(value)} numbers in {name}; save plain float tensors")
+        if value.numel() * value.element_size() > 8 * size + 1_000_000:
+            raise DalibError(f"weights file '{path}' says that {name} is {tuple(value.shape)}, more than it holds")
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise DalibError(f"weights file '{path}' holds NaN or infinity in {name}; take an earlier checkpoint")
     return state
-
-
-def _refuse_other(path: Path) -> None:
-    """DalibError for a file that is no weights at all, with what it is."""
-    with path.open("rb") as file:
-        start = file.read(200)
-    if not start:
-        raise DalibError(f"weights file '{path}' is empty; copy or download it again")
-    if start.startswith(b"version https://git-lfs"):
-        raise DalibError(f"weights file '{path}' is a Git LFS pointer, not the file itself; fetch it: git lfs pull")
-    if start.lstrip()[:1] == b"<":
-        raise DalibError(f"weights file '{path}' is a web page, not weights; download the file itself")
-    if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith("constants.pkl") for name in archive.namelist()):
-                raise DalibError(f"weights file '{path}' is a TorchScript program; save module.state_dict() instead")
 
 
 def unwrap(state: Mapping[str, Tensor], own: Iterable[str], origin: str = "") -> dict[str, Tensor]:
@@ -157,16 +180,36 @@ def load_state(module: nn.Module, state: Mapping[str, Tensor], drop: tuple[str, 
         DalibError: missing, unexpected or misshapen entries (BatchNorm's batch counter may be missing)
     """
     own = module.state_dict()
-    given = {key: value for key, value in unwrap(state, own, origin).items() if not key.startswith(drop)}
+    unwrapped = unwrap(state, own, origin)
+    given = {key: value for key, value in unwrapped.items() if not key.startswith(drop)}
     problems = {
         "missing": [k for k in own if k not in given and not k.endswith("num_batches_tracked")],
         "unexpected": [k for k in given if k not in own],
         "of another shape": [k for k in own if k in given and given[k].shape != own[k].shape],
+        "of whole numbers": [
+            k for k in own if k in given and own[k].is_floating_point() and not given[k].is_floating_point()
+        ],
     }
     misfits = [f"{what} {_first(keys)}" for what, keys in problems.items() if keys]
+    maker = getattr(state, "maker", "")
     if misfits:
-        raise DalibError(f"weights '{origin}' do not fit {name}: {'; '.join(misfits)}; give a state dict of {name}")
+        made = f" (a dalib model, {maker})" if maker else ""
+        fit = f"weights '{origin}'{made} do not fit {name}: {'; '.join(misfits)}"
+        raise DalibError(f"{fit}; give a state dict of {name}")
     module.load_state_dict(given, strict=False)
+    _tell(state, unwrapped, origin, maker)
+
+
+def _tell(state: Mapping[str, Tensor], unwrapped: Mapping[str, Tensor], origin: str, maker: str) -> None:
+    """A word about what was unpacked, and what was left behind."""
+    steps = [f"'{step}'" for step in getattr(state, "steps", ())]
+    first = next(iter(unwrapped))
+    steps += [f"'{k.removesuffix(first)}'" for k in state if k.endswith(f".{first}")][:1] if first not in state else []
+    left = sum(1 for k in state if k.rpartition(".")[2] not in _COUNTERS) - len(unwrapped)
+    if steps or left or maker:
+        of = f"the network of a dalib model ({maker})" if maker else f"weights found below {', '.join(steps) or 'it'}"
+        rest = f", {left} other entries left behind" if left else ""
+        warnings.warn(f"'{origin}': {of}{rest}", UserWarning, stacklevel=4)
 
 
 def _first(keys: list[str], count: int = 3) -> str:

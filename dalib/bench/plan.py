@@ -36,13 +36,15 @@ class PlannedRun:
 @dataclass(frozen=True)
 class Plan:
     """runs: by seed, then task, then row, so that early tables are complete; note: how partial data differ;
-    metric: what tables show, of the data's objective unless the suite names one."""
+    metric: what tables show, of the data's objective unless the suite names one;
+    remarks: what the data were read as, and what was left out and why."""
 
     suite: Suite
     runs: list[PlannedRun]
     note: str
     counts: dict[str, int]
     metric: str = "target_accuracy"
+    remarks: tuple[str, ...] = ()
 
     def manifest(self) -> Manifest:
         """What `dalib table` needs, rows and tasks in the suite's order."""
@@ -98,13 +100,13 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
 
     find_baseline(suite)
     where = str(root) if root else suite.root
-    data = load_data(suite.dataset, where, partial=suite.partial, normalise=suite.normalise)
+    how: dict[str, Any] = {"normalise": suite.normalise, "skip_unreadable": suite.skip_unreadable}
+    data = load_data(suite.dataset, where, partial=suite.partial, **how)
     tasks = _tasks(suite, data)
     if not tasks:
-        raise DalibError(f"suite {suite.name}: data set {data.name} has one domain; adaptation needs two")
-    content = DataSpec(
-        dataset=suite.dataset, normalise=suite.normalise, partial=data.partial, fingerprint=data.fingerprint
-    )
+        bare = f"; {_say_unlabelled(data, ', '.join(data.unlabelled))}" if data.unlabelled else ""
+        raise DalibError(f"suite {suite.name}: data set {data.name} has one labelled domain, and needs two{bare}")
+    content = DataSpec(dataset=suite.dataset, partial=data.partial, fingerprint=data.fingerprint, **how)
     known: Weights = {}
     given = draws or random_draws(suite)
     rows = [
@@ -119,7 +121,7 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
                 spec = RunSpec(data=content, source=source, target=target, seed=seed, **row)
                 runs.append(PlannedRun(label, spec, spec.key, number))
     metric = suite.metric or f"target_{find_objective(data.objective).metrics[0]}"
-    return Plan(suite, runs, data.note, dict(data.counts), metric)
+    return Plan(suite, runs, data.note, dict(data.counts), metric, data.remarks)
 
 
 def random_draws(suite: Suite) -> dict[str, list[Draw]]:
@@ -143,6 +145,14 @@ def searched(suite: Suite, label: str) -> tuple[dict[str, Values], dict[str, Any
     return space, {name: own[name] for name in space}
 
 
+def _say_unlabelled(data: LoadedData, name: str) -> str:
+    way = "label some of its rows" if data.kind == "features" else "sort some of its images into class folders"
+    return (
+        f"{name} has no labels, so no table can say how good a model is on it: train one with dalib train "
+        f"(dalib.fit), or {way}"
+    )
+
+
 def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
     """(source, target) of every task, the sources of one in the data set's order."""
     from dalib.data.settings import pick_classes, split_task
@@ -154,18 +164,13 @@ def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
     if isinstance(suite.tasks, str):
         named = data.tasks() if suite.tasks == "all" else data.multi_source_tasks()
         return [(task.partition("->")[0], task.partition("->")[2]) for task in named] if len(data.domains) > 1 else []
-    for task in suite.tasks:
-        target = task.partition("->")[2]
-        if target in data.unlabelled:
-            raise DalibError(
-                f"task '{task}': '{target}' has no labels, and the runs of a suite are tested on labels; dalib train "
-                "adapts to it, dalib predict answers"
-            )
     if len(data.domains) > 1:
         for task in suite.tasks:
-            if "+" not in task and task not in data.tasks():
+            bare = {*map(str.strip, task.split("->"))} & {*data.unlabelled, *data.absent}
+            if "+" not in task and task not in data.tasks() and not bare:
                 raise unknown("task", task, data.tasks(), f"suite {suite.name}, data set {data.name}")
-    split = [split_task(task, data.domains) for task in suite.tasks]
+    absent = {name: _say_unlabelled(data, name) for name in data.unlabelled} | data.absent
+    split = [split_task(task, data.domains, absent) for task in suite.tasks]
     return [("+".join(sources), target) for sources, target in split]
 
 

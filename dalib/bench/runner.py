@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -111,8 +111,8 @@ def run_suite(
     labels = pick_labels(loaded, tuple(only))
     kept = Store(Path(store).resolve())
     total = Summary(0, 0, 0, 0.0)
-    for planned in rounds(loaded, root, kept):
-        done = _run_plan(planned, kept, labels, how)
+    for number, planned in enumerate(rounds(loaded, root, kept)):
+        done = _run_plan(replace(planned, remarks=planned.remarks if not number else ()), kept, labels, how)
         total = Summary(
             total.done + done.done, done.skipped - total.done, total.failed + done.failed, total.seconds + done.seconds
         )
@@ -151,6 +151,8 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
     skip = {"never": {"ok", "failed"}, "failed": {"ok"}, "all": set()}[how.redo]
     todo = [r for key, r in chosen.items() if key not in known or known[key].status not in skip]
     if how.dry_run:
+        for remark in planned.remarks:
+            say(f"note: {show_control(remark)}")
         _print_plan(planned, labels, known, {r.key for r in todo})
         return Summary(0, len(chosen) - len(todo), 0, 0.0)
     judges = _judges(suite)
@@ -170,7 +172,7 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
         if (value := known[key].accuracy) is not None:
             accuracy[chosen[key].label].append(value)
     tally = Tally(len(chosen), len(done_before), labels, accuracy)
-    summary = _run_all(pack(jobs, how.fleet, how.jobs), how, kept, tally)
+    summary = _run_all(pack(jobs, how.fleet, how.jobs), how, kept, tally, planned.remarks)
     kept.sweep()
     if gone := sum(not kept.stamp(key) for key in chosen):
         raise DalibError(
@@ -189,9 +191,11 @@ def _judges(suite: Suite) -> tuple[str, ...] | None:
     return tuple(suite.validators)
 
 
-def _run_all(items: list[Item], how: RunOptions, store: Store, tally: Tally) -> Summary:
+def _run_all(items: list[Item], how: RunOptions, store: Store, tally: Tally, remarks: Sequence[str] = ()) -> Summary:
     progress, message = how.progress or choose_progress(), ""
     progress.start(tally)
+    for remark in remarks:
+        progress.say(f"note: {remark}")
     try:
         with _stopped_by_sigterm():
             for job, result in _results(items, how, store, progress.say):
@@ -200,7 +204,8 @@ def _run_all(items: list[Item], how: RunOptions, store: Store, tally: Tally) -> 
                 text += f"{result.accuracy:.1%}" if result.accuracy is not None else result.message or "no accuracy"
                 progress.update(tally, " ".join(text.split()), failed=result.status == "failed")
         message = f"{tally.done} runs done, {tally.skipped + tally.elsewhere} had a record, {tally.failed} failed"
-        message += f" ({clock(tally.elapsed)})" + ("; --redo failed tries these again" if tally.failed else "")
+        again = "; --redo failed (redo='failed') tries these again" if tally.failed else ""
+        message += f" ({clock(tally.elapsed)}){again}"
     except KeyboardInterrupt:
         left = tally.total - tally.finished
         message = (

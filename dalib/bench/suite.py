@@ -42,6 +42,7 @@ class Suite(BaseModel):
     dataset: str
     root: str | None = None
     partial: StrictBool = False
+    skip_unreadable: StrictBool = False
     normalise: tuple[Literal["row_sum", "l2", "zscore"], ...] = ()
     tasks: Literal["all", "multi_source"] | list[str] = "all"
     seeds: list[Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]] = [0]
@@ -177,8 +178,8 @@ def _locate(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     return resolved
 
 
-def validate(model: type[M], content: dict[str, Any], where: str, inside: str = "") -> M:
-    """`model(**content)`; its first complaint as a DalibError of one line."""
+def validate(model: type[M], content: M | dict[str, Any], where: str, inside: str = "") -> M:
+    """`model(**content)`, or the model itself; its first complaint as a DalibError of one line."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -196,7 +197,7 @@ def validate(model: type[M], content: dict[str, Any], where: str, inside: str = 
         if first["type"] == "value_error":
             dot = "." if place and re.match(r"\w+ = ", text) else " "
             raise DalibError(f"{where}: {'.'.join(place) or 'it'}{dot}{text}") from None
-        raise DalibError(f"{where}: {'.'.join(place)} = {first['input']!r} {text}") from None
+        raise DalibError(f"{where}: {'.'.join(place) or 'it'} = {first['input']!r} {text}") from None
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:

@@ -88,7 +88,7 @@ def keep(job: Job, record: Record, arrays: dict[str, Any]) -> Result:
 def record_death(job: Job) -> Result:
     """The record of a run that killed its worker twice."""
     store = Store(job.store)
-    message = "the worker process was killed twice during this run (out of memory?); lower batch_size or --jobs"
+    message = "the worker was killed twice during this run (out of memory?); lower batch_size or --jobs (jobs=…)"
     record = Record(key=job.key, spec=job.spec, status="failed", error=Failure(type="WorkerDied", message=message))
     store.put(record)
     return summarise(record)

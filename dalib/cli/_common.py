@@ -24,6 +24,9 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cu
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", metavar="FILE.py", help="Load a plug-in file; may be repeated.")
 ]
+SkipUnreadable = Annotated[
+    bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and say how many.")
+]
 StoreRoot = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the records.")]
 SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's .toml file, or the name of a known one.")]
 

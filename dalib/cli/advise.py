@@ -13,6 +13,7 @@ from dalib.cli._common import (
     DataRoot,
     Device,
     Plugins,
+    SkipUnreadable,
     bold,
     choose,
     load_plugins,
@@ -43,6 +44,7 @@ def advise_user(
         list[str] | None, typer.Option(help="For features: row_sum, l2 or zscore; repeat for several, in order.")
     ] = None,
     rows: Annotated[int, typer.Option(metavar="N", help="Most rows of a domain that are measured.")] = 1000,
+    skip_unreadable: SkipUnreadable = False,
     format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     device: Device = "auto",
     data_root: DataRoot = None,
@@ -57,6 +59,7 @@ def advise_user(
 
     steps = split_names(normalise)
     measured_with: dict[str, Any] = {"backbone": backbone, "weights": weights, "normalise": steps, "root": data_root}
+    measured_with["skip_unreadable"] = skip_unreadable
     with progress_bar(f"measuring {path}") as progress:
         advice = advise(path, source, target, rows=rows, device=device, out=out, progress=progress, **measured_with)
     if format == "json":
@@ -165,7 +168,7 @@ def print_training(path: str, facts: Facts, t: TaskFacts) -> None:
     say(f"no suite yet: the target has no labels to test on; {first} and ask again.")
     say("To train before that, type")
     data = f"--dataset image_folder --data-root {quote(path)}" if images else f"--dataset {quote(material.dataset)}"
-    options = " --partial" if material.partial else ""
+    options = (" --partial" if material.partial else "") + (" --skip-unreadable" if material.skips else "")
     options += f" --normalise {','.join(material.normalise)}" if material.normalise else ""
     network = f" --backbone {backbone} --weights {quote(weights)} --backbone.frozen" if material.embedded else ""
     recipe = " \\\n  --train.augment none --train.lr 0.1" if images else ""

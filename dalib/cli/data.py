@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Plugins, bold, load_plugins, open_folder, print_columns, progress_bar
+from dalib.cli._common import (
+    DataRoot,
+    Plugins,
+    SkipUnreadable,
+    bold,
+    load_plugins,
+    open_folder,
+    print_columns,
+    progress_bar,
+)
 from dalib.core.text import say
 
 
@@ -21,17 +30,22 @@ def verify_data(
         str, typer.Option(metavar="B", help="A pretrained network, which finds wrong labels better; slower.")
     ] = "",
     weights: Annotated[str, typer.Option(metavar="W", help="Of the backbone; default: its own.")] = "",
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Name unreadable images, but do not count them as found.")
+    ] = False,
     plugin: Plugins = None,
 ) -> int:
     """Find unreadable, empty, duplicate and mislabelled-looking files; status 1 when there are some.
 
     In an .npz of features, other rows or images: wrong shapes and labels, NaN, blank and repeated rows, rare classes.
     """
+    from dalib.data.verify import SKIPPED
     from dalib.verification import verify
 
     load_plugins(plugin)
     with progress_bar(f"reading {root}") as progress:
-        findings = verify(root, dataset, backbone=backbone, weights=weights, progress=progress)
+        how: dict[str, Any] = {"backbone": backbone, "weights": weights, "skip_unreadable": skip_unreadable}
+        findings = verify(root, dataset, progress=progress, **how)
     if not findings:
         say(f"{root}: nothing found")
         return 0
@@ -41,7 +55,7 @@ def verify_data(
     say()
     counts = Counter((f.kind, f.meaning) for f in findings)
     print_columns([(kind, n, meaning) for (kind, meaning), n in counts.items()])
-    return 1
+    return 1 if any(f.kind != SKIPPED for f in findings) else 0
 
 
 def describe_data(
@@ -50,6 +64,7 @@ def describe_data(
     ],
     data_root: DataRoot = None,
     partial: Annotated[bool, typer.Option("--partial", help="Accept a copy that lacks something.")] = False,
+    skip_unreadable: SkipUnreadable = False,
     plugin: Plugins = None,
 ) -> None:
     """Domains, classes, counts and fingerprint of a data set as it is here."""
@@ -57,7 +72,7 @@ def describe_data(
 
     load_plugins(plugin)
     with progress_bar(f"making {dataset}") as progress:
-        data = load_data(dataset, data_root, partial=partial, progress=progress)
+        data = load_data(dataset, data_root, partial=partial, skip_unreadable=skip_unreadable, progress=progress)
     say(bold(data.name), f"  {data.info.title}")
     facts = [("root", data.root), ("kind", data.kind), ("classes", f"{len(data.classes)}: {', '.join(data.classes)}")]
     facts += [("fingerprint", data.fingerprint), ("licence", data.info.licence), ("source", data.info.source)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, Plugins, bold, choose, load_plugins, print_columns
+from dalib.cli._common import DataRoot, Device, Plugins, SkipUnreadable, bold, choose, load_plugins, print_columns
 from dalib.core.text import hand_out, say, to_json
 
 FORMATS = ("terminal", "json")
@@ -21,6 +21,7 @@ def evaluate_model(
     domain: Annotated[str, typer.Option(metavar="D", help="Which of its domains.")] = "",
     classes: Annotated[bool, typer.Option("--classes", help="Precision, recall and F1 of each class too.")] = False,
     format: Annotated[str, typer.Option("--format", help="terminal or json.")] = "terminal",
+    skip_unreadable: SkipUnreadable = False,
     device: Device = "auto",
     data_root: DataRoot = None,
     plugin: Plugins = None,
@@ -35,7 +36,7 @@ def evaluate_model(
     from dalib.core.registry import METRICS
     from dalib.evaluation import evaluate
 
-    answer = evaluate(model, dataset, domain, root=data_root, device=device)
+    answer = evaluate(model, dataset, domain, root=data_root, device=device, skip_unreadable=skip_unreadable)
     if format == "json":
         hand_out(to_json({"rows": answer.rows, "metrics": answer.metrics, "classes": answer.per_class}) + "\n")
         return

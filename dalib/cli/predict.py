@@ -25,6 +25,9 @@ def predict_classes(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the CSV there instead of stdout.")] = None,
     top: Annotated[int, typer.Option(metavar="K", help="The K likeliest classes, a row each, best first.")] = 1,
     domain: Annotated[str, typer.Option(metavar="D", help="Which <domain>_x of a feature file.")] = "",
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Images that cannot be read do not make the exit status 1.")
+    ] = False,
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> int:
@@ -33,7 +36,7 @@ def predict_classes(
     Rows are taken for rows of the target: a model trained with --normalise zscore scales them by the target's means and
     deviations in training, so that a row gets the same class whatever file it comes in.
     Rows that a model trained with protocol.reject turns down are `unknown`, without a probability.
-    Images that cannot be read are named on stderr and left out; the exit status is then 1.
+    Images that cannot be read are named on stderr and left out; the exit status is then 1, unless --skip-unreadable.
     """
     from dalib.prediction import columns, stream_predictions
     from dalib.train.model_file import load_model
@@ -57,7 +60,7 @@ def predict_classes(
         write_text(out, text.getvalue())
     if unreadable:
         say(f"dalib: left out {unreadable} files that are no readable images", file=sys.stderr)
-    return 1 if unreadable else 0
+    return 1 if unreadable and not skip_unreadable else 0
 
 
 class _StandardOutput:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, Plugins, choose, load_plugins, progress_bar, split_names, write_text
+from dalib.cli._common import (
+    DataRoot,
+    Device,
+    Plugins,
+    SkipUnreadable,
+    choose,
+    load_plugins,
+    progress_bar,
+    split_names,
+    write_text,
+)
 from dalib.core.errors import DalibError
 from dalib.core.text import hand_out, say
 
@@ -41,6 +51,7 @@ def rank_backbones(
         list[str] | None, typer.Option(help="For features: row_sum, l2 or zscore; repeat for several, in order.")
     ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Accept a data set that lacks something.")] = False,
+    skip_unreadable: SkipUnreadable = False,
     seed: Annotated[int, typer.Option(help="Decides random weights and the labelled rows.")] = 0,
     device: Device = "auto",
     data_root: DataRoot = None,
@@ -57,6 +68,7 @@ def rank_backbones(
 
     options: dict[str, Any] = {"weights": weights, "fraction": fraction, "crop": crop or 0, "seed": seed}
     options |= {"device": device, "root": data_root, "partial": partial, "normalise": split_names(normalise)}
+    options |= {"skip_unreadable": skip_unreadable}
     with progress_bar(f"scoring {dataset}") as progress:
         ranking = rank(dataset, target, split_names([backbones]), split_names(measures), progress=progress, **options)
     _show(ranking, format, out)

@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, StoreRoot, SuiteName, choose, complete_names, load_plugins, open_folder
+from dalib.cli._common import (
+    DataRoot,
+    Device,
+    SkipUnreadable,
+    StoreRoot,
+    SuiteName,
+    choose,
+    complete_names,
+    load_plugins,
+    open_folder,
+)
 from dalib.cli._errors import FAILED, INTERRUPTED
-from dalib.cli._sections import SectionCommand, given_settings
+from dalib.cli._sections import SectionCommand, given_settings, set_value
 from dalib.cli.table import Formats, split_formats
 from dalib.core.errors import DalibError
 from dalib.core.text import say
@@ -52,6 +62,7 @@ def run_benchmark(
             autocompletion=complete_names("executors"),
         ),
     ] = "",
+    skip_unreadable: SkipUnreadable = False,
     tables: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables.")] = Path("results/tables"),
     formats: Formats = "",
     no_table: Annotated[bool, typer.Option("--no-table", help="Run only.")] = False,
@@ -70,7 +81,10 @@ def run_benchmark(
     from dalib.bench.suite import add_plugin_rows, find_suite, load_suite
 
     load_plugins(plugin)
-    planned = load_suite(find_suite(suite), given_settings(ctx))
+    given = given_settings(ctx)
+    if skip_unreadable:
+        set_value(given, "data.skip_unreadable", True)
+    planned = load_suite(find_suite(suite), given)
     add_plugin_rows(planned, plugin or ())
     wanted = split_formats(formats) if formats else ()
     if not dry_run:

@@ -12,6 +12,7 @@ from dalib.cli._common import (
     DataRoot,
     Device,
     Plugins,
+    SkipUnreadable,
     bold,
     complete_names,
     load_plugins,
@@ -85,6 +86,7 @@ def train_model(
     weights: Annotated[str, typer.Option(metavar="W", help="Short for --backbone.weights.")] = "",
     normalise: Annotated[list[str] | None, typer.Option(metavar="A,B", help="Short for --data.normalise.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Short for --data.partial.")] = False,
+    skip_unreadable: SkipUnreadable = False,
     seed: Annotated[int, typer.Option(help="Decides weights, batches and splits.")] = 0,
     device: Device = "auto",
     data_root: DataRoot = None,
@@ -122,6 +124,7 @@ def train_model(
         "protocol.name": protocol or None,
         "data.normalise": list(split_names(normalise)) or None,
         "data.partial": partial or None,
+        "data.skip_unreadable": skip_unreadable or None,
         "train.steps": steps,
         "train.batch_size": batch_size,
         "train.lr": lr,
@@ -152,7 +155,8 @@ def train_model(
     print_values(run)
     if run.path is not None:
         size = run.path.stat().st_size / 1e6
-        say(f"model {run.path} ({size:.1f} MB); use it: dalib predict {quote(str(run.path))} PATH")
+        plugins = "".join(f" --plugin {quote(str(file))}" for file in plugin or ())
+        say(f"model {run.path} ({size:.1f} MB); use it: dalib predict {quote(str(run.path))} PATH{plugins}")
 
 
 def print_values(run: TrainedRun) -> None:

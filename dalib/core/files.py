@@ -37,6 +37,10 @@ def written_aside(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+    except OSError as error:
+        if error.errno and error.filename is None:  # a full disk says so when bytes are written, and not where
+            error.filename = str(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)
     _sweep(path.parent.glob(f".{glob.escape(path.name[:80])}.*{SUFFIX}"))

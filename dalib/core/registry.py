@@ -15,6 +15,8 @@ from typing import Any, Generic, TypeVar
 from dalib.core.errors import DalibError, unknown
 
 T = TypeVar("T")
+_PLUGIN = "dalib_plugin_"
+"""What the modules of plug-in files are called before their own name."""
 
 
 @cache
@@ -230,6 +232,13 @@ DEFAULT_PROTOCOL = "uda"
 """What a run may see unless told otherwise."""
 
 
+def plugin_files(*plugins: Any) -> list[str]:
+    """Names of the files that `load_plugin` read classes or functions from; a combination has those of its parts."""
+    parts = [part for plugin in plugins for part in (getattr(plugin, "classes", None) or (plugin,))]
+    modules = [m for part in parts if (m := getattr(part, "__module__", "")).startswith(_PLUGIN) and m in sys.modules]
+    return sorted({Path(str(sys.modules[m].__file__)).name for m in modules})
+
+
 def load_plugin(path: str | Path) -> dict[str, list[str]]:
     """Import a Python file and register every plug-in it defines: {`algorithms`: [names], …}.
 
@@ -239,7 +248,7 @@ def load_plugin(path: str | Path) -> dict[str, list[str]]:
     path = Path(path)
     if not path.is_file():
         raise DalibError(f"no plug-in file {path}; give the path of a .py file (dalib new algorithm NAME writes one)")
-    spec = importlib.util.spec_from_file_location(f"dalib_plugin_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{_PLUGIN}{path.stem}", path)
     if spec is None or spec.loader is None:
         raise DalibError(f"plug-in {path} is not a Python file; give a path that ends in .py")
     module = importlib.util.module_from_spec(spec)

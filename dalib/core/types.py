@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -210,6 +211,14 @@ class Task:
     def is_open(self) -> bool:
         """The target holds rows of no known class."""
         return len(self.test.classes) > len(self.classes)
+
+
+def name_unknown(classes: Sequence[str]) -> str:
+    """What rows of none of the classes are called: `unknown`, in brackets where a class has that name already."""
+    name = "unknown"
+    while name in classes:
+        name = f"({name})"
+    return name
 
 
 def pick_domain(domains: dict[str, Any], name: str, dataset: str) -> Any:

@@ -18,10 +18,13 @@ from dalib.data.arrays import load_arrays, resize_domain
 from dalib.data.declaration import Match, canonical, match_declaration
 from dalib.data.decode import decode_domain
 from dalib.data.features import FeatureSet, load_features
-from dalib.data.folders import LAYOUT, ImageTree, Pictures, lone_folders
+from dalib.data.folders import LAYOUT, ImageTree, lone_folders
 from dalib.data.normalise import Moments, find_moments, normalise_features, prepare_rows
+from dalib.data.pictures import Pictures
 from dalib.data.roots import Progress, find_feature_file, find_root
 from dalib.data.settings import split_task
+from dalib.data.unreadable import count_skipped
+from dalib.data.unreadable import skip_unreadable as skip
 
 
 @dataclass
@@ -40,6 +43,7 @@ class LoadedData:
         remarks: what the root is read as, and what was left out and why
         unlabelled: domains without labels -> rows; each can be a target
         absent: what looks like a domain and is none -> why
+        skips: images that cannot be read are left out, and `note` says how many
         objective: what a label is; `classes` are the names of the outputs where it is no class
     """
 
@@ -58,6 +62,7 @@ class LoadedData:
     remarks: tuple[str, ...] = ()
     unlabelled: dict[str, int] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    skips: bool = False
     _measure: Callable[[str], Moments] = field(default=lambda name: (), repr=False)
     _loaded: dict[tuple[str, int | None], Domain] = field(default_factory=dict, repr=False)
 
@@ -103,7 +108,9 @@ class LoadedData:
             return self
         if self.kind != "images" or self.info.kind != "images":
             raise DalibError(f"{self.name} holds no image files; a folder ({target}) can be their target only")
-        pictures = Pictures(Path(target).expanduser(), target)
+        pictures: ImageTree = Pictures(Path(target).expanduser(), target)
+        pictures = skip(pictures) if self.skips else pictures
+        skipped = count_skipped(pictures)
 
         def load(name: str, resize: int | None) -> Domain:
             return _load_flat(pictures, name, resize, self.classes) if name == target else self._load(name, resize)
@@ -111,8 +118,9 @@ class LoadedData:
         more = {target: len(pictures.flat[target])}
         remarks = (f"target {target}: {more[target]} images without labels; its folders are not read", *self.remarks)
         remarks += tuple(pictures.listing.remarks())
-        unlabelled = self.unlabelled | more
-        return replace(self, _load=load, _loaded={}, unlabelled=unlabelled, remarks=remarks)
+        unlabelled, note = self.unlabelled | more, ", ".join(filter(None, (self.note, skipped)))
+        more_data = replace(self, _load=load, _loaded={}, unlabelled=unlabelled, remarks=remarks)
+        return replace(more_data, note=note, partial=bool(note))
 
     def moments(self, name: str) -> Moments:
         """Mean and deviation by which a domain's rows were z-scored; empty where they were not."""
@@ -141,6 +149,7 @@ def load_data(
     *,
     partial: bool = False,
     normalise: Sequence[str] = (),
+    skip_unreadable: bool = False,
     progress: Progress | None = None,
 ) -> LoadedData:
     """Find a data set and check it; images are decoded only when a domain is asked for.
@@ -150,6 +159,7 @@ def load_data(
         root: the data, or a folder that holds it; default `DALIB_DATA`
         partial: accept a copy that differs from the declaration, and say how in `note`
         normalise: steps for feature data, in order: `row_sum`, `l2`, `zscore` (per domain)
+        skip_unreadable: leave out image files that cannot be decoded, and say how many in `note`
         progress: `progress(done, total)` while a generated set is made
     Raises
         DalibError: unknown data set or step, nothing found, or not what the declaration says
@@ -157,16 +167,18 @@ def load_data(
     name, _, path = dataset.partition(":")
     info = DATASETS.get(name)
     if path and name != "features":
-        raise DalibError(f"data set '{dataset}': only features takes a path; give --data-root for {name}")
+        raise DalibError(f"data set '{dataset}': only features takes a path; give --data-root (root=…) for {name}")
     if normalise and info.kind != "features":
         raise DalibError(f"{name} holds images; normalise = {list(normalise)} is for feature data only")
+    if skip_unreadable and info.kind != "images":
+        raise DalibError(f"{name} holds arrays; skip_unreadable is for image files only: leave it out")
     normalise_features(np.zeros((1, 1)), normalise)
     where = find_feature_file(path, root) if name == "features" else find_root(info, root, progress)
     if info.kind == "features":
         return _load_feature_data(dataset, info, where, partial, tuple(normalise))
     if info.kind == "arrays":
         return _load_array_data(dataset, info, where, partial)
-    return _load_image_data(dataset, info, where, partial)
+    return _load_image_data(dataset, info, where, partial, skip_unreadable)
 
 
 def _load_flat(tree: ImageTree, name: str, resize: int | None, classes: tuple[str, ...]) -> Domain:
@@ -185,7 +197,7 @@ def _accept(info: DatasetInfo, match: Match, where: Path, partial: bool, levels:
     return note
 
 
-def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
+def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool, skips: bool) -> LoadedData:
     tree = ImageTree(where)
     counts, own = tree.counts(), not info.domains
     lone = lone_folders(counts) if own else {}
@@ -195,6 +207,10 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     if tree.split_like and own:
         raise DalibError(f"{where}: {levels}; give {LAYOUT}, each split in a root of its own")
     note = _accept(info, match, where, partial, levels)
+    if skips:
+        tree = skip(tree)
+        note, counts = ", ".join(filter(None, (note, count_skipped(tree)))), tree.counts()
+        match = match_declaration(info, {d: c for d, c in counts.items() if d not in lone}, str(where))
     remarks = tree.describe()
     remarks += [
         f"'{d}/{c}' is the only class folder of '{d}' and of no other: images without labels" for d, c in lone.items()
@@ -218,7 +234,7 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     return LoadedData(
         dataset, info, where, match.classes, present, match.counts, "images", fingerprint, bool(note), note, load,
         remarks=tuple(remarks), unlabelled={name: len(tree.of_domain(d)) for name, d in bare.items()},
-        absent={d: f"folder {d} in {where} holds no image" for d in tree.vacant},
+        absent={d: f"'{d}' is no domain: folder {d} in {where} holds no image" for d in tree.vacant}, skips=skips,
     )  # fmt: skip
 
 

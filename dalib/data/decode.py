@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from dalib.data.cache import cached_rows
 from dalib.data.folders import ImageTree
 from dalib.data.listing import naming
 
-_VERSION = 2
+_VERSION = 3
 _AHEAD = 256
 """Most images that are in memory at once while a domain is decoded; of large ones half a gigabyte."""
 
@@ -29,13 +30,18 @@ def decode_image(content: bytes, resize: int) -> np.ndarray:
     (antialiased). One of more than `DALIB_MAX_PIXELS` (90M) pixels is refused before it is decoded.
 
     Raises
-        Whatever Pillow raises for a damaged file (OSError, SyntaxError, ValueError, DecompressionBombError)
+        Whatever Pillow raises for a damaged file (OSError, SyntaxError, ValueError)
     """
     most = amount_of("DALIB_MAX_PIXELS", "90M")
     Image.MAX_IMAGE_PIXELS = most
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        opened = Image.open(io.BytesIO(content))
+        try:
+            opened = Image.open(io.BytesIO(content))
+        except Image.DecompressionBombError as error:
+            size = re.search(r"\d+", str(error))
+            told = f"{size[0]} pixels" if size else "too many pixels"
+            raise ValueError(f"{told}; an image may have {most} (DALIB_MAX_PIXELS)") from None
     with opened:
         if opened.width * opened.height > most:
             raise ValueError(f"{opened.width} x {opened.height} pixels; an image may have {most} (DALIB_MAX_PIXELS)")
@@ -44,16 +50,16 @@ def decode_image(content: bytes, resize: int) -> np.ndarray:
 
 
 def find_depth(image: Image.Image) -> int:
-    """Bits of a grey image of whole numbers: 8, 12, 16, 24 or 31, the fewest that hold its largest value.
+    """Bits of a grey image of more than 8: 8, 12, 16, 24 or 31, the fewest that hold its largest value; 64 for more.
 
     Scanners and medical devices keep 8 or 12 bits in files of 16.
     """
-    largest = int(np.asarray(image).max())
-    return next(bits for bits in (8, 12, 16, 24, 31) if largest < 1 << bits)
+    largest = float(np.asarray(image).max())
+    return next((bits for bits in (8, 12, 16, 24, 31) if largest <= (1 << bits) - 1), 64)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode -> RGB; grey with a decimal point counts as 0 to 1 where none is larger, else 0 to 255 or 65535.
+    """Any Pillow mode -> RGB; grey with a decimal point counts as 0 to 1 where none is larger, else by its depth.
 
     Raises
         ValueError: numbers below 0, or none at all (NaN)
@@ -65,7 +71,8 @@ def as_rgb(image: Image.Image) -> Image.Image:
         if image.mode.startswith("I"):
             full = float((1 << find_depth(image)) - 1)
         else:
-            full = next((f for f in (1.0, 255.0, 65535.0) if grey.max() <= f), grey.max())
+            depth = 0 if grey.max() <= 1 else find_depth(image)
+            full = min(float((1 << depth) - 1), grey.max()) if depth > 31 else float((1 << depth) - 1) or 1.0
         image = Image.fromarray((grey / (full / 255.0)).clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from dalib.core.errors import DalibError
-from dalib.core.files import read_file, write_atomic
 from dalib.data.cache import cache_root
-from dalib.data.listing import ARCHIVES, Listing, image_suffixes, naming, summarise
+from dalib.data.listing import ARCHIVES, Listing, naming, summarise
 from dalib.data.lists import name_labels, read_lists
+from dalib.data.memo import read_memo, write_memo
 
 _RACY = 2 * 10**9
 LAYOUT = "domain/class/image.jpg or domain/images/class/image.jpg, as a folder or a .zip"
@@ -61,10 +63,13 @@ class ImageTree:
         strays: paths of images outside any class folder
         flat: folder without class folders -> its images, unlabelled
         left_out: path -> why
+        skipped: images that `without` took out -> why
         wrap: folders around the domains
     Raises
         DalibError: the root is missing, not an archive, has no `domain/class/image`, or can be read in several ways
     """
+
+    skipped: Mapping[ImageFile, str] = MappingProxyType({})
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -172,12 +177,11 @@ class ImageTree:
 
     def describe(self) -> list[str]:
         """What the root is read as: levels, counts, what was left out and why; a line each."""
-        classes = sorted({f.cls for f in self.files})
+        classes = {unicodedata.normalize("NFC", f.cls).strip() for f in self.files}
         around = f"{'/'.join(self.wrap)}/" if self.wrap else ""
         shape = f"{around}domain/class/image" if not self.lists else f"lists of images ({', '.join(self.lists)})"
-        lines = [
-            f"read as {shape}: domains {len(self.domains)}, class folders {len(classes)}, images {len(self.files)}"
-        ]
+        counts = f"domains {len(self.domains)}, class folders {len(classes)}, images {len(self.files)}"
+        lines = [f"read as {shape}: {counts}"]
         lines += [f"'{d}' has no class folders: {len(m)} images without labels" for d, m in self.flat.items()]
         strays = [m for m in self.strays if not any(m in members for members in self.flat.values())]
         if strays:
@@ -186,6 +190,7 @@ class ImageTree:
             lines.append(f"{len(self.deeper)} images lie in folders below their class folder and count as its own")
         lines += [f"'{folder}' holds no image" for folder in self.vacant]
         lines += summarise(self.left_out)
+        lines += [f"skipped {f.member}: {why}" for f, why in list(self.skipped.items())[:5]]
         return lines
 
     @property
@@ -197,6 +202,16 @@ class ImageTree:
         if domain in self.flat:
             return tuple(sorted(ImageFile(domain, "", m, m) for m in self.flat[domain]))
         return tuple(f for f in self.files if f.domain == domain)
+
+    def without(self, members: Mapping[str, str]) -> ImageTree:
+        """The same without some images (path -> why), which are `skipped`."""
+        rest = copy(self)
+        known = {f.member: f for d in (*self.domains, *self.flat) for f in self.of_domain(d)}
+        rest.skipped = {**self.skipped, **{known[m]: why for m, why in members.items()}}
+        rest.files = tuple(f for f in self.files if f.member not in members)
+        rest.flat = {d: tuple(m for m in flat if m not in members) for d, flat in self.flat.items()}
+        rest.strays = tuple(m for m in self.strays if m not in members)
+        return rest
 
     def counts(self) -> dict[str, dict[str, int]]:
         """domain folder -> class folder -> images; empty class folders count 0."""
@@ -223,7 +238,7 @@ class ImageTree:
             return {m: self.listing.state(m) for m in members}  # type: ignore[misc]
         name = hashlib.sha256(os.fsencode(self.listing.base.resolve())).hexdigest()[:32]
         memo = cache_root() / "checksums" / f"{name}.json"
-        known, fresh = _read_memo(memo), {}
+        known, fresh = read_memo(memo) or {}, {}
         for member in members:
             stat = (self.listing.base / member).stat()
             stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
@@ -233,7 +248,7 @@ class ImageTree:
                     old = [*stamp, time.time_ns(), zlib.crc32(self.read(member))]
             fresh[member] = old
         if fresh != known:
-            _write_memo(memo, fresh)
+            write_memo(memo, fresh)
         return {member: (entry[0], entry[5]) for member, entry in fresh.items()}
 
     def read_sound(self, member: str) -> bytes:
@@ -263,46 +278,11 @@ class ImageTree:
         return digest.hexdigest()
 
 
-class Pictures(ImageTree):
-    """All images below a folder or in an archive as one unlabelled domain, whatever folders they lie in."""
-
-    def __init__(self, root: str | Path, name: str) -> None:
-        self.root = Path(root)
-        self.listing = Listing(root)
-        self.zipped, self.wrap, self.files, self.strays, self.empty, self.vacant = (
-            self.listing.zipped,
-            (),
-            (),
-            (),
-            (),
-            (),
-        )
-        self.lists, self.left_out, self.flat = (), self.listing.left_out, {name: tuple(self.listing.images)}
-        if not self.listing.images:
-            why = "; ".join(self.listing.remarks()) or f"expected files that end in {', '.join(image_suffixes()[:8])} …"
-            raise DalibError(f"{root} holds no images; {why}")
-
-
 def lone_folders(folders: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
     """Domains whose one class folder no domain of several classes has: domain -> that folder, which is no class."""
     used = {d: {c for c, n in classes.items() if n} for d, classes in folders.items()}
     several = set().union(*(c for c in used.values() if len(c) > 1))
     return {d: next(iter(c)) for d, c in used.items() if several and len(c) == 1 and not c & several}
-
-
-def _read_memo(path: Path) -> dict[str, list[int]]:
-    """What is remembered of a folder's files; nothing where the memo is damaged or of an earlier dalib."""
-    try:
-        content = json.loads(read_file(path))
-        text = content["files"]
-        return json.loads(text) if content["crc"] == zlib.crc32(text.encode()) else {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _write_memo(path: Path, files: dict[str, list[int]]) -> None:
-    text = json.dumps(files)
-    write_atomic(path, json.dumps({"crc": zlib.crc32(text.encode()), "files": text}).encode())
 
 
 def _parts(member: str) -> tuple[str, ...]:

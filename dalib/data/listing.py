@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
+import posixpath
 import stat
-import tarfile
 import threading
 import zipfile
 from collections import Counter
@@ -16,10 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dalib.core.errors import DalibError
-from dalib.core.limits import amount_of, largest_file, refuse_bomb
-from dalib.data.cache import cache_root
+from dalib.core.limits import largest_file, refuse_bomb
+from dalib.data.unpacking import ARCHIVES, BROKEN, SPECIAL, find_kind, unpack, zip_name
 
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _CLUTTER = ("__MACOSX", "@eaDir", "#recycle", "@Recycle", "@Recently-Snapshot", "$RECYCLE.BIN", "lost+found")
 _IGNORED = ("thumbs.db", "desktop.ini")
 _NO_PICTURES = {"PDF", "EPS", "HDF5", "GRIB", "BUFR", "MPEG", "WMF", "IPTC", "PALM"}
@@ -29,12 +27,13 @@ _PICTURES = (
     *(".raw", ".cr2", ".nef", ".arw", ".dng", ".eps", ".pdf", ".wmf", ".exr", ".hdr", ".jxl"),
 )
 """Endings of what people call pictures and Pillow does not read: worth a word wherever they lie."""
+COMMON = ".jpg, .png, .tif, .gif, .webp, .bmp"
 UNKNOWN, LOOP, CLUTTER = (
     "no kind of image that is read",
     "a link back to a folder around it",
     "in a system's own folder",
 )
-BROKEN, SPECIAL, CLOSED = "a link to nothing", "no ordinary file", "a folder that may not be opened"
+CLOSED = "a folder that may not be opened"
 
 
 @lru_cache(maxsize=1)
@@ -55,7 +54,8 @@ class Listing:
 
     Links are followed, but for those that lead back to a folder around them. Hidden files and the folders that systems
     make for themselves (`__MACOSX`, `@eaDir`) are skipped. A tar is unpacked into the cache on first use, of a zip one
-    member after the other is read. No file larger than `DALIB_MAX_FILE` (500M) is read out of an archive.
+    member after the other is read; its content says which it is, not its name. No file larger than `DALIB_MAX_FILE`
+    (500M) is read out of an archive.
 
     Attributes
         images: paths inside the root, with slashes, sorted
@@ -76,10 +76,10 @@ class Listing:
         self.ignored: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self.base = self.root
-        name = self.root.name.lower()
-        self.zipped = self.root.is_file() and not name.endswith(ARCHIVES[1:])
+        self.zipped = self.root.is_file() and find_kind(self.root) == "zip"
         if self.root.is_file() and not self.zipped:
-            self.base = _unpack(self.root)
+            self.base, lost = unpack(self.root)
+            self.left_out.update({m: why for m, why in lost.items() if is_image(m)})
         members, self.folders = self._list_zip() if self.zipped else self._list_folder()
         self.images = sorted(m for m in members if self._keep(m))
 
@@ -133,12 +133,21 @@ class Listing:
         return members, sorted(set(folders) - set(clutter))
 
     def _list_zip(self) -> tuple[list[str], list[str]]:
-        names = self._archive().namelist()
-        windows = not any("/" in n for n in names)
-        for name in names:
-            shown = re.sub(r"^[A-Za-z]:", "", name.replace("\\", "/")) if windows else name
-            if not any(part.startswith(".") and part not in (".", "..") for part in shown.split("/")):
-                self._names[shown.strip("/") + ("/" if shown.endswith("/") else "")] = name
+        links: dict[str, str] = {}
+        for info in self._archive().infolist():
+            shown = zip_name(info)
+            if any(part.startswith(".") and part not in (".", "..") for part in shown.split("/")):
+                continue
+            if stat.S_ISLNK(info.external_attr >> 16) and info.file_size < 4096:
+                links[shown] = self._archive().read(info).decode(errors="surrogateescape")
+            else:
+                self._names[shown.strip("/") + ("/" if shown.endswith("/") else "")] = info.filename
+        for link, to in links.items():
+            place = posixpath.normpath(posixpath.join(posixpath.dirname(link), to))
+            if place in self._names:
+                self._names[link] = self._names[place]
+            else:
+                self.left_out[link] = BROKEN
         folders = {n.rstrip("/") for n in self._names if n.endswith("/")}
         folders = {f for f in folders if not any(part in _CLUTTER for part in f.split("/"))}
         members = [n for n in self._names if not n.endswith("/")]
@@ -194,7 +203,8 @@ def naming(root: Path, member: str) -> Iterator[None]:
     except Exception as error:  # Pillow, zipfile and zlib have many words for damage
         reason = str(error).partition("<")[0].strip() or type(error).__name__
         raise DalibError(
-            f"cannot read image {member} in {root} ({reason}); `dalib data verify {root}` lists all such"
+            f"cannot read image {member} in {root} ({reason}); dalib data verify lists all such, "
+            "--skip-unreadable (skip_unreadable=True) leaves them out"
         ) from error
 
 
@@ -218,63 +228,3 @@ def _kind_of(entry: os.DirEntry[str]) -> str:
     except OSError:
         return BROKEN
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else SPECIAL
-
-
-def _unpack(path: Path) -> Path:
-    """The folder in the cache that the images of a tar are unpacked into, once per state of the tar.
-
-    Raises
-        DalibError: it is damaged, holds more than `DALIB_MAX_UNPACKED` (50G), or so much more than it has itself that
-            nobody packed pictures
-    """
-    import hashlib
-    import shutil
-    import tempfile
-
-    state = path.stat()
-    told = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
-    folder = cache_root() / "unpacked" / hashlib.sha256(os.fsencode(told)).hexdigest()[:32]
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside, most = Path(tempfile.mkdtemp(dir=folder.parent)), amount_of("DALIB_MAX_UNPACKED", "50G")
-    unpacked, written = 0, set[str]()
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                parts = [p for p in member.name.split("/") if p not in ("", ".")]
-                if not member.isfile() or ".." in parts:
-                    continue
-                unpacked += member.size
-                refuse_bomb(path, unpacked)
-                if unpacked > most:
-                    raise DalibError(f"{path} unpacks to more than DALIB_MAX_UNPACKED; unpack it by hand, or set that")
-                inside = "/".join(parts)
-                if inside not in written and _is_there(aside / inside):
-                    raise DalibError(
-                        f"{path} holds {inside} and another file whose name is the same to this system (case, marks); "
-                        "rename one of them, or pack a zip, which is not unpacked"
-                    )
-                written.add(inside)
-                _write_member(archive, member, aside / inside)
-        with contextlib.suppress(OSError):  # another process was first
-            aside.rename(folder)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise DalibError(f"{path} is not a readable tar ({error}); fetch it again") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return folder
-
-
-def _is_there(path: Path) -> bool:
-    """To this system, which may not tell upper from lower case."""
-    return path.exists()
-
-
-def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, to: Path) -> None:
-    content = archive.extractfile(member)
-    assert content is not None
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with to.open("wb") as file:
-        while block := content.read(1 << 20):
-            file.write(block)

@@ -48,7 +48,7 @@ def missing_message(info: DatasetInfo, given: str | Path | None) -> str:
     domains = f" (domains {', '.join(info.domains)})" if info.domains else ""
     fetch = f"fetch it from {info.source}" if info.domains and not info.generator else f"take {info.source}"
     lay_out = f"lay it out as {layout}{domains}"
-    return f"no data for {info.name}{looked}; {fetch}, {lay_out}, and give --data-root or set DALIB_DATA"
+    return f"no data for {info.name}{looked}; {fetch}, {lay_out}, and give --data-root (root=…) or set DALIB_DATA"
 
 
 def find_feature_file(name: str, root: str | Path | None) -> Path:
@@ -79,7 +79,8 @@ def _search(info: DatasetInfo, given: Path) -> Path | None:
     candidates = candidates or [p for p, name in usable.items() if name.startswith(tuple(names))]
     if len(candidates) > 1:
         listed = ", ".join(p.name for p in candidates)
-        raise DalibError(f"{given} holds several candidates for {info.name}: {listed}; give one of them as --data-root")
+        several = f"{given} holds several candidates for {info.name}: {listed}"
+        raise DalibError(f"{several}; give one of them as --data-root (root=…)")
     if candidates:
         return candidates[0]
     if info.kind == "arrays":

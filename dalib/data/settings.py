@@ -8,10 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from dalib.core.errors import DalibError, unknown
-from dalib.core.types import Domain
-
-UNKNOWN = "unknown"
-"""Name of the class, with label K, of target rows that belong to none of the K known ones."""
+from dalib.core.types import Domain, name_unknown
 
 
 def split_task(
@@ -31,7 +28,7 @@ def split_task(
     sources = (source,) if source in domains else tuple(part.strip() for part in source.split("+"))
     for name in (*sources, target):
         if name not in domains and name in (absent or {}):
-            raise DalibError(f"'{name}' is no domain: {(absent or {})[name]}")
+            raise DalibError(f"task {task}: {(absent or {})[name]}")
         if name not in domains:
             raise unknown("domain", name, domains, f"task {task}")
     if alone and sources == (target,):
@@ -39,8 +36,8 @@ def split_task(
     if len({*sources, target}) < len(sources) + 1:
         twice = f"task '{task}' holds a domain twice; sources and target differ"
         raise DalibError(
-            f"source and target are both '{target}'; choose two of: {', '.join(domains)}; or --protocol supervised, "
-            "which labels a part of one domain and tests on the rest"
+            f"source and target are both '{target}'; choose two of: {', '.join(domains)}; or --protocol supervised "
+            "(protocol='supervised'), which labels a part of one domain and tests on the rest"
             if sources == (target,)
             else twice
         )
@@ -68,7 +65,7 @@ def pick_classes(classes: Sequence[str], items: Sequence[str]) -> list[int]:
 
 
 def keep_classes(domain: Domain, known: Sequence[int], kept: Sequence[int]) -> Domain:
-    """The rows of the classes `kept`; the `known` ones are relabelled 0 … K - 1, any other is K, `unknown`."""
+    """The rows of the classes `kept`; the `known` ones are relabelled 0 … K - 1, any other is K, `name_unknown`."""
     names = tuple(domain.classes[k] for k in known)
     opened = any(k not in known for k in kept)
     label = np.full(len(domain.classes), len(known))
@@ -76,4 +73,4 @@ def keep_classes(domain: Domain, known: Sequence[int], kept: Sequence[int]) -> D
     rows = np.flatnonzero(np.isin(domain.labels, list(kept)))
     note = f"classes={','.join(map(str, kept))};known={','.join(map(str, known))}"
     part = domain.take(rows, note)
-    return replace(part, y=label[part.labels], classes=(*names, UNKNOWN) if opened else names)
+    return replace(part, y=label[part.labels], classes=(*names, name_unknown(names)) if opened else names)

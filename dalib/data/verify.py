@@ -21,6 +21,7 @@ from dalib.data.folders import ImageFile, ImageTree, lone_folders
 from dalib.data.roots import find_root
 from dalib.data.suspects import describe_images, find_suspects
 
+SKIPPED = "skipped"
 KINDS = {
     "incomplete": "differs from the declaration",
     "levels": "folders where images are expected: which level are the classes?",
@@ -35,6 +36,7 @@ KINDS = {
     "duplicate across domains": "same bytes as a file of the same class in another domain",
     "duplicate across classes": "same bytes as a file with another label: at least one label is wrong",
     "looks mislabelled": "a guess (see `dalib.data.suspects`): look at the image before you believe it",
+    SKIPPED: "an image that cannot be read and that --skip-unreadable (skip_unreadable=True) leaves out",
 }
 """Kind of finding -> what it means, gravest first."""
 
@@ -72,6 +74,7 @@ def verify_root(
     dataset: str = "image_folder",
     embed: Callable[[np.ndarray], np.ndarray] | None = None,
     resize: int = 64,
+    skip_unreadable: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Finding]:
     """Read every image of a root and list what is wrong, gravest kinds first.
@@ -82,6 +85,7 @@ def verify_root(
         embed: images (n, 3, resize, resize) uint8 -> features (n, d) of a pretrained network; finds wrong labels far
             better than the built-in descriptors (figures in `dalib.data.suspects`)
         resize: side in pixels of the images compared; with `embed`, what the network wants
+        skip_unreadable: an image that cannot be read is of the kind `skipped`
         progress: called with (files read, files in all)
     Raises
         DalibError: the root is missing or has no class folders
@@ -109,7 +113,9 @@ def verify_root(
             if progress:
                 progress(done, len(tree.files) + len(flat))
             if examined.problem:
-                findings.append(_finding(examined.problem[0], examined.file, examined.problem[1]))
+                kind, detail = examined.problem
+                kind = SKIPPED if skip_unreadable and examined.pixels is None else kind
+                findings.append(_finding(kind, examined.file, detail))
             if examined.pixels is not None:
                 sound.append(examined)
                 digests.setdefault(examined.digest, []).append(examined.file)
@@ -143,7 +149,7 @@ def _examine(tree: ImageTree, file: ImageFile, resize: int) -> _Examined:
         pixels = decode_image(content, resize)
         with Image.open(io.BytesIO(content)) as image:
             width, height = image.size
-            depth = find_depth(image) if image.mode.startswith("I") else 0
+            depth = find_depth(image) if image.mode.startswith(("I", "F")) else 0
     except Exception as error:
         reason = str(error).partition("<")[0].strip() or type(error).__name__
         return _Examined(file, "", None, ("unreadable", reason))

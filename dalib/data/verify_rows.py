@@ -171,7 +171,8 @@ def _differing_shapes(parts: Sequence[_Part], info: DatasetInfo) -> Iterator[Fin
             if a.shape[1:] != b.shape[1:]:
                 detail = f"rows {a.shape[1:]}, but {b.shape[1:]} in {parts[0].domain}; give every domain the same"
                 sets = [n for n in DATASETS.names() if DATASETS.get(n).kind == "arrays"] if a.dtype == np.uint8 else []
-                detail += f" (or name the data set of these images: --dataset {', '.join(sets)})" if sets else ""
+                other = f"; or name the data set of these images, --dataset (dataset=…): {', '.join(sets)}"
+                detail += other if sets else ""
                 yield _finding("malformed", part.domain, f"{part.name}{name and f' ({name})'}", detail)
         if list(part.x) != list(parts[0].x):
             detail = f"modalities {', '.join(part.x)}, but {', '.join(parts[0].x)} in {parts[0].domain}"

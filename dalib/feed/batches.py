@@ -52,11 +52,9 @@ class DomainStore:
     ) -> None:
         self.preprocess = preprocess
         self.device = device
-        as_rows = rows is not None and preprocess is None
-        if not as_rows:
-            _check(domain, preprocess)
+        _check(domain, preprocess, rows)
         x = domain.x
-        if as_rows or not domain.is_images:
+        if not preprocess:
             x = np.ascontiguousarray(domain.x, np.int64) if rows and rows.ids else np.asarray(domain.x, np.float32)
         self.x: Tensor | Pieces
         self.rows: Tensor | None = None
@@ -122,8 +120,8 @@ def label_tensor(y: np.ndarray) -> Tensor:
     return torch.as_tensor(y, dtype=torch.float32 if y.dtype.kind == "f" else torch.int64)
 
 
-def _check(domain: Domain, preprocess: Preprocess | None) -> None:
-    if domain.is_images and preprocess is None:
+def _check(domain: Domain, preprocess: Preprocess | None, rows: RowShape | None) -> None:
+    if domain.is_images and preprocess is None and rows is None:
         raise DalibError(
             f"domain '{domain.name}' holds images, which backbone 'identity' cannot take; choose a network"
         )
@@ -144,16 +142,20 @@ def _check(domain: Domain, preprocess: Preprocess | None) -> None:
 def explain_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
     """Why an array is none of RGB images as a network with a preparation takes them, and what to do."""
     told = f"holds {dtype} {shape}; this network takes RGB images of uint8, 0 to 255, (n, 3, R, R)"
-    own = "or give a module of your own, which takes rows as they are"
+    own = "or give a network of your own, dalib.Backbone.of(module, x)"
     if len(shape) == 4 and shape[1] != 3 and shape[3] == 3:
         return f"{told}: put the channels first, x.transpose(0, 3, 1, 2)"
     if len(shape) == 4 and shape[1] == 1:
-        return f"{told}: repeat the grey channel, np.repeat(x, 3, axis=1), {own}"
+        return f"{told}: repeat the grey channel, x.repeat(3, axis=1), {own}"
     if len(shape) == 4 and shape[1] == 3 and dtype != np.uint8:
         return f"{told}: give the pixels unscaled, for [0, 1] (255 * x).round().astype(np.uint8), {own}"
     if len(shape) == 4 and shape[1] == 3 and shape[2] != shape[3]:
         return f"{told}: cut or warp them to squares"
-    return f"{told}, {own}" if len(shape) == 4 else f"{told}; for rows {shape[1:]} use mlp, cnn1d or none"
+    return (
+        f"{told}, {own}"
+        if len(shape) == 4
+        else f"{told}; of grey images x[:, None].repeat(3, axis=1); for rows {shape[1:]} use mlp, cnn1d or none"
+    )
 
 
 class _Shuffle:

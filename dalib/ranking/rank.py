@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,13 +36,14 @@ def rank(
     root: str | Path | None = None,
     partial: bool = False,
     normalise: Sequence[str] = (),
+    skip_unreadable: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Ranking:
     """Score pretrained backbones on the labelled rows of a domain by transferability measures.
 
     Args
-        data: what `load_data` returned, or the name of a data set, which is then loaded by `root`, `partial` and
-            `normalise`
+        data: what `load_data` returned, or the name of a data set, which is then loaded by `root`, `partial`,
+            `normalise` and `skip_unreadable`
         target: the domain
         backbones: `NAME`, `NAME:WEIGHTS` or a feature file (.npz) of the same rows; none: `tiny` and `tiny:none` for
             images, `identity` for features, those that fit for other rows
@@ -68,7 +70,8 @@ def rank(
         parse_candidates(backbones, weights)
     where = pick_device(device)
     if isinstance(data, str):
-        data = load_data(data, root, partial=partial, normalise=normalise, progress=progress)
+        how: dict[str, Any] = {"normalise": normalise, "skip_unreadable": skip_unreadable}
+        data = load_data(data, root, partial=partial, progress=progress, **how)
     refuse_answers(data.objective, data.name, "measures of transferability")
     pick_domain(dict.fromkeys(data.domains), target, data.name)
     chosen, notes = _choose(data, target, backbones)
@@ -99,5 +102,8 @@ def _choose(data: LoadedData, target: str, given: Sequence[str]) -> tuple[tuple[
     x = data.domain(target).x
     chosen = tuple(given) or (("identity",) if x.ndim == 2 else suit_rows(x) or ("identity",))
     if x.ndim == 2 and x.dtype.kind in "iu" and "identity" in chosen:
-        notes.append(f"identity takes whole numbers as they are; for token ids: --backbones {','.join(suit_rows(x))}.")
+        notes.append(
+            f"identity takes whole numbers as they are; for token ids: --backbones (backbones=…) "
+            f"{','.join(suit_rows(x))}."
+        )
     return chosen, tuple(notes)

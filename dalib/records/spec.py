@@ -45,11 +45,13 @@ class DataSpec(Frozen):
     dataset: registry name or `features:PATH`
     normalise: steps for feature data, in order: `row_sum`, `l2`, `zscore` (per domain, ddof 1)
     partial: the copy lacks images or domains that the declaration names; tables say so
+    skip_unreadable: images that cannot be decoded are left out; tables say how many
     """
 
     dataset: str
     normalise: tuple[Literal["row_sum", "l2", "zscore"], ...] = ()
     partial: bool = False
+    skip_unreadable: bool = False
     fingerprint: str = ""
 
 

@@ -20,7 +20,7 @@ def class_report(record: Record) -> pd.DataFrame:
     if not record.per_class:
         raise DalibError(
             f"{record.spec.algorithm} on {record.spec.task}, seed {record.spec.seed}, has no per-class numbers"
-            f" (status {record.status}); run it again with --redo failed"
+            f" (status {record.status}); run it again with --redo failed (redo='failed')"
         )
     table = pd.DataFrame.from_dict(record.per_class, orient="index").reindex(columns=list(_COLUMNS))
     table = table.rename_axis("class").astype({"n": int})

@@ -78,7 +78,7 @@ def scale_of(metric: str) -> Scale:
     if name not in METRICS:
         raise DalibError(
             f"no metric named '{name}' is loaded{suggest(name, METRICS.names())}, so the unit and direction of "
-            f"'{metric}' are unknown; add --plugin FILE.py with the file that defines it"
+            f"'{metric}' are unknown; add --plugin FILE.py (dalib.load_plugin) with the file that defines it"
         )
     cls = METRICS.get(name)
     return Scale(metric, cls.unit, cls.higher_is_better)

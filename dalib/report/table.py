@@ -216,7 +216,8 @@ def _check(records: dict[str, Record], rule: str, metric: str) -> None:
     good = [record for record in records.values() if record.status == "ok"]
     if not good:
         if rule not in ("last", "oracle"):
-            raise DalibError(f"no run has succeeded, so there is nothing to select by '{rule}'; use --select last")
+            nothing = f"no run has succeeded, so there is nothing to select by '{rule}'"
+            raise DalibError(f"{nothing}; use --select last (select='last')")
         return
     check_rule(rule, rules(good))
     metrics = {name for record in good for candidate in record.candidates for name in candidate.metrics}

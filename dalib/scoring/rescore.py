@@ -96,8 +96,9 @@ def _lacks(record: Record) -> bool:
 
 
 def _is_open(record: Record) -> bool:
-    """Test rows of no known class were there."""
-    return "unknown" in record.per_class
+    """Test rows of no known class were there; a known class may be called `unknown` too."""
+    measured = any("target_unknown_accuracy" in c.metrics or "target_h_score" in c.metrics for c in record.candidates)
+    return measured and any(name.strip("()") == "unknown" for name in record.per_class)
 
 
 def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray]) -> bool:

@@ -13,7 +13,7 @@ from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
 from dalib.core.memory import hold_memory
 from dalib.core.rows import Input
-from dalib.core.types import Domain, Outputs
+from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.feed.batches import DomainStore
 from dalib.feed.embed import embed_domain
 from dalib.feed.stores import open_store
@@ -54,7 +54,7 @@ class Fitted:
     @property
     def names(self) -> tuple[str, ...]:
         """A class name per logit."""
-        return (*self.classes, "unknown") if self.algorithm.rejects else self.classes
+        return (*self.classes, name_unknown(self.classes)) if self.algorithm.rejects else self.classes
 
     def extend_curve(self, later: dict[str, list[float]]) -> None:
         """Append another descent's curve; where one lacks a term it counts as 0."""
@@ -75,8 +75,13 @@ class Fitted:
         if domain.is_images and preprocess is None:
             raise DalibError(f"domain '{domain.name}' holds images; backbone '{self.backbone.name}' takes features")
         if self.backbone.preprocess and not self.backbone.frozen and not domain.is_images:
+            remedy = (
+                "grey pictures need three channels: x[:, None].repeat(3, axis=1)"
+                if domain.x.ndim == 3
+                else "use identity"
+            )
             raise DalibError(
-                f"domain '{domain.name}' holds features; backbone '{self.backbone.name}' takes images (use identity)"
+                f"domain '{domain.name}' holds features; backbone '{self.backbone.name}' takes images ({remedy})"
             )
         if preprocess and domain.x.shape[-1] != preprocess.resize:
             raise DalibError(

@@ -284,7 +284,8 @@ def check_alike(descents: Sequence[Descent]) -> None:
     for d in descents:
         if d.config.precision != "fp32" or d.config.compile or d.config.cuda_graph:
             raise DalibError(
-                "a fleet trains in fp32 without compilation or CUDA graphs; run these runs one at a time (--fleet off)"
+                "a fleet trains in fp32 without compilation or CUDA graphs; run these runs one at a time: --fleet off "
+                "(fleet='off')"
             )
         if _structure(d) != _structure(lead):
             raise DalibError("runs of a fleet differ in algorithm, recipe or shapes; run them one at a time")

@@ -58,5 +58,5 @@ def feature_rows(descent: Descent, side: int) -> Tensor:
     """A side's rows (n, d); DalibError where they are none, or whole numbers."""
     x = getattr(descent.stores[side], "x", None)
     if not isinstance(x, Tensor) or x.ndim != 2 or not x.is_floating_point():
-        raise DalibError("a fleet trains on features (n, d) only; freeze the backbone, or use --fleet off")
+        raise DalibError("a fleet trains on features (n, d) only; freeze the backbone or use --fleet off (fleet='off')")
     return x

@@ -14,15 +14,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from dalib.backbones import load_backbone
+from dalib.backbones import find_plugin, load_backbone
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, Preprocess, identity
-from dalib.core.checksum import crc32
-from dalib.core.errors import DalibError
+from dalib.core.checksum import NO_SUM, header_sum_is_right, with_header_sum
+from dalib.core.errors import DalibError, suggest
 from dalib.core.files import write_atomic
 from dalib.core.network import Network
 from dalib.core.objective import find_objective
-from dalib.core.registry import ALGORITHMS, snake_case
+from dalib.core.registry import ALGORITHMS, BACKBONES, plugin_files, snake_case
 from dalib.core.rows import RowShape
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
@@ -31,13 +31,14 @@ from dalib.train.fitted import Fitted
 FORMAT = 2
 READABLE = (1, 2)
 """Formats that can be read; files of the first carry no checksum."""
-_SUM = rb"\"crc32\": \""
-LARGEST, MOST_SOURCES, LONGEST_HEADER = 1 << 20, 1000, 16_000_000
-"""Of a number in a file's facts, of its source domains, of the bytes that tell of its tensors and facts."""
+LARGE, LARGEST, MOST_SOURCES, LONGEST_HEADER = 1 << 12, 1 << 20, 1000, 16_000_000
+"""Of a layer's width that needs no measuring, of any number in a file's facts, of its source domains, and of the bytes
+that tell of its tensors and facts."""
 SPARE = 10_000_000
-"""Numbers by which a network may be larger than the tensors of its file (sums that training filled)."""
-ORDINARY = 4096
-"""Facts whose numbers are all at most this describe no network that is worth measuring (which takes two seconds)."""
+"""Numbers that a network may have beyond the tensors of its file (sums that training filled)."""
+WRITER = "dalib train --out (dalib.save_model)"
+MOST_PIXELS = 8192
+"""Of an image's side, in a file's facts."""
 
 
 def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dict[str, Any] | None = None) -> Path:
@@ -73,14 +74,18 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
         "preprocess": asdict(backbone.preprocess) if backbone.preprocess else None,
         "extra": fitted.extra | (extra or {}),
     }
+    objective = type(fitted.algorithm.network.objective)
+    builder = BACKBONES.get(find_plugin(backbone.name)) if find_plugin(backbone.name) in BACKBONES else None
+    if plugins := plugin_files(type(fitted.algorithm), objective, builder):
+        facts["plugins"] = plugins
     state = {f"algorithm.{k}": v for k, v in fitted.algorithm.state_dict().items()}
     if backbone.frozen:
         state |= {f"backbone.{k}": v for k, v in backbone.module.state_dict().items()}
     for i, pair in enumerate(fitted.moments):
         state |= {f"moments.{i}.{k}": torch.as_tensor(v) for k, v in zip(("mean", "deviation"), pair, strict=True)}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
-    content = save(tensors, metadata={"dalib": json.dumps({"crc32": "0" * 8, **facts})})
-    write_atomic(path, _with_sum(content, crc32(content)))
+    content = save(tensors, metadata={"dalib": json.dumps({"crc32": NO_SUM, **facts})})
+    write_atomic(path, with_header_sum(content))
     return path
 
 
@@ -123,15 +128,15 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
     except Exception as error:  # facts are whatever somebody wrote; torch, pydantic and plug-ins each have their words
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise DalibError(
-            f"{path} is no usable dalib model ({type(error).__name__}: {reason}); train again with dalib train --out"
+            f"{path} is no usable dalib model ({type(error).__name__}: {reason}); train again with {WRITER}"
         ) from None
 
 
 def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, where: torch.device) -> Fitted:
     _check_facts(facts, state, path)
-    _check_size(facts, state, path)
-    config = TrainConfig(**facts["config"])
-    algorithm, backbone = _construct(facts, config)
+    _refuse_missing(facts, path)
+    _refuse_bomb(facts, state, path)
+    algorithm, backbone, config = _build(facts)
     algorithm.load_state_dict({k.removeprefix("algorithm."): v for k, v in state.items() if k.startswith("algorithm.")})
     if backbone.frozen:
         backbone.module.load_state_dict(
@@ -146,39 +151,44 @@ def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, 
     return fitted
 
 
-def _construct(facts: dict[str, Any], config: TrainConfig) -> tuple[Algorithm, Backbone]:
-    """The network that the facts describe, with numbers that mean nothing yet."""
+def _build(facts: dict[str, Any]) -> tuple[Algorithm, Backbone, TrainConfig]:
+    """What the facts describe, with weights as they are drawn."""
+    config = TrainConfig(**facts["config"])
     backbone = _backbone(facts)
     algorithm: Algorithm = ALGORITHMS.get(facts["algorithm"]).create(facts["algorithm"], facts["hparams"])
+    solved = isinstance(algorithm, FeatureAlgorithm)
     inner = identity(backbone.dim) if backbone.frozen else backbone
-    width = 0 if isinstance(algorithm, FeatureAlgorithm) else config.bottleneck
+    width = 0 if solved else config.bottleneck
     objective = find_objective(facts.get("objective", "classification"))
     algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1), objective=objective))
-    return algorithm, backbone
+    return algorithm, backbone, config
 
 
-def _check_size(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path) -> None:
-    """The network that the facts describe is no larger than the tensors beside them; it is measured, not allocated.
-
-    Raises
-        DalibError: it is larger
-    """
+def _refuse_bomb(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path) -> None:
+    """DalibError where the facts describe weights that the file does not hold, before memory is taken for them."""
     told = [facts["config"].get("bottleneck", 0), facts["hparams"], facts["backbone"]]
-    if max(len(facts["classes"]), *_numbers_in(told)) <= ORDINARY:
+    if max(len(facts["classes"]), *_numbers_in(told)) <= LARGE:
         return
     try:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            algorithm, backbone = _construct(facts, TrainConfig(**facts["config"]))
-    except Exception:  # a plug-in that cannot be described so, or facts that are refused where they are used
+            algorithm, backbone, _ = _build(facts)
+    except Exception:  # a network that cannot be built without numbers is built with them
         return
-    parts = [algorithm, backbone.module] if backbone.frozen else [algorithm]
-    needed = sum(x.numel() for part in parts for x in (*part.parameters(), *part.buffers()))
-    there = sum(x.numel() for x in state.values())
-    if needed > there + SPARE:
+    parts = {"algorithm": algorithm} | ({"backbone": backbone.module} if backbone.frozen else {})
+    needed = {f"{part}.{k}": p for part, module in parts.items() for k, p in module.named_parameters()}
+    for name, parameter in needed.items():
+        if name not in state or state[name].shape != parameter.shape:
+            there = f"{tuple(state[name].shape)}" if name in state else "not there"
+            raise DalibError(
+                f"{path} is no usable dalib model: {name} is {there}, but what it says of itself needs "
+                f"{tuple(parameter.shape)}; give a file written by {WRITER}"
+            )
+    kept = sum(buffer.numel() for module in parts.values() for buffer in module.buffers())
+    if kept > sum(tensor.numel() for tensor in state.values()) + SPARE:
         raise DalibError(
-            f"{path} is no usable dalib model: it describes a network of {needed} numbers and holds {there}; give a "
-            "file written by dalib train --out"
+            f"{path} is no usable dalib model: it describes {kept} numbers that training keeps, and holds fewer; "
+            f"give a file written by {WRITER}"
         )
 
 
@@ -192,6 +202,19 @@ def _numbers_in(value: Any) -> Iterator[float]:
             yield abs(math.prod(inside))
         for part in inside:
             yield from _numbers_in(part)
+
+
+def _refuse_missing(facts: dict[str, Any], path: Path) -> None:
+    """DalibError where the file names a plug-in that is not loaded."""
+    needs = {"algorithm": (facts["algorithm"], ALGORITHMS), "backbone": (facts["backbone"]["name"], BACKBONES)}
+    for kind, (name, registry) in needs.items():
+        if (find_plugin(name) if kind == "backbone" else name) in registry:
+            continue
+        files = [f for f in facts.get("plugins") or () if isinstance(f, str)] or ["FILE.py"]
+        lacking = f"{path} needs {kind} '{name}', which dalib has not{suggest(name, registry.names())}"
+        raise DalibError(
+            f"{lacking}; give the plug-in that defines it: --plugin {' and '.join(files)} (dalib.load_plugin)"
+        )
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
@@ -212,7 +235,7 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
     """What a file says of itself has the kinds it must have, and no width that its tensors do not bear out."""
 
     def refuse(what: str) -> DalibError:
-        return DalibError(f"{path} is no usable dalib model: {what}; give a file written by dalib train --out")
+        return DalibError(f"{path} is no usable dalib model: {what}; give a file written by {WRITER}")
 
     made = facts.get("backbone")
     for kinds, told, where in ((KINDS, facts, ""), (OF_BACKBONE, made if isinstance(made, dict) else {}, "backbone.")):
@@ -225,6 +248,7 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
     if not classes or not all(isinstance(name, str) for name in classes):
         raise refuse(f"classes are {str(classes)[:40]}")
     numbers = {"backbone.dim": facts["backbone"]["dim"], "origins": facts.get("origins", 1)}
+    size = facts["preprocess"] or {}
     numbers |= {f"config.{k}": v for k, v in facts["config"].items() if k in ("bottleneck", "crop", "resize")}
     numbers |= {k: v for k, v in facts["hparams"].items() if type(v) is int}
     for name, value in numbers.items():
@@ -232,13 +256,16 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
             raise refuse(f"{name} is {str(value)[:40]}")
     if facts.get("origins", 1) > MOST_SOURCES:
         raise refuse(f"origins are {facts['origins']}, more than {MOST_SOURCES}")
+    for name in {"crop", "resize"} & set(size):
+        if type(size[name]) is not int or not 1 <= size[name] <= MOST_PIXELS:
+            raise refuse(f"preprocess.{name} is {str(size[name])[:40]}")
     if facts["backbone"]["dim"] < 1 or facts.get("origins", 1) < 1:
         raise refuse("backbone.dim and origins must be 1 or more")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if not path.is_file():
-        raise DalibError(f"no model file {path}; dalib train … --out MODEL writes one")
+        raise DalibError(f"no model file {path}; {WRITER} writes one")
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -251,12 +278,12 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     except (SafetensorError, ValueError, RecursionError, OSError, MemoryError) as error:
         reason = " ".join(str(error).split())[:120]
         raise DalibError(
-            f"{path} is not a safetensors file, or damaged ({reason}); give a file written by dalib train --out"
+            f"{path} is not a safetensors file, or damaged ({reason}); give a file written by {WRITER}"
         ) from None
     if not isinstance(facts, dict) or facts.get("format") not in READABLE:
-        raise DalibError(f"{path} holds weights but is no dalib model; give a file written by dalib train --out")
-    if facts["format"] != 1 and not _is_whole(path.read_bytes(), str(facts.pop("crc32", ""))):
-        raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with --out")
+        raise DalibError(f"{path} holds weights but is no dalib model; give a file written by {WRITER}")
+    if facts["format"] != 1 and not header_sum_is_right(path.read_bytes(), str(facts.pop("crc32", ""))):
+        raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with {WRITER}")
     for name, tensor in state.items():
         if name.startswith("moments.") and name.endswith(".deviation"):
             tensor = tensor[tensor != torch.inf]  # that of a constant column, which becomes 0
@@ -264,16 +291,6 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             remedy = "so it can predict nothing; train again, with a lower lr"
             raise DalibError(f"{path} holds nan or infinity in {name}, {remedy}")
     return facts, state
-
-
-def _with_sum(content: bytes, digits: str) -> bytes:
-    """The file with these digits as its checksum; eight zeros are what the checksum is taken with."""
-    start = content.find(_SUM) + len(_SUM)
-    return content[:start] + digits.encode(errors="replace") + content[start + 8 :]
-
-
-def _is_whole(content: bytes, digits: str) -> bool:
-    return len(digits) == 8 and _SUM in content and crc32(_with_sum(content, "0" * 8)) == digits
 
 
 def _backbone(facts: dict[str, Any]) -> Backbone:

@@ -35,7 +35,17 @@ def test_one_column_and_one_component_keep_their_length(name: str, columns: int)
     """A unit row of one column is +1 or -1."""
     rng, y = np.random.default_rng(0), np.arange(60) % 3
     X_s, X_t = ((4 * y[:, None] + shift + 0.3 * rng.normal(size=(60, columns))) for shift in (0.0, 0.5))
-    model = AdaptationClassifier(ALGORITHMS.get(name)(components=1), device="cpu").fit(X_s, y, X_t)
+    words = "can only scale one column" if columns == 1 else "scales rows to unit length, and their lengths tell"
+    with pytest.warns(UserWarning, match=f"{name} {words}"):
+        model = AdaptationClassifier(ALGORITHMS.get(name)(components=1), device="cpu").fit(X_s, y, X_t)
     assert model.fitted_.outputs(model._domain("X", X_t.astype(np.float32), None)).z.std() > 1e-3
     if columns == 1:
         assert model.score(X_t, y) > 0.9
+
+
+@pytest.mark.parametrize("name", METHODS[1:])
+def test_one_column_that_each_domain_standardises_is_told_apart(name: str) -> None:
+    rng, y = np.random.default_rng(0), np.arange(30) % 3
+    X_s, X_t = ((y + shift + 0.1 * rng.normal(size=30))[:, None] for shift in (0.0, 0.3))
+    model = AdaptationClassifier(ALGORITHMS.get(name)(), standardise=True, device="cpu").fit(X_s, y, X_t)
+    assert model.score(X_t, y) == 1

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import http.server
 import os
 import pickle
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -26,6 +30,11 @@ from dalib.backbones._weights import hash_state, read_state
 from dalib.checks.world import K
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
+from dalib.core.registry import ALGORITHMS
+from dalib.train.config import TrainConfig
+from dalib.train.model_file import save_model
+from dalib.train.trainer import Trainer
+from tests.support.image_world import make_image_task
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +62,9 @@ WRITERS: dict[str, Callable[[dict[str, torch.Tensor], Path], object]] = {
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_state_dict_comes_back_from_every_format(name: str, original: nn.Module, tmp_path: Path) -> None:
     WRITERS[name](original.state_dict(), tmp_path / name)
-    backbone = load_backbone("mobilenet_v2", str(tmp_path / name))
+    unpacked = {"checkpoint.pt": "found below 'state_dict'", "parallel.pth": r"found below 'module\.'"}.get(name, "")
+    with pytest.warns(UserWarning, match=unpacked) if unpacked else nullcontext():
+        backbone = load_backbone("mobilenet_v2", str(tmp_path / name))
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.allclose(backbone.module.eval()(x), features(original, x), atol=1e-6)
@@ -220,7 +231,7 @@ def _resnet() -> dict[str, torch.Tensor]:
     return load_backbone("resnet18", "none").module.state_dict()
 
 
-WRAPPED = {
+WRAPPED: dict[str, Any] = {
     "model.": lambda s: {"state_dict": {f"model.{k}": v for k, v in s.items()}, "epoch": 3},
     "_orig_mod.": lambda s: {f"_orig_mod.{k}": v for k, v in s.items()},
     "backbone.": lambda s: {**{f"backbone.{k}": v for k, v in s.items()}, "head.weight": torch.zeros(31, 512)},
@@ -228,16 +239,30 @@ WRAPPED = {
     "state_dict_ema": lambda s: {"state_dict_ema": s},
     "encoder_q": lambda s: {"state_dict": {f"module.encoder_{q}.{k}": v for q in "qk" for k, v in s.items()}},
     "counters": lambda s: {**s, "total_ops": torch.zeros(1), "layer1.total_params": torch.zeros(1)},
+    "numbers": lambda s: {"model": s, "best": np.float64(0.7), "args": argparse.Namespace(lr=1)},
     "deep": lambda s: {"net": {f"algorithm.network.backbone.{k}": v for k, v in s.items()}},
 }
 
 
+FOUND = {
+    "model.": "below 'state_dict', 'model.'",
+    "_orig_mod.": "below '_orig_mod.'",
+    "backbone.": "below 'backbone.', 1 other entries left behind",
+    "model_state_dict": "below 'model_state_dict'",
+    "state_dict_ema": "below 'state_dict_ema'",
+    "encoder_q": "below 'state_dict', 'module.', 'encoder_q.', 120 other entries left behind",
+    "deep": "below 'net', 'algorithm.network.backbone.'",
+    "numbers": "below 'model'",
+}
+
+
 @pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".pth.tar", ".bin"])
-@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
-def test_weights_are_found_inside_what_training_programs_write(wrap: Any, suffix: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", WRAPPED)
+def test_weights_are_found_inside_what_training_programs_write(name: str, suffix: str, tmp_path: Path) -> None:
     state = _resnet()
-    torch.save(wrap(state), tmp_path / f"w{suffix}")
-    loaded = load_backbone("resnet18", str(tmp_path / f"w{suffix}")).module.state_dict()
+    torch.save(WRAPPED[name](state), tmp_path / f"w{suffix}")
+    with pytest.warns(UserWarning, match=re.escape(FOUND[name])) if name in FOUND else nullcontext():
+        loaded = load_backbone("resnet18", str(tmp_path / f"w{suffix}")).module.state_dict()
     assert loaded.keys() == state.keys() and all(torch.equal(v, state[k]) for k, v in loaded.items())
 
 
@@ -256,6 +281,89 @@ def test_a_file_that_is_no_weights_is_called_what_it_is(
     (tmp_path / f"w{suffix}").write_bytes(content)
     with pytest.raises(DalibError, match=reason):
         load_backbone("resnet18", str(tmp_path / f"w{suffix}"))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_dalib_model_is_a_start_for_the_next(frozen: bool, tmp_path: Path) -> None:
+    backbone = load_backbone("tiny", "pretrained", frozen=frozen)
+    fitted = Trainer(TrainConfig(steps=1, batch_size=4, backbone_rate=1.0), device="cpu").fit(
+        ALGORITHMS.get("mean_teacher")(), make_image_task(16, side=72), backbone
+    )
+    path = save_model(fitted, tmp_path / "model")
+    with pytest.warns(UserWarning, match=r"the network of a dalib model \(mean_teacher on tiny\)"):
+        again = load_backbone("tiny", str(path)).module.state_dict()
+    trained = fitted.backbone.module.state_dict()
+    assert all(torch.equal(value, trained[name].cpu()) for name, value in again.items())
+    assert frozen == torch.equal(again["stem.0.weight"], backbone.module.state_dict()["stem.0.weight"])
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DalibError, match="is damaged: its checksum is another"):
+        load_backbone("tiny", str(path))
+
+
+def test_a_dalib_model_that_leaves_no_network_of_its_own_says_so(tmp_path: Path) -> None:
+    backbone = load_backbone("tiny", "pretrained")
+    recipe = TrainConfig(steps=1, batch_size=4)
+    fitted = Trainer(recipe, device="cpu").fit(ALGORITHMS.get("lora")(), make_image_task(16, side=72), backbone)
+    path = save_model(fitted, tmp_path / "model")
+    with pytest.raises(DalibError, match=r"\(a dalib model, lora on tiny\) do not fit tiny: missing"):
+        load_backbone("tiny", str(path))
+
+
+ODD: dict[str, tuple[Any, str]] = {
+    "whole numbers": (lambda s: {k: v.to(torch.int8) for k, v in s.items()}, "of whole numbers conv1.weight"),
+    "sparse": (lambda s: {**s, "conv1.weight": s["conv1.weight"].flatten(1).to_sparse()}, "sparse numbers in conv1"),
+    "complex": (lambda s: {**s, "conv1.weight": s["conv1.weight"].cfloat()}, "complex numbers in conv1"),
+    "quantised": (
+        lambda s: {**s, "conv1.weight": torch.quantize_per_tensor(s["conv1.weight"], 0.1, 0, torch.qint8)},
+        "quantised numbers in conv1",
+    ),
+    "meta": (lambda s: {k: v.to("meta") for k, v in s.items()}, "holds no numbers in conv1"),
+    "more than it holds": (lambda s: {**s, "more": torch.zeros(1).expand(10**11)}, r"more is \(100000000000,\), more"),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), ODD.values(), ids=ODD)
+def test_numbers_that_are_no_weights_are_refused(make: Any, words: str, tmp_path: Path) -> None:
+    torch.save(make(_resnet()), tmp_path / "w.pth")
+    with pytest.raises(DalibError, match=words):
+        load_backbone("resnet18", str(tmp_path / "w.pth"))
+
+
+def test_the_one_dictionary_of_tensors_is_taken_whatever_its_name(tmp_path: Path) -> None:
+    torch.save({"optimizer": {"state": {}}, "my_weights": _resnet(), "epoch": 1}, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match="found below 'my_weights'"):
+        load_backbone("resnet18", str(tmp_path / "w.pth"))
+    torch.save({"teacher": _resnet(), "student": _resnet()}, tmp_path / "two.pth")
+    with pytest.raises(DalibError, match=r"not a state dict .* but holds teacher, student"):
+        load_backbone("resnet18", str(tmp_path / "two.pth"))
+
+
+def test_a_flipped_bit_in_what_pytorch_wrote_is_told(tmp_path: Path) -> None:
+    torch.save(_resnet(), tmp_path / "w.pth")
+    content = bytearray((tmp_path / "w.pth").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.warns(UserWarning, match="the checksum of .* is another"):
+        load_backbone("resnet18", str(tmp_path / "w.pth"))
+
+
+@pytest.mark.parametrize("facts", ["5", "{}", "[" * 100_000, '{"backbone": 3, "algorithm": "dann"}'])
+def test_a_dalib_model_whose_facts_are_none_is_one_line(facts: str, tmp_path: Path) -> None:
+    save_file(dict(_resnet()), tmp_path / "w.safetensors", metadata={"dalib": facts})
+    with pytest.raises(DalibError, match="a dalib model whose facts are damaged"):
+        load_backbone("resnet18", str(tmp_path / "w.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"\x89HDF\r\n", "HDF5"), (b"\x1f\x8b123", "gzip"), (b"hello", "no file that PyTorch wrote"), (b"GGUF1", "GGUF")],
+)
+def test_a_file_of_another_program_is_called_what_it_is(content: bytes, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(DalibError, match=reason):
+        load_backbone("resnet18", str(tmp_path / "w.pth"))
 
 
 def test_weights_with_nan_and_files_of_two_networks_are_refused(tmp_path: Path) -> None:

@@ -134,6 +134,24 @@ def test_numbers_that_are_no_grey_levels_are_refused(value: float) -> None:
         decode_image(encode(Image.fromarray(np.full((8, 8), value, np.float32)), "TIFF"), 4)
 
 
+@pytest.mark.parametrize(("top", "full"), [(1.0, 1), (255.0, 255), (1020.0, 4095), (4095.0, 4095), (65535.0, 65535)])
+def test_numbers_with_a_point_are_read_by_the_depth_that_holds_them(top: float, full: float) -> None:
+    levels = np.linspace(0, top, 64, dtype=np.float32).reshape(8, 8)
+    got = decode_image(encode(Image.fromarray(levels), "TIFF"), 8)[0]
+    assert np.array_equal(got, (levels.astype(np.float64) / (full / 255)).astype(np.uint8))
+
+
+def test_numbers_beyond_every_depth_are_read_by_the_largest() -> None:
+    levels = np.linspace(0, 1e20, 64, dtype=np.float32).reshape(8, 8)
+    assert decode_image(encode(Image.fromarray(levels), "TIFF"), 8).max() == 255
+
+
+def test_pillows_own_limit_is_told_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DALIB_MAX_PIXELS", "100K")  # Pillow refuses twice its limit by itself
+    with pytest.raises(ValueError, match=r"1200000 pixels; an image may have 100000 \(DALIB_MAX_PIXELS\)"):
+        decode_image(encode(Image.new("1", (2000, 600), 1), "PNG"), 4)
+
+
 def test_a_giant_picture_is_refused_unless_the_limit_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encode(Image.new("1", (2000, 600), 1), "PNG")
     monkeypatch.setenv("DALIB_MAX_PIXELS", "1M")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
+import io
 import os
 import pickle
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -13,7 +17,8 @@ import pytest
 from dalib.core.errors import DalibError
 from dalib.core.limits import amount_of
 from dalib.data.folders import ImageTree
-from dalib.data.listing import BROKEN, CLUTTER, LOOP, SPECIAL, UNKNOWN, Listing, is_image
+from dalib.data.listing import CLUTTER, LOOP, UNKNOWN, Listing, is_image
+from dalib.data.unpacking import BROKEN, OUTSIDE, SPECIAL
 from dalib.prediction import find_images
 from tests.support.image_sets import TWO_DOMAINS, members, png, write_folder, write_zip
 
@@ -139,3 +144,116 @@ def test_an_amount_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("DALIB_MAX_FILE", text)
         with pytest.raises(DalibError, match="is no amount"):
             amount_of("DALIB_MAX_FILE", "1M")
+
+
+def test_a_file_is_the_archive_that_its_content_says(tmp_path: Path) -> None:
+    content = members(TWO_DOMAINS)
+    names = set(Listing(write_folder(tmp_path / "folder", content)).images)
+    packed = write_zip(tmp_path / "a.zip", content)
+    with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "folder", "")
+    for source, name in ((packed, "zip_called.tar"), (tmp_path / "b.tar.gz", "tar_called.zip")):
+        shutil.copy(source, tmp_path / name)
+        listing = Listing(tmp_path / name)
+        assert set(listing.images) == names
+        assert listing.read(listing.images[0]) == content[listing.images[0]]
+
+
+OTHERS = {
+    "a.rar": (b"Rar!\x1a\x07\x00", "is a RAR archive; unpack it"),
+    "a.7z": (b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive; unpack it"),
+    "a.tar.zst": (b"\x28\xb5\x2f\xfd", "is a Zstandard file; unpack it"),
+    "a.gz": (gzip.compress(png(0)), "is a gzip file without a tar in it; unpack it"),
+    "lfs.zip": (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_kind_of_archive_is_called_what_it_is(name: str, tmp_path: Path) -> None:
+    content, words = OTHERS[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DalibError, match=words):
+        Listing(tmp_path / name)
+
+
+def test_links_in_archives_are_followed_or_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("d/c/1.png", png(1))
+        for name, to in {"d/e/up.png": "../c/1.png", "d/c/none.png": "2.png", "d/c/out.png": "/etc/passwd"}.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o120777 << 16
+            archive.writestr(info, to)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, kind, to in (
+            ("d/c/1.png", tarfile.REGTYPE, ""),
+            ("d/e/up.png", tarfile.SYMTYPE, "../c/1.png"),
+            ("d/e/hard.png", tarfile.LNKTYPE, "d/c/1.png"),
+            ("d/c/none.png", tarfile.SYMTYPE, "2.png"),
+            ("d/c/out.png", tarfile.SYMTYPE, "/etc/passwd"),
+            ("d/c/device.png", tarfile.CHRTYPE, ""),
+            ("../x.png", tarfile.REGTYPE, ""),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.size = kind, to, len(png(1)) if kind == tarfile.REGTYPE else 0
+            tar.addfile(info, io.BytesIO(png(1)))
+    zipped, tarred = Listing(tmp_path / "a.zip"), Listing(tmp_path / "a.tar")
+    assert (zipped.images, tarred.images) == (["d/c/1.png", "d/e/up.png"], ["d/c/1.png", "d/e/hard.png", "d/e/up.png"])
+    assert all(listing.read(name) == png(1) for listing in (zipped, tarred) for name in listing.images)
+    assert zipped.left_out == {"d/c/none.png": BROKEN, "d/c/out.png": BROKEN}
+    lost = {"d/c/none.png": BROKEN, "d/c/out.png": BROKEN, "d/c/device.png": SPECIAL, "../x.png": OUTSIDE}
+    assert tarred.left_out == lost == Listing(tmp_path / "a.tar").left_out
+
+
+def test_names_of_a_zip_that_keeps_silent_about_utf8_are_read_as_such(tmp_path: Path) -> None:
+    write_zip(tmp_path / "a.zip", {"d/b\u00e9e/1.png": png(1)})
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    for mark, at in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):
+        content[content.find(mark) + at] &= ~8
+    (tmp_path / "a.zip").write_bytes(content)
+    listing = Listing(tmp_path / "a.zip")
+    assert listing.images == ["d/b\u00e9e/1.png"] and listing.read(listing.images[0]) == png(1)
+
+
+def test_a_zip_of_both_slashes_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("d/c/1.png", "d\\c\\2.png", "E:\\d\\c\\3.png"):
+            info = zipfile.ZipInfo("x")
+            info.filename = name
+            archive.writestr(info, png(1))
+    assert len(Listing(tmp_path / "a.zip").images) == 3
+
+
+def test_a_full_disk_is_not_blamed_on_the_tar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(write_folder(tmp_path / "d", {"c/1.png": png(1)}), "d")
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dalib.data.unpacking._write_members", full)
+    with pytest.raises(OSError, match="No space left"):
+        Listing(tmp_path / "a.tar")
+
+
+def test_a_tar_whose_file_is_also_a_folder_is_one_line(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name in ("d", "d/c/1.png"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            archive.addfile(info, io.BytesIO(b"abc"))
+    with pytest.raises(DalibError, match="within a file of that name"):
+        Listing(tmp_path / "a.tar")
+
+
+def test_hard_links_count_towards_what_a_tar_unpacks_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        info = tarfile.TarInfo("d/c/0.png")
+        info.size = 1000
+        archive.addfile(info, io.BytesIO(b"x" * 1000))
+        for k in range(1, 20):
+            info = tarfile.TarInfo(f"d/c/{k}.png")
+            info.type, info.linkname = tarfile.LNKTYPE, "d/c/0.png"
+            archive.addfile(info)
+    monkeypatch.setenv("DALIB_MAX_UNPACKED", "10K")
+    with pytest.raises(DalibError, match="unpacks to more than DALIB_MAX_UNPACKED"):
+        Listing(tmp_path / "a.tar")

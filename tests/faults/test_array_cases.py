@@ -74,7 +74,7 @@ def test_a_module_of_ones_own_takes_images_of_any_channels_and_type(
         ("tiny", (32, 32, 3), "uint8", "put the channels first"),
         ("tiny", (3, 32, 32), "float32", "give the pixels unscaled"),
         ("tiny", (3, 40, 30), "uint8", "cut or warp them to squares"),
-        ("lenet", (5, 32, 32), "float32", "or give a module of your own"),
+        ("lenet", (5, 32, 32), "float32", "or give a network of your own"),
         ("resnet18", (6,), "float32", "takes RGB images"),
         ("mlp", (3, 8, 8), "float32", "takes rows of numbers"),
         ("identity", (3, 8), "float32", "identity passes features"),
@@ -153,7 +153,11 @@ def test_a_suite_refuses_a_target_without_labels_and_rejection_without_probabili
     np.savez(tmp_path / "g.npz", a_x=x_s, a_y=y_s, b_x=x_t, b_y=y_t)
     suite = {"name": "s", "tasks": ["a->b"], "seeds": [0], "algorithms": {"meda": {}}}
     for file, more, words in (
-        ("f", {}, "'b' has no labels, and the runs of a suite are tested on labels; dalib train adapts to it"),
+        (
+            "f",
+            {},
+            r"b has no labels, so no table can say how good .* dalib train \(dalib\.fit\), or label some of its rows",
+        ),
         ("g", {"protocol": {"reject": 0.5}}, "suite s, row meda: reject = 0.5 needs probabilities"),
     ):
         content = {**suite, **more, "dataset": f"features:{tmp_path / file}.npz"}
