@@ -152,7 +152,7 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
     todo = [r for key, r in chosen.items() if key not in known or known[key].status not in skip]
     if how.dry_run:
         for remark in planned.remarks:
-            print(f"note: {show_control(remark)}")
+            say(f"note: {remark}")
         _print_plan(planned, labels, known, {r.key for r in todo})
         return Summary(0, len(chosen) - len(todo), 0, 0.0)
     judges = _judges(suite)

@@ -132,5 +132,5 @@ def _write_members(archive: tarfile.TarFile, to: Path, lost: dict[str, str], pat
 
 
 def _is_there(path: Path) -> bool:
-    """To this system, which may not tell upper from lower case."""
-    return path.exists()
+    """To this system, which may not tell upper from lower case. A folder is another matter."""
+    return path.is_file()

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 import PIL
 
 from dalib.core.errors import DalibError
+from dalib.core.limits import amount_of
 from dalib.data.cache import cache_root
 from dalib.data.decode import decode_image
 from dalib.data.folders import ImageTree
 from dalib.data.memo import read_memo, write_memo
-from dalib.data.unpacking import amount_of
 
 
 def skip_unreadable(tree: ImageTree) -> ImageTree:

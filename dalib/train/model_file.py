@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -30,11 +31,14 @@ from dalib.train.fitted import Fitted
 FORMAT = 2
 READABLE = (1, 2)
 """Formats that can be read; files of the first carry no checksum."""
+LARGE, LARGEST, MOST_SOURCES, LONGEST_HEADER = 1 << 12, 1 << 20, 1000, 16_000_000
+"""Of a layer's width that needs no measuring, of any number in a file's facts, of its source domains, and of the bytes
+that tell of its tensors and facts."""
+SPARE = 10_000_000
+"""Numbers that a network may have beyond the tensors of its file (sums that training filled)."""
 WRITER = "dalib train --out (dalib.save_model)"
-MOST_PIXELS, MOST_SOURCES, LONGEST_HEADER = 8192, 1000, 16_000_000
-"""Of an image's side and of source domains in a file's facts; of the bytes that tell of its tensors and facts."""
-LARGE, LARGEST = 1 << 12, 1 << 20
-"""Of a layer's width, in a file's facts."""
+MOST_PIXELS = 8192
+"""Of an image's side, in a file's facts."""
 
 
 def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dict[str, Any] | None = None) -> Path:
@@ -161,23 +165,18 @@ def _build(facts: dict[str, Any]) -> tuple[Algorithm, Backbone, TrainConfig]:
 
 
 def _refuse_bomb(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path) -> None:
-    """DalibError where the facts describe weights that the file does not hold, before memory is taken for them.
-
-    Only facts with a number that is large and no tensor's are looked at: networks without memory load slowly.
-    """
-    described = {name: facts.get(name) for name in ("hparams", "backbone", "origins")}
-    described["width"] = facts["config"].get("bottleneck", 0)
-    sides = {side for tensor in state.values() for side in tensor.shape}
-    if not {n for n in (*_numbers(described), len(facts["classes"])) if n > LARGE} - sides:
+    """DalibError where the facts describe weights that the file does not hold, before memory is taken for them."""
+    told = [facts["config"].get("bottleneck", 0), facts["hparams"], facts["backbone"]]
+    if max(len(facts["classes"]), *_numbers_in(told)) <= LARGE:
         return
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             algorithm, backbone, _ = _build(facts)
     except Exception:  # a network that cannot be built without numbers is built with them
         return
-    needed = {f"algorithm.{k}": p for k, p in algorithm.named_parameters()}
-    if backbone.frozen:
-        needed |= {f"backbone.{k}": p for k, p in backbone.module.named_parameters()}
+    parts = {"algorithm": algorithm} | ({"backbone": backbone.module} if backbone.frozen else {})
+    needed = {f"{part}.{k}": p for part, module in parts.items() for k, p in module.named_parameters()}
     for name, parameter in needed.items():
         if name not in state or state[name].shape != parameter.shape:
             there = f"{tuple(state[name].shape)}" if name in state else "not there"
@@ -185,18 +184,24 @@ def _refuse_bomb(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
                 f"{path} is no usable dalib model: {name} is {there}, but what it says of itself needs "
                 f"{tuple(parameter.shape)}; give a file written by {WRITER}"
             )
+    kept = sum(buffer.numel() for module in parts.values() for buffer in module.buffers())
+    if kept > sum(tensor.numel() for tensor in state.values()) + SPARE:
+        raise DalibError(
+            f"{path} is no usable dalib model: it describes {kept} numbers that training keeps, and holds fewer; "
+            f"give a file written by {WRITER}"
+        )
 
 
-def _numbers(facts: Any) -> Iterator[int]:
-    """Every whole number in lists and mappings; of a list of them, which may be a shape, their product too."""
-    if type(facts) is int:
-        yield facts
-    elif isinstance(facts, (dict, list)):
-        inside = list(facts.values()) if isinstance(facts, dict) else facts
-        if inside and all(type(part) is int for part in inside):
+def _numbers_in(value: Any) -> Iterator[float]:
+    """Every number in lists and mappings; of a list of numbers, which may be a shape, their product too."""
+    if isinstance(value, (int, float)):
+        yield value
+    elif isinstance(value, (list, dict)):
+        inside = list(value.values() if isinstance(value, dict) else value)
+        if inside and all(isinstance(v, int) for v in inside):
             yield abs(math.prod(inside))
         for part in inside:
-            yield from _numbers(part)
+            yield from _numbers_in(part)
 
 
 def _refuse_missing(facts: dict[str, Any], path: Path) -> None:
@@ -249,11 +254,11 @@ def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Pa
     for name, value in numbers.items():
         if type(value) is not int or not -largest <= value <= largest:
             raise refuse(f"{name} is {str(value)[:40]}")
+    if facts.get("origins", 1) > MOST_SOURCES:
+        raise refuse(f"origins are {facts['origins']}, more than {MOST_SOURCES}")
     for name in {"crop", "resize"} & set(size):
         if type(size[name]) is not int or not 1 <= size[name] <= MOST_PIXELS:
             raise refuse(f"preprocess.{name} is {str(size[name])[:40]}")
-    if facts.get("origins", 1) > MOST_SOURCES:
-        raise refuse(f"origins are {facts['origins']}, more than {MOST_SOURCES}")
     if facts["backbone"]["dim"] < 1 or facts.get("origins", 1) < 1:
         raise refuse("backbone.dim and origins must be 1 or more")
 

@@ -21,7 +21,7 @@ from dalib.cli._errors import explain
 from dalib.core.errors import DalibError
 from dalib.core.seeds import LARGEST_SEED
 from dalib.core.text import disarm, show_control
-from dalib.data import listing
+from dalib.data import unpacking
 from dalib.data.listing import Listing
 from dalib.records.store import Store
 from dalib.report.formats.md import escape
@@ -149,7 +149,7 @@ def test_a_tar_of_names_that_are_one_to_this_system_is_refused(tmp_path: Path, m
             archive.addfile(info, io.BytesIO(b"png"))
     assert Listing(tmp_path / "x.tar").images == ["a/Cat/1.png", "a/cat/1.png"], "here they are two"
     os.utime(tmp_path / "x.tar", (1, 1))
-    monkeypatch.setattr(listing, "_is_there", as_elsewhere)
+    monkeypatch.setattr(unpacking, "_is_there", as_elsewhere)
     with pytest.raises(DalibError, match=r"holds a/cat/1\.png and another file whose name is the same to this system"):
         Listing(tmp_path / "x.tar")
 

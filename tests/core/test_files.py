@@ -126,17 +126,6 @@ def test_the_mode_of_a_new_file_is_that_of_any_other(tmp_path: Path) -> None:
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
-def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(handle: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OSError, match="No space left on device") as caught:
-        write_atomic(tmp_path / "a.txt", b"x")
-    assert caught.value.filename == str(tmp_path / "a.txt")
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("name", ["", ".", "/"])
 def test_a_path_without_a_name_is_a_folder(name: str) -> None:
     with pytest.raises(IsADirectoryError):
@@ -160,3 +149,14 @@ def test_a_pipe_is_no_file_to_wait_for(tmp_path: Path) -> None:
             read_file(path)
     write_atomic(tmp_path / "pipe", b"x")
     assert read_file(tmp_path / "pipe") == b"x"
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomic(tmp_path / "a.txt", b"x")
+    assert caught.value.filename == str(tmp_path / "a.txt")
+    assert not list(tmp_path.iterdir())

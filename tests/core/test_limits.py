@@ -126,7 +126,7 @@ def test_a_network_larger_than_its_file_is_measured_and_not_allocated(
     model: Path, section: str, key: str, value: int
 ) -> None:
     path = _change(model, section, key, value)
-    with Peak() as peak, pytest.raises(DalibError, match=r"it describes a network of \d+ numbers and holds \d+"):
+    with Peak() as peak, pytest.raises(DalibError, match=r"but what it says of itself needs"):
         load_model(path, "cpu")
     assert peak.on_the_host < 1e6
 
@@ -172,7 +172,7 @@ def test_advise_names_a_picture_that_cannot_be_read_out_of_a_zip(tmp_path: Path,
         archive.writestr("b/c0/bomb.png", bytes(size))
     content = (tmp_path / "x.zip").read_bytes().replace(struct.pack("<I", size), struct.pack("<I", told))
     (tmp_path / "x.zip").write_bytes(content)
-    with pytest.raises(DalibError, match=r"cannot read image b/c0/bomb.png in .*; `dalib data verify"):
+    with pytest.raises(DalibError, match=r"cannot read image b/c0/bomb.png in .*; dalib data verify"):
         dalib.advise(str(tmp_path / "x.zip"), backbone="tiny")
 
 

@@ -160,7 +160,7 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "dalib/scoring/diagnose.py",
-        "index.to(fitted.device), z.requires_grad_()",
+        "index.to(fitted.device), (z).requires_grad_()",
         "a fitted network computes in float32 outside of training, so that z has it already",
     ),
     (
