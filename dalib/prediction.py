@@ -14,9 +14,9 @@ from dalib.core.errors import DalibError, suggest
 from dalib.core.rows import RowShape, RowView, combine
 from dalib.core.types import Domain, name_unknown
 from dalib.data.decode import decode_image
-from dalib.data.features import check_rows, read_arrays
 from dalib.data.listing import ARCHIVES, CLUTTER, COMMON, LOOP, Listing, is_image
 from dalib.data.normalise import normalise_features
+from dalib.data.npz import check_rows, read_arrays
 from dalib.feed.embed import embed_images
 from dalib.scoring.metrics import decide
 from dalib.train.fitted import Fitted

@@ -11,17 +11,16 @@ from dalib.advice.rows import embed_samples, refuse_images
 from dalib.core.errors import DalibError
 from dalib.core.objective import refuse_answers
 from dalib.data.features import (
-    LAYOUT,
-    _check_labels,
-    _name_classes,
-    _read_rows,
+    check_labels,
     find_keys,
     find_labelled,
-    read_arrays,
+    name_classes,
     read_classes,
+    read_feature_rows,
     read_objective,
 )
 from dalib.data.normalise import normalise_features
+from dalib.data.npz import LAYOUT, read_arrays
 from dalib.data.roots import find_feature_file
 
 
@@ -35,7 +34,7 @@ def open_features(path: str, options: Options) -> Material:
         raise DalibError(f"{file} has no key <domain>_x; expected {LAYOUT}")
     domains = list(keys)
     known, said = find_labelled(file, domains, arrays)
-    stored = {d: _read_rows(file, d, own, arrays) for d, own in keys.items()}
+    stored = {d: read_feature_rows(file, d, own, arrays) for d, own in keys.items()}
     first = stored[domains[0]]
     flat, whole = first.ndim == 2 and not first.dtype.names, first.dtype.kind in "iu"
     if (options.backbone or options.weights) and flat and not whole:
@@ -63,8 +62,8 @@ def open_features(path: str, options: Options) -> Material:
                 "whole numbers are taken as they are; for token ids give --backbone bag_of_words (backbone=…)"
             )
     per_row = [step for step in options.normalise if step != "zscore"]
-    classes, y = _name_classes(
-        file, {d: _check_labels(file, d, arrays, len(stored[d])) for d in known}, read_classes(file, arrays)
+    classes, y = name_classes(
+        file, {d: check_labels(file, d, arrays, len(stored[d])) for d in known}, read_classes(file, arrays)
     )
     parts = {}
     for d in domains:

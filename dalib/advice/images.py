@@ -23,7 +23,8 @@ from dalib.core.types import Domain
 from dalib.data.cache import cached_array
 from dalib.data.declaration import match_declaration
 from dalib.data.decode import decode_image
-from dalib.data.folders import LAYOUT, ImageTree, lone_folders
+from dalib.data.folders import ImageTree, lone_folders
+from dalib.data.layout import LAYOUT
 from dalib.data.listing import naming
 from dalib.data.unreadable import count_skipped, skip_unreadable
 from dalib.feed.embed import embed_images

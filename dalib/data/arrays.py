@@ -12,7 +12,7 @@ from PIL import Image
 
 from dalib.core.errors import DalibError
 from dalib.data.cache import cached_array
-from dalib.data.features import read_arrays
+from dalib.data.npz import read_arrays
 
 LAYOUT = "an .npz with <domain>_x (n, H, W) or (n, H, W, 3) uint8 and <domain>_y (n,) for each domain"
 _VERSION = 1

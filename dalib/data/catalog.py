@@ -18,7 +18,8 @@ from dalib.data.arrays import load_arrays, resize_domain
 from dalib.data.declaration import Match, canonical, match_declaration
 from dalib.data.decode import decode_domain
 from dalib.data.features import FeatureSet, load_features
-from dalib.data.folders import LAYOUT, ImageTree, lone_folders
+from dalib.data.folders import ImageTree, lone_folders
+from dalib.data.layout import LAYOUT
 from dalib.data.normalise import Moments, find_moments, normalise_features, prepare_rows
 from dalib.data.pictures import Pictures
 from dalib.data.roots import Progress, find_feature_file, find_root

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from dalib.core.errors import DalibError
-from dalib.core.limits import refuse_bomb
 from dalib.core.rows import combine
 from dalib.data.answers import read_answers
-
-LAYOUT = "an .npz with <domain>_x (n, d) and, unless it is a target without labels, <domain>_y (n,) for each domain"
-
+from dalib.data.npz import LAYOUT, check_rows, read_arrays
 
 MISSING = ("nan", "NaN", "None", "<NA>", "NaT")
 """What a missing label is called where labels were turned into words."""
@@ -80,7 +75,7 @@ def load_features(path: Path) -> FeatureSet:
     for key in arrays:
         if key.endswith("_y") and key[:-2] not in domains:
             raise DalibError(f"{path} has {key} but no {key[:-2]}_x; labels belong to rows")
-    x = {d: _read_rows(path, d, own, arrays) for d, own in keys.items()}
+    x = {d: read_feature_rows(path, d, own, arrays) for d, own in keys.items()}
     widths = {d: _describe(a) for d, a in x.items()}
     if len(set(widths.values())) > 1:
         listed = ", ".join(f"{d} {w}" for d, w in widths.items())
@@ -89,8 +84,8 @@ def load_features(path: Path) -> FeatureSet:
     objective = read_objective(arrays)
     labelled, remarks = find_labelled(path, domains, arrays)
     if objective == "classification":
-        labels = {d: _check_labels(path, d, arrays, len(x[d])) for d in labelled}
-        classes, y = _name_classes(path, labels, read_classes(path, arrays))
+        labels = {d: check_labels(path, d, arrays, len(x[d])) for d in labelled}
+        classes, y = name_classes(path, labels, read_classes(path, arrays))
         remarks += tuple(
             f"'{name}' is a class here; if it means 'no label', leave its rows out"
             for name in classes
@@ -147,7 +142,7 @@ def find_keys(arrays: dict[str, np.ndarray]) -> dict[str, dict[str, str]]:
     return keys
 
 
-def _read_rows(path: Path, domain: str, keys: dict[str, str], arrays: dict[str, np.ndarray]) -> np.ndarray:
+def read_feature_rows(path: Path, domain: str, keys: dict[str, str], arrays: dict[str, np.ndarray]) -> np.ndarray:
     parts = {modality: check_rows(path, key, arrays, flat=False) for modality, key in keys.items()}
     if "" in parts:
         return parts[""]
@@ -164,81 +159,7 @@ def _describe(x: np.ndarray) -> str:
     return str(x.shape[1] if x.ndim == 2 else x.shape[1:])
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Every array of an .npz.
-
-    Raises
-        DalibError: no such file, not an .npz, one that holds Python objects, or less than it says
-    """
-    if not path.is_file():
-        raise DalibError(f"no feature file {path}; expected {LAYOUT}")
-    try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("a single array")
-        with file:
-            _check_sizes(path, file.zip or zipfile.ZipFile(path))
-            return {key: file[key] for key in file.files}
-    except (DalibError, MemoryError):
-        raise
-    except Exception as error:  # zipfile, zlib, NumPy and the tokens of its headers have many words for damage
-        pickled = "allow_pickle" in str(error) and zipfile.is_zipfile(path)
-        reason = "it holds Python objects; save plain arrays" if pickled else f"expected {LAYOUT}"
-        raise DalibError(f"cannot read feature file {path}: {reason}") from error
-
-
-def _check_sizes(path: Path, archive: zipfile.ZipFile) -> None:
-    """What the file says of itself is borne out, before anything is allocated.
-
-    Raises
-        DalibError: it inflates hugely, or an array's header tells of more numbers than follow it
-    """
-    refuse_bomb(path, sum(info.file_size for info in archive.infolist()))
-    for info in archive.infolist():
-        if not info.filename.endswith(".npy"):
-            continue
-        with archive.open(info) as file:
-            version = np.lib.format.read_magic(file)
-            read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
-            shape, _, dtype = read(file)
-        told = math.prod(shape) * dtype.itemsize
-        if told > info.file_size and not dtype.hasobject:
-            raise DalibError(
-                f"cannot read feature file {path}: {info.filename.removesuffix('.npy')} of shape {shape} needs {told} "
-                f"bytes, and {info.file_size} are there; write it again"
-            )
-
-
-def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray], *, flat: bool = True) -> np.ndarray:
-    """Rows stored under `key` (`<domain>_x` or `x`), times `<domain>_scale` (`scale`) where there is one.
-
-    A modality `<domain>_x_image` has its own `<domain>_x_image_scale`.
-
-    Args
-        flat: only (n, d) will do; else more axes too
-    Raises
-        DalibError: not a matrix, not real numbers, NaN or infinity
-    """
-    x, scale_key = arrays[key], f"{key[:-1]}scale" if key == "x" or key.endswith("_x") else f"{key}_scale"
-    if x.ndim < 2 or (flat and x.ndim > 2) or 0 in x.shape:
-        expected = "(n, d)" if flat else "(n, d), (n, channels, time)"
-        raise DalibError(f"{path}: {key} has shape {x.shape}; expected {expected}, one row per sample")
-    if x.dtype.kind not in "iufb":
-        raise DalibError(f"{path}: {key} has dtype {x.dtype}; expected real numbers")
-    if scale_key in arrays:
-        scale = arrays[scale_key]
-        if scale.size != 1 or scale.dtype.kind not in "iuf" or not np.isfinite(scale).all():
-            raise DalibError(f"{path}: {scale_key} has shape {scale.shape}; expected one finite number")
-        if float(scale.reshape(())) <= 0:
-            raise DalibError(f"{path}: {scale_key} = {float(scale.reshape(())):g}; rows are multiplied by it, give > 0")
-        x = x.astype(np.float64) * float(scale.reshape(()))
-    if not np.isfinite(x).all():
-        row = int(np.argmin(np.isfinite(x).reshape(len(x), -1).all(1)))
-        raise DalibError(f"{path}: {key} has NaN or infinity, first in row {row}; remove or fill such rows")
-    return x
-
-
-def _check_labels(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
+def check_labels(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int) -> np.ndarray:
     key = f"{domain}_y"
     y = arrays[key]
     if y.shape in ((n, 1), (1, n)):
@@ -284,7 +205,7 @@ def _check_names(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int)
     return tuple(map(str, _as_words(path, f"{domain}_names", names)))
 
 
-def _name_classes(
+def name_classes(
     path: Path, labels: dict[str, np.ndarray], classes: np.ndarray | None
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     sorts = {"b": "booleans", "U": "words", "S": "words"}

@@ -7,45 +7,20 @@ import os
 import time
 import unicodedata
 import zlib
-from collections import Counter
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from dalib.core.errors import DalibError
 from dalib.data.cache import cache_root
+from dalib.data.layout import LAYOUT, SPLITS, ImageFile, find_wrap, locate, split_member
 from dalib.data.listing import ARCHIVES, Listing, naming, summarise
 from dalib.data.lists import name_labels, read_lists
 from dalib.data.memo import read_memo, write_memo
 
 _RACY = 2 * 10**9
-LAYOUT = "domain/class/image.jpg or domain/images/class/image.jpg, as a folder or a .zip"
-SPLITS = (
-    "train",
-    "training",
-    "test",
-    "testing",
-    "val",
-    "valid",
-    "validation",
-    "dev",
-    "eval",
-    "unlabeled",
-    "unlabelled",
-)
-
-
-@dataclass(frozen=True, order=True)
-class ImageFile:
-    """One image: folder names of its domain and class, its name below them, and its path inside the root."""
-
-    domain: str
-    cls: str
-    name: str
-    member: str
 
 
 class ImageTree:
@@ -78,8 +53,8 @@ class ImageTree:
         self.listing = listing = Listing(root)
         self.zipped = listing.zipped
         images = listing.images
-        self.wrap = wrap = _wrapping_folders([_parts(m) for m in images])
-        located = {m: _locate(m, wrap) for m in images}
+        self.wrap = wrap = find_wrap([split_member(m) for m in images])
+        located = {m: locate(m, wrap) for m in images}
         self.files = tuple(sorted(f for f in located.values() if f))
         self.strays = tuple(sorted(m for m, f in located.items() if f is None))
         self.lists: tuple[str, ...] = ()
@@ -91,7 +66,7 @@ class ImageTree:
         domains = {f.domain for f in self.files}
         used = {str(parent) for m in images for parent in PurePosixPath(m).parents}
         vacant = [folder for folder in listing.folders if folder not in used]
-        places = (_locate(f"{folder}/*", wrap) for folder in vacant)
+        places = (locate(f"{folder}/*", wrap) for folder in vacant)
         self.empty = tuple(sorted((f.domain, f.cls) for f in places if f and f.domain in domains and f.name == "*"))
         tops = [PurePosixPath(f).parts for f in vacant]
         self.vacant = tuple(sorted(p[-1] for p in tops if len(p) == len(wrap) + 1 and p[:-1] == wrap))
@@ -119,7 +94,7 @@ class ImageTree:
         self.strays = tuple(m for m in self.strays if m not in listed)
 
     def _hint(self) -> str:
-        deep = {len(_parts(m)) for m in self.strays}
+        deep = {len(split_member(m)) for m in self.strays}
         lists = [m for m in self.listing.ignored if m.endswith(".txt")]
         if deep == {2} and lists:
             return f"; the folders are flat and there are lists ({lists[0]}): lines 'path label' were not found in them"
@@ -135,9 +110,11 @@ class ImageTree:
 
     def _refuse_two_depths(self) -> None:
         """A folder around the domains leaves nothing out that could be a domain itself."""
-        outside = [m for m in self.strays if len(_parts(m)) >= 3 and _parts(m)[: len(self.wrap)] != self.wrap]
+        outside = [
+            m for m in self.strays if len(split_member(m)) >= 3 and split_member(m)[: len(self.wrap)] != self.wrap
+        ]
         if self.wrap and outside:
-            around, other = "/".join(self.wrap), _parts(outside[0])[0]
+            around, other = "/".join(self.wrap), split_member(outside[0])[0]
             domains = ", ".join(self.domains[:4])
             raise DalibError(
                 f"{self.root} can be read in two ways: '{around}' holds the domains {domains}, and {len(outside)} "
@@ -283,29 +260,3 @@ def lone_folders(folders: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
     used = {d: {c for c, n in classes.items() if n} for d, classes in folders.items()}
     several = set().union(*(c for c in used.values() if len(c) > 1))
     return {d: next(iter(c)) for d, c in used.items() if several and len(c) == 1 and not c & several}
-
-
-def _parts(member: str) -> tuple[str, ...]:
-    """Path components, without the `images` between a domain and its classes."""
-    parts = PurePosixPath(member).parts
-    return (*parts[:-3], *parts[-2:]) if len(parts) >= 4 and parts[-3].lower() == "images" else parts
-
-
-def _wrapping_folders(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """The folders around the domains: shared by all images of the most usual depth, which keep domain/class/name."""
-    if not paths:
-        return ()
-    depth = Counter(map(len, paths)).most_common(1)[0][0]
-    usual = [p for p in paths if len(p) == depth]
-    shared = 0
-    while shared < depth - 3 and len({p[shared] for p in usual}) == 1:
-        shared += 1
-    return usual[0][:shared]
-
-
-def _locate(member: str, wrap: tuple[str, ...]) -> ImageFile | None:
-    parts = _parts(member)
-    inside = parts[len(wrap) :]
-    if parts[: len(wrap)] != wrap or len(inside) < 3:
-        return None
-    return ImageFile(inside[0], inside[1], "/".join(inside[2:]), member)

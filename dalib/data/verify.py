@@ -17,7 +17,8 @@ from PIL import Image
 from dalib.core.registry import DATASETS
 from dalib.data.declaration import match_declaration
 from dalib.data.decode import decode_image, find_depth
-from dalib.data.folders import ImageFile, ImageTree, lone_folders
+from dalib.data.folders import ImageTree, lone_folders
+from dalib.data.layout import ImageFile
 from dalib.data.roots import find_root
 from dalib.data.suspects import describe_images, find_suspects
 

@@ -16,8 +16,9 @@ from dalib.core.registry import DATASETS
 from dalib.data.answers import read_domain
 from dalib.data.arrays import LAYOUT as IMAGES
 from dalib.data.declaration import match_declaration
-from dalib.data.features import LAYOUT as FEATURES
-from dalib.data.features import find_keys, find_labelled, read_arrays, read_objective
+from dalib.data.features import find_keys, find_labelled, read_objective
+from dalib.data.npz import LAYOUT as FEATURES
+from dalib.data.npz import read_arrays
 from dalib.data.roots import find_feature_file, find_root
 from dalib.data.verify import Finding, sort_findings
 
