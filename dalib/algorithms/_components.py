@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dalib.algorithms._unit_rows import scale_components, warn_of_components
+from dalib.algorithms._unit_rows import deviation_in_classes, scale_components, warn_of_components
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.nn.classifiers import fit_classifier, score_classifier
@@ -51,7 +51,10 @@ class ComponentMethod(FeatureAlgorithm):
         y_t = None
         for left in reversed(range(iterations)):
             E = mean_contrasts(y_s, len(z_t), y_t, marginal, conditional)
-            self.register_buffer("directions", transfer_components(phi, E, self.reg, self.components))
+            directions = transfer_components(phi, E, self.reg, self.components)
+            if z.shape[1] == directions.shape[1] == 1:
+                directions = directions / deviation_in_classes(phi[: len(z_s)] @ directions, y_s)
+            self.register_buffer("directions", directions)
             moved_s, moved_t = scale_components(phi @ self.directions, self.unit_rows).split([len(z_s), len(z_t)])
             if left:
                 K = self.network.outputs

@@ -70,3 +70,15 @@ def near_own_mean(z: Tensor, y: Tensor) -> float:
     classes, at = y.unique(return_inverse=True)
     means = torch.stack([z[y == c].mean(0) for c in classes])
     return float((torch.cdist(z, means).argmin(1) == at).double().mean())
+
+
+def deviation_in_classes(z: Tensor, y: Tensor) -> Tensor:
+    """Standard deviation () of z (n, 1) around the means of its classes, of all of z where classes are points.
+
+    What one column, which can only be scaled, is scaled by, so that a classifier's regularisation sees no unit.
+    """
+    _, at, counts = y.to(z.device).unique(return_inverse=True, return_counts=True)
+    sums = torch.zeros(len(counts), dtype=z.dtype, device=z.device).index_add(0, at, z.flatten())
+    means = sums / counts
+    inside, whole = (z.flatten() - means[at]).square().mean().sqrt(), z.std(correction=0)
+    return torch.where(inside > 1e-6 * whole, inside, whole).clamp(min=torch.finfo(z.dtype).tiny)

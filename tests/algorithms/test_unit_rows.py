@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from dalib import AdaptationClassifier
+from dalib.algorithms._unit_rows import deviation_in_classes
 from dalib.core.registry import ALGORITHMS
 
 METHODS = ("ot_map", "tca", "jda", "bda", "tjm")
@@ -41,6 +43,25 @@ def test_one_column_and_one_component_keep_their_length(name: str, columns: int)
     assert model.fitted_.outputs(model._domain("X", X_t.astype(np.float32), None)).z.std() > 1e-3
     if columns == 1:
         assert model.score(X_t, y) > 0.9
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e4])
+@pytest.mark.parametrize("name", METHODS[1:])
+def test_classes_that_one_column_tells_apart_are_told_apart_whatever_its_unit(name: str, unit: float) -> None:
+    rng, y = np.random.default_rng(0), np.arange(30) % 3
+    X_s, X_t = (unit * (y + shift + 0.1 * rng.normal(size=30))[:, None] for shift in (0.0, 0.3))
+    with pytest.warns(UserWarning, match="can only scale one column"):
+        model = AdaptationClassifier(ALGORITHMS.get(name)(), device="cpu").fit(X_s, y, X_t)
+    assert model.score(X_t, y) == 1
+
+
+def test_the_deviation_in_classes_is_that_of_loops() -> None:
+    z, y = np.random.default_rng(1).normal(size=11), np.array([0, 2, 2, 0, 5, 5, 5, 0, 2, 5, 0])
+    inside = sum(((z[y == c] - z[y == c].mean()) ** 2).sum() for c in (0, 2, 5))
+    told = deviation_in_classes(torch.tensor(z)[:, None], torch.tensor(y))
+    assert float(told) == pytest.approx((inside / 11) ** 0.5)
+    points = deviation_in_classes(torch.tensor([[1.0], [1.0], [3.0]]), torch.tensor([0, 0, 1]))
+    assert float(points) == pytest.approx(np.std([1.0, 1.0, 3.0])), "classes are points: the deviation of all"
 
 
 @pytest.mark.parametrize("name", METHODS[1:])
