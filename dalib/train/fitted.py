@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,18 +97,22 @@ class Fitted:
 
     def batches(self, store: DomainStore) -> Iterator[Input]:
         """Every row once, in order, without augmentation."""
-        size = EVAL_BATCH if store.preprocess or (self.backbone.rows and not self.backbone.frozen) else 4096
+        size = self._batch_size(store)
         for start in range(0, len(store), size):
             index = torch.arange(start, min(start + size, len(store)))
             yield arrange(store.batch(index), self.config.channels_last)
+
+    def _batch_size(self, store: DomainStore) -> int:
+        return EVAL_BATCH if store.preprocess or (self.backbone.rows and not self.backbone.frozen) else 4096
 
     @torch.no_grad()
     def map_rows(self, domain: Domain, function: Callable[[Input], Any]) -> Any:
         """`function` over all rows in evaluation mode; tensors (or tuples of them) concatenated, on the device."""
         self.algorithm.eval()
-        parts = []
-        with hold_memory():
-            for x in self.batches(self.store(self.represent(domain))):
+        parts, store = [], self.store(self.represent(domain))
+        several = len(store) > self._batch_size(store)  # one batch has nothing to use again, and giving back takes time
+        with hold_memory() if several else nullcontext():
+            for x in self.batches(store):
                 with autocast(self.device, self.config.precision):
                     parts.append(function(x))
         if isinstance(parts[0], tuple):
