@@ -60,6 +60,8 @@ def evaluate(
     Labels are matched by the classes' names. Rows of classes that the model was not trained on count as unknown where
     it can answer that (an open-set algorithm, or `protocol.reject`), and are refused otherwise.
 
+    Rows are taken for rows of the target: what a model learnt of that domain (moments of z-scoring, a mapping) is used.
+
     Args
         model: what `Trainer.fit` or `load_model` returned, or a model file
         data: a data set as in `load_data`, a feature file (.npz), or a `Domain` as the model's backbone takes it
@@ -116,10 +118,13 @@ def _load_domain(
     if loaded.kind == "images" and prepare is None:
         raise DalibError(f"{data} holds images; the model takes feature rows of width {fitted.backbone.dim}")
     rows = loaded.domain(domain, prepare.resize if prepare else None)
+    scaled: tuple[str, ...] = ()
     if loaded.kind == "features":
+        if "zscore" in fitted.extra.get("normalise", ()):
+            scaled = (f"rows of '{domain}' are z-scored by the moments of the target in training, as target rows are",)
         rows = replace(rows, x=normalise_as_trained(fitted, rows.x))
     note = (f"partial: {loaded.note}",) if loaded.note else ()
-    return rows, (*loaded.remarks, *note)
+    return rows, (*loaded.remarks, *note, *scaled)
 
 
 def _label_as_trained(fitted: Fitted, rows: Domain) -> Domain:

@@ -39,6 +39,7 @@ def run(rows: Path) -> dalib.TrainedRun:
 def test_the_numbers_are_those_of_training_and_of_scikit_learn(rows: Path, run: dalib.TrainedRun) -> None:
     answer = dalib.evaluate(run.path, rows, "b")
     assert answer.rows == 36 and answer.metrics["accuracy"] == run.values["target"]
+    assert "z-scored by the moments of the target in training" in answer.remarks[-1]
     guess = [row.label for row in dalib.predict(run.fitted, rows, domain="b").rows]
     truth = [NAMES[k] for k in Y]
     assert answer.metrics["accuracy"] == pytest.approx(accuracy_score(truth, guess), abs=1e-6)
