@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dalib.algorithms._unit_rows import deviation_in_classes, scale_components, warn_of_components
+from dalib.algorithms._unit_rows import scale_components, warn_of_components
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.nn.classifiers import fit_classifier, score_classifier
 from dalib.nn.components import KERNELS, kernel_features, make_landmarks, mean_contrasts, transfer_components
+from dalib.nn.separability import deviation_in_classes
 
 
 class ComponentMethod(FeatureAlgorithm):

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from dalib.nn.separability import near_own_mean
+
 MOST_LOST = 0.2
 APART = 0.1
 """Standard deviations between the means of two domains that are worth a word."""
@@ -62,23 +64,3 @@ def warn_of_unit_rows(name: str, z_s: Tensor, z_t: Tensor, y_s: Tensor, optional
     )
     remedy += ", or standardise the columns" if z.shape[1] > 1 else ""
     warnings.warn(f"{name} scales rows to unit length, and {lost}; {remedy}", UserWarning, stacklevel=3)
-
-
-def near_own_mean(z: Tensor, y: Tensor) -> float:
-    """The part of rows z (n, d) whose nearest class mean is their own class's."""
-    y = y.to(z.device)
-    classes, at = y.unique(return_inverse=True)
-    means = torch.stack([z[y == c].mean(0) for c in classes])
-    return float((torch.cdist(z, means).argmin(1) == at).double().mean())
-
-
-def deviation_in_classes(z: Tensor, y: Tensor) -> Tensor:
-    """Standard deviation () of z (n, 1) around the means of its classes, of all of z where classes are points.
-
-    What one column, which can only be scaled, is scaled by, so that a classifier's regularisation sees no unit.
-    """
-    _, at, counts = y.to(z.device).unique(return_inverse=True, return_counts=True)
-    sums = torch.zeros(len(counts), dtype=z.dtype, device=z.device).index_add(0, at, z.flatten())
-    means = sums / counts
-    inside, whole = (z.flatten() - means[at]).square().mean().sqrt(), z.std(correction=0)
-    return torch.where(inside > 1e-6 * whole, inside, whole).clamp(min=torch.finfo(z.dtype).tiny)

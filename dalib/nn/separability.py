@@ -1,9 +1,11 @@
-"""How well a linear classifier tells two samples apart."""
+"""How far apart two samples lie, or the classes of one."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from dalib.nn.episodes import class_means
 
 
 def a_distance(z_s: Tensor, z_t: Tensor) -> float:
@@ -34,3 +36,25 @@ def estimate_balance(z_s: Tensor, y_s: Tensor, z_t: Tensor, y_t: Tensor) -> floa
     d_M = a_distance(z_s, z_t)
     d_C = sum(a_distance(z_s[y_s == c], z_t[y_t == c]) for c in shared) / max(len(shared), 1)
     return d_C / (d_C + d_M) if d_C + d_M > 0 else 0.5
+
+
+def near_own_mean(z: Tensor, y: Tensor) -> float:
+    """The part of rows z (n, d) whose nearest class mean is their own class's; y (n,)."""
+    means, at = _class_means(z, y)
+    return float((torch.cdist(z, means).argmin(1) == at).double().mean())
+
+
+def deviation_in_classes(z: Tensor, y: Tensor) -> Tensor:
+    """Standard deviation () of one column z (n, 1) around the means of its classes; of all of z where they are points.
+
+    What a column that can only be scaled is scaled by, so that a classifier's regularisation sees no unit. > 0.
+    """
+    means, at = _class_means(z, y)
+    inside, whole = (z - means[at]).square().mean().sqrt(), z.std(correction=0)
+    return torch.where(inside > 1e-6 * whole, inside, whole).clamp(min=torch.finfo(z.dtype).tiny)
+
+
+def _class_means(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """(mean of every class that occurs, row -> its class's place there)."""
+    classes, at = y.to(z.device).unique(return_inverse=True)
+    return class_means(z, at, len(classes))[0], at

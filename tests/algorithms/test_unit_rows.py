@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from dalib import AdaptationClassifier
-from dalib.algorithms._unit_rows import deviation_in_classes
 from dalib.core.registry import ALGORITHMS
 
 METHODS = ("ot_map", "tca", "jda", "bda", "tjm")
@@ -53,15 +51,6 @@ def test_classes_that_one_column_tells_apart_are_told_apart_whatever_its_unit(na
     with pytest.warns(UserWarning, match="can only scale one column"):
         model = AdaptationClassifier(ALGORITHMS.get(name)(), device="cpu").fit(X_s, y, X_t)
     assert model.score(X_t, y) == 1
-
-
-def test_the_deviation_in_classes_is_that_of_loops() -> None:
-    z, y = np.random.default_rng(1).normal(size=11), np.array([0, 2, 2, 0, 5, 5, 5, 0, 2, 5, 0])
-    inside = sum(((z[y == c] - z[y == c].mean()) ** 2).sum() for c in (0, 2, 5))
-    told = deviation_in_classes(torch.tensor(z)[:, None], torch.tensor(y))
-    assert float(told) == pytest.approx((inside / 11) ** 0.5)
-    points = deviation_in_classes(torch.tensor([[1.0], [1.0], [3.0]]), torch.tensor([0, 0, 1]))
-    assert float(points) == pytest.approx(np.std([1.0, 1.0, 3.0])), "classes are points: the deviation of all"
 
 
 @pytest.mark.parametrize("name", METHODS[1:])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from dalib.nn.separability import a_distance, estimate_balance
+from dalib.nn.separability import a_distance, deviation_in_classes, estimate_balance, near_own_mean
 
 
 def cloud(seed: int, n: int, shift: float) -> torch.Tensor:
@@ -57,3 +57,21 @@ def test_classes_that_swap_places_ask_for_the_classes_alone() -> None:
     y = torch.arange(100) // 50
     assert estimate_balance(z, y, z, 1 - y) == 1
     assert estimate_balance(z, y, z, y) == 0.5  # nothing to tell apart
+
+
+def test_the_deviation_in_classes_is_that_of_loops() -> None:
+    z, y = np.random.default_rng(1).normal(size=11), np.array([0, 2, 2, 0, 5, 5, 5, 0, 2, 5, 0])
+    inside = sum(((z[y == c] - z[y == c].mean()) ** 2).sum() for c in (0, 2, 5))
+    told = deviation_in_classes(torch.tensor(z)[:, None], torch.tensor(y))
+    assert float(told) == pytest.approx((inside / 11) ** 0.5)
+    points = deviation_in_classes(torch.tensor([[1.0], [1.0], [3.0]]), torch.tensor([0, 0, 1]))
+    assert float(points) == pytest.approx(np.std([1.0, 1.0, 3.0])), "classes are points: the deviation of all"
+
+
+def test_the_part_near_the_own_mean_is_that_of_loops() -> None:
+    rng = np.random.default_rng(2)
+    z, y = rng.normal(size=(20, 3)), np.array([1, 4] * 10)
+    means = {c: z[y == c].mean(0) for c in (1, 4)}
+    near = [min(means, key=lambda c: np.linalg.norm(row - means[c])) == own for row, own in zip(z, y, strict=True)]
+    assert 0 < np.mean(near) < 1
+    assert near_own_mean(torch.tensor(z), torch.tensor(y)) == pytest.approx(np.mean(near))
