@@ -48,7 +48,7 @@ POOL = {
     ),
     "caltech": Pool(
         "office_caltech10",
-        ("amazon->webcam", "webcam->amazon", "caltech10->webcam", "webcam->caltech10"),
+        ("amazon->webcam", "webcam->amazon", "caltech->webcam", "webcam->caltech"),
         MOBILE,
         {"crop": 128, "resize": 128},
     ),
