@@ -123,7 +123,8 @@ class Trainer:
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
         objective = find_objective(task.objective)
-        network = Network(inner, len(task.classes), width, origins, task.target_origin, objective)
+        start = config.initialisation
+        network = Network(inner, len(task.classes), width, origins, task.target_origin, objective, start)
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:
