@@ -13,6 +13,7 @@ from dalib.fitting import describe_run
 from dalib.train.config import TrainConfig
 from dalib.train.recipes import RECIPES, fill_recipe, name_recipe
 
+ROOT = Path(__file__).resolve().parents[2]
 SUITE = """
 dataset = "mini_office"
 backbone = {{ name = "tiny", weights = "{weights}", frozen = {frozen} }}
@@ -74,3 +75,18 @@ def test_a_row_of_a_suite_and_one_run_leave_open_the_same(tmp_path: Path, weight
         )
         assert suite.section(row, "train") == one.train
         assert ALGORITHMS.get(row).defaults() == one.hparams
+
+
+@pytest.mark.parametrize("name", ["demo", "office31_subset"])
+def test_training_without_options_is_the_row_of_the_shown_tables(name: str) -> None:
+    """Same recipe, hyper-parameters and protocol, so `dalib train` gives the cell of seed 0."""
+    suite = load_suite(ROOT / "benchmarks" / f"{name}.toml")
+    network = suite.backbone.model_dump(exclude_unset=True)
+    for label, row in suite.algorithms.items():
+        if row.hparams or row.protocol:
+            continue
+        one = describe_run(suite.dataset, "amazon", "webcam", row.algorithm, backbone=network)
+        assert (suite.section(label, "train"), suite.section(label, "protocol")) == (one.train, one.protocol), label
+        assert (
+            one.backbone == suite.section(label, "backbone") and one.hparams == ALGORITHMS.get(one.algorithm).defaults()
+        )
