@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "AdaptationClassifier": "dalib.estimator",
+    "AdaptedModel": "dalib.adaptation.adapt",
     "Advice": "dalib.advice.rules",
     "Algorithm": "dalib.core.algorithm",
     "Backbone": "dalib.core.backbone",
@@ -26,6 +27,7 @@ _HOME = {
     "Objective": "dalib.core.objective",
     "Outputs": "dalib.core.types",
     "Predictions": "dalib.prediction",
+    "Preprocess": "dalib.core.backbone",
     "Protocol": "dalib.core.protocol",
     "ProtocolSpec": "dalib.core.protocol",
     "Ranking": "dalib.report.ranking",
@@ -38,6 +40,7 @@ _HOME = {
     "Trainer": "dalib.train.trainer",
     "Validator": "dalib.core.validator",
     "accuracy": "dalib.nn.metrics",
+    "adapt": "dalib.adaptation.adapt",
     "advise": "dalib.advice.advise",
     "check_plugin": "dalib.checks",
     "evaluate": "dalib.evaluation",

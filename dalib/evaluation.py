@@ -81,10 +81,10 @@ def evaluate(
             raise DalibError("domain and root belong to a data set given by name; a Domain is one already")
         rows = data
     else:
-        rows, remarks = _load_domain(fitted, str(data), domain, root, skip_unreadable)
+        rows, remarks = load_domain(fitted, str(data), domain, root, skip_unreadable)
     if rows.y is None:
         raise DalibError(f"domain '{rows.name}' has no labels to compare with; dalib.predict answers without them")
-    rows = _label_as_trained(fitted, rows)
+    rows = label_as_trained(fitted, rows)
     outputs, known = fitted.outputs(rows), len(fitted.classes)
     kind = fitted.algorithm.network.objective.name
     reject = _protocol(fitted).get("reject", 1.0) if kind == "classification" else 1.0
@@ -102,7 +102,7 @@ def _protocol(fitted: Fitted) -> Mapping[str, float]:
     return fitted.extra.get("protocol", {})
 
 
-def _load_domain(
+def load_domain(
     fitted: Fitted, data: str, domain: str, root: str | Path | None, skips: bool
 ) -> tuple[Domain, tuple[str, ...]]:
     """A domain prepared as the model takes it, and what there is to say of its data set."""
@@ -127,7 +127,7 @@ def _load_domain(
     return rows, (*loaded.remarks, *note, *scaled)
 
 
-def _label_as_trained(fitted: Fitted, rows: Domain) -> Domain:
+def label_as_trained(fitted: Fitted, rows: Domain) -> Domain:
     """The rows with the model's numbers for their classes; `len(fitted.classes)` for those that it does not know.
 
     Raises

@@ -21,7 +21,7 @@ from dalib.core.objective import find_objective
 from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, LISTENERS, PROTOCOLS
 from dalib.core.seeds import check_seed
-from dalib.core.types import Task, name_unknown
+from dalib.core.types import Outputs, Task, name_unknown
 from dalib.data.backbone import default_backbone
 from dalib.data.oddities import find_absent, find_scales
 from dalib.records.sections import sort_options
@@ -232,6 +232,9 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
     named, metric = PROTOCOLS.get(task.protocol).rows, find_objective(task.objective).metrics[0]
     rows = dict(zip(named, (task.labelled, task.validation, task.test), strict=True))
     values = {k: task_metrics(fitted.outputs(d), "", task)[f"_{metric}"] for k, d in rows.items() if len(d)}
+    if task.objective == "classification" and len(task.validation):
+        told = fitted.outputs(task.validation)
+        fitted.held_out = Outputs(told.z[:, :0], told.logits, told.y)
     opened: dict[str, float] = {}
     reject, known = spec.protocol.reject, len(task.classes)
     if task.objective == "classification" and len(task.test) and (task.is_open or reject < 1):

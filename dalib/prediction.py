@@ -192,7 +192,7 @@ def _predict_images(
 
 def _predict_rows(fitted: Fitted, path: Path, domain: str, top: int) -> Iterator[Prediction | Answer]:
     rows = fitted.backbone.rows
-    names, x = _read_rows(path, domain, rows)
+    names, x = read_rows(path, domain, rows)
     if rows is None and x.shape[1] != fitted.backbone.dim:
         raise DalibError(f"{path} has features of width {x.shape[1]}; the model was trained on {fitted.backbone.dim}")
     return _rank(fitted, names, normalise_as_trained(fitted, x), top)
@@ -215,7 +215,7 @@ def normalise_as_trained(fitted: Fitted, x: Any) -> Any:
     return normalise_features(x, steps, fitted.moments) if steps else x
 
 
-def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[str], Any]:
+def read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[str], Any]:
     """(names, rows) of one domain of a feature file: `x`, or `<domain>_x`; labels are not needed.
 
     rows: what the model takes, for other rows than (n, d); modalities lie in `x_<modality>` or `<domain>_x_<modality>`
