@@ -1,7 +1,7 @@
 """Source-free from a model file against both phases in one fit: target accuracy, mean ± deviation over three seeds.
 
     python benchmarks/source_free.py office31       # MobileNetV2 frozen, webcam and an amazon subset; DALIB_DATA
-    python benchmarks/source_free.py mini_office    # tiny frozen, six tasks; needs no data
+    python benchmarks/source_free.py mini_office shot    # tiny frozen, six tasks; needs no data; of these algorithms
 
 Both ways have as many steps on the source (500) and on the target (500), and the same recipe in each.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ SETS: dict[str, dict[str, Any]] = {
 }
 
 
-def measure(name: str, folder: Path) -> dict[tuple[str, str], list[list[float]]]:
+def measure(name: str, folder: Path, algorithms: Sequence[str]) -> dict[tuple[str, str], list[list[float]]]:
     """(algorithm, way) -> target accuracy in per cent by task and seed."""
     how, found = SETS[name], {}
     for source, target in how["tasks"]:
@@ -45,7 +46,7 @@ def measure(name: str, folder: Path) -> dict[tuple[str, str], list[list[float]]]
             start = folder / f"{source}_{target}_{seed}.safetensors"
             run = dalib.fit(name, source, target, "source_only", train=RECIPE | {"steps": STEPS}, out=start, **common)
             cells = {("source_only", "as it is"): run.values["target"]}
-            for algorithm in source_free_algorithms():
+            for algorithm in algorithms or source_free_algorithms():
                 steps = 2 * STEPS if "pretrain" in ALGORITHMS.get(algorithm).defaults() else STEPS
                 both = dalib.fit(name, source, target, algorithm, train=RECIPE | {"steps": steps}, **common)
                 cells[algorithm, "both phases"] = both.values["target"]
@@ -59,10 +60,10 @@ def measure(name: str, folder: Path) -> dict[tuple[str, str], list[list[float]]]
     return {key: list(tasks.values()) for key, tasks in found.items()}
 
 
-def main(name: str) -> None:
+def main(name: str, *algorithms: str) -> None:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = measure(name, Path(folder))
+        found = measure(name, Path(folder), algorithms)
     tasks = [f"{s[0].upper()}→{t[0].upper()}" for s, t in SETS[name]["tasks"]]
     print("| algorithm | way |", *(f"{t} |" for t in (*tasks, "mean")))
     print("|---|---|" + "---:|" * (len(tasks) + 1))
@@ -72,4 +73,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -102,6 +102,7 @@ from dalib.core.algorithm import FeatureAlgorithm as FeatureAlgorithm
 from dalib.core.backbone import Backbone as Backbone
 from dalib.core.backbone import Preprocess as Preprocess
 from dalib.core.errors import DalibError as DalibError
+from dalib.core.forecast import Forecast as Forecast
 from dalib.core.listener import Listener as Listener
 from dalib.core.measure import Measure as Measure
 from dalib.core.metric import Metric as Metric
@@ -125,6 +126,7 @@ from dalib.estimator import AdaptationClassifier as AdaptationClassifier
 from dalib.estimator import target_scorer as target_scorer
 from dalib.evaluation import Evaluation as Evaluation
 from dalib.evaluation import evaluate as evaluate
+from dalib.expectation import expect as expect
 from dalib.fitting import TrainedRun as TrainedRun
 from dalib.fitting import fit as fit
 from dalib.nn.metrics import accuracy as accuracy
@@ -133,6 +135,7 @@ from dalib.prediction import predict as predict
 from dalib.ranking.rank import rank as rank
 from dalib.report.ranking import Ranking as Ranking
 from dalib.report.reports import table as table
+from dalib.scoring.expected import ExpectedAccuracy as ExpectedAccuracy
 from dalib.train.config import TrainConfig as TrainConfig
 from dalib.train.fitted import Fitted as Fitted
 from dalib.train.loop import Loop as Loop

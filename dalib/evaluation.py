@@ -13,6 +13,7 @@ from dalib.core.errors import DalibError
 from dalib.core.types import Domain, name_unknown
 from dalib.data.catalog import load_data
 from dalib.prediction import normalise_as_trained
+from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import class_metrics, measure
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model
@@ -29,12 +30,14 @@ class Evaluation:
     per_class: of classes that occur, class -> `precision`, `recall`, `f1`, `n`; empty where answers are no classes
     rows: how many were measured
     remarks: what the data were read as, and what was left out and why
+    expected: the accuracy that would have been expected without the labels; None where the model's file cannot say
     """
 
     metrics: dict[str, float]
     per_class: dict[str, dict[str, float]]
     rows: int
     remarks: tuple[str, ...] = ()
+    expected: ExpectedAccuracy | None = None
 
     def frame(self) -> pd.DataFrame:
         """One row per class: `class`, `n`, `precision`, `recall`, `f1`."""
@@ -95,7 +98,9 @@ def evaluate(
             outputs, (*fitted.classes, name_unknown(fitted.classes)), known, reject
         ).items():
             per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
-    return Evaluation(metrics, per_class, len(rows), remarks)
+    plain = kind == "classification" and reject == 1 and not fitted.algorithm.rejects and fitted.algorithm.probabilistic
+    expected = expected_accuracy(fitted.held_out, outputs) if plain and fitted.held_out is not None else None
+    return Evaluation(metrics, per_class, len(rows), remarks, expected)
 
 
 def _protocol(fitted: Fitted) -> Mapping[str, float]:

@@ -26,6 +26,7 @@ from dalib.data.backbone import default_backbone
 from dalib.data.oddities import find_absent, find_scales
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
+from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import decide, domain_metrics, task_metrics
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import model_path, registered_name, save_model
@@ -42,6 +43,7 @@ class TrainedRun:
     values: of that metric, by rows; on the target, rows that are rejected count as called `unknown`
     opened: in an open-set task, `known_accuracy`, `unknown_accuracy`, `h_score`, `unknown_auroc`; with
         protocol.reject < 1 also `called_unknown`, the part of the target that is
+    expected: the accuracy to expect on the target, from what the model said of held-out source rows; None without
     note: what a partial data set lacks
     path: of the model file, if one was written
     remarks: what the data were read as and left out, and why a number may say less than it seems to
@@ -57,6 +59,7 @@ class TrainedRun:
     note: str
     path: Path | None = None
     remarks: tuple[str, ...] = ()
+    expected: ExpectedAccuracy | None = None
 
 
 def fit(
@@ -261,7 +264,17 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
             f"batches of {spec.train.batch_size} rows, but no domain has more than {largest}: rows repeat in them",
         )
     remarks += tuple(_doubts(fitted, task, reject)) if task.objective == "classification" else ()
-    return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks)
+    expected = _expect(spec, task, fitted)
+    return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks, expected=expected)
+
+
+def _expect(spec: RunSpec, task: Task, fitted: Fitted) -> ExpectedAccuracy | None:
+    """The accuracy to expect on the target's rows, where held-out rows are the source's and every row gets a class."""
+    if fitted.held_out is None or task.is_open or spec.protocol.reject < 1 or not fitted.algorithm.probabilistic:
+        return None
+    if fitted.algorithm.rejects or PROTOCOLS.get(task.protocol).labels != "source":
+        return None
+    return expected_accuracy(fitted.held_out, fitted.outputs(task.test if len(task.test) else task.target))
 
 
 def _oddities(spec: RunSpec, task: Task) -> Iterator[str]:

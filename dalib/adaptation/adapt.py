@@ -24,6 +24,7 @@ from dalib.core.listener import Listener
 from dalib.core.registry import ALGORITHMS, BACKBONES
 from dalib.core.seeds import check_seed
 from dalib.core.types import Domain
+from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import measure
 from dalib.train.config import TrainConfig
 from dalib.train.continuation import check_source_free
@@ -42,6 +43,8 @@ class AdaptedModel:
     algorithm: its registered name
     values: `accuracy before` and `accuracy after` where the target's labels are known; they decided nothing
     changed: part of the target's rows that are answered otherwise than before
+    expected_before: the accuracy to expect of the model as it was; None where its file cannot say. Of the adapted one
+        nothing can be expected: it answers no held-out source rows
     path: of the model file, if one was written
     remarks: what the data were read as, and why a number may say less than it seems to
     """
@@ -55,6 +58,7 @@ class AdaptedModel:
     seconds: float
     path: Path | None = None
     remarks: tuple[str, ...] = ()
+    expected_before: ExpectedAccuracy | None = None
 
 
 def adapt(
@@ -140,7 +144,10 @@ def adapt(
     old, new = before.logits.argmax(1), after.logits.argmax(1)
     remarks = (*found.remarks, *_doubts(old, new, fitted))
     changed = float((old != new).double().mean())
-    result = AdaptedModel(fitted, start, found.rows, name, values, changed, seconds, None, remarks)
+    expected = None
+    if start.held_out is not None and start.algorithm.probabilistic and not start.algorithm.rejects:
+        expected = expected_accuracy(start.held_out, before)
+    result = AdaptedModel(fitted, start, found.rows, name, values, changed, seconds, None, remarks, expected)
     if path is not None:
         result.path = save_model(fitted, path, name)
     return result

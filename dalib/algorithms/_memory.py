@@ -19,8 +19,6 @@ class TargetMemory(SourceFirst):
     """
 
     objectives = ("classification",)
-    setting = "source-free"
-    family = "source-free"
     source_free = True
     rate: float = positive(
         default=0.1, search=(0.03, 0.1, 0.3, 1.0), doc="factor on the learning rates in phase two", last=True

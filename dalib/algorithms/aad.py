@@ -26,6 +26,8 @@ class AaD(TargetMemory):
         64); no smoothed labels in phase one.
     """
 
+    family = "source-free"
+    setting = "source-free"
     paper = "yang2022aad"
     neighbours: int = whole(default=3, search=(2, 3, 5), doc="rows that attract")
     decay: float = positive(default=1.0, zero=True, search=(0.0, 1.0, 2.0, 5.0), doc="how fast dispersing fades")

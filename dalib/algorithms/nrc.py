@@ -29,6 +29,8 @@ class NRC(TargetMemory):
         0.1 by default (1e-3, theirs); no smoothed labels in phase one.
     """
 
+    family = "source-free"
+    setting = "source-free"
     paper = "yang2021nrc"
     neighbours: int = whole(default=4, search=(2, 3, 4, 5), doc="rows that are listened to")
     expanded: int = whole(default=3, search=(2, 3, 4), doc="rows of each of them that are listened to as well")

@@ -124,4 +124,6 @@ def print_adapted(result: AdaptedModel) -> None:
         say(f"note: {remark}")
     rows = [(name, f"{value:7.2%}", f"n = {n}") for name, value in result.values.items()]
     rows += [] if result.values else [("accuracy", "unknown", f"n = {n}, without labels")]
+    if result.expected_before is not None:
+        rows.append(("expected before", str(result.expected_before), "without labels"))
     print_columns([*rows, ("answers changed", f"{result.changed:7.2%}", f"n = {n}")])
