@@ -147,6 +147,7 @@ def _settings_of(record: Record) -> str:
     content = record.spec.content()
     for name in ("source", "target", "seed", "data"):
         content.pop(name, None)
+    content.get("hparams", {}).pop("answers", None)  # of what was trained elsewhere: they are the run itself
     return json.dumps(content, sort_keys=True)
 
 
