@@ -39,6 +39,8 @@ class Algorithm(Declared, nn.Module):
         rejects: True if there are K + 1 logits, the last of them for rows of no known class
         recipe: fields of TrainConfig that its paper asks for; they stand where a run leaves them open
         needs_head: the network keeps the classifier that its backbone was pretrained with (`network.pretrained_head`)
+        source_free: it can begin with a trained network and unlabelled rows alone, by `go_on` (`dalib adapt`)
+        of_the_source: hyper-parameters that mean nothing then
         alone: why it cannot be summed with others (`DANN() + MCC()`), for the message; empty if it can. What has a
             `step` or a `loss` of its own cannot either
     """
@@ -54,6 +56,8 @@ class Algorithm(Declared, nn.Module):
     rejects: ClassVar[bool] = False
     recipe: ClassVar[dict[str, Any]] = {}
     needs_head: ClassVar[bool] = False
+    source_free: ClassVar[bool] = False
+    of_the_source: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[str] = ""
     network: Network
 
@@ -184,6 +188,9 @@ class Algorithm(Declared, nn.Module):
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         """Train on a labelled and an unlabelled domain; the default descends on `loss`."""
         trainer.descend(self, source, target)
+
+    def go_on(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
+        """What `source_free` algorithms do with a network trained before; source: no rows. Here: nothing to descend."""
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, *S) -> z (B, d), prediction (B, outputs): logits (B, K) in classification."""
