@@ -140,7 +140,7 @@ def searched(suite: Suite, label: str) -> tuple[dict[str, Values], dict[str, Any
     check_space(search, list(suite.algorithms), names, list(TrainConfig.model_fields))
     cls = ALGORITHMS.get(suite.algorithms[label].algorithm)
     space = row_space(search, label, cls.space)
-    recipe = suite.section(label, "train").model_dump()
+    recipe = suite.recipe(label).model_dump()
     own = {**cls.defaults(), **suite.algorithms[label].hparams, **{f"train.{k}": v for k, v in recipe.items()}}
     return space, {name: own[name] for name in space}
 
@@ -196,7 +196,7 @@ def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, known: 
         "algorithm_version": cls.version,
         "hparams": algorithm.hparams,
         "protocol": suite.section(label, "protocol"),
-        "train": suite.section(label, "train", draw.train),
+        "train": suite.recipe(label, draw.train),
         "backbone": _identify(suite, suite.section(label, "backbone"), data, cls.needs_head, known),
     }
 

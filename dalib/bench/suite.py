@@ -100,16 +100,17 @@ class Suite(BaseModel):
         return self._sha256 or hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def section(self, label: str, name: str, more: dict[str, Any] | None = None) -> Any:
-        """The `train`, `backbone` or `protocol` of a row: the suite's, the row's own settings over it, then `more`.
+        """The `train`, `backbone` or `protocol` of a row: the suite's, the row's own settings over it, then `more`."""
+        base = getattr(self, name).model_dump(exclude_unset=True)
+        override = getattr(self.algorithms[label], name) | (more or {})
+        return validate(SECTIONS[name], base | override, f"suite {self.name}", f"algorithms.{label}.{name}")
 
-        What all of them leave open of `train` is the recipe's for such a backbone, and the algorithm's own.
-        """
-        row = self.algorithms[label]
-        given = getattr(self, name).model_dump(exclude_unset=True) | getattr(row, name) | (more or {})
-        if name == "train":
-            on = self.section(label, "backbone")
-            given = fill_recipe(given, ALGORITHMS.get(row.algorithm), on.name, on.weights, on.frozen)
-        return validate(SECTIONS[name], given, f"suite {self.name}", f"algorithms.{label}.{name}")
+    def recipe(self, label: str, more: dict[str, Any] | None = None) -> TrainConfig:
+        """The `train` of a row; what suite and row leave open is the recipe's for such a backbone and algorithm."""
+        given, on = self.section(label, "train", more), self.section(label, "backbone")
+        cls = ALGORITHMS.get(self.algorithms[label].algorithm)
+        filled = fill_recipe(given.model_dump(exclude_unset=True), cls, on.name, on.weights, on.frozen)
+        return validate(TrainConfig, filled, f"suite {self.name}", f"algorithms.{label}.train")
 
 
 def refuse_duplicates(items: list[Any]) -> None:

@@ -42,8 +42,15 @@ def make_task(n: int = 60, shift: float = 1.0, seed: int = 0) -> Task:
     return Task("source->target", source, target.unlabelled(), held_out, target)
 
 
-def fit(cls: type[Algorithm], task: Task | None = None, *, seed: int = 0, **changes: Any) -> Fitted:
-    """cls() fitted in the small world; `changes` go to the trainer, or to its recipe when they are fields of it."""
+def fit(
+    cls: type[Algorithm],
+    task: Task | None = None,
+    *,
+    seed: int = 0,
+    hparams: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Fitted:
+    """cls(**hparams) fitted in the small world; `changes` go to the trainer, or as fields of it to its recipe."""
     task = task or make_task()
     recipe = {k: changes.pop(k) for k in list(changes) if k in TrainConfig.model_fields}
     config = CONFIG.model_copy(update=recipe)
@@ -52,7 +59,7 @@ def fit(cls: type[Algorithm], task: Task | None = None, *, seed: int = 0, **chan
         return {"target_accuracy": accuracy(fitted, task.test)}
 
     trainer = Trainer(config, seed=seed, device="cpu", **{"evaluate": evaluate, **changes})
-    return trainer.fit(cls(), task, features_of(cls))
+    return trainer.fit(cls(**(hparams or {})), task, features_of(cls))
 
 
 def features_of(cls: type[Algorithm]) -> Backbone:

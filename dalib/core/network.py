@@ -65,9 +65,9 @@ class Network(nn.Module):
             nn.init.zeros_(self.head.bias)
 
     @classmethod
-    def on_features(cls, dim: int, outputs: int, bottleneck: int = 256) -> Network:
+    def on_features(cls, dim: int, outputs: int, bottleneck: int = 256, initialisation: str = "torch") -> Network:
         """A network whose input is a feature vector (B, dim)."""
-        return cls(identity(dim), outputs, bottleneck)
+        return cls(identity(dim), outputs, bottleneck, initialisation=initialisation)
 
     @property
     def device(self) -> torch.device:

@@ -101,6 +101,7 @@ def test_without_a_gradient_weights_stay() -> None:
     algorithm = make("gradient_norm")
     algorithm.attach(Network.on_features(4, 2, bottleneck=0))
     nn.init.zeros_(algorithm.network.head.weight)
+    nn.init.zeros_(algorithm.network.head.bias)
     before = copy_state(algorithm)
     x, y = torch.zeros(4, 4), torch.arange(4) % 2
     Loop(algorithm, torch.optim.SGD(algorithm.parameters(), lr=0.1)).step(x, y, x[:0], 0.5)

@@ -31,6 +31,7 @@ evaluations = 2
 [algorithms.source_only]
 [algorithms.dann]
 hidden = 16
+dropout = 0
 [algorithms.faster]
 algorithm = "source_only"
 train = { lr = 0.05 }

@@ -44,7 +44,7 @@ def few_task(k: int, seed: int = 0, sources: int = 8) -> Task:
 
 
 def train(name: str, task: Task, steps: int = 60, seed: int = 0, **hparams: Any) -> Any:
-    config = TrainConfig(steps=steps, batch_size=32, bottleneck=32, lr=0.02, evaluations=1)
+    config = TrainConfig(steps=steps, batch_size=32, bottleneck=32, lr=0.02, evaluations=1, initialisation="kaiming")
     return Trainer(config, seed=seed, device="cpu").fit(getattr(dalib, name)(**hparams), task, identity(D))
 
 

@@ -26,7 +26,7 @@ from dalib.train.trainer import Trainer
 from tests.support.image_world import copy_state
 from tests.support.shifts import D, Data, translated
 
-RECIPE = TrainConfig(steps=240, batch_size=36, bottleneck=32, lr=0.02, evaluations=2)
+RECIPE = TrainConfig(steps=240, batch_size=36, bottleneck=32, lr=0.02, evaluations=2, initialisation="kaiming")
 
 
 def scaled() -> Data:

@@ -25,7 +25,16 @@ D = 8
 Data = tuple[Tensor, Tensor]
 
 
-RECIPE = TrainConfig(steps=120, batch_size=16, bottleneck=0, lr=0.1, backbone_rate=1.0, evaluations=1, weight_decay=0.0)
+RECIPE = TrainConfig(
+    steps=120,
+    batch_size=16,
+    bottleneck=0,
+    lr=0.1,
+    backbone_rate=1.0,
+    evaluations=1,
+    weight_decay=0.0,
+    initialisation="kaiming",
+)
 
 
 def draw(n: int, seed: int, signal: int = 0) -> Data:

@@ -60,7 +60,7 @@ def solve(name: str, data: Data, **hparams: Any) -> float:
 
     x_s, y_s, x_t, y_t = data
     algorithm = getattr(dalib, name)(**hparams)
-    algorithm.attach(Network.on_features(D, K, bottleneck=0))
+    algorithm.attach(Network.on_features(D, K, bottleneck=0, initialisation="kaiming"))
     classes = ("a", "b", "c", "d")
     source = Domain("source", x_s.numpy(), y_s.numpy(), classes, "s")
     algorithm.fit(Rows(), source, Domain("target", x_t.numpy(), None, classes, "t"))
@@ -83,7 +83,7 @@ def trained(name: str, data: Data, steps: int = 200, **hparams: Any) -> Algorith
     """The algorithm in evaluation mode after a plain loop over `step`, alternating games included."""
     torch.manual_seed(0)
     algorithm: Algorithm = getattr(dalib, name)(**hparams)
-    algorithm.attach(Network.on_features(D, K, bottleneck=32))
+    algorithm.attach(Network.on_features(D, K, bottleneck=32, initialisation="kaiming"))
     optimiser = torch.optim.SGD(algorithm.parameters(), lr=0.05, momentum=0.9)
 
     loop = Loop(algorithm, optimiser)
@@ -119,7 +119,7 @@ def check_it_does_no_harm_without_a_shift(name: str, hparams: dict[str, Any]) ->
 def train_estimator(name: str, data: Data, **hparams: Any) -> float:
     """Target accuracy after 200 steps of the trainer."""
     x_s, y_s, x_t, y_t = (v.numpy() for v in data)
-    recipe = {"steps": 200, "bottleneck": 32, "lr": 0.05}
+    recipe = {"steps": 200, "bottleneck": 32, "lr": 0.05, "initialisation": "kaiming"}
     model = dalib.AdaptationClassifier(getattr(dalib, name)(**hparams), train=recipe, device="cpu")
     return float((model.fit(x_s, y_s, x_t).predict(x_t) == y_t).mean())
 

@@ -73,7 +73,7 @@ def test_a_row_of_a_suite_and_one_run_leave_open_the_same(tmp_path: Path, weight
         one = describe_run(
             "mini_office", "amazon", "webcam", row, backbone={"name": "tiny", "weights": weights, "frozen": frozen}
         )
-        assert suite.section(row, "train") == one.train
+        assert suite.recipe(row) == one.train
         assert ALGORITHMS.get(row).defaults() == one.hparams
 
 
@@ -86,7 +86,7 @@ def test_training_without_options_is_the_row_of_the_shown_tables(name: str) -> N
         if row.hparams or row.protocol:
             continue
         one = describe_run(suite.dataset, "amazon", "webcam", row.algorithm, backbone=network)
-        assert (suite.section(label, "train"), suite.section(label, "protocol")) == (one.train, one.protocol), label
+        assert (suite.recipe(label), suite.section(label, "protocol")) == (one.train, one.protocol), label
         assert (
             one.backbone == suite.section(label, "backbone") and one.hparams == ALGORITHMS.get(one.algorithm).defaults()
         )
