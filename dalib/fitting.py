@@ -30,6 +30,7 @@ from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import decide, domain_metrics, task_metrics
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import model_path, registered_name, save_model
+from dalib.train.recipes import fill_recipe
 from dalib.train.trainer import OWN_LISTENERS
 
 OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
@@ -182,7 +183,7 @@ def describe_run(
         "algorithm_version": cls.version,
         "hparams": cls.create(name, dict(hparams or {})).hparams,
         "backbone": network,
-        "train": dict(train or {}),
+        "train": fill_recipe(train or {}, cls, network["name"], network["weights"], bool(network.get("frozen"))),
         "seed": seed,
     }
     spec = validate(RunSpec, content, f"run {name} {source}->{target}")

@@ -124,7 +124,8 @@ class Trainer:
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
         objective = find_objective(task.objective)
-        network = Network(inner, len(task.classes), width, origins, task.target_origin, objective)
+        start = config.initialisation
+        network = Network(inner, len(task.classes), width, origins, task.target_origin, objective, start)
         return self._open(algorithm, network, backbone, task, listeners)
 
     def adapt(self, algorithm: Algorithm, model: Fitted, target: Domain) -> Fitted:
