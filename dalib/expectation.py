@@ -9,7 +9,7 @@ import numpy as np
 from dalib.adaptation.target import open_target
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain, Outputs
-from dalib.scoring.expected import FEWEST, ExpectedAccuracy, expected_accuracy
+from dalib.scoring.expected import ExpectedAccuracy, cannot_expect, expected_accuracy
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model
 
@@ -37,7 +37,8 @@ def expect(
         root: where the data of a name lie; None = DALIB_DATA
 
     Raises
-        DalibError: a model without held-out rows (an adapted one, validation = 0) or probabilities, or too few rows
+        DalibError: a model without held-out rows (an adapted one, validation = 0) or probabilities, too few
+            rows, or answers to fewer than half of the classes
     """
     if isinstance(model, Outputs) or isinstance(data, Outputs):
         if not (isinstance(model, Outputs) and isinstance(data, Outputs)) or not isinstance(second, Outputs | None):
@@ -57,11 +58,7 @@ def expect(
             other = again.outputs(rows)
     found = expected_accuracy(held_out, target, other)
     if found is None:
-        n_s, n_t = 0 if held_out.y is None else len(held_out.y), len(target.logits)
-        raise DalibError(
-            f"{n_s} held-out source rows and {n_t} target rows are too few to expect an accuracy from; give {FEWEST} "
-            "of each"
-        )
+        raise DalibError(cannot_expect(held_out, target))
     return found
 
 

@@ -42,7 +42,9 @@ class ExpectedAccuracy:
 
 
 def expected_accuracy(source: Outputs, target: Outputs, second: Outputs | None = None) -> ExpectedAccuracy | None:
-    """The accuracy to expect, from what a model says of held-out source rows and of target rows; None with too few.
+    """The accuracy to expect, from what a model says of held-out source rows and of target rows.
+
+    None where `cannot_expect` says why.
 
     value = median of the forecasts that count;  fall = max(0, acc_s - value)
     interval = [least - 1.64 se - fall / 2, greatest + 1.64 se + fall / 2],  se² = a_s (1 - a_s) / n_s + a (1 - a) / n_t
@@ -55,7 +57,7 @@ def expected_accuracy(source: Outputs, target: Outputs, second: Outputs | None =
         target: logits of the target's rows; its y is not looked at
         second: the target's rows by the same training with another seed, for `agreement`
     """
-    if source.y is None or len(source.y) < FEWEST or len(target.logits) < FEWEST:
+    if source.y is None or cannot_expect(source, target):
         return None
     blind = Outputs(target.z, target.logits, None)
     told: dict[str, float] = {}
@@ -78,16 +80,29 @@ def expected_accuracy(source: Outputs, target: Outputs, second: Outputs | None =
     return ExpectedAccuracy(middle, low, high, told, acc_s, n_s, n_t, doubts)
 
 
+def cannot_expect(source: Outputs, target: Outputs) -> str:
+    """Why no accuracy can be expected: too few rows, or answers to so few classes that sureness means nothing."""
+    n_s, n_t = 0 if source.y is None else len(source.y), len(target.logits)
+    if source.y is None or n_s < FEWEST or n_t < FEWEST:
+        return (
+            f"{n_s} held-out source rows and {n_t} target rows are too few to expect an accuracy from; give {FEWEST} "
+            "of each"
+        )
+    answered, known = len(target.logits.argmax(1).unique()), len(source.y.unique())
+    if answered < known / 2 and n_t >= 3 * known:
+        return (
+            f"only {answered} of {known} classes are answered in {n_t} target rows, so how sure the model is says "
+            "nothing of its accuracy there; look at its answers"
+        )
+    return ""
+
+
 def _doubts(source: Outputs, target: Outputs, acc_s: float, value: float) -> list[str]:
-    """Where this was seen to fail: what was trained to be sure on the target, answers to few classes, large falls."""
+    """Where this was seen to fail: what was trained to be sure on the target, and large falls."""
     said = []
     sure_s, sure_t = (float(o.p.amax(1).mean()) for o in (source, target))
     if sure_t > sure_s - 0.01:
         said.append("the model is as sure on the target as on the source; a method that makes it so cannot be told")
-    assert source.y is not None
-    answered, known = (len(labels.unique()) for labels in (target.logits.argmax(1), source.y))
-    if answered < known / 2 and len(target.logits) >= 3 * known:
-        said.append(f"only {answered} of {known} classes are answered")
     if acc_s - value > 0.25:
         said.append(
             f"the forecast lies {100 * (acc_s - value):.0f} points below the source: further falls were underestimated"

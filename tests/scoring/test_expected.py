@@ -58,12 +58,16 @@ def test_what_was_seen_to_fail_is_a_doubt() -> None:
     sure = replace(TARGET, logits=20 * torch.nn.functional.one_hot(torch.arange(200) % 4, 4).float())
     found = expected_accuracy(SOURCE, sure)
     assert found is not None and "as sure on the target as on the source" in found.doubts[0]
-    one = replace(TARGET, logits=torch.tensor([[2.0, 0, 0, 0]]).repeat(200, 1))
-    found = expected_accuracy(SOURCE, one)
-    assert found is not None and any("only 1 of 4 classes are answered" in text for text in found.doubts)
     far = replace(TARGET, logits=0.01 * TARGET.logits)
     found = expected_accuracy(SOURCE, far)
     assert found is not None and any("further falls were underestimated" in text for text in found.doubts)
+
+
+def test_a_model_that_answers_few_classes_is_expected_nothing_of() -> None:
+    one = replace(TARGET, logits=torch.tensor([[2.0, 0, 0, 0]]).repeat(200, 1))
+    assert expected_accuracy(SOURCE, one) is None
+    with pytest.raises(DalibError, match="only 1 of 4 classes are answered in 200 target rows"):
+        dalib.expect(SOURCE, one)
 
 
 def test_outputs_kept_elsewhere_are_enough() -> None:
