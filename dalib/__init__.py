@@ -69,6 +69,8 @@ Algorithm classes are found through the registry.
 def __getattr__(name: str) -> Any:
     import importlib
 
+    if name == "plots":
+        return importlib.import_module("dalib.plots")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     if name[:1].isupper():
@@ -81,4 +83,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*_HOME, "__version__"])
+    return sorted([*_HOME, "__version__", "plots"])
