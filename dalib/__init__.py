@@ -50,6 +50,7 @@ _HOME = {
     "make_data": "dalib.data.roots",
     "make_task": "dalib.data.tasks",
     "new_plugin": "dalib.checks",
+    "open_server": "dalib.report.page.server",
     "predict": "dalib.prediction",
     "rank": "dalib.ranking.rank",
     "row_shape": "dalib.core.rows",
@@ -58,6 +59,7 @@ _HOME = {
     "table": "dalib.report.reports",
     "target_scorer": "dalib.estimator",
     "verify": "dalib.verification",
+    "write_page": "dalib.report.page.write",
 }
 """Public name -> module; `__init__.pyi` says the same to type checkers (`make stub` writes it).
 

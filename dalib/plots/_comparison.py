@@ -35,7 +35,9 @@ def intervals(summary: Report, axes: Axes | None = None, *, differences: bool = 
     at, low, high = ("difference", "difference_low", "difference_high") if differences else ("selected", "low", "high")
     rows = rows[rows[at].notna()].sort_values(at, ascending=scale.higher_is_better, kind="stable")
     if rows.empty:
-        raise DalibError(f"suite {told.suite} has no complete rows{' beside a baseline' if differences else ''} to draw")
+        raise DalibError(
+            f"suite {told.suite} has no complete rows{' beside a baseline' if differences else ''} to draw"
+        )
     axes = tidy_axes(open_axes(axes, (5.2, 0.7 + 0.2 * len(rows))), grid="x")
     for y, row in enumerate(rows.to_dict("records")):
         colour = COLOURS[0] if not differences else DIM

@@ -50,7 +50,7 @@ def style(n: int) -> dict[str, Any]:
 
 
 def class_colours(number: int) -> np.ndarray:
-    """(number, 4): a colour per class; up to seven are `COLOURS`, more are spread over a map of even lightness steps."""
+    """(number, 4): a colour per class; up to seven are `COLOURS`, more spread over a map of even lightness."""
     from matplotlib import colormaps
     from matplotlib.colors import to_rgba_array
 

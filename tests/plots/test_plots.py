@@ -105,7 +105,7 @@ def test_curves_draws_terms_and_metrics_of_one_or_several_runs(trained: Trained,
     axes = plots.curves(records, make_axes(), metric="target_accuracy")
     assert [line.get_label() for line in axes.lines] == ["mmd", "dann"]
     assert list(axes.lines[0].get_ydata()) == [0.7]
-    with pytest.raises(DalibError, match="no metric named 'target_acuracy'.*target_accuracy"):
+    with pytest.raises(DalibError, match=r"no metric named 'target_acuracy'.*target_accuracy"):
         plots.curves(records, metric="target_acuracy")
     with pytest.raises(DalibError, match="a method that solves"):
         plots.curves(records)

@@ -1,1 +1,1 @@
-"""A suite as one page for the browser: everything that its records hold, in a file of its own or served while it runs."""
+"""A suite as one page for the browser: everything that its records hold, as a file or served while it runs."""

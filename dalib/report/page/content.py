@@ -125,7 +125,7 @@ def _picks(
 
 
 def _pick(draws: list[Record | None], rule: str, known: tuple[str, ...], scale: Scale) -> int:
-    """As `dalib.report.table` takes it: all draws must be there, unless the last point of the row as it stands counts."""
+    """As `dalib.report.table` takes it: all draws must be there, but for `last`, which reads the first only."""
     wanted = draws[:1] if rule == "last" else draws
     there = [record for record in wanted if record]
     if len(there) < len(wanted):

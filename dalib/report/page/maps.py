@@ -84,6 +84,6 @@ def draw_maps(
                 low, size = flat.min(0), max(float(np.ptp(flat, axis=0).max()), 1e-30)
                 points = (1000 * (flat - low) / size).round().astype(int).tolist()
                 marks = [[int(c), side] for side, (_, y) in enumerate(drawn) for c in y]
-                maps.append({"row": manifest.labels.index(label), "task": manifest.tasks.index(task),
-                             "method": method, "points": [p + m for p, m in zip(points, marks, strict=True)]})  # fmt: skip
+                place = {"row": manifest.labels.index(label), "task": manifest.tasks.index(task), "method": method}
+                maps.append(place | {"points": [p + m for p, m in zip(points, marks, strict=True)]})
     return maps

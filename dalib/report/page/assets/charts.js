@@ -7,7 +7,7 @@ function h(tag, props = {}, ...children) {
     if (k.startsWith("on")) node.addEventListener(k.slice(2), v);
     else if (v !== undefined && v !== null && v !== false) node.setAttribute(k === "cls" ? "class" : k, v === true ? "" : v);
   }
-  node.append(...children.flat().filter(c => c !== null && c !== undefined));
+  node.append(...children.flat(Infinity).filter(c => c !== null && c !== undefined));
   return node;
 }
 function s(tag, props = {}, ...children) {
@@ -31,7 +31,7 @@ function ticks(low, high, most = 6) {
   for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) found.push(Math.abs(v) < step * 1e-9 ? 0 : v);
   return found;
 }
-const short = v => Math.abs(v) >= 1e5 || (v && Math.abs(v) < 1e-3) ? v.toExponential(0) : String(+v.toPrecision(4));
+const short = v => (Math.abs(v) >= 1e5 || (v && Math.abs(v) < 1e-3) ? v.toExponential(0) : String(+v.toPrecision(4))).replace("-", "−");
 function extent(values, pad = 0.05) {
   const known = values.filter(Number.isFinite);
   if (!known.length) return [0, 1];
@@ -40,7 +40,7 @@ function extent(values, pad = 0.05) {
 }
 
 // rows: [{name, at, low, high, hollow, colour, hint}]
-function dotPlot(rows, axis, {zero = false, width = 640} = {}) {
+function dotPlot(rows, axis, {zero = false, width = 590} = {}) {
   const left = Math.min(220, 16 + 7.2 * Math.max(...rows.map(r => r.name.length), 4)), top = 8, step = 19, right = 14;
   const height = top + step * rows.length + 44, svg = frame(width, height, axis);
   const [low, high] = extent(rows.flatMap(r => [r.at, r.low, r.high]).concat(zero ? [0] : []));
@@ -119,7 +119,7 @@ function heatMap(down, across, value, name, {signed = false, size = 17} = {}) {
       svg.append(rect);
     });
   });
-  return h("div", {cls: "chart"}, svg);
+  return h("div", {cls: "chart wide"}, svg);
 }
 
 function scatter(points, by, classes, name) {

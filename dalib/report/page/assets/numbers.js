@@ -4,6 +4,15 @@ const MISSING = -1, FAILED = -2, DRAW = 1000;
 const mean = a => a.reduce((s, v) => s + v, 0) / a.length;
 const variance = a => { const m = mean(a); return a.reduce((s, v) => s + (v - m) ** 2, 0) / (a.length - 1); };
 
+// as Python rounds: what lies exactly in the middle goes to the even digit, where toFixed goes up
+function fixed(v, n) {
+  const exact = Math.abs(v).toFixed(Math.min(100, n + 40)), cut = exact.length - Math.min(100 - n, 40), rest = exact.slice(cut);
+  const text = v.toFixed(n);
+  if (!/^50*$/.test(rest)) return text;
+  const down = exact.slice(0, cut).replace(/\.$/, "");
+  return "02468".includes(down[down.length - 1]) ? (v < 0 ? "-" : "") + down : text;
+}
+
 function logGamma(x) {
   const g = [76.18009172947146, -86.50532032941677, 24.01409824083091, -1.231739572450155, 0.001208650973866179, -5.395239384953e-6];
   let y = x, t = x + 5.5, s = 1.000000000190015;
@@ -131,4 +140,4 @@ function cliques(ranks, cd) {    // ranks in order; maximal groups less than cd 
   });
   return found;
 }
-if (typeof module !== "undefined") module.exports = {studentT, meanInterval, rankAverage, tabulate, cliques, cellMean, cellStd};
+if (typeof module !== "undefined") module.exports = {fixed, studentT, meanInterval, rankAverage, tabulate, cliques, cellMean, cellStd};

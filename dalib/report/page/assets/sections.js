@@ -4,15 +4,15 @@ const factor = m => m.unit === "%" ? 100 : 1;
 const minus = text => text.replace(/-/g, "−");
 function shown(m, v, like = v) {
   if (!Number.isFinite(v)) return "–";
-  if (m.unit === "%") return (100 * v).toFixed(1);
+  if (m.unit === "%") return fixed(100 * v, 1);
   const size = Math.abs(like);
   if (size > 0 && size < 1e-4) return minus(v.toExponential(2));
-  return minus(v.toFixed(size ? Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(size)))) : 2));
+  return minus(fixed(v, size ? Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(size)))) : 2));
 }
 function signed(m, v) {
   if (!Number.isFinite(v)) return "–";
   if (m.unit !== "%") return (v >= 0 ? "+" : "") + shown(m, v);
-  const round = Math.round(1000 * v) / 10 + 0;
+  const round = Number(fixed(100 * v, 1)) + 0;
   return (round >= 0 ? "+" : "−") + Math.abs(round).toFixed(1);
 }
 function cellText(m, cell) {
@@ -34,7 +34,7 @@ function columnsOf(m, rows) {
   return [
     {head: "Algorithm", value: r => r.label, text: r => r.label, title: "row of the suite"}, ...tasks,
     {head: "Average", value: r => m.sign * r.average.mean, text: r => r.done ? shown(m, r.average.mean) + (Number.isNaN(r.average.std) ? "" : ` ± ${shown(m, r.average.std, r.average.mean)}`) : Number.isNaN(r.average.mean) ? "–" : shown(m, r.average.mean) + "*", average: true},
-    {head: "Rank", value: r => -r.rank, text: r => Number.isNaN(r.rank) ? "–" : r.rank.toFixed(1)}, ...base,
+    {head: "Rank", value: r => -r.rank, text: r => Number.isNaN(r.rank) ? "–" : fixed(r.rank, 1)}, ...base,
     {head: "n", value: r => r.cells.reduce((k, c) => k + c.values.size, 0), text: r => { const n = new Set(r.cells.map(c => c.values.size)); return r.done && n.size === 1 ? String([...n][0]) : `${r.cells.reduce((k, c) => k + c.values.size, 0)}/${r.cells.reduce((k, c) => k + c.expected, 0)} runs`; }},
   ];
 }
