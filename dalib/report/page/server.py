@@ -154,7 +154,10 @@ def open_server(
         DalibError: a suite without runs in the store, an address that is none, or a port that is taken
     """
     source, name = open_records(suite, store)
-    assert isinstance(source, Store)
+    if not isinstance(source, Store):
+        raise DalibError(
+            f"{suite} is a file of records, to which nothing is added; dalib report {suite} makes its page"
+        )
     source.manifest(name)
     try:
         here = ipaddress.ip_address(address).is_loopback
