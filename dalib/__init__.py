@@ -56,6 +56,7 @@ _HOME = {
     "make_data": "dalib.data.roots",
     "make_task": "dalib.data.tasks",
     "new_plugin": "dalib.checks",
+    "open_server": "dalib.report.page.server",
     "predict": "dalib.prediction",
     "rank": "dalib.ranking.rank",
     "row_shape": "dalib.core.rows",
@@ -64,6 +65,7 @@ _HOME = {
     "table": "dalib.report.reports",
     "target_scorer": "dalib.estimator",
     "verify": "dalib.verification",
+    "write_page": "dalib.report.page.write",
 }
 """Public name -> module; `__init__.pyi` says the same to type checkers (`make stub` writes it).
 
@@ -75,6 +77,8 @@ Algorithm classes are found through the registry.
 def __getattr__(name: str) -> Any:
     import importlib
 
+    if name == "plots":
+        return importlib.import_module("dalib.plots")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     if name[:1].isupper():
@@ -87,4 +91,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*_HOME, "__version__"])
+    return sorted([*_HOME, "__version__", "plots"])

@@ -133,6 +133,8 @@ from dalib.nn.metrics import accuracy as accuracy
 from dalib.prediction import Predictions as Predictions
 from dalib.prediction import predict as predict
 from dalib.ranking.rank import rank as rank
+from dalib.report.page.server import open_server as open_server
+from dalib.report.page.write import write_page as write_page
 from dalib.report.ranking import Ranking as Ranking
 from dalib.report.reports import table as table
 from dalib.scoring.expected import ExpectedAccuracy as ExpectedAccuracy

@@ -19,6 +19,7 @@ from dalib.cli import (
     new,
     predict,
     rank,
+    report,
     rescore,
     run,
     show,
@@ -38,6 +39,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "advise": advise.advise_user,
     "run": run.run_benchmark,
     "table": table.print_table,
+    "report": report.write_report,
+    "view": report.view_suite,
     "export": export.export_records,
     "rescore": rescore.rescore_records,
     "train": train.train_model,
@@ -51,7 +54,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "new": new.write_plugin,
 }
 PANELS = {
-    **dict.fromkeys(("run", "table", "export", "rescore"), "Benchmarks"),
+    **dict.fromkeys(("run", "table", "report", "view", "export", "rescore"), "Benchmarks"),
     **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
     "advise": "Data",
 }

@@ -144,11 +144,20 @@ def draw_summary(summary: MethodSummary, path: str | Path) -> Path:
     Raises
         DalibError: fewer than two ranked rows, or another suffix
     """
+    return draw_critical_difference(*rank_rows(summary), path)
+
+
+def rank_rows(summary: MethodSummary) -> tuple[dict[str, float], float]:
+    """(label -> average rank, Nemenyi's critical difference at 5 %) of the ranked rows.
+
+    Raises
+        DalibError: fewer than two ranked rows
+    """
     ranks = {str(r["label"]): _number(r["rank"]) for r in summary.rows if not math.isnan(_number(r["rank"]))}
     if len(ranks) < 2:
         raise DalibError(f"suite {summary.suite} has {len(ranks)} ranked rows; a diagram needs two")
     tasks = max(int(_number(r["n_tasks"])) for r in summary.rows)
-    return draw_critical_difference(ranks, nemenyi_critical_difference(len(ranks), tasks), path)
+    return ranks, nemenyi_critical_difference(len(ranks), tasks)
 
 
 def _describe(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dalib.core.algorithm import Algorithm
+if TYPE_CHECKING:
+    from dalib.core.algorithm import Algorithm
 
 RECIPES: dict[str, dict[str, Any]] = {
     "features": {},

@@ -34,6 +34,16 @@ def draw_critical_difference(ranks: Mapping[str, float], cd: float, path: str | 
     path = Path(path)
     if path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise DalibError(f"cannot draw into '{path.name}'; use a name that ends in .png, .pdf or .svg")
+    axes = plot_critical_difference(ranks, cd)
+    return save_figure(axes.figure, path, bbox_inches="tight", pad_inches=0.08)
+
+
+def plot_critical_difference(ranks: Mapping[str, float], cd: float, axes: Axes | None = None) -> Axes:
+    """The diagram of `draw_critical_difference` on axes; without any, on a figure of the height that the labels take.
+
+    Raises
+        DalibError: fewer than two methods, and as `cliques` does
+    """
     if len(ranks) < 2:
         raise DalibError(f"a critical-difference diagram needs two or more methods, not {len(ranks)}")
     groups = [(ranks[group[0]], ranks[group[-1]]) for group in cliques(ranks, cd)]
@@ -41,11 +51,10 @@ def draw_critical_difference(ranks: Mapping[str, float], cd: float, path: str | 
     bars = _stack(groups, gap=last / 60)
     top = 0.16 + _BAR * (1 + max((level for *_, level in bars), default=-1))
     depth = top + _ROW * math.ceil(len(ranks) / 2)
+    if axes is None:
+        from matplotlib.figure import Figure
 
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.5, _HEAD + depth))
-    axes = figure.add_axes((0, 0, 1, 1))
+        axes = Figure(figsize=(5.5, _HEAD + depth)).add_axes((0, 0, 1, 1))
     axes.set(xlim=(1, last), ylim=(-depth, _HEAD))
     axes.axis("off")
     _draw_scale(axes, last, cd)
@@ -53,7 +62,7 @@ def draw_critical_difference(ranks: Mapping[str, float], cd: float, path: str | 
     for low, high, level in bars:
         ends, y = (low - last / 400, high + last / 400), -0.11 - _BAR * level
         axes.plot(ends, (y, y), color=_INK, linewidth=2.6, solid_capstyle="butt", clip_on=False)
-    return save_figure(figure, path, bbox_inches="tight", pad_inches=0.08)
+    return axes
 
 
 def _draw_scale(axes: Axes, last: int, cd: float) -> None:
