@@ -115,6 +115,14 @@ from dalib.data.catalog import load_data as load_data
 from dalib.data.roots import make_data as make_data
 from dalib.data.tasks import make_task as make_task
 from dalib.estimator import AdaptationClassifier as AdaptationClassifier
+from dalib.estimator import AdaptationRegressor as AdaptationRegressor
+from dalib.estimator import AdaptationTransformer as AdaptationTransformer
+from dalib.estimator import LeaveOneDomainOut as LeaveOneDomainOut
+from dalib.estimator import SourceTargetShuffleSplit as SourceTargetShuffleSplit
+from dalib.estimator import WeightedEstimator as WeightedEstimator
+from dalib.estimator import double_domains as double_domains
+from dalib.estimator import make_scorer as make_scorer
+from dalib.estimator import sign_domains as sign_domains
 from dalib.estimator import target_scorer as target_scorer
 from dalib.evaluation import Evaluation as Evaluation
 from dalib.evaluation import evaluate as evaluate

@@ -37,6 +37,9 @@ class ComponentMethod(FeatureAlgorithm):
         wide = self.kernel == "linear" and n_s + n_t <= self.network.dim  # else the least width is the features'
         return 4.0 * (n_s + n_t) ** 2 if self.kernel == "rbf" or wide else 0.0
 
+    def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
+        return self.project(z)
+
     def project(self, z: Tensor) -> Tensor:
         phi = kernel_features(self.kernel, scale_components(z, self.unit_rows), self.landmarks, self.gamma)
         return scale_components(phi @ self.directions, self.unit_rows)
