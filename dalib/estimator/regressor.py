@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 from sklearn.utils.validation import check_is_fitted
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import FeatureAlgorithm
 from dalib.data.given import Rows, find_column_moments
 from dalib.estimator.base import AdaptationEstimator
 from dalib.estimator.domains import find_labelled
@@ -37,23 +37,6 @@ class AdaptationRegressor(RegressorMixin, AdaptationEstimator):
     """
 
     _numbers = True
-
-    def __init__(
-        self,
-        algorithm: Algorithm | str | None = None,
-        *,
-        estimator: BaseEstimator | None = None,
-        backbone: object = None,
-        train: object = None,
-        standardise: bool = False,
-        target_labels: str | None = None,
-        random_state: int | np.random.RandomState | None = 0,
-        device: str = "auto",
-    ) -> None:
-        super().__init__(
-            algorithm, estimator=estimator, backbone=backbone, train=train, standardise=standardise,  # type: ignore[arg-type]
-            target_labels=target_labels, random_state=random_state, device=device,
-        )  # fmt: skip
 
     def fit(
         self,
