@@ -34,6 +34,7 @@ class OTMap(FeatureAlgorithm):
 
     family = "optimal transport"
     paper = "courty2017otda"
+    instead = "a part of the rows, or method = 'linear' or coral, which need none"
     keeps_columns = True
     method: str = choice(
         default="sinkhorn", options=METHODS, search=METHODS, doc="`emd`, `sinkhorn`, `class_regularised` or `linear`"

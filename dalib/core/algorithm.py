@@ -40,6 +40,7 @@ class Algorithm(Declared, nn.Module):
         needs_head: the network keeps the classifier that its backbone was pretrained with (`network.pretrained_head`)
         alone: why it cannot be summed with others (`DANN() + MCC()`), for the message; empty if it can. What has a
             `step` or a `loss` of its own cannot either
+        instead: what to take where the pairs of rows do not fit in memory, for the message
     """
 
     family: ClassVar[str] = "other"
@@ -53,6 +54,7 @@ class Algorithm(Declared, nn.Module):
     rejects: ClassVar[bool] = False
     needs_head: ClassVar[bool] = False
     alone: ClassVar[str] = ""
+    instead: ClassVar[str] = "a part of the rows, or coral, subspace_alignment or easy_tl, which need none"
     network: Network
 
     @classmethod
@@ -80,7 +82,7 @@ class Algorithm(Declared, nn.Module):
             self.name_for_people(),
             8 * self.pairs(n_s, n_t),
             f"matrices over pairs of {n_s} + {n_t} rows",
-            "take a part of the rows, or coral, subspace_alignment or easy_tl, which need none",
+            f"take {self.instead}",
         )
 
     def need_probabilities(self, what: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_matrix, issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -16,6 +17,7 @@ from dalib.data.given import plain_table
 from dalib.estimator.base import off_graph, plain_labels
 from dalib.estimator.domains import find_missing, read_domains, refuse_unsaid
 from dalib.estimator.mapping import Mapping, copy_algorithm, list_methods, need_separable, overrides
+from dalib.estimator.sparse import TAKE_SPARSE, Compression, refuse_sparse
 from dalib.train.arguments import read_seed
 
 
@@ -42,6 +44,8 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
     new rows of either. A plain estimator behind it would be fitted on target rows too: put
     WeightedEstimator(None, SVC()) there, which leaves out those without a label, or use
     AdaptationClassifier("coral", estimator=SVC()), which does all of it.
+
+    Sparse rows stay sparse for PCAMap, SubspaceAlignment and GFK; others refuse them and say what they would take.
 
     Example
         AdaptationTransformer("coral").fit(X_s, X_target=X_t).transform(X_t)
@@ -82,6 +86,10 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
         """Rows (n, d) -> (n, d'), float64; without sample_domain all are taken for rows of the target."""
         check_is_fitted(self)
         x = self._rows(X, reset=False)
+        if self._compression is not None:
+            x = self._compression(x)
+        elif issparse(x):
+            x = x.toarray()
         if sample_domain is None:
             return self.mapping_.project(x)
         check_consistent_length(x, sample_domain)
@@ -99,7 +107,7 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
         if labels is not None:
             check_consistent_length(x, labels)
         if sample_domain is None:
-            x_s, is_target = x, np.zeros(len(x), bool)
+            x_s, is_target = x, np.zeros(x.shape[0], bool)
             x_t = x if X_target is None else self._rows(X_target, reset=False)
         else:
             if X_target is not None:
@@ -114,6 +122,10 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
                 refuse_unsaid(find_missing(labels[is_target]), self.target_labels, "-1")
                 labels = labels[~is_target]
         codes, K = self._classes(algorithm, labels)
+        self._compression = None
+        if issparse(x_s) or issparse(x_t):
+            self._compression = Compression(algorithm, csr_matrix(x_s), csr_matrix(x_t))
+            x, x_s, x_t = (self._compression(part) for part in (x, x_s, x_t))
         self.mapping_ = Mapping(algorithm, x_s, codes, x_t, K, seed)
         self._n_features_out = self.mapping_.project(x_t[:1]).shape[1]
         return x, is_target
@@ -139,9 +151,12 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
         classes, codes = np.unique(labels, return_inverse=True)
         return codes.astype(np.int64), len(classes)
 
-    def _rows(self, X: Any, reset: bool) -> np.ndarray:
-        x: np.ndarray = validate_data(self, plain_table(off_graph(X)), dtype=np.float64, reset=reset)
-        return x
+    def _rows(self, X: Any, reset: bool) -> Any:
+        X = X if issparse(X) else plain_table(off_graph(X))
+        name = copy_algorithm(self.algorithm).name_for_people()
+        if name not in TAKE_SPARSE:
+            refuse_sparse(name, X)
+        return validate_data(self, X, dtype=np.float64, accept_sparse="csr", reset=reset)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """The columns' own names where the method keeps them (CORAL, OTMap), else `coral0`, `coral1` …"""
@@ -163,5 +178,6 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         algorithm = copy_algorithm(self.algorithm)
+        tags.input_tags.sparse = algorithm.name_for_people() in TAKE_SPARSE
         tags.target_tags.required = isinstance(algorithm, FeatureAlgorithm) and bool(algorithm.uses_labels)
         return tags
