@@ -48,6 +48,7 @@ _HOME = {
     "double_domains": "dalib.estimator",
     "evaluate": "dalib.evaluation",
     "fit": "dalib.fitting",
+    "get_data": "dalib.data.get",
     "load_backbone": "dalib.backbones",
     "load_data": "dalib.data.catalog",
     "load_model": "dalib.train.model_file",

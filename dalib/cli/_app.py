@@ -60,6 +60,7 @@ DATA_COMMANDS: dict[str, Callable[..., Any]] = {
     "advise": advise.advise_user,
     "verify": data.verify_data,
     "info": data.describe_data,
+    "get": data.get_data,
     "make": data.make_data,
 }
 data_app = typer.Typer(help="Check, describe and make data sets.")

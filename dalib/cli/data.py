@@ -95,6 +95,25 @@ def describe_data(
         print_columns([row[:2] for row in counts + total], ("domain", rows))
 
 
+def get_data(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A declared data set (dalib list datasets).")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of data sets; default: DALIB_DATA.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Fetch a declared data set, continue a broken download, check, unpack and count it."""
+    from dalib.core.registry import DATASETS
+    from dalib.data.download import describe
+    from dalib.data.get import get_data as fetch
+
+    load_plugins(plugin)
+    info = DATASETS.get(dataset)
+    if info.downloads:
+        say(f"{info.title}\nlicence: {info.licence}\nsources: {describe(info.downloads)}")
+    with progress_bar(f"fetching {dataset}") as report:
+        data = fetch(dataset, out, lambda name, done, total: report(done, total))
+    say(f"{data.root}: {sum(data.counts.values())} images in {len(data.counts)} domains, as declared")
+
+
 def make_data(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A data set that dalib makes itself.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make it in.")],

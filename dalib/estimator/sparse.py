@@ -40,7 +40,7 @@ class Compression:
     """
 
     def __init__(self, algorithm: FeatureAlgorithm, X_s: Any, X_t: Any) -> None:
-        name, k = algorithm.name_for_people(), int(algorithm.components)  # type: ignore[attr-defined]
+        name, k = algorithm.name_for_people(), int(algorithm.hparams.get("components", 0))
         if name not in TAKE_SPARSE:
             refuse_sparse(name, X_s if issparse(X_s) else X_t)
         from scipy.sparse import vstack
