@@ -61,6 +61,7 @@ DATA_COMMANDS: dict[str, Callable[..., Any]] = {
     "verify": data.verify_data,
     "info": data.describe_data,
     "get": data.get_data,
+    "pack": data.pack_data,
     "make": data.make_data,
 }
 data_app = typer.Typer(help="Check, describe and make data sets.")

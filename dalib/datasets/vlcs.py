@@ -17,7 +17,7 @@ DATASET = DatasetInfo(
             "VLCS.tar.gz",
             ("https://drive.google.com/uc?id=1skwblH1_okBwxWxmRsp9_qi15hyPpxg8",),
             STATED,
-            by_hand="open it in a browser, press Download, and put VLCS.tar.gz into fetched/vlcs beside the folder vlcs",
+            by_hand="open it in a browser, press Download, and put VLCS.tar.gz into fetched/vlcs beside folder vlcs",
         ),
     ),
 )
