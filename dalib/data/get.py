@@ -42,7 +42,7 @@ def get_data(
         raise DalibError(by_hand(info))
     given = out if out is not None else os.environ.get("DALIB_DATA")
     if not given:
-        raise DalibError(f"where should {dataset} go? Give a folder (--out DIR, out=…), or set DALIB_DATA")
+        raise DalibError(f"where should {dataset} go? Say --out DIR (out=…), or set DALIB_DATA")
     folder, files = Path(given).expanduser() / dataset, Path(given).expanduser() / "fetched" / dataset
     facts = []
     for download in info.downloads:

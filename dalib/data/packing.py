@@ -70,8 +70,8 @@ def arrays_of_frame(frame: Any, domain: str, label: str = "", one_hot: bool = Fa
     words = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c].dtype)]
     if words and not one_hot:
         raise DalibError(
-            f"column '{words[0]}' holds words ({len(words)} such columns); leave it out, encode it, or say one_hot "
-            "(--one-hot): 0 and 1 per word"
+            f"column '{words[0]}' holds words ({len(words)} such columns); leave it out, encode it, or say --one-hot "
+            "(one_hot=True): 0 and 1 per word"
         )
     features = pd.get_dummies(features, columns=words) if words else features
     arrays: Arrays = {"columns": np.array([str(c) for c in features.columns])}
@@ -87,8 +87,8 @@ def arrays_of_frame(frame: Any, domain: str, label: str = "", one_hot: bool = Fa
 def _labels(column: Any, domain: str, label: str) -> np.ndarray:
     if column.isna().any():
         raise DalibError(
-            f"domain '{domain}': {int(column.isna().sum())} of {len(column)} rows have no '{label}'; give those without "
-            "one a domain of their own"
+            f"domain '{domain}': {int(column.isna().sum())} of {len(column)} rows have no '{label}'; give those "
+            "without one a domain of their own"
         )
     y = np.array(column.tolist())
     return y.astype(np.int64) if y.dtype.kind == "f" and (y == np.floor(y)).all() else y
@@ -102,7 +102,7 @@ def arrays_of_tables(paths: Sequence[str | Path], domain: str = "", label: str =
     if domain:
         return arrays_of_frame(pd.concat(frames, ignore_index=True), domain, label, one_hot)
     if len(paths) == 1:
-        raise DalibError(f"{paths[0]} is one table; say which column tells its domains (--domain COLUMN)")
+        raise DalibError(f"{paths[0]} is one table; say which column tells its domains: --domain COLUMN (domain=…)")
     column = "dalib domain"
     for path, frame in zip(paths, frames, strict=True):
         missing = [str(c) for c in frames[0].columns if c not in frame.columns and c != label]

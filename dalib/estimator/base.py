@@ -28,6 +28,7 @@ from dalib.data.given import (
     find_column_moments,
     order_modalities,
     plain_table,
+    read_labels,
     read_rows,
     scale_columns,
 )
@@ -45,6 +46,7 @@ from dalib.nn.classifiers import UNWEIGHTED
 from dalib.train.arguments import check_arguments, check_images, read_recipe, read_seed
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
+from dalib.train.recipes import fill_recipe
 from dalib.train.trainer import Trainer
 
 NUMBERS = ("mlp", "cnn1d")
@@ -127,6 +129,8 @@ class AdaptationEstimator(BaseEstimator):
 
     def _read_apart(self, X: Any, y: Any, X_target: Any, y_target: Any, sample_weight: Any) -> FitRows:
         x_s: np.ndarray
+        if y is not None and not self._numbers:
+            y = read_labels(y)
         if self.backbone is None:
             x_s, y = validate_data(self, plain_table(X), y, dtype=np.float32, multi_output=self._numbers)
         else:
@@ -189,9 +193,8 @@ class AdaptationEstimator(BaseEstimator):
             origin = np.append(given.origin_s, np.full(int(few.sum()), given.origin_s.max() + 1))
             source = replace(self._domain("source", *both, names), origin=origin, weight=all_weight)
             protocol, target = "semi_supervised", x_t if few.all() else x_t[~few]
-        blind = self._domain("target", target, None, names)
-        task = Task("source->target", source, blind, source.take(np.arange(0), "none"), blind, protocol)
         backbone = self._build(x_s, x_t, seed)
+        task = self._join(source, self._domain("target", target, None, names), protocol)
         self.fitted_ = self._trainer(seed, backbone).fit(algorithm, task, backbone)
         return x_s, labels, x_t
 
@@ -233,7 +236,7 @@ class AdaptationEstimator(BaseEstimator):
                 )
         elif hasattr(algorithm, "ways"):
             raise DalibError(f"{name} draws small tasks and takes no sample_weight; use source_only or dann")
-        elif read_recipe(self.train, TrainConfig()).sampler != "shuffle" and np.ptp(weight):
+        elif read_recipe(self.train, {}).sampler != "shuffle" and np.ptp(weight):
             raise DalibError("train.sampler and sample_weight both say how often a row is drawn; give one of them")
 
     def _outputs(self, X: Rows) -> Outputs:
@@ -309,10 +312,8 @@ class AdaptationEstimator(BaseEstimator):
         return made
 
     def _trainer(self, seed: int, backbone: Backbone) -> Trainer:
-        config = read_recipe(self.train, TrainConfig(steps=300))
-        if self.train is None and self.backbone is not None and backbone.weights == "none":
-            config = config.model_copy(update={"backbone_rate": 1.0})
-        return Trainer(config, seed=seed, device=self.device)
+        recipe = fill_recipe({}, type(self._copy()), backbone.name, backbone.weights, backbone.frozen)
+        return Trainer(read_recipe(self.train, recipe), seed=seed, device=self.device)
 
     def _copy(self) -> Algorithm:
         return copy_algorithm(self.algorithm)
@@ -322,6 +323,13 @@ class AdaptationEstimator(BaseEstimator):
         content = "array" if self.backbone is None else hashlib.sha256(x.tobytes()).hexdigest()
         objective = "regression" if self._numbers else "classification"
         return Domain(name, x, y, names or self._names(), content, objective=objective)
+
+    def _task(self, X: np.ndarray, labels: np.ndarray, target: np.ndarray) -> Task:
+        return self._join(self._domain("source", X, labels.astype(np.int64)), self._domain("target", target, None))
+
+    @staticmethod
+    def _join(source: Domain, blind: Domain, protocol: str = "uda") -> Task:
+        return Task("source->target", source, blind, source.take(np.arange(0), "none"), blind, protocol)
 
     def _names(self) -> tuple[str, ...]:
         raise NotImplementedError

@@ -47,8 +47,7 @@ class AdaptationClassifier(ClassifierMixin, AdaptationEstimator):
             `text_transformer`, `modalities` …), a Backbone, or any module; it is copied, never changed. None: rows are
             features (n, d). With one, X may be time series (n, C, T), token ids (n, L), uint8 images (n, 3, R, R), or
             several modalities {name: array}; a module takes rows (n, *S) of any kind, whatever their channels
-        train: TrainConfig, a dictionary of its fields, or None = 300 steps of the default recipe, a backbone without
-            weights at the full learning rate
+        train: TrainConfig, or a dictionary of its fields, or None; what it leaves open is the backbone's recipe
         standardise: subtract the mean and divide by the standard deviation, each domain by its own; rows to predict are
             taken for target rows, so they get those of the target seen in fit
         target_labels: labels of target rows in y: `use` learns from them, `ignore` hides them; None: those of rows that
@@ -97,7 +96,7 @@ class AdaptationClassifier(ClassifierMixin, AdaptationEstimator):
                 it. Where the method moves rows to, it does not change; rows of weight 0 are left out
         """
         given = self._read(X, y, X_target, y_target, sample_domain, sample_weight)
-        y_s = column_or_1d(read_labels(given.y_s))
+        y_s = column_or_1d(given.y_s if sample_domain is None else read_labels(given.y_s))
         check_classification_targets(y_s)
         self.classes_, labels = np.unique(y_s, return_inverse=True)
         if len(self.classes_) < 2:
@@ -211,8 +210,8 @@ class AdaptationClassifier(ClassifierMixin, AdaptationEstimator):
         right = float((guess == labels).mean())
         if right < 0.8:
             warnings.warn(
-                f"after the default 300 steps {right:.0%} of X's own rows are right; give more "
-                "(train={'steps': 3000}), scale the columns (standardise=True) or take a method that is solved, "
+                f"after the default {self.fitted_.config.steps} steps {right:.0%} of X's own rows are right; give more "
+                "(train={'steps': 5000}), scale the columns (standardise=True) or take a method that is solved, "
                 "such as LinearProbe() or CORAL()",
                 UserWarning,
                 stacklevel=3,
