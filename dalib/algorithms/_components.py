@@ -10,12 +10,14 @@ from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.nn.classifiers import fit_classifier, score_classifier
 from dalib.nn.components import KERNELS, kernel_features, make_landmarks, mean_contrasts, transfer_components
+from dalib.nn.density_ratio import order_rows, spread
 from dalib.nn.separability import deviation_in_classes
 
 
 class ComponentMethod(FeatureAlgorithm):
     """z' = Wᵀ phi(z / ||z||) scaled to unit length, W from an eigenproblem; subclasses name their hyper-parameters."""
 
+    instead = "kernel = 'primal', which needs none, or centres = 1000, kernels at so many rows"
     kernel: str = choice(
         default="primal",
         options=KERNELS,
@@ -30,12 +32,20 @@ class ComponentMethod(FeatureAlgorithm):
         default=1.0, doc="`rbf` is exp(-gamma ||a - b||²) on unit rows, whose squared distances lie in [0, 4]"
     )
     unit_rows: bool = flag(default=True, doc="scale rows to unit length, before and after; False: as they are")
+    centres: int = whole(
+        default=0, least=0, doc="training rows at which `rbf` has its kernels, evenly spaced in their order; 0 = all"
+    )
     landmarks: Tensor = state()
     directions: Tensor = state()
 
     def pairs(self, n_s: int, n_t: int) -> float:
         wide = self.kernel == "linear" and n_s + n_t <= self.network.dim  # else the least width is the features'
+        if self.kernel == "rbf" and self.centres:
+            return 3.0 * (n_s + n_t) * min(self.centres, n_s + n_t)
         return 4.0 * (n_s + n_t) ** 2 if self.kernel == "rbf" or wide else 0.0
+
+    def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
+        return self.project(z)
 
     def project(self, z: Tensor) -> Tensor:
         phi = kernel_features(self.kernel, scale_components(z, self.unit_rows), self.landmarks, self.gamma)
@@ -47,7 +57,9 @@ class ComponentMethod(FeatureAlgorithm):
         """The moved source rows after `iterations` solutions, each with the pseudo-labels that the last one gives."""
         warn_of_components(self.name_for_people(), z_s, z_t, y_s, self.unit_rows)
         z = scale_components(torch.cat([z_s, z_t]), self.unit_rows)
-        self.register_buffer("landmarks", make_landmarks(self.kernel, z))
+        few = self.kernel == "rbf" and 0 < self.centres < len(z)
+        picked = z[order_rows(z)[spread(len(z), self.centres)]] if few else z
+        self.register_buffer("landmarks", make_landmarks(self.kernel, picked))
         phi = kernel_features(self.kernel, z, self.landmarks, self.gamma)
         y_t = None
         for left in reversed(range(iterations)):

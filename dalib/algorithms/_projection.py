@@ -23,5 +23,8 @@ class Projection(FeatureAlgorithm):
         self.register_buffer("centre", centre)
         self.register_buffer("directions", directions.contiguous())
 
+    def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
+        return self.project(z)
+
     def project(self, z: Tensor) -> Tensor:
         return (z - self.centre) @ self.directions

@@ -23,6 +23,7 @@ class BDA(ComponentMethod):
 
     family = "subspace"
     paper = "wang2017bda"
+    uses_labels = True
     mu: float = positive(
         default=0.5,
         zero=True,

@@ -22,8 +22,12 @@ class CORAL(FeatureAlgorithm):
 
     family = "feature map"
     paper = "sun2016coral"
+    keeps_columns = True
     reg: float = positive(default=1.0, search=(0.01, 0.1, 1.0), doc="ridge over the mean variance (1: the paper's)")
     C: float = positive(default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the classifier")
+
+    def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
+        return recolour(z_s, z_t, self.reg, z)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return recolour(z_s, z_t, self.reg)

@@ -23,6 +23,9 @@ class GFK(Projection):
     family = "subspace"
     paper = "gong2012gfk"
 
+    def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
+        return self.project(z - z_s.mean(0) + self.centre)
+
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         k = min(self.components, len(z_s), len(z_t))
         W = geodesic_flow(principal_axes(z_s, k), principal_axes(z_t, k))

@@ -31,6 +31,7 @@ class JGSA(FeatureAlgorithm):
 
     family = "subspace"
     paper = "zhang2017jgsa"
+    uses_labels = True
     components: int = whole(default=30, search=(10, 20, 30, 60), doc="dimensions of z'; at most K + min(d, n_t)")
     weight: float = positive(
         default=1.0, search=(0.1, 1.0, 10.0), doc="of ||A - B||² beside means on unit rows; lambda"
@@ -42,6 +43,10 @@ class JGSA(FeatureAlgorithm):
         default="nearest", options=CLASSIFIERS, last=True, doc="also gives the pseudo-labels (the paper: 1-NN)"
     )
     directions: Tensor = state()
+    source_directions: Tensor = state()
+
+    def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
+        return normalize(z) @ self.source_directions
 
     def project(self, z: Tensor) -> Tensor:
         return normalize(z) @ self.directions
@@ -63,4 +68,5 @@ class JGSA(FeatureAlgorithm):
             if torch.equal(y_t, before):
                 break
         self.register_buffer("directions", V @ B)
+        self.register_buffer("source_directions", V @ A, persistent=False)
         return z_s @ A

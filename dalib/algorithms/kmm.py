@@ -23,6 +23,7 @@ class KMM(RowWeighting):
 
     family = "importance weighting"
     paper = "huang2006kmm"
+    instead = "a part of the rows, or ulsif or kliep, whose kernels are at 100 rows"
     bandwidth: float = positive(
         default=0.5, search=(0.1, 0.3, 1.0), doc="sigma in root mean squared distances of the pooled rows"
     )

@@ -6,6 +6,7 @@ from torch import Tensor
 from dalib.algorithms._unit_rows import scale_rows, warn_of_unit_rows
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state
+from dalib.nn.classifiers import find_nearest
 from dalib.nn.discrepancy import squared_distances
 from dalib.nn.transport import barycentric_map, class_regularised, emd, move_gaussian, sinkhorn
 
@@ -33,6 +34,8 @@ class OTMap(FeatureAlgorithm):
 
     family = "optimal transport"
     paper = "courty2017otda"
+    instead = "a part of the rows, or method = 'linear' or coral, which need none"
+    keeps_columns = True
     method: str = choice(
         default="sinkhorn", options=METHODS, search=METHODS, doc="`emd`, `sinkhorn`, `class_regularised` or `linear`"
     )
@@ -46,6 +49,19 @@ class OTMap(FeatureAlgorithm):
 
     def pairs(self, n_s: int, n_t: int) -> float:
         return 0 if self.method == "linear" else 5.0 * n_s * n_t
+
+    @property
+    def uses_labels(self) -> bool:  # type: ignore[override]
+        """The class-regularised plan groups source rows by class."""
+        return self.method == "class_regularised"
+
+    def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
+        """`linear`: by the map; else as far as the nearest row of z_s went."""
+        z, z_s, z_t = (scale_rows(part, self.unit_rows) for part in (z, z_s, z_t))
+        if self.method == "linear":
+            return move_gaussian(z_s, z_t, self.reg, z) / self.scale
+        near = find_nearest(z, z_s)
+        return moved[near] + (z - z_s[near]) / self.scale
 
     def project(self, z: Tensor) -> Tensor:
         return scale_rows(z, self.unit_rows) / self.scale

@@ -26,6 +26,10 @@ class SubspaceAlignment(Projection):
         default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True
     )
 
+    def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
+        P_s = principal_axes(z_s, self.components)
+        return (z - z_s.mean(0)) @ P_s @ (P_s.T @ self.directions)
+
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         P_s, P_t = (principal_axes(z, self.components) for z in (z_s, z_t))
         self.keep(z_t.mean(0), P_t)

@@ -35,6 +35,9 @@ class TJM(FeatureAlgorithm):
     unit_rows: bool = flag(default=True, doc="scale rows to unit length, before and after; False: as they are")
     directions: Tensor = state()
 
+    def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
+        return self.project(z)
+
     def project(self, z: Tensor) -> Tensor:
         return scale_components(scale_components(z, self.unit_rows) @ self.directions, self.unit_rows)
 

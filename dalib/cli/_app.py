@@ -69,6 +69,8 @@ DATA_COMMANDS: dict[str, Callable[..., Any]] = {
     "advise": advise.advise_user,
     "verify": data.verify_data,
     "info": data.describe_data,
+    "get": data.get_data,
+    "pack": data.pack_data,
     "make": data.make_data,
 }
 data_app = typer.Typer(help="Check, describe and make data sets.")

@@ -95,6 +95,48 @@ def describe_data(
         print_columns([row[:2] for row in counts + total], ("domain", rows))
 
 
+def get_data(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A declared data set (dalib list datasets).")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of data sets; default: DALIB_DATA.")] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Fetch a declared data set, continue a broken download, check, unpack and count it."""
+    from dalib.core.registry import DATASETS
+    from dalib.data.download import describe
+    from dalib.data.get import get_data as fetch
+
+    load_plugins(plugin)
+    info = DATASETS.get(dataset)
+    if info.downloads:
+        say(f"{info.title}\nlicence: {info.licence}\nsources: {describe(info.downloads)}")
+    with progress_bar(f"fetching {dataset}") as report:
+        data = fetch(dataset, out, lambda name, done, total: report(done, total))
+    say(f"{data.root}: {sum(data.counts.values())} images in {len(data.counts)} domains, as declared")
+
+
+def pack_data(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".csv, .tsv, .parquet or .mat files.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.npz", help="The feature file to write.")],
+    domain: Annotated[
+        str, typer.Option(metavar="COLUMN", help="The column that tells the domain; default: one file per domain.")
+    ] = "",
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="The column of labels, empty where there is none.")] = "",
+    one_hot: Annotated[bool, typer.Option("--one-hot", help="Columns of words become 0 and 1 per word.")] = False,
+) -> None:
+    """Tables and .mat files as a feature file, for train, run, rank, advise and verify."""
+    from dalib.core.errors import DalibError
+    from dalib.data.packing import arrays_of_mat, arrays_of_tables, pack
+
+    mat = {path.suffix == ".mat" for path in files}
+    if len(mat) > 1:
+        raise DalibError("give tables or .mat files, not both at once")
+    made = pack(arrays_of_mat(files) if mat == {True} else arrays_of_tables(files, domain, label, one_hot), out)
+    labelled = {d: f"{len(y)} rows" for d, y in made.y.items()}
+    for name, rows in {**labelled, **{d: f"{n} rows without labels" for d, n in made.unlabelled.items()}}.items():
+        say(f"{name}: {rows}")
+    say(f"{out}: {len(made.x)} domains, {len(made.classes)} classes; use it as features:{out}")
+
+
 def make_data(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A data set that dalib makes itself.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make it in.")],

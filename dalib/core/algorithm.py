@@ -17,7 +17,7 @@ from dalib.core.network import Network
 from dalib.core.objective import Objective, find_objective
 from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Domain, Source, Target
-from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier, warn_of_unit
+from dalib.nn.classifiers import CLASSIFIERS, find_nearest, fit_classifier, score_classifier, warn_of_unit
 
 
 @dataclass_transform(field_specifiers=(number, positive, whole, choice, flag, state))
@@ -43,6 +43,7 @@ class Algorithm(Declared, nn.Module):
         of_the_source: hyper-parameters that mean nothing then
         alone: why it cannot be summed with others (`DANN() + MCC()`), for the message; empty if it can. What has a
             `step` or a `loss` of its own cannot either
+        instead: what to take where the pairs of rows do not fit in memory, for the message
     """
 
     family: ClassVar[str] = "other"
@@ -59,6 +60,7 @@ class Algorithm(Declared, nn.Module):
     source_free: ClassVar[bool] = False
     of_the_source: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[str] = ""
+    instead: ClassVar[str] = "a part of the rows, or coral, subspace_alignment or easy_tl, which need none"
     network: Network
 
     @classmethod
@@ -91,7 +93,7 @@ class Algorithm(Declared, nn.Module):
             self.name_for_people(),
             8 * self.pairs(n_s, n_t),
             f"matrices over pairs of {n_s} + {n_t} rows",
-            "take a part of the rows, or coral, subspace_alignment or easy_tl, which need none",
+            f"take {self.instead}",
         )
 
     def need_probabilities(self, what: str) -> None:
@@ -218,9 +220,15 @@ class FeatureAlgorithm(Algorithm):
     A subclass gives `align` (and `project` when target rows move too); it stores what prediction needs in buffers.
     Everything is computed in float64 on the backbone's own features (no bottleneck). A subclass that brings its own
     classifier fixes `classifier`, `C` and `k` by plain values.
+
+    Class variables
+        uses_labels: `align` or `weigh` reads y_s, so that it needs classes
+        keeps_columns: column j of the moved rows is still column j
     """
 
     objectives = ("classification",)
+    uses_labels: ClassVar[bool] = False
+    keeps_columns: ClassVar[bool] = False
     alone = "it solves in place of descending"
     classifier: str = choice(
         default="logistic", options=CLASSIFIERS, last=True,
@@ -252,12 +260,22 @@ class FeatureAlgorithm(Algorithm):
         """Target-like rows (n, d) -> (n, d'), the space in which the classifier was fitted."""
         return z
 
+    def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
+        """Source rows that `fit` has not seen, (n, d) -> (n, d'); by default where the nearest row of z_s went.
+
+        z_s, z_t, moved: rows of the fit, and what `align` made of z_s
+        """
+        return moved[find_nearest(z, z_s)]
+
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
-        y_s = torch.as_tensor(source.labels)
+        y_s, C = torch.as_tensor(source.labels), self.C
         weight, moved = self.weigh(z_s, y_s, z_t), self.align(z_s, y_s, z_t)
-        warn_of_unit(self.name_for_people(), self.classifier, moved, self.C)
-        state = fit_classifier(self.classifier, moved, y_s, self.C, self.network.outputs, weight, self.k)
+        if source.weight is not None:
+            given = torch.as_tensor(source.weight).to(weight)
+            weight, C = weight * given, C * float(given.mean())
+        warn_of_unit(self.name_for_people(), self.classifier, moved, C)
+        state = fit_classifier(self.classifier, moved, y_s, C, self.network.outputs, weight, self.k)
         for name, value in state.items():
             self.register_buffer(f"classifier_{name}", value)
 

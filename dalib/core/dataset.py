@@ -7,6 +7,29 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class Download:
+    """One file of a data set, and where it is served.
+
+    Args
+        name: of the file here, with the ending of its kind (`amazon.tgz`)
+        mirrors: addresses, the first tried first
+        stated: where these facts were read (a repository and its file)
+        size: bytes; 0 = not stated
+        digest: `sha256:…` or `md5:…`; empty = not stated
+        tried: a download from here was tried by dalib's developers
+        by_hand: what a person does where no mirror serves it
+    """
+
+    name: str
+    mirrors: tuple[str, ...]
+    stated: str
+    size: int = 0
+    digest: str = ""
+    tried: bool = False
+    by_hand: str = ""
+
+
+@dataclass(frozen=True)
 class DatasetInfo:
     """Facts about a data set; no code.
 
@@ -22,6 +45,8 @@ class DatasetInfo:
         licence: terms of use
         paper: BibTeX key
         generator: `module:function(root: Path)` that makes the data, or an empty string
+        downloads: the archives that make up the data set, unpacked side by side (`dalib data get`)
+        by_hand: what a person must do where no address serves it
         class_aliases: other folder name -> name of the class, domain or data set (`backpack` -> `back_pack`)
     """
 
@@ -36,6 +61,8 @@ class DatasetInfo:
     paper: str = ""
     generator: str = ""
     class_aliases: Mapping[str, str] = field(default_factory=dict)
+    downloads: tuple[Download, ...] = ()
+    by_hand: str = ""
 
     @property
     def rows(self) -> str:

@@ -90,6 +90,7 @@ def concatenate(domains: Sequence[Domain]) -> Domain:
             )
     labelled = all(d.y is not None for d in domains)
     named = all(d.files for d in domains)
+    weighed = any(d.weight is not None for d in domains)
     starts = np.cumsum([0, *(d.origin.max(initial=0) + 1 for d in domains[:-1])])
     return replace(
         first,
@@ -99,4 +100,7 @@ def concatenate(domains: Sequence[Domain]) -> Domain:
         fingerprint="+".join(d.fingerprint for d in domains),
         files=tuple(f for d in domains for f in d.files) if named else (),
         origin=np.concatenate([d.origin + start for d, start in zip(domains, starts, strict=True)]),
+        weight=np.concatenate([np.ones(len(d)) if d.weight is None else d.weight for d in domains])
+        if weighed
+        else None,
     )

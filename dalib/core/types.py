@@ -120,6 +120,7 @@ class Domain:
         files: one name per row (path inside the root), or empty
         objective: what a label is: `classification`, `multilabel`, `regression` …
         origin: (n,) int64, which of the domains that were joined into this one a row is from; zeros for a plain domain
+        weight: (n,) float64 >= 0, what each row counts in the supervised loss; None = all alike
     """
 
     name: str
@@ -130,6 +131,7 @@ class Domain:
     files: tuple[str, ...] = ()
     origin: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     objective: str = "classification"
+    weight: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not len(self.origin):
@@ -164,6 +166,7 @@ class Domain:
             y=None if self.y is None else self.y[index],
             files=tuple(self.files[i] for i in np.arange(len(self))[index]) if self.files else (),
             origin=self.origin[index],
+            weight=None if self.weight is None else self.weight[index],
             fingerprint=f"{self.fingerprint}:{note}",
         )
 

@@ -107,7 +107,7 @@ def warn_of_equal_rows(x_s: np.ndarray, x_t: np.ndarray) -> None:
 
 def warn_of_scales(x_s: np.ndarray, x_t: np.ndarray, features: bool) -> None:
     """What `find_scales` finds, said of X and X_target."""
-    hint = " (a Pipeline scales X only: set_fit_request(X_target=True) and transform_input=['X_target'])"
+    hint = " (a Pipeline scales X only: with metadata routing, transform_input=['X_target'])"
     for text in find_scales(x_s, x_t, features, ("X", "X_target"), "standardise = True", hint):
         warnings.warn(text, UserWarning, stacklevel=3)
 

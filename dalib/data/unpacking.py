@@ -100,7 +100,22 @@ def unpack(path: Path) -> tuple[Path, dict[str, str]]:
     return folder, lost
 
 
-def _write_members(archive: tarfile.TarFile, to: Path, lost: dict[str, str], path: Path) -> None:
+def unpack_into(path: Path, folder: Path) -> None:
+    """A tar's ordinary files into a folder; DalibError if it is damaged or holds a path that leads out of it."""
+    lost = dict[str, str]()
+    try:
+        with tarfile.open(path) as archive:
+            outside = [m.name for m in archive if ".." in m.name.split("/")]
+            if outside:
+                raise DalibError(f"{path} holds {outside[0]!r}, which leads out of the folder; it is refused")
+        with tarfile.open(path) as archive:
+            _write_members(archive, folder, lost, path, fresh=False)
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DalibError(f"{path} is not a readable tar ({error}); remove it and fetch it again") from error
+
+
+def _write_members(archive: tarfile.TarFile, to: Path, lost: dict[str, str], path: Path, fresh: bool = True) -> None:
+    """fresh: the folder was empty, so that a file that is there has another's name"""
     left, unpacked, written = amount_of("DALIB_MAX_UNPACKED", "50G"), 0, set[str]()
     for member in archive:
         parts = [p for p in member.name.split("/") if p not in ("", ".")]
@@ -116,7 +131,7 @@ def _write_members(archive: tarfile.TarFile, to: Path, lost: dict[str, str], pat
         unpacked += member.size
         refuse_bomb(path, unpacked)
         place, inside = to.joinpath(*parts), "/".join(parts)
-        if inside not in written and _is_there(place):
+        if fresh and inside not in written and _is_there(place):
             raise DalibError(
                 f"{path} holds {inside} and another file whose name is the same to this system (case, marks); "
                 "rename one of them, or pack a zip, which is not unpacked"

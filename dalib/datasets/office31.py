@@ -1,6 +1,8 @@
 """Office-31: 31 office objects as Amazon product shots, DSLR photographs and webcam pictures."""
 
-from dalib.core.dataset import DatasetInfo
+from dalib.core.dataset import DatasetInfo, Download
+
+STATED = "thuml/Transfer-Learning-Library, tllib/vision/datasets/office31.py (c4aa59e)"
 
 DATASET = DatasetInfo(
     name="office31",
@@ -44,4 +46,21 @@ DATASET = DatasetInfo(
     licence="no licence stated; published for research, product pictures belong to their owners",
     paper="saenko2010adapting",
     class_aliases={"domain_adaptation_images": "office31"},
+    downloads=(
+        Download(
+            "amazon.tgz",
+            ("https://cloud.tsinghua.edu.cn/f/ec12dfcddade43ab8101/?dl=1",),
+            STATED,
+        ),
+        Download(
+            "dslr.tgz",
+            ("https://cloud.tsinghua.edu.cn/f/a41d818ae2f34da7bb32/?dl=1",),
+            STATED,
+        ),
+        Download(
+            "webcam.tgz",
+            ("https://cloud.tsinghua.edu.cn/f/8a41009a166e4131adcd/?dl=1",),
+            STATED,
+        ),
+    ),
 )

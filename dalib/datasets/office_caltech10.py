@@ -1,6 +1,8 @@
 """Office-Caltech10: the 10 classes that Office-31 and Caltech-256 share, in 4 domains."""
 
-from dalib.core.dataset import DatasetInfo
+from dalib.core.dataset import DatasetInfo, Download
+
+STATED = "thuml/Transfer-Learning-Library, tllib/vision/datasets/officecaltech.py (c4aa59e)"
 
 DATASET = DatasetInfo(
     name="office_caltech10",
@@ -36,4 +38,11 @@ DATASET = DatasetInfo(
         "video_projector": "projector",
         "office_caltech": "office_caltech10",
     },
+    downloads=(
+        Download(
+            "office-caltech.tgz",
+            ("https://cloud.tsinghua.edu.cn/f/eea518fa781a41d1b20e/?dl=1",),
+            STATED,
+        ),
+    ),
 )

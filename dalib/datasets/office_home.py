@@ -1,6 +1,8 @@
 """Office-Home: 65 things of office and home as art, clip art, product shots and photographs."""
 
-from dalib.core.dataset import DatasetInfo
+from dalib.core.dataset import DatasetInfo, Download
+
+STATED = "thuml/Transfer-Learning-Library, tllib/vision/datasets/officehome.py (c4aa59e)"
 
 DATASET = DatasetInfo(
     name="office_home",
@@ -77,4 +79,26 @@ DATASET = DatasetInfo(
     source="https://www.hemanthdv.org/officeHomeDataset.html (archive OfficeHomeDataset_10072016)",
     licence="fair use: non-commercial research and education only; pictures belong to their owners",
     paper="venkateswara2017deep",
+    downloads=(
+        Download(
+            "Art.tgz",
+            ("https://cloud.tsinghua.edu.cn/f/6a006656b9a14567ade2/?dl=1",),
+            STATED,
+        ),
+        Download(
+            "Clipart.tgz",
+            ("https://cloud.tsinghua.edu.cn/f/ae88aa31d2d7411dad79/?dl=1",),
+            STATED,
+        ),
+        Download(
+            "Product.tgz",
+            ("https://cloud.tsinghua.edu.cn/f/f219b0ff35e142b3ab48/?dl=1",),
+            STATED,
+        ),
+        Download(
+            "Real_World.tgz",
+            ("https://cloud.tsinghua.edu.cn/f/6c19f3f15bb24ed3951a/?dl=1",),
+            STATED,
+        ),
+    ),
 )

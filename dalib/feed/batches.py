@@ -243,6 +243,23 @@ class IndexStream:
             shuffle.order, shuffle.position = order, position
 
 
+class WeightedStream(IndexStream):
+    """Endless batches of row numbers, each drawn by itself: row i with probability weight_i / sum of weights.
+
+    weight: (n,) >= 0, not all 0
+    """
+
+    def __init__(self, batch_size: int, seed: int, weight: Tensor) -> None:
+        super().__init__(len(weight), batch_size, seed)
+        self.weight = weight.double().cpu()
+
+    def next(self) -> Tensor:
+        self.drawn += self.batch_size
+        total = self.weight.cumsum(0)
+        spots = torch.rand(self.batch_size, generator=self.generator, dtype=torch.float64) * total[-1]
+        return torch.searchsorted(total, spots, right=True).clamp(max=int(self.weight.nonzero()[-1]))
+
+
 class EpisodeStream(IndexStream):
     """Endless batches that are small tasks: some classes of one origin, equally many rows of each.
 

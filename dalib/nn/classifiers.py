@@ -163,6 +163,13 @@ def score_classifier(kind: str, z: Tensor, state: dict[str, Tensor], num_classes
     return torch.cat(parts) if parts else z.new_zeros(0, num_classes)
 
 
+def find_nearest(z: Tensor, rows: Tensor) -> Tensor:
+    """For each z (m, d) the number of the nearest of `rows` (n, d), (m,) int64; block by block."""
+    centre = rows.mean(0)
+    blocks = z.split(max(1, _CHUNK // max(len(rows), 1)))
+    return torch.cat([torch.cdist(part - centre, rows - centre).argmin(1) for part in blocks])
+
+
 def _vote(z: Tensor, rows: Tensor, labels: Tensor, num_classes: int, k: int) -> Tensor:
     nearest = labels[torch.cdist(z, rows).topk(k, dim=1, largest=False).indices]
     votes = one_hot(nearest, num_classes).double().sum(1)

@@ -89,10 +89,10 @@ def kliep(z_s: Tensor, z_t: Tensor, centres: int = 100, sigmas: tuple[float, ...
     """
     if not _usable(z_s, z_t):
         return z_s.new_full((len(z_s),), torch.nan, dtype=torch.float64)
-    x_s, x_t = _unit_rows(z_s, z_t[_order(z_t)])
-    c = x_t[_spread(len(x_t), centres)]
+    x_s, x_t = _unit_rows(z_s, z_t[order_rows(z_t)])
+    c = x_t[spread(len(x_t), centres)]
     folds = min(folds, len(x_s), len(x_t))
-    part_s, part_t = _order(z_s).argsort() % folds, torch.arange(len(x_t), device=x_t.device) % folds
+    part_s, part_t = order_rows(z_s).argsort() % folds, torch.arange(len(x_t), device=x_t.device) % folds
 
     def held_out(sigma: float) -> float:
         log_s, log_t = _log_kernel(x_s, c, sigma), _log_kernel(x_t, c, sigma)
@@ -127,10 +127,10 @@ def ulsif(
     """
     if not _usable(z_s, z_t):
         return z_s.new_full((len(z_s),), torch.nan, dtype=torch.float64)
-    x_s, x_t = _unit_rows(z_s, z_t[_order(z_t)])
-    c = x_t[_spread(len(x_t), centres)]
+    x_s, x_t = _unit_rows(z_s, z_t[order_rows(z_t)])
+    c = x_t[spread(len(x_t), centres)]
     n = min(len(x_s), len(x_t))
-    rows = _order(z_s)[_spread(len(x_s), n)], _spread(len(x_t), n)
+    rows = order_rows(z_s)[spread(len(x_s), n)], spread(len(x_t), n)
     best = math.inf, sigmas[0], regs[0]
     for sigma in sigmas:
         phi_s, phi_t = _log_kernel(x_s, c, sigma).exp(), _log_kernel(x_t, c, sigma).exp()
@@ -183,7 +183,7 @@ def _log_kernel(a: Tensor, b: Tensor, sigma: float) -> Tensor:
     return -squared_distances(a, b) / (4 * sigma**2)
 
 
-def _order(z: Tensor) -> Tensor:
+def order_rows(z: Tensor) -> Tensor:
     """The rows' ascending order by their first feature, equal ones by the second, …; whatever order they come in."""
     return torch.from_numpy(np.lexsort(z.detach().cpu().numpy().T[::-1])).to(z.device)
 
@@ -193,7 +193,7 @@ def _log_mean(log_k: Tensor) -> Tensor:
     return log_k.logsumexp(0) - math.log(len(log_k))
 
 
-def _spread(n: int, m: int) -> Tensor:
+def spread(n: int, m: int) -> Tensor:
     """min(m, n) evenly spaced numbers of 0 … n - 1."""
     m = min(m, n)
     return torch.arange(m) * n // m

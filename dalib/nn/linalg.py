@@ -18,8 +18,10 @@ def matrix_power_psd(C: Tensor, power: float, eps: float = 0.0) -> Tensor:
     return gram(vectors * values.clamp(min=eps) ** (power / 2))
 
 
-def recolour(z_s: Tensor, z_t: Tensor, reg: float = 1.0) -> Tensor:
-    """Give the source rows the target's mean and covariance: (z_s - m_s) C_s^(-1/2) C_t^(1/2) + m_t, (n_s, d).
+def recolour(z_s: Tensor, z_t: Tensor, reg: float = 1.0, z: Tensor | None = None) -> Tensor:
+    """Give the source rows the target's mean and covariance: (z - m_s) C_s^(-1/2) C_t^(1/2) + m_t, (n, d).
+
+    z: the source rows that are moved; None = those of z_s.
 
     C = cov + reg * v * I, v = mean variance of a feature over both domains (1 for z-scored or constant features);
     reg > 0, dimensionless; z_s (n_s, d), z_t (n_t, d). A domain of fewer rows than features costs O(n² d): its
@@ -30,8 +32,10 @@ def recolour(z_s: Tensor, z_t: Tensor, reg: float = 1.0) -> Tensor:
     """
     X, Y = centred_rows(z_s), centred_rows(z_t)
     ridge = scale_ridge(X, Y, reg)
-    moved = _recolour_thin(_whiten(X, ridge), Y, ridge) if len(Y) < Y.shape[1] else _whiten(X, ridge) @ root(Y, ridge)
-    return moved * max(len(X) - 1, 1) ** 0.5 + z_t.mean(0)
+    if z is None:
+        return _times_root(_whiten(X, ridge), Y, ridge, 0.5) * max(len(X) - 1, 1) ** 0.5 + z_t.mean(0)
+    white = _times_root(as_float(z) - as_float(z_s).mean(0), X, ridge, -0.5)
+    return _times_root(white, Y, ridge, 0.5) + z_t.mean(0)
 
 
 def centred_rows(z: Tensor) -> Tensor:
@@ -73,11 +77,15 @@ def _whiten(X: Tensor, ridge: Tensor) -> Tensor:
     return root(X.T, ridge, -0.5) @ X if len(X) < X.shape[1] else X @ root(X, ridge, -0.5)
 
 
-def _recolour_thin(rows: Tensor, Y: Tensor, ridge: Tensor) -> Tensor:
-    """rows (Yᵀ Y + ridge I)^(1/2), Y (n, d), n < d.
+def _times_root(rows: Tensor, Y: Tensor, ridge: Tensor, power: float) -> Tensor:
+    """rows (Yᵀ Y + ridge I)^power; of Y (n, d), n < d, by its Gram matrix, whose width is n.
 
-    With Y Yᵀ = V diag(m) Vᵀ and r the ridge, the root is sqrt(r) I + Yᵀ V diag(1 / (sqrt(m + r) + sqrt(r))) Vᵀ Y.
+    With Y Yᵀ = V diag(m) Vᵀ and r the ridge, the power is r^power I + Yᵀ V diag(((m + r)^power - r^power) / m) Vᵀ Y.
     """
+    if len(Y) >= Y.shape[1]:
+        return rows @ root(Y, ridge, power)
     values, V = solve_symmetric(gram(Y))
-    gain = 1 / ((values.clamp(min=0) + ridge).sqrt() + ridge.sqrt())
-    return rows * ridge.sqrt() + (rows @ Y.T) @ ((V * gain) @ V.T) @ Y
+    m = values.clamp(min=0)
+    low, high = ridge.sqrt(), (m + ridge).sqrt()
+    gain = 1 / (high + low) if power > 0 else -1 / (high * low * (high + low))
+    return rows * (low if power > 0 else 1 / low) + (rows @ Y.T) @ ((V * gain) @ V.T) @ Y

@@ -233,11 +233,17 @@ def gaussian_map(z_s: Tensor, z_t: Tensor, reg: float = 1e-3) -> tuple[Tensor, T
     return A, z_t.mean(0) - z_s.mean(0) @ A
 
 
-def move_gaussian(z_s: Tensor, z_t: Tensor, reg: float = 1e-3) -> Tensor:
-    """z_s A + b (n_s, d) of `gaussian_map`, without a matrix of width d where the rows of both span less."""
+def move_gaussian(z_s: Tensor, z_t: Tensor, reg: float = 1e-3, z: Tensor | None = None) -> Tensor:
+    """z A + b (n, d) of `gaussian_map`, without a matrix of width d where the rows of both span less.
+
+    z: the source rows that are moved; None = those of z_s. Beside the span of both, A is the identity
+    """
     A, X, Q = _gaussian_map(z_s, z_t, reg)
-    rows = X @ (A * max(len(X) - 1, 1) ** 0.5)
-    return (rows if Q is None else rows @ Q.T) + z_t.mean(0)
+    if z is None:
+        rows = X @ (A * max(len(X) - 1, 1) ** 0.5)
+        return (rows if Q is None else rows @ Q.T) + z_t.mean(0)
+    rows = as_float(z) - as_float(z_s).mean(0)
+    return (rows @ A if Q is None else rows + (rows @ Q @ (A - torch.eye(len(A)).to(A))) @ Q.T) + z_t.mean(0)
 
 
 def _gaussian_map(z_s: Tensor, z_t: Tensor, reg: float) -> tuple[Tensor, Tensor, Tensor | None]:

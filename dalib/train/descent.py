@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, TrainerLike
 from dalib.core.rows import join, pick
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
-from dalib.feed.batches import DomainStore, EpisodeStream, IndexStream
+from dalib.feed.batches import DomainStore, EpisodeStream, IndexStream, WeightedStream
 from dalib.feed.placement import send
 from dalib.feed.stores import FieldStore
 from dalib.nn.batch_norms import BATCH_NORMS
@@ -51,12 +52,15 @@ class Descent:
         groups_of = {"class_balanced": labels, "domain_balanced": origin}
         balanced = groups_of.get(config.sampler) if len(source) else None
         ways, each = algorithm.episode
-        self.streams = (
-            EpisodeStream(labels, origin, ways, each, seed=3 * seed)
-            if ways
-            else IndexStream(len(source) or 1, config.batch_size if len(source) else 0, seed=3 * seed, labels=balanced),
-            IndexStream(len(target), config.batch_size, seed=3 * seed + 1),
-        )
+        labelled: IndexStream
+        if ways:
+            labelled = EpisodeStream(labels, origin, ways, each, seed=3 * seed)
+        elif source.weight is not None and len(source) and np.ptp(source.weight):
+            labelled = WeightedStream(config.batch_size, 3 * seed, torch.as_tensor(source.weight))
+        else:
+            size = config.batch_size if len(source) else 0
+            labelled = IndexStream(len(source) or 1, size, seed=3 * seed, labels=balanced)
+        self.streams = labelled, IndexStream(len(target), config.batch_size, seed=3 * seed + 1)
         self.origin = origin.to(fitted.device)
         self.draws = torch.Generator().manual_seed(3 * seed + 2)
         self.nothing: Target | None = None

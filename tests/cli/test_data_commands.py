@@ -53,3 +53,20 @@ def test_mini_office_is_made_and_is_complete(dalib: Dalib, tmp_path: Path) -> No
     answer = dalib("data", "make", "mini_office", "--out", tmp_path / "mini_office")
     assert answer.status == 0
     assert dalib("data", "info", "mini_office", "--data-root", tmp_path / "mini_office").status == 0
+
+
+def test_a_table_is_packed_and_trained_on(dalib: Dalib, tmp_path: Path) -> None:
+    rows = [f"{i % 2 + 0.1 * (i % 7)},{i % 3},{('lab', 'field')[i % 4 > 1]},{('mug', 'pen')[i % 2]}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,site,kind", *rows]))
+    out = tmp_path / "t.npz"
+    answer = dalib("data", "pack", tmp_path / "t.csv", "--domain", "site", "--label", "kind", "--out", out)
+    assert answer.status == 0 and "lab: 20 rows" in answer.out and "2 domains, 2 classes" in answer.out
+    trained = dalib(
+        "train", "--dataset", f"features:{out}", "--source", "lab", "--target", "field", "--algorithm", "coral"
+    )
+    assert trained.status == 0
+
+
+def test_a_set_that_no_address_serves_is_told_with_what_to_do(dalib: Dalib, tmp_path: Path) -> None:
+    answer = dalib("data", "get", "terra_incognita", "--out", tmp_path)
+    assert answer.status == 2 and "Caltech Camera Traps" in answer.err[0]

@@ -1,0 +1,226 @@
+"""Tables, .mat files and torch data sets as a feature file, which everything else of dalib reads."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dalib.core.errors import DalibError
+from dalib.core.files import write_atomic
+from dalib.data.features import FeatureSet, load_features
+
+Arrays = dict[str, np.ndarray]
+TABLES = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+MAT_ROWS, MAT_LABELS = ("fts", "feas", "features", "X", "x"), ("labels", "label", "gnd", "Y", "y")
+PAIR = {"source": ("X_src", "Y_src"), "target": ("X_tar", "Y_tar")}
+"""Two domains in one .mat, as the release of JDA has them."""
+
+
+def pack(arrays: Arrays, out: str | Path) -> FeatureSet:
+    """Write arrays as a feature file, and read it back: what is written can be used.
+
+    Args
+        arrays: `<domain>_x`, `<domain>_y` …, as `dalib.data.features.load_features` says; the functions here make them
+        out: `FILE.npz`
+    Raises
+        DalibError: what `load_features` refuses; nothing is written then
+    """
+    path = Path(out)
+    if path.suffix != ".npz":
+        raise DalibError(f"{path} is no name of a feature file; call it {path.with_suffix('.npz').name}")
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    trial = path.with_name(f".trial-{path.name}")
+    write_atomic(trial, content.getvalue())
+    try:
+        read = load_features(trial)
+        trial.replace(path)
+    except DalibError as error:
+        raise DalibError(str(error).replace(str(trial), str(path))) from None
+    finally:
+        trial.unlink(missing_ok=True)
+    return read
+
+
+def arrays_of_frame(frame: Any, domain: str, label: str = "", one_hot: bool = False) -> Arrays:
+    """A DataFrame with a column of domains: all other columns but the label's are features, in their order.
+
+    A domain none of whose rows has a label is one without labels.
+
+    Args
+        domain, label: names of columns; label empty or not there: no row has one
+        one_hot: columns of words become one of 0 and 1 per word; otherwise they are refused
+    Raises
+        DalibError: no such column, words among the features, a domain only some of whose rows have a label
+    """
+    import pandas as pd
+
+    for name in filter(None, (domain, label)):
+        if name not in frame.columns:
+            raise DalibError(f"the table has no column '{name}'; it has {', '.join(map(str, frame.columns))}")
+    if frame[domain].isna().any():
+        raise DalibError(
+            f"column '{domain}' is empty in {int(frame[domain].isna().sum())} rows; every row has a domain"
+        )
+    features = frame.drop(columns=[name for name in (domain, label) if name])
+    words = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c].dtype)]
+    if words and not one_hot:
+        raise DalibError(
+            f"column '{words[0]}' holds words ({len(words)} such columns); leave it out, encode it, or say --one-hot "
+            "(one_hot=True): 0 and 1 per word"
+        )
+    features = pd.get_dummies(features, columns=words) if words else features
+    arrays: Arrays = {"columns": np.array([str(c) for c in features.columns])}
+    x = features.to_numpy(np.float64, na_value=np.nan)
+    for name in dict.fromkeys(frame[domain]):
+        rows = (frame[domain] == name).to_numpy()
+        arrays[f"{name}_x"] = x[rows].astype(np.float32)
+        if label and frame[label][rows].notna().any():
+            arrays[f"{name}_y"] = _labels(frame[label][rows], str(name), label)
+    return arrays
+
+
+def _labels(column: Any, domain: str, label: str) -> np.ndarray:
+    if column.isna().any():
+        raise DalibError(
+            f"domain '{domain}': {int(column.isna().sum())} of {len(column)} rows have no '{label}'; give those "
+            "without one a domain of their own"
+        )
+    y = np.array(column.tolist())
+    return y.astype(np.int64) if y.dtype.kind == "f" and (y == np.floor(y)).all() else y
+
+
+def arrays_of_tables(paths: Sequence[str | Path], domain: str = "", label: str = "", one_hot: bool = False) -> Arrays:
+    """CSV, TSV or parquet tables: one with a column of domains, or one file per domain, called by the file's name."""
+    import pandas as pd
+
+    frames = [read_table(Path(path)) for path in paths]
+    if domain:
+        return arrays_of_frame(pd.concat(frames, ignore_index=True), domain, label, one_hot)
+    if len(paths) == 1:
+        raise DalibError(f"{paths[0]} is one table; say which column tells its domains: --domain COLUMN (domain=…)")
+    column = "dalib domain"
+    for path, frame in zip(paths, frames, strict=True):
+        missing = [str(c) for c in frames[0].columns if c not in frame.columns and c != label]
+        if missing or len(frame.columns.difference([*frames[0].columns, label])):
+            odd = missing or [str(c) for c in frame.columns.difference(frames[0].columns)]
+            raise DalibError(
+                f"{path} and {paths[0]} differ in the column '{odd[0]}'; give all domains the same columns"
+            )
+    named = [frame.assign(**{column: Path(path).stem}) for path, frame in zip(paths, frames, strict=True)]
+    return arrays_of_frame(pd.concat(named, ignore_index=True), column, label, one_hot)
+
+
+def read_table(path: Path) -> Any:
+    """A DataFrame of a .csv, .tsv, .txt (tabs) or .parquet file.
+
+    Raises
+        DalibError: not there, another kind, or not readable
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise DalibError(f"no table {path}")
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+        if path.suffix not in TABLES:
+            raise DalibError(f"{path} is no table that is read here; give .csv, .tsv, .parquet or .mat")
+        return pd.read_csv(path, sep=TABLES[path.suffix])
+    except ImportError as error:
+        raise DalibError(f"{path} needs a reader of parquet files; pip install pyarrow, or write a .csv") from error
+    except (ValueError, OSError) as error:
+        raise DalibError(f"cannot read {path} ({str(error).splitlines()[0]}); is it a table with a heading?") from error
+
+
+def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
+    """MATLAB feature files as the field shares them: `fts` and `labels`, `feas` and `label` …, one domain per file.
+
+    A domain is called by the file's name. One file with `X_src`, `Y_src`, `X_tar` and `Y_tar` holds source and target.
+    Rows that lie in columns are turned where the labels tell.
+
+    Raises
+        DalibError: not a .mat file, or none of these names
+    """
+    arrays: Arrays = {}
+    for path in map(Path, paths):
+        content = _read_mat(path)
+        if all(name in content for pair in PAIR.values() for name in pair):
+            pairs = {domain: (content[x], content[y]) for domain, (x, y) in PAIR.items()}
+        else:
+            x = next((content[k] for k in MAT_ROWS if k in content), None)
+            y = next((content[k] for k in MAT_LABELS if k in content), None)
+            if x is None:
+                keys = ", ".join(sorted(content)) or "none"
+                raise DalibError(f"{path} has no rows under {', '.join(MAT_ROWS)} (its names: {keys}); rename them")
+            pairs = {path.stem: (x, y)}
+        for domain, (x, y) in pairs.items():
+            rows = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
+            if y is not None:
+                labels = np.asarray(y).ravel()
+                if len(labels) != len(rows) and rows.ndim == 2 and len(labels) == rows.shape[1]:
+                    rows = rows.T
+                whole = labels.dtype.kind == "f" and (labels == np.floor(labels)).all()
+                arrays[f"{domain}_y"] = labels.astype(np.int64) if whole else labels
+            arrays[f"{domain}_x"] = rows.astype(np.float32)
+    return arrays
+
+
+def _read_mat(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    if not path.is_file():
+        raise DalibError(f"no file {path}")
+    try:
+        return {k: v for k, v in loadmat(path).items() if not k.startswith("__")}
+    except NotImplementedError as error:
+        raise DalibError(f"{path} is of MATLAB 7.3; save it with save(…, '-v7'), or as an .npz") from error
+    except Exception as error:  # SciPy has many words for damage
+        raise DalibError(f"cannot read {path} as a .mat file ({error})") from error
+
+
+def arrays_of_datasets(domains: Mapping[str, Iterable[Any]]) -> Arrays:
+    """torch Datasets and DataLoaders (torchvision's among them), one per domain: items (x, y), or x without labels.
+
+    Rows are tensors, arrays or PIL images (RGB, 0 to 255, channels first) of one shape.
+
+    Example
+        pack(arrays_of_datasets({"mnist": MNIST(root), "usps": USPS(root)}), "digits.npz")
+
+    Raises
+        DalibError: rows of several shapes, or no rows
+    """
+    arrays: Arrays = {}
+    for domain, data in domains.items():
+        rows: list[np.ndarray] = []
+        labels: list[np.ndarray] = []
+        batched = hasattr(data, "batch_size") and hasattr(data, "dataset")
+        for item in data if batched else _items(data):
+            x, y = item if isinstance(item, (tuple, list)) and len(item) == 2 else (item, None)
+            row = _row(x)
+            rows.extend(row if batched else [row])
+            if y is not None:
+                labels.extend(np.atleast_1d(np.asarray(y)))
+        shapes = sorted({row.shape for row in rows})
+        if len(shapes) != 1:
+            what = f"rows of shapes {shapes[0]} and {shapes[1]}; resize them to one" if shapes else "no rows"
+            raise DalibError(f"domain '{domain}' has {what}")
+        arrays[f"{domain}_x"] = np.stack(rows)
+        if labels:
+            arrays[f"{domain}_y"] = np.array(labels)
+    return arrays
+
+
+def _items(data: Any) -> Iterable[Any]:
+    """By number where there is a length, for many a Dataset has no end when it is iterated."""
+    return (data[i] for i in range(len(data))) if hasattr(data, "__getitem__") and hasattr(data, "__len__") else data
+
+
+def _row(x: Any) -> np.ndarray:
+    if hasattr(x, "convert"):
+        return np.ascontiguousarray(np.asarray(x.convert("RGB")).transpose(2, 0, 1))
+    return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)

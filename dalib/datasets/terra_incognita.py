@@ -1,0 +1,25 @@
+"""TerraIncognita: ten classes of animals before the camera traps of four places, as DomainBed cuts it."""
+
+from dalib.core.dataset import DatasetInfo
+
+DATASET = DatasetInfo(
+    name="terra_incognita",
+    title="TerraIncognita as in DomainBed: 10 classes, 4 places",
+    domains=("location_38", "location_43", "location_46", "location_100"),
+    classes=(
+        "bird",
+        "bobcat",
+        "cat",
+        "coyote",
+        "dog",
+        "empty",
+        "opossum",
+        "rabbit",
+        "raccoon",
+        "squirrel",
+    ),
+    source="http://lila.science/datasets/caltech-camera-traps",
+    licence="none stated where its address was read; see the source",
+    by_hand="its folders are cut out of Caltech Camera Traps (eccv_18_all_images_sm.tar.gz and annotations) by "
+    "download_terra_incognita in facebookresearch/DomainBed, domainbed/scripts/download.py; run that",
+)

@@ -1,0 +1,33 @@
+"""VisDA-2017: 12 classes as synthetic renderings (train) and photographs (validation)."""
+
+from dalib.core.dataset import DatasetInfo, Download
+
+STATED = "thuml/Transfer-Learning-Library, tllib/vision/datasets/visda2017.py (c4aa59e)"
+
+DATASET = DatasetInfo(
+    name="visda2017",
+    title="VisDA-2017: 12 classes, synthetic renderings to photographs; results are means over classes (macro_recall)",
+    domains=("train", "validation"),
+    classes=(
+        "aeroplane",
+        "bicycle",
+        "bus",
+        "car",
+        "horse",
+        "knife",
+        "motorcycle",
+        "person",
+        "plant",
+        "skateboard",
+        "train",
+        "truck",
+    ),
+    source="http://ai.bu.edu/visda-2017",
+    licence="none stated where its addresses were read; for research, see the source",
+    paper="",
+    class_aliases={"synthetic": "train", "real": "validation"},
+    downloads=(
+        Download("train.tgz", ("https://cloud.tsinghua.edu.cn/f/c5f3ce59139144ec8221/?dl=1",), STATED),
+        Download("validation.tgz", ("https://cloud.tsinghua.edu.cn/f/da70e4b1cf514ecea562/?dl=1",), STATED),
+    ),
+)

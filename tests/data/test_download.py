@@ -1,0 +1,112 @@
+"""Downloads that break, lie or end at a page: what is met, what dalib does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dalib.core.dataset import Download
+from dalib.core.errors import DalibError
+from dalib.data.download import PARTIAL, describe, fetch
+from tests.support.loopback import Shelf, serving
+
+CONTENT = bytes(range(256)) * 4000
+SHA = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+MD5 = "md5:" + hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def shelf() -> Iterator[Shelf]:
+    with serving({"set.zip": CONTENT}) as shelf:
+        yield shelf
+
+
+def _declare(shelf: Shelf, *faults: str, digest: str = SHA, size: int = 0) -> Download:
+    return Download("set.zip", tuple(f"{shelf.address}/{fault}/set.zip" for fault in faults), "nowhere", size, digest)
+
+
+def _fetch(shelf: Shelf, tmp_path: Path, *faults: str, digest: str = SHA, size: int = 0) -> bytes:
+    shelf.asked.clear()
+    to = tmp_path / "set.zip"
+    fetch(_declare(shelf, *faults, digest=digest, size=size), to, timeout=0.3, pause=0.01)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["set.zip"]
+    return to.read_bytes()
+
+
+SURVIVED = {
+    "served as stated": (("good",), 1, False),
+    "a dead link, then a mirror": (("missing", "good"), 2, False),
+    "cut in the middle: continued": (("cut",), 2, True),
+    "cut, by a server that cannot continue: begun again": (("no_ranges",), 2, True),
+    "cut, and another file meanwhile: begun again": (("changed",), 2, True),
+    "silent in the middle: continued": (("slow",), 2, True),
+    "another file (wrong hash), then a mirror": (("other", "good"), 2, False),
+    "a page with a button, then a mirror": (("page", "good"), 2, False),
+    "cut for ever, then a mirror": (("always_cut", "good"), 4, False),
+}
+
+
+@pytest.mark.parametrize("met", SURVIVED)
+def test_a_fault_of_a_server_is_survived(met: str, shelf: Shelf, tmp_path: Path) -> None:
+    faults, requests, continued = SURVIVED[met]
+    assert _fetch(shelf, tmp_path, *faults) == CONTENT
+    assert len(shelf.asked) == requests
+    assert not continued or shelf.asked[-1][1].startswith("bytes=")
+
+
+REFUSED = {
+    "a dead link": (("missing",), "answers 404"),
+    "another file": (("other",), "serves another file: its sha256 is"),
+    "a page with a button": (("page",), "shows a page, not the file: a button there must be pressed"),
+    "cut for ever": (("always_cut",), r"broke off: \d+ of 1024000 bytes came"),
+    "silent for ever": (("always_slow",), "broke off: nothing came for 0.3 s"),
+    "every mirror in its own way": (("missing", "other"), "answers 404.*; .*serves another file"),
+}
+
+
+@pytest.mark.parametrize("met", REFUSED)
+def test_what_cannot_be_had_is_told_for_every_mirror(met: str, shelf: Shelf, tmp_path: Path) -> None:
+    faults, words = REFUSED[met]
+    with pytest.raises(DalibError, match=f"no mirror served set.zip: .*{words}.*fetch it by hand and put it at"):
+        _fetch(shelf, tmp_path, *faults)
+    assert not (tmp_path / "set.zip").exists()
+
+
+def test_a_later_call_continues_what_an_earlier_one_left(shelf: Shelf, tmp_path: Path) -> None:
+    to = tmp_path / "set.zip"
+    with pytest.raises(DalibError):
+        fetch(_declare(shelf, "always_slow"), to, timeout=0.2, pause=0.01)
+    left = to.with_name(to.name + PARTIAL).stat().st_size
+    assert 0 < left < len(CONTENT)
+    shelf.asked.clear()
+    with pytest.raises(DalibError):
+        fetch(_declare(shelf, "always_slow"), to, timeout=0.2, pause=0.01)
+    assert shelf.asked[0][1] == f"bytes={left}-"
+
+
+@pytest.mark.parametrize("digest", [MD5, SHA, ""])
+def test_what_is_there_and_right_is_left_alone(digest: str, shelf: Shelf, tmp_path: Path) -> None:
+    _fetch(shelf, tmp_path, "good", digest=digest, size=len(CONTENT))
+    shelf.asked.clear()
+    facts = fetch(_declare(shelf, "missing", digest=digest), tmp_path / "set.zip")
+    assert not shelf.asked and facts["sha256"] == SHA.removeprefix("sha256:")
+    (tmp_path / "set.zip").write_bytes(CONTENT[:-1])
+    if digest:
+        with pytest.raises(DalibError, match=r"set.zip is there, but its .* remove or rename it"):
+            fetch(_declare(shelf, "good", digest=digest), tmp_path / "set.zip")
+    with pytest.raises(DalibError, match=f"it has {len(CONTENT) - 1} bytes, stated are {len(CONTENT)}"):
+        fetch(_declare(shelf, "good", digest=digest, size=len(CONTENT)), tmp_path / "set.zip")
+
+
+def test_addresses_of_this_machines_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DalibError, match="no http or https address"):
+        fetch(Download("a.zip", ("file:///etc/passwd",), "nowhere"), tmp_path / "a.zip")
+
+
+def test_what_is_stated_is_said(shelf: Shelf) -> None:
+    assert describe([_declare(shelf, "good", size=5_000_000)]) == (
+        "1 files, 5 MB, 1 with a stated hash (stated upstream, not tried by dalib)"
+    )

@@ -1,0 +1,144 @@
+"""Tables, .mat files and torch data sets become feature files that say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from scipy.io import savemat
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+import dalib
+from dalib.core.errors import DalibError
+from dalib.data.packing import arrays_of_datasets, arrays_of_frame, arrays_of_mat, arrays_of_tables, pack
+
+
+def _frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 3)).round(3), columns=["a", "b", "c"])
+    frame["site"] = np.array(["lab", "field"])[np.arange(40) % 2]
+    frame["kind"] = np.array(["mug", "pen"])[(np.arange(40) // 2) % 2]
+    return frame
+
+
+def test_a_frame_with_a_column_of_domains_is_read_back(tmp_path: Path) -> None:
+    frame = _frame()
+    pack(arrays_of_frame(frame, "site", "kind"), tmp_path / "f.npz")
+    data = dalib.load_data(f"features:{tmp_path / 'f.npz'}")
+    lab = data.domain("lab")
+    assert data.classes == ("mug", "pen") and data.counts == {"lab": 20, "field": 20}
+    own = frame[frame["site"] == "lab"]
+    np.testing.assert_array_equal(lab.x, own[["a", "b", "c"]].to_numpy(np.float32))
+    assert np.array(data.classes)[lab.labels].tolist() == own["kind"].tolist()
+
+
+def test_files_of_tables_say_the_same_as_the_frame(tmp_path: Path) -> None:
+    frame = _frame()
+    frame.loc[frame["site"] == "field", "kind"] = None
+    frame.to_csv(tmp_path / "all.csv", index=False)
+    one = arrays_of_tables([tmp_path / "all.csv"], "site", "kind")
+    for name, own in frame.groupby("site"):
+        own.drop(columns="site").to_csv(tmp_path / f"{name}.tsv", index=False, sep="\t")
+    several = arrays_of_tables([tmp_path / "lab.tsv", tmp_path / "field.tsv"], label="kind")
+    for arrays in (one, several):
+        assert sorted(arrays) == ["columns", "field_x", "lab_x", "lab_y"]
+        for key, value in arrays_of_frame(frame, "site", "kind").items():
+            np.testing.assert_array_equal(arrays[key], value)
+
+
+def test_words_are_encoded_on_demand_and_refused_otherwise() -> None:
+    frame = _frame().assign(colour=["red", "blue"] * 20)
+    with pytest.raises(DalibError, match="column 'colour' holds words"):
+        arrays_of_frame(frame, "site", "kind")
+    arrays = arrays_of_frame(frame, "site", "kind", one_hot=True)
+    assert arrays["columns"].tolist() == ["a", "b", "c", "colour_blue", "colour_red"]
+    np.testing.assert_array_equal(arrays["lab_x"][:, 3:].sum(1), 1)
+
+
+FRAMES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "no such column": (lambda f: f.drop(columns="site"), "no column 'site'; it has a, b, c, kind"),
+    "an empty domain": (lambda f: f.assign(site=f["site"].where(f.index > 0)), "column 'site' is empty in 1 rows"),
+    "some labels": (
+        lambda f: f.assign(kind=f["kind"].where(f.index != 4)), "domain 'lab': 1 of 20 rows have no 'kind'",
+    ),
+    "a hole": (lambda f: f.assign(a=f["a"].where(f.index != 4)), "NaN"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", FRAMES)
+def test_what_a_table_cannot_mean_is_refused_and_nothing_is_written(mistake: str, tmp_path: Path) -> None:
+    change, words = FRAMES[mistake]
+    with pytest.raises(DalibError, match=words):
+        pack(arrays_of_frame(change(_frame()), "site", "kind"), tmp_path / "f.npz")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("rows", "labels"), [("fts", "labels"), ("feas", "label"), ("X", "Y")])
+def test_mat_files_of_the_field_are_read(rows: str, labels: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 5)), np.arange(12) % 3 + 1
+    savemat(tmp_path / "amazon.mat", {rows: x, labels: y[:, None]})
+    savemat(tmp_path / "webcam.mat", {rows: x.T * 2, labels: y[None].astype(float)})
+    made = pack(arrays_of_mat([tmp_path / "amazon.mat", tmp_path / "webcam.mat"]), tmp_path / "f.npz")
+    assert made.classes == ("1", "2", "3") and made.y["webcam"].tolist() == (y - 1).tolist()
+    np.testing.assert_allclose(made.x["webcam"], 2 * x, rtol=1e-6)
+
+
+def test_two_domains_in_one_mat_file_are_source_and_target(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(6, 8)), np.arange(8)[:, None] % 2 + 1
+    savemat(tmp_path / "pair.mat", {"X_src": x, "Y_src": y, "X_tar": x + 1, "Y_tar": y})
+    made = pack(arrays_of_mat([tmp_path / "pair.mat"]), tmp_path / "f.npz")
+    np.testing.assert_allclose(made.x["target"], (x + 1).T, rtol=1e-6)
+
+
+def test_mat_files_that_say_nothing_known_are_refused(tmp_path: Path) -> None:
+    savemat(tmp_path / "odd.mat", {"data": np.zeros((3, 2))})
+    (tmp_path / "text.mat").write_text("no matrix at all, but a text that is long enough to be looked at as one" * 9)
+    for name, words in {"odd": "its names: data", "text": "cannot read .*text.mat", "gone": "no file"}.items():
+        with pytest.raises(DalibError, match=words):
+            arrays_of_mat([tmp_path / f"{name}.mat"])
+
+
+class _Pictures(Dataset):  # type: ignore[type-arg]
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, i: int) -> tuple[Image.Image, int]:
+        return Image.fromarray(np.full((4, 4), 40 * i, np.uint8)), i % 2
+
+
+def test_torch_data_sets_and_loaders_are_rows(tmp_path: Path) -> None:
+    x, y = torch.randn(7, 3), torch.arange(7) % 2
+    tensors = TensorDataset(x, y)
+    sources: dict[str, Any] = {"plain": tensors, "loaded": DataLoader(tensors, batch_size=3), "bare": list(x)}
+    made = pack(arrays_of_datasets(sources), tmp_path / "f.npz")
+    for name in sources:
+        np.testing.assert_array_equal(made.x[name], x.numpy())
+    assert set(made.y) == {"plain", "loaded"} and made.y["loaded"].tolist() == y.tolist()
+    pictures = pack(
+        arrays_of_datasets({"a": _Pictures(), "b": DataLoader(tensors)}) | {"b_x": np.zeros((7, 3, 4, 4), np.uint8)},
+        tmp_path / "p.npz",
+    )
+    assert pictures.x["a"].shape == (6, 3, 4, 4) and pictures.x["a"].dtype == np.uint8
+    with pytest.raises(DalibError, match=r"rows of shapes \(2,\) and \(3,\); resize"):
+        arrays_of_datasets({"a": [np.zeros(2), np.zeros(3)]})
+
+
+def test_names_and_kinds_of_files_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(DalibError, match=r"call it f\.npz"):
+        pack({}, tmp_path / "f.csv")
+    _frame().to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(DalibError, match="say which column tells its domains"):
+        arrays_of_tables([tmp_path / "a.csv"])
+    _frame().drop(columns="b").to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(DalibError, match=r"b.csv and .*a.csv differ in the column 'b'"):
+        arrays_of_tables([tmp_path / "a.csv", tmp_path / "b.csv"], label="kind")
+    (tmp_path / "a.xlsx").touch()
+    with pytest.raises(DalibError, match=r"give \.csv, \.tsv, \.parquet or \.mat"):
+        arrays_of_tables([tmp_path / "a.xlsx"], "site")
