@@ -1,31 +1,33 @@
 """What the recipe's parts do to the methods, one factor at a time, on a development pool: what defaults are chosen by.
 
-    python benchmarks/recipe_study.py run start            # grid of initialisation x learning rate -> results/records/recipe_study.csv
-    python benchmarks/recipe_study.py run factors          # every other factor, one at a time, around the recipe chosen
-    python benchmarks/recipe_study.py tables               # -> results/tables/recipe_*.{md,csv}
+    python benchmarks/recipe_study.py start            # initialisation x rate -> results/records/recipe_study.csv
+    python benchmarks/recipe_study.py factors          # every other factor, one at a time, around the recipe chosen
+    python benchmarks/recipe_study.py discriminator    # what helped dann's, together and for cdan
+    python benchmarks/recipe_study.py fine_tuning      # the grid, thinned, end to end
+    python benchmarks/recipe_study.py tables           # -> results/tables/recipe_*.{md,csv}
 
-Measures what is missing and appends a line per run, so it can be interrupted and split: `--pools digits,surf`. The pool is
-`POOL`: nothing that `results` reports as held out (the Office-31 subset) is in it. The rule by which a default is chosen
-is in docs/recipe.md, and was written before the first run.
+Measures what is missing and appends a line per run, so it can be interrupted and split: `--pools digits,surf`. The pool
+is `POOL`: nothing that `results` reports as held out (the Office-31 subset) is in it. The rule by which a default is
+chosen is in docs/recipe.md, and was written before the first run.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+
+from _recipe_levels import METHODS, Level, discriminator_levels, factor_levels, fine_tuning_levels, start_levels
+from _recipe_tables import write_tables
+
+from dalib.core.errors import Diverged
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
 RECORDS, TABLES = HERE.parent / "results" / "records", HERE.parent / "results" / "tables"
-FIELDS = ("level", "pool", "task", "algorithm", "seed", "accuracy", "held_out", "seconds")
+FIELDS = ("stage", "factor", "level", "pool", "task", "algorithm", "seed", "accuracy", "held_out", "seconds")
 
 
 @dataclass(frozen=True)
@@ -58,126 +60,91 @@ POOL = {
         data={"normalise": ("row_sum", "zscore")},
     ),
     "digits": Pool("features:jda_mnist_usps.npz", ("mnist->usps", "usps->mnist"), data={"normalise": ("l2",)}),
+    "live": Pool(
+        "mini_office",
+        ("amazon->webcam", "webcam->amazon"),
+        {"name": "tiny", "weights": "pretrained", "frozen": False},
+        {"steps": 300, "augment": "flip", "channels_last": True},
+    ),
 }
-METHODS = {
-    "source_only": {},
-    "deep_coral": {},
-    "mmd": {},
-    "dann": {"hidden": 256},
-    "cdan": {"hidden": 256},
-    "mcc": {},
-    "bnm": {},
+STAGES = {
+    "start": start_levels,
+    "factors": factor_levels,
+    "discriminator": discriminator_levels,
+    "fine_tuning": fine_tuning_levels,
 }
-Patch = Callable[[], AbstractContextManager[Any]]
-
-
-@dataclass(frozen=True)
-class Level:
-    """One value of one factor: settings of the recipe, of algorithms that have them, or a change of the code."""
-
-    factor: str
-    name: str
-    train: dict[str, Any] = field(default_factory=dict)
-    hparams: dict[str, Any] = field(default_factory=dict)
-    change: Patch = nullcontext
-    methods: tuple[str, ...] = tuple(METHODS)
-
-
-@contextmanager
-def networks(change: Callable[[Any], None]) -> Iterator[None]:
-    """Every network that is made meanwhile is changed by `change(network)`."""
-    from dalib.core.network import Network
-
-    made = Network.__init__
-
-    def make(self: Any, *args: Any, **kwargs: Any) -> None:
-        made(self, *args, **kwargs)
-        change(self)
-
-    with patch.object(Network, "__init__", make):
-        yield
-
-
-def initialise(bottleneck: str, head: str) -> Callable[[Any], None]:
-    """`torch`: the layers' own; `kaiming`: normal, fan in; `small`: normal, 0.01."""
-    from torch import nn
-
-    def change(network: Any) -> None:
-        for layer, how in ((network.bottleneck[0] if isinstance(network.bottleneck, nn.Sequential) else None, bottleneck), (network.head, head)):
-            if not isinstance(layer, nn.Linear):
-                continue
-            if how == "torch":
-                layer.reset_parameters()
-                continue
-            if how == "kaiming":
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            elif how == "small":
-                nn.init.normal_(layer.weight, 0.0, 0.01)
-            elif how == "tll":
-                nn.init.normal_(layer.weight, 0.0, 0.005)
-            nn.init.zeros_(layer.bias)
-
-    return change
-
-
-def start_levels() -> list[Level]:
-    return [
-        Level("start", f"{bottleneck} {head} lr {lr}", {"lr": lr}, change=lambda b=bottleneck, h=head: networks(initialise(b, h)))  # type: ignore[misc]
-        for lr in (0.01, 0.03, 0.1, 0.003)
-        for bottleneck, head in (("kaiming", "small"), ("torch", "torch"), ("torch", "small"), ("kaiming", "torch"))
-    ]
-
-
-BASE = {"steps": 1000, "batch_size": 32, "evaluations": 1, "augment": "none"}
+TASKS = {"start": 4, "factors": 2, "discriminator": 2, "fine_tuning": 2}
+"""How many of each pool's tasks a stage takes, the first."""
+BASE = {"steps": 1000, "batch_size": 32, "lr": 0.03, "evaluations": 1, "augment": "none"}
+"""What every level departs from."""
 
 
 def measure(pool: str, task: str, algorithm: str, seed: int, level: Level) -> tuple[float, float, float]:
-    """Accuracy on the target's test rows and on held-out source rows at the end, and seconds."""
-    from dalib.fitting import describe_run
-    from dalib.assemble import RunContext, assemble
+    """Accuracy on the target's test rows and on held-out source rows at the end, and seconds of training."""
     from dalib import accuracy
+    from dalib.assemble import RunContext, assemble
+    from dalib.core.registry import ALGORITHMS
+    from dalib.fitting import describe_run
 
-    where = POOL[pool]
+    where, given = POOL[pool], dict(level.hparams)
+    if factor := given.pop("weight x", 0):
+        given["weight"] = factor * ALGORITHMS.get(algorithm).defaults()["weight"]
     source, target = task.split("->")
-    hparams = METHODS[algorithm] | {k: v for k, v in level.hparams.items()}
     train = BASE | where.train | level.train
+    hparams = METHODS.get(algorithm, {}) | given
     spec = describe_run(
-        where.dataset, source, target, algorithm, hparams=hparams, train=train, backbone=where.backbone, data=where.data, seed=seed
-    )
+        where.dataset, source, target, algorithm,
+        hparams=hparams, train=train, backbone=where.backbone, data=where.data, seed=seed,
+    )  # fmt: skip
     with level.change():
         run = assemble(spec, RunContext(threads=1, device="cpu"))
         began = time.perf_counter()
         fitted = run.fit()
         took = time.perf_counter() - began
-    test, held = fitted.outputs(run.task.test), fitted.outputs(run.task.validation) if len(run.task.validation) else None
-    return accuracy(test.logits, test.y), accuracy(held.logits, held.y) if held else float("nan"), took
+        test, held = fitted.outputs(run.task.test), fitted.outputs(run.task.validation)
+    return accuracy(test.logits, test.y), accuracy(held.logits, held.y), took
+
+
+def run_stage(stage: str, pools: list[str], only: list[str], out: Path) -> None:
+    """Measure what `out` lacks; a failure is a line without numbers."""
+    lines = list(csv.DictReader(out.open())) if out.exists() else []
+    have = {tuple(line[k] for k in FIELDS[:-3]) for line in lines}
+    if not out.exists():
+        out.write_text(",".join(FIELDS) + "\n")
+    for level in STAGES[stage]():
+        if only and level.factor not in only:
+            continue
+        for pool in pools:
+            for task in POOL[pool].tasks[: TASKS[stage]]:
+                for algorithm in level.methods:
+                    cell = (stage, level.factor, level.name, pool, task, algorithm, "0")
+                    if cell in have:
+                        continue
+                    try:
+                        numbers = [f"{x:.4f}" for x in measure(pool, task, algorithm, 0, level)]
+                    except Diverged:
+                        numbers = ["", "", ""]
+                    with out.open("a", newline="") as file:
+                        csv.writer(file, lineterminator="\n").writerow([*cell, *numbers])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("what")
-    parser.add_argument("--pools", default=",".join(POOL))
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--seeds", default="0")
-    parser.add_argument("--out", default=str(RECORDS / "recipe_study.csv"))
-    a = parser.parse_args()
-    out = Path(a.out)
-    have = set()
-    if out.exists():
-        with out.open() as f:
-            have = {tuple(row[k] for k in FIELDS[:5]) for row in csv.DictReader(f)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=[*STAGES, "tables"])
+    parser.add_argument("--pools", default="", help="default: those on features, or `live` to fine-tune")
+    parser.add_argument("--factors", default="", help="of the stage; all unless given")
+    parser.add_argument("--out", type=Path, default=RECORDS / "recipe_study.csv")
+    given = parser.parse_args()
+    if given.what == "tables":
+        write_tables(given.out, TABLES)
     else:
-        out.write_text(",".join(FIELDS) + "\n")
-    for seed in a.seeds.split(","):
-        for level in start_levels():
-            for pool in a.pools.split(","):
-                for task in POOL[pool].tasks:
-                    for algorithm in a.methods.split(","):
-                        if (level.name, pool, task, algorithm, seed) in have:
-                            continue
-                        acc, held, took = measure(pool, task, algorithm, int(seed), level)
-                        with out.open("a") as f:
-                            f.write(f"{level.name},{pool},{task},{algorithm},{seed},{acc:.4f},{held:.4f},{took:.2f}\n")
+        own = ["live"] if given.what == "fine_tuning" else [name for name in POOL if name != "live"]
+        run_stage(
+            given.what,
+            given.pools.split(",") if given.pools else own,
+            [f for f in given.factors.split(",") if f],
+            given.out,
+        )
 
 
 if __name__ == "__main__":

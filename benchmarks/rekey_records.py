@@ -1,10 +1,14 @@
-"""Give records made under the first rule of keys the keys of today; everything else of them stays byte for byte.
+"""Give records made under earlier rules of keys the keys of today; everything else of them stays byte for byte.
 
     python benchmarks/rekey_records.py results/records/*.jsonl* results/runs
 
 Of every record the old key is computed again from its content and must be the one it bears, which proves that the
 content is what was run. A second call changes nothing. Hyper-parameters that came after a record was made are not
 filled in: the key leaves defaults out, so it is the same with and without them.
+
+The first rule left out a list of settings; the second leaves out what equals its default. Since then defaults changed:
+`NOW_OTHERWISE`, which is written into the records. One that does not say how its network was initialised was made with
+`kaiming`, which is written too; with algorithms that are solved nothing is initialised.
 """
 
 from __future__ import annotations
@@ -20,11 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.checksum import seal_json, seal_lines, unseal_json, unseal_lines
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic, write_text
 from dalib.core.registry import ALGORITHMS, load_plugin
 from dalib.records.record import Record
+from dalib.records.spec import RunSpec
+from dalib.train.config import TrainConfig
 
 ADDED: tuple[tuple[str, str, Any], ...] = (
     ("protocol", "holdout", 0.0),
@@ -44,6 +51,22 @@ ADDED_HPARAMS: dict[str, dict[str, Any]] = {
     "lora": {"blocks": "all"},
 }
 """The same for hyper-parameters."""
+ADVERSARY: dict[str, Any] = {"hidden": 1024, "dropout": 0.0, "rate": 1.0}
+NOW_OTHERWISE: dict[str, dict[str, Any]] = {
+    "dann": ADVERSARY,
+    "mstn": ADVERSARY,
+    "pada": ADVERSARY,
+    "cdan": ADVERSARY | {"largest_exact": 4096},
+    "gvb": {"hidden": 1024},
+    "mdan": {"hidden": 1024},
+    "bsp": {"hidden": 1024},
+    "sdat": {"hidden": 1024},
+}
+"""Algorithms whose version rose by one because defaults changed -> what stood then, named or not yet."""
+NOT_SAYABLE = ("bsp", "sdat")
+"""Of these, whose old numbers no setting gives today: their records keep their version, and no plan asks for them."""
+TRAIN_THEN: dict[str, Any] = {"lr": 0.01}
+"""The same of the recipe."""
 RENAMED_HPARAMS = {"wdgrl": {"penalty": "penalty_weight"}}
 """Names in records -> names of today; the records keep theirs. Not of algorithms that combine."""
 KEY = re.compile(r"\b[0-9a-f]{64}\b")
@@ -63,6 +86,7 @@ class Counts:
 def old_key(spec: dict[str, Any]) -> str:
     """The first rule, on a spec as it was stored: sha256 of its canonical JSON, less what `ADDED` names."""
     content = json.loads(json.dumps(spec))
+    content["train"].pop("initialisation", None)
     for section, field, default in ADDED:
         if content[section].get(field, default) == default:
             content[section].pop(field, None)
@@ -79,11 +103,64 @@ def old_key(spec: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def todays_key(record: Record) -> str:
-    """The key that a run with the same content gets now."""
-    names = RENAMED_HPARAMS.get(record.spec.algorithm, {})
-    hparams = {names.get(name, name): value for name, value in record.spec.hparams.items()}
-    return record.spec.model_copy(update={"hparams": hparams}).key
+def second_key(spec: RunSpec) -> str:
+    """The second rule: what equals the default of its time is left out; every part was in its first version."""
+    content = spec.model_dump(mode="json", exclude_defaults=True)
+    defaults = {k: f.get_default(call_default_factory=True) for k, f in TrainConfig.model_fields.items()} | TRAIN_THEN
+    train = spec.train.model_dump(mode="json", exclude={"initialisation"})
+    content["train"] = {k: v for k, v in train.items() if v != defaults[k]}
+    hparams = content.get("hparams", {})
+    if spec.algorithm in ALGORITHMS:
+        known = json.loads(json.dumps(ALGORITHMS.get(spec.algorithm).defaults())) | defaults_then(spec.algorithm)
+        hparams = {k: v for k, v in hparams.items() if k not in known or not _same(v, known[k])}
+    content |= {"hparams": hparams, "versions": {}}
+    if spec.data.fingerprint:
+        content["data"]["dataset"] = spec.data.dataset.partition(":")[0]
+    if spec.backbone.hash:
+        content["backbone"].pop("weights", None)
+    content = {name: part for name, part in content.items() if part != {}}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _same(value: Any, default: Any) -> bool:
+    return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)
+
+
+def defaults_then(algorithm: str) -> dict[str, Any]:
+    """Hyper-parameters, of a sum by their full names, whose defaults are others now -> what they were."""
+    parts = algorithm.split("+")
+    prefix = {part: f"{part}." if len(parts) > 1 else "" for part in parts}
+    return {f"{prefix[p]}{k}": v for p in parts for k, v in NOW_OTHERWISE.get(p, {}).items()}
+
+
+def version_then(algorithm: str) -> int:
+    """The version that an algorithm of `NOW_OTHERWISE`, or a sum with one, had."""
+    version = 0
+    for part in algorithm.split("+"):
+        version = 1000 * version + ALGORITHMS.get(part).version - (part in NOW_OTHERWISE)
+    return version
+
+
+def write_out(text: str) -> str:
+    """A record's JSON with what has to be said since its time: initialisation, defaults of then, today's version."""
+    spec = json.loads(text)["spec"]
+    name = spec["algorithm"]
+    known = name in ALGORITHMS
+    if "initialisation" not in spec["train"] and not (known and issubclass(ALGORITHMS.get(name), FeatureAlgorithm)):
+        text = re.sub(r'("train":\s*\{)', r'\1"initialisation":"kaiming",', text, count=1)
+    then = defaults_then(name) if known else {}
+    if then and not set(name.split("+")) & set(NOT_SAYABLE) and spec["algorithm_version"] == version_then(name):
+        more = "".join(f"{json.dumps(k)}:{json.dumps(v)}," for k, v in then.items() if k not in spec["hparams"])
+        text = re.sub(r'("hparams":\s*\{)', lambda match: match[1] + more, text, count=1)
+        now = ALGORITHMS.get(name).version
+        text = re.sub(r'("algorithm_version":\s*)\d+', rf"\g<1>{now}", text, count=1)
+    return text
+
+
+def rename(spec: RunSpec) -> RunSpec:
+    """The spec with the names that hyper-parameters have today."""
+    names = RENAMED_HPARAMS.get(spec.algorithm, {})
+    return spec.model_copy(update={"hparams": {names.get(name, name): value for name, value in spec.hparams.items()}})
 
 
 def rekey_archive(path: Path) -> Counts:
@@ -94,6 +171,7 @@ def rekey_archive(path: Path) -> Counts:
     inner = unseal_lines(whole)
     first, *lines = inner.decode().rstrip("\n").split("\n")
     keys = new_keys(lines, path)
+    lines = [write_out(line) for line in lines]
     text = "\n".join([_replace(first, keys), *sorted((_replace(line, keys) for line in lines), key=_key_of)]) + "\n"
     sealed = seal_lines(text.encode()) if inner != whole else text.encode()
     fresh = gzip.compress(sealed, mtime=0) if packed else sealed
@@ -117,7 +195,7 @@ def rekey_store(root: Path) -> Counts:
         new.parent.mkdir(parents=True, exist_ok=True)
         if arrays.is_file() and not fresh.exists():
             os.link(arrays, fresh)
-        write_text(new, seal_json(_replace(text, keys)))
+        write_text(new, seal_json(_replace(write_out(text), keys)))
     manifests = {path: _read(path) for path in sorted((root / "manifests").glob("*.json"))}
     for path, text in manifests.items():
         write_text(path, seal_json(_replace(text, keys)))
@@ -137,11 +215,12 @@ def new_keys(records: Iterable[str], where: Path) -> dict[str, str]:
     owners: dict[str, str] = {}
     for text in records:
         bears, spec = (content := json.loads(text))["key"], content["spec"]
-        new = todays_key(Record.read(text))
-        if bears not in (new, old_key(spec)):
+        then, now = rename(Record.read(text).spec), rename(Record.read(write_out(text)).spec)
+        new = now.key
+        if bears not in (new, second_key(then), old_key(spec)):
             raise DalibError(f"{where}: record {bears[:12]}… does not hold what its key says; run it again")
-        other = owners.setdefault(new, json.dumps(spec, sort_keys=True))
-        if other != json.dumps(spec, sort_keys=True):
+        written = json.dumps(json.loads(write_out(text))["spec"], sort_keys=True)
+        if owners.setdefault(new, written) != written:
             raise DalibError(f"{where}: two records would share the key {new[:12]}…; remove one (now {bears[:12]}…)")
         keys[bears] = new
     return keys

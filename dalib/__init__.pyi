@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from dalib.adaptation.adapt import AdaptedModel as AdaptedModel
+from dalib.adaptation.adapt import adapt as adapt
 from dalib.advice.advise import advise as advise
 from dalib.advice.rules import Advice as Advice
+from dalib.algorithms.aad import AaD as AaD
 from dalib.algorithms.adabn import AdaBN as AdaBN
 from dalib.algorithms.adapters import Adapters as Adapters
 from dalib.algorithms.adda import ADDA as ADDA
@@ -19,6 +22,7 @@ from dalib.algorithms.cdan import CDAN as CDAN
 from dalib.algorithms.cmd import CMD as CMD
 from dalib.algorithms.co_tuning import CoTuning as CoTuning
 from dalib.algorithms.coral import CORAL as CORAL
+from dalib.algorithms.cowa import CoWA as CoWA
 from dalib.algorithms.dann import DANN as DANN
 from dalib.algorithms.ddc import DDC as DDC
 from dalib.algorithms.deep_coral import DeepCORAL as DeepCORAL
@@ -63,6 +67,7 @@ from dalib.algorithms.mmd import MMD as MMD
 from dalib.algorithms.mme import MME as MME
 from dalib.algorithms.mstn import MSTN as MSTN
 from dalib.algorithms.nearest_neighbour import NearestNeighbour as NearestNeighbour
+from dalib.algorithms.nrc import NRC as NRC
 from dalib.algorithms.osbp import OSBP as OSBP
 from dalib.algorithms.ot_label_propagation import OTLabelPropagation as OTLabelPropagation
 from dalib.algorithms.ot_map import OTMap as OTMap
@@ -78,6 +83,7 @@ from dalib.algorithms.source_only import SourceOnly as SourceOnly
 from dalib.algorithms.stoch_norm import StochNorm as StochNorm
 from dalib.algorithms.subspace_alignment import SubspaceAlignment as SubspaceAlignment
 from dalib.algorithms.surgical import Surgical as Surgical
+from dalib.algorithms.t3a import T3A as T3A
 from dalib.algorithms.tca import TCA as TCA
 from dalib.algorithms.tent import TENT as TENT
 from dalib.algorithms.tjm import TJM as TJM
@@ -94,7 +100,9 @@ from dalib.checks import new_plugin as new_plugin
 from dalib.core.algorithm import Algorithm as Algorithm
 from dalib.core.algorithm import FeatureAlgorithm as FeatureAlgorithm
 from dalib.core.backbone import Backbone as Backbone
+from dalib.core.backbone import Preprocess as Preprocess
 from dalib.core.errors import DalibError as DalibError
+from dalib.core.forecast import Forecast as Forecast
 from dalib.core.listener import Listener as Listener
 from dalib.core.measure import Measure as Measure
 from dalib.core.metric import Metric as Metric
@@ -118,6 +126,7 @@ from dalib.estimator import AdaptationClassifier as AdaptationClassifier
 from dalib.estimator import target_scorer as target_scorer
 from dalib.evaluation import Evaluation as Evaluation
 from dalib.evaluation import evaluate as evaluate
+from dalib.expectation import expect as expect
 from dalib.fitting import TrainedRun as TrainedRun
 from dalib.fitting import fit as fit
 from dalib.nn.metrics import accuracy as accuracy
@@ -126,6 +135,7 @@ from dalib.prediction import predict as predict
 from dalib.ranking.rank import rank as rank
 from dalib.report.ranking import Ranking as Ranking
 from dalib.report.reports import table as table
+from dalib.scoring.expected import ExpectedAccuracy as ExpectedAccuracy
 from dalib.train.config import TrainConfig as TrainConfig
 from dalib.train.fitted import Fitted as Fitted
 from dalib.train.loop import Loop as Loop

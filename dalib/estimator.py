@@ -40,6 +40,7 @@ from dalib.nn.classifiers import nearest_temperature
 from dalib.train.arguments import check_arguments, check_images, read_recipe, read_seed
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
+from dalib.train.recipes import fill_recipe
 from dalib.train.trainer import Trainer
 
 NUMBERS = ("mlp", "cnn1d")
@@ -70,8 +71,7 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
             `text_transformer`, `modalities` …), a Backbone, or any module; it is copied, never changed. None: rows are
             features (n, d). With one, X may be time series (n, C, T), token ids (n, L), uint8 images (n, 3, R, R), or
             several modalities {name: array}; a module takes rows (n, *S) of any kind, whatever their channels
-        train: TrainConfig, a dictionary of its fields, or None = 300 steps of the default recipe, a backbone without
-            weights at the full learning rate
+        train: TrainConfig, or a dictionary of its fields, or None; what it leaves open is the backbone's recipe
         standardise: subtract the mean and divide by the standard deviation, each domain by its own; rows to predict are
             taken for target rows, so they get those of the target seen in fit
         random_state: int, numpy RandomState or None (a fresh seed)
@@ -260,10 +260,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         return made
 
     def _trainer(self, seed: int, backbone: Backbone) -> Trainer:
-        config = read_recipe(self.train, TrainConfig(steps=300))
-        if self.train is None and self.backbone is not None and backbone.weights == "none":
-            config = config.model_copy(update={"backbone_rate": 1.0})
-        return Trainer(config, seed=seed, device=self.device)
+        recipe = fill_recipe({}, type(self._copy()), backbone.name, backbone.weights, backbone.frozen)
+        return Trainer(read_recipe(self.train, recipe), seed=seed, device=self.device)
 
     def _copy(self) -> Algorithm:
         given = self.algorithm
@@ -293,8 +291,8 @@ class AdaptationClassifier(ClassifierMixin, BaseEstimator):
         right = float((guess == labels).mean())
         if right < 0.8:
             warnings.warn(
-                f"after the default 300 steps {right:.0%} of X's own rows are right; give more "
-                "(train={'steps': 3000}), scale the columns (standardise=True) or take a method that is solved, "
+                f"after the default {self.fitted_.config.steps} steps {right:.0%} of X's own rows are right; give more "
+                "(train={'steps': 5000}), scale the columns (standardise=True) or take a method that is solved, "
                 "such as LinearProbe() or CORAL()",
                 UserWarning,
                 stacklevel=3,

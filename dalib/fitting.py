@@ -21,14 +21,16 @@ from dalib.core.objective import find_objective
 from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, LISTENERS, PROTOCOLS
 from dalib.core.seeds import check_seed
-from dalib.core.types import Task, name_unknown
+from dalib.core.types import Outputs, Task, name_unknown
 from dalib.data.backbone import default_backbone
 from dalib.data.oddities import find_absent, find_scales
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
+from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import decide, domain_metrics, task_metrics
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import model_path, registered_name, save_model
+from dalib.train.recipes import fill_recipe
 from dalib.train.trainer import OWN_LISTENERS
 
 OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
@@ -42,6 +44,7 @@ class TrainedRun:
     values: of that metric, by rows; on the target, rows that are rejected count as called `unknown`
     opened: in an open-set task, `known_accuracy`, `unknown_accuracy`, `h_score`, `unknown_auroc`; with
         protocol.reject < 1 also `called_unknown`, the part of the target that is
+    expected: the accuracy to expect on the target, from what the model said of held-out source rows; None without
     note: what a partial data set lacks
     path: of the model file, if one was written
     remarks: what the data were read as and left out, and why a number may say less than it seems to
@@ -57,6 +60,7 @@ class TrainedRun:
     note: str
     path: Path | None = None
     remarks: tuple[str, ...] = ()
+    expected: ExpectedAccuracy | None = None
 
 
 def fit(
@@ -179,7 +183,7 @@ def describe_run(
         "algorithm_version": cls.version,
         "hparams": cls.create(name, dict(hparams or {})).hparams,
         "backbone": network,
-        "train": dict(train or {}),
+        "train": fill_recipe(train or {}, cls, network["name"], network["weights"], bool(network.get("frozen"))),
         "seed": seed,
     }
     spec = validate(RunSpec, content, f"run {name} {source}->{target}")
@@ -232,6 +236,9 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
     named, metric = PROTOCOLS.get(task.protocol).rows, find_objective(task.objective).metrics[0]
     rows = dict(zip(named, (task.labelled, task.validation, task.test), strict=True))
     values = {k: task_metrics(fitted.outputs(d), "", task)[f"_{metric}"] for k, d in rows.items() if len(d)}
+    if task.objective == "classification" and len(task.validation):
+        told = fitted.outputs(task.validation)
+        fitted.held_out = Outputs(told.z[:, :0], told.logits, told.y)
     opened: dict[str, float] = {}
     reject, known = spec.protocol.reject, len(task.classes)
     if task.objective == "classification" and len(task.test) and (task.is_open or reject < 1):
@@ -258,7 +265,17 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
             f"batches of {spec.train.batch_size} rows, but no domain has more than {largest}: rows repeat in them",
         )
     remarks += tuple(_doubts(fitted, task, reject)) if task.objective == "classification" else ()
-    return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks)
+    expected = _expect(spec, task, fitted)
+    return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks, expected=expected)
+
+
+def _expect(spec: RunSpec, task: Task, fitted: Fitted) -> ExpectedAccuracy | None:
+    """The accuracy to expect on the target's rows, where held-out rows are the source's and every row gets a class."""
+    if fitted.held_out is None or task.is_open or spec.protocol.reject < 1 or not fitted.algorithm.probabilistic:
+        return None
+    if fitted.algorithm.rejects or PROTOCOLS.get(task.protocol).labels != "source":
+        return None
+    return expected_accuracy(fitted.held_out, fitted.outputs(task.test if len(task.test) else task.target))
 
 
 def _oddities(spec: RunSpec, task: Task) -> Iterator[str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from dalib.core.errors import DalibError, suggest
 from dalib.core.rows import RowShape, RowView, combine
-from dalib.core.types import Domain, name_unknown
+from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.data.decode import decode_image
 from dalib.data.listing import ARCHIVES, CLUTTER, COMMON, LOOP, Listing, is_image
 from dalib.data.normalise import normalise_features
@@ -108,6 +108,7 @@ def stream_predictions(
     domain: str = "",
     device: str = "auto",
     report: Callable[[str, str], None] = lambda name, reason: None,
+    follow: Callable[[Outputs], None] = lambda outputs: None,
 ) -> Iterator[Prediction | Answer]:
     """Predictions one by one; images are read in chunks.
 
@@ -119,6 +120,7 @@ def stream_predictions(
         domain: which `<domain>_x` of a feature file
         device: `auto`, `cpu`, `cuda`, `cuda:N`, for a model file
         report: told (name, reason) of images that cannot be read and are left out
+        follow: told the outputs of every chunk of rows
 
     Raises
         DalibError: nothing there, or rows of another sort than the model takes
@@ -130,13 +132,13 @@ def stream_predictions(
     if not 1 <= top <= len(fitted.classes):
         raise DalibError(f"top = {top} is out of range; the model knows {len(fitted.classes)} classes, give 1 to that")
     if isinstance(data, np.ndarray):
-        return _rank(fitted, list(map(str, range(len(data)))), normalise_as_trained(fitted, data), top)
+        return _rank(fitted, list(map(str, range(len(data)))), normalise_as_trained(fitted, data), top, follow)
     path = Path(data)
     if not path.exists():
         raise DalibError(f"nothing at {path}; give an image, a folder, a zip or a feature file (.npz)")
     if fitted.backbone.preprocess is None:
-        return _predict_rows(fitted, path, domain, top)
-    return _predict_images(fitted, find_images(path), top, report)
+        return _predict_rows(fitted, path, domain, top, follow)
+    return _predict_images(fitted, find_images(path), top, report, follow)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,11 @@ def find_images(path: Path) -> Images:
 
 
 def _predict_images(
-    fitted: Fitted, images: Images, top: int, report: Callable[[str, str], None]
+    fitted: Fitted,
+    images: Images,
+    top: int,
+    report: Callable[[str, str], None],
+    follow: Callable[[Outputs], None],
 ) -> Iterator[Prediction | Answer]:
     prepare = fitted.backbone.preprocess
     assert prepare is not None
@@ -187,15 +193,17 @@ def _predict_images(
             except Exception as error:
                 report(name, str(error).partition("<")[0].strip() or type(error).__name__)
         if names:
-            yield from _rank(fitted, names, np.stack(pixels), top)
+            yield from _rank(fitted, names, np.stack(pixels), top, follow)
 
 
-def _predict_rows(fitted: Fitted, path: Path, domain: str, top: int) -> Iterator[Prediction | Answer]:
+def _predict_rows(
+    fitted: Fitted, path: Path, domain: str, top: int, follow: Callable[[Outputs], None]
+) -> Iterator[Prediction | Answer]:
     rows = fitted.backbone.rows
-    names, x = _read_rows(path, domain, rows)
+    names, x = read_rows(path, domain, rows)
     if rows is None and x.shape[1] != fitted.backbone.dim:
         raise DalibError(f"{path} has features of width {x.shape[1]}; the model was trained on {fitted.backbone.dim}")
-    return _rank(fitted, names, normalise_as_trained(fitted, x), top)
+    return _rank(fitted, names, normalise_as_trained(fitted, x), top, follow)
 
 
 def normalise_as_trained(fitted: Fitted, x: Any) -> Any:
@@ -215,7 +223,7 @@ def normalise_as_trained(fitted: Fitted, x: Any) -> Any:
     return normalise_features(x, steps, fitted.moments) if steps else x
 
 
-def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[str], Any]:
+def read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[str], Any]:
     """(names, rows) of one domain of a feature file: `x`, or `<domain>_x`; labels are not needed.
 
     rows: what the model takes, for other rows than (n, d); modalities lie in `x_<modality>` or `<domain>_x_<modality>`
@@ -248,11 +256,14 @@ def _read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence
     return (list(map(str, names)) if names is not None and len(names) == len(x) else list(map(str, range(len(x))))), x
 
 
-def _rank(fitted: Fitted, names: Sequence[str], x: np.ndarray | RowView, top: int) -> Iterator[Prediction | Answer]:
+def _rank(
+    fitted: Fitted, names: Sequence[str], x: np.ndarray | RowView, top: int, follow: Callable[[Outputs], None]
+) -> Iterator[Prediction | Answer]:
     rows = Domain("predict", x, None, fitted.classes, "none")
     if fitted.backbone.frozen and rows.is_images:
         rows = rows.with_x(embed_images(fitted.backbone, rows, fitted.device), "embedded")
     outputs = fitted.outputs(rows)
+    follow(outputs)
     if _tells_answers(fitted):
         told = fitted.algorithm.network.objective.decide(outputs.prediction).tolist()
         return (Answer(name, tuple(values)) for name, values in zip(names, told, strict=True))

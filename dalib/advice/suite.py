@@ -13,13 +13,6 @@ from dalib.core.errors import DalibError
 from dalib.core.files import write_text
 from dalib.core.text import show_control, to_json
 
-FROZEN: dict[str, Any] = {"steps": 500, "lr": 0.1, "augment": "none"}
-"""Recipe of the suites on frozen features that the evidence is of; `tiny` has that of benchmarks/demo.toml."""
-RECIPES: dict[str, dict[str, Any]] = {
-    "tiny": {"steps": 1000, "batch_size": 64, "lr": 0.1, "augment": "none"},
-    "identity": {"steps": 500, "lr": 0.1},
-}
-
 
 def write_suite(advice: Advice, out: Path) -> None:
     """Write the suite; paths in it are relative to `out` where the data lie below its folder.
@@ -50,19 +43,15 @@ def write_suite(advice: Advice, out: Path) -> None:
     if material.embedded:
         kept = {"name": backbone, "weights": _locate_weights(weights, out), "frozen": True}
         lines += ["", "[backbone]", *(_pair(k, v) for k, v in kept.items())]
-    lines += ["", "[train]", *(_pair(k, v) for k, v in RECIPES.get(backbone, FROZEN).items())]
     lines += ["", "[algorithms]"]
     for row in advice.rows:
         lines += [_comment(row.reason), f"{row.label} = {_value(row.settings)}"]
     if material.kind == "images" and any(f.rule in ("small distance", "fine-tune") for f in advice.findings):
-        settings = {"backbone": {"frozen": False}, "train": {"lr": 0.01, "augment": "standard"}}
+        settings: dict[str, Any] = {"backbone": {"frozen": False}}
         lines += ["# the network trained end to end, which is much slower", f"# fine_tune = {_value(settings)}"]
     if material.kind == "features" and material.embedded:
-        settings = {
-            "algorithm": "source_only",
-            "backbone": {"frozen": False},
-            "train": {"backbone_rate": 1.0, "lr": 0.02},
-        }
+        trains = {"backbone_rate": 1.0, "lr": 0.02}
+        settings = {"algorithm": "source_only", "backbone": {"frozen": False}, "train": trains}
         lines += ["# the network trained too, from where it starts", f"# trained = {_value(settings)}"]
     text = "\n".join(lines) + "\n"
     validate(Suite, tomllib.loads(text), f"suite {out.name}")

@@ -22,6 +22,7 @@ class SourceFirst(Algorithm):
 
     alone = "its second phase goes on without what its first had"
     withholds: ClassVar[bool] = True
+    of_the_source: ClassVar[tuple[str, ...]] = ("pretrain",)
     pretrain: float = positive(default=0.5, below=1, doc="part of the steps spent on phase one", last=True)
     begun: Tensor | None = state()
 
@@ -37,9 +38,13 @@ class SourceFirst(Algorithm):
         self.register_buffer("begun", None)
         trainer.descend(self, source, source.unlabelled(), until=self.pretrain)
         self.train()
+        self.go_on(trainer, source.take(np.arange(0), "withheld") if self.withholds else source, target)
+
+    def go_on(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
+        """The second phase, of a network that was trained here or elsewhere."""
         self.begin()
-        self.begun = torch.ones(())
-        trainer.descend(self, source.take(np.arange(0), "withheld") if self.withholds else source, target)
+        self.register_buffer("begun", torch.ones(()))
+        trainer.descend(self, source, target)
 
     def step(self, source: Source, target: Target, progress: float | Tensor, minimise: Minimise) -> None:
         if len(source):

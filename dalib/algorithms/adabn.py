@@ -23,8 +23,12 @@ class AdaBN(TargetStatistics):
 
     family = "normalisation"
     setting = "test-time"
+    source_free = True
     paper = "li2017adabn"
     uses_target = False
+
+    def go_on(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
+        self.begin_epoch(trainer, target)
 
     def begin_epoch(self, trainer: TrainerLike, target: Domain) -> None:
         if not self.norms():

@@ -1,6 +1,6 @@
 """Adversarial features that may not put everything into one direction."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.hyper import choice, positive, state, whole
@@ -27,18 +27,24 @@ class BSP(Algorithm):
 
     family = "adversarial"
     paper = "chen2019bsp"
+    version = 2
     base: str = choice(default="dann", options=BASES, search=BASES, doc="with its own defaults")
     weight: float = positive(
         default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the base's adversarial term"
     )
-    hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
+    hidden: int = whole(default=256, doc="width of the discriminator's two hidden layers")
+    dropout: float = positive(default=0.5, zero=True, below=1, doc="of the discriminator's hidden layers; 0 = none")
     beta: float = positive(
         default=1e-4, zero=True, search=(1e-5, 1e-4, 1e-3), doc="weight of the penalty; it grows with B and z²"
     )
     adversary: Algorithm = state()
 
     def build(self, dim: int, outputs: int) -> None:
-        self.attach_part("adversary", ALGORITHMS.get(self.base)(weight=self.weight, hidden=self.hidden))
+        base = ALGORITHMS.get(self.base)(weight=self.weight, hidden=self.hidden, dropout=self.dropout)
+        self.attach_part("adversary", base)
+
+    def own_rates(self) -> list[tuple[nn.Module, float]]:
+        return self.adversary.own_rates()
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         spectral = largest_squared_singular_value(source.z) + largest_squared_singular_value(target.z)

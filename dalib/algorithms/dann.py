@@ -1,7 +1,7 @@
 """Make features a domain discriminator cannot tell apart."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from dalib.core.algorithm import Algorithm, Terms
@@ -20,18 +20,25 @@ class DANN(Algorithm):
         z (B, d), logits (B, K), y (B,)
     Reference
         Ganin et al. Domain-Adversarial Training of Neural Networks. JMLR 2016. arXiv:1505.07818.
-        Departure: each domain counts half in the BCE whatever the batch sizes.
+        Departures: each domain counts half in the BCE whatever the batch sizes; D is 256 wide (the paper: 1024), has
+        dropout and learns at 3 times the head's rate: 4 points better on the development pool (docs/recipe.md).
     """
 
     family = "adversarial"
     paper = "ganin2016dann"
+    version = 2
     weight: float = positive(
         default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the adversarial term"
     )
-    hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
+    hidden: int = whole(default=256, doc="width of the discriminator's two hidden layers")
+    dropout: float = positive(default=0.5, zero=True, below=1, doc="of the discriminator's hidden layers; 0 = none")
+    rate: float = positive(default=3.0, doc="factor on the recipe's lr for the discriminator")
 
     def build(self, dim: int, outputs: int) -> None:
-        self.discriminator = DomainDiscriminator(dim, self.hidden)
+        self.discriminator = DomainDiscriminator(dim, self.hidden, self.dropout)
+
+    def own_rates(self) -> list[tuple[nn.Module, float]]:
+        return [(self.discriminator, self.rate)]
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         z = reverse_gradient(torch.cat([source.z, target.z]), warm_up(progress))

@@ -31,6 +31,7 @@ class DeepJDOT(Algorithm):
     family = "optimal transport"
     objectives = ("classification",)
     paper = "damodaran2018deepjdot"
+    recipe = {"sampler": "class_balanced"}
     alpha: float = positive(default=0.001, zero=True, search=(0.001, 0.01, 0.1), doc="weight of the feature distance")
     lam: float = positive(default=0.0001, zero=True, search=(0.0001, 0.01), doc="weight of the label loss")
 

@@ -30,10 +30,11 @@ class GVB(Algorithm):
     family = "adversarial"
     objectives = ("classification",)
     paper = "cui2020gvb"
+    version = 2
     weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0), doc="trade-off of the adversarial term")
     generator_bridge: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="the paper's lambda")
     discriminator_bridge: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="the paper's mu")
-    hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
+    hidden: int = whole(default=256, doc="width of the discriminator's two hidden layers")
 
     def build(self, dim: int, outputs: int) -> None:
         hidden = self.hidden

@@ -28,6 +28,7 @@ class JUMBOT(Algorithm):
     family = "optimal transport"
     objectives = ("classification",)
     paper = "fatras2021jumbot"
+    recipe = {"sampler": "class_balanced"}
     weight: float = positive(default=1.0, zero=True, doc="trade-off of the transport cost")
     alpha: float = positive(
         default=0.01, zero=True, search=(0.001, 0.01, 0.1), doc="weight of the feature distance (the paper's eta_1)"

@@ -30,13 +30,14 @@ class MDAN(Algorithm):
     family = "adversarial"
     setting = "multi-source"
     paper = "zhao2018mdan"
+    version = 2
     alone = "how much a source is learned from depends on how far it is from the target"
     weight: float = positive(
         default=1.0, zero=True, search=(0.01, 0.1, 0.3, 1.0), doc="trade-off of the adversarial terms"
     )
     hard: bool = flag(default=False, search=(False, True), doc="only the worst source, not a smooth maximum")
     gamma: float = positive(default=10.0, search=(1.0, 10.0), doc="sharpness of the smooth maximum")
-    hidden: int = whole(default=1024, doc="width of each discriminator's two hidden layers")
+    hidden: int = whole(default=256, doc="width of each discriminator's two hidden layers")
 
     def build(self, dim: int, outputs: int) -> None:
         self.discriminators = nn.ModuleList(DomainDiscriminator(dim, self.hidden) for _ in range(self.network.origins))

@@ -31,6 +31,7 @@ class MSTN(DANN):
     family = "adversarial"
     objectives = ("classification",)
     paper = "xie2018mstn"
+    version = 2
     semantic: float = positive(
         default=1.0, zero=True, search=(0.3, 1.0, 3.0, 10.0), doc="trade-off; the term grows with z²"
     )

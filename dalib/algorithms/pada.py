@@ -32,7 +32,7 @@ class PADA(DANN):
     objectives = ("classification",)
     setting = "partial"
     paper = "cao2018pada"
-    version = 2
+    version = 3
     gamma: Tensor = state()
 
     def build(self, dim: int, outputs: int) -> None:

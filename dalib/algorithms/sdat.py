@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, Minimise, Terms
 from dalib.core.hyper import choice, positive, state, whole
@@ -31,11 +31,13 @@ class SDAT(Algorithm):
 
     family = "adversarial"
     paper = "rangwani2022sdat"
+    version = 2
     base: str = choice(default="cdan", options=BASES, search=BASES, doc="with its own defaults otherwise")
     weight: float = positive(
         default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the base's adversarial term"
     )
-    hidden: int = whole(default=1024, doc="width of the discriminator's two hidden layers")
+    hidden: int = whole(default=256, doc="width of the discriminator's two hidden layers")
+    dropout: float = positive(default=0.5, zero=True, below=1, doc="of the discriminator's hidden layers; 0 = none")
     rho: float = positive(
         default=0.02, zero=True, search=(0.005, 0.02, 0.05), doc="length of the perturbation; 0 = the base alone"
     )
@@ -43,8 +45,12 @@ class SDAT(Algorithm):
 
     def build(self, dim: int, outputs: int) -> None:
         base = ALGORITHMS.get(self.base)
-        widths = {name: self.hidden for name in base.defaults() if name.endswith("hidden")}
-        self.attach_part("base_algorithm", base(**widths))
+        own = {"hidden": self.hidden, "dropout": self.dropout}
+        given = {name: own[last] for name in base.defaults() if (last := name.rpartition(".")[2]) in own}
+        self.attach_part("base_algorithm", base(**given))
+
+    def own_rates(self) -> list[tuple[nn.Module, float]]:
+        return self.base_algorithm.own_rates()
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         """The base's terms at the weights as they are; `step` perturbs them."""

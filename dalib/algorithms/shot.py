@@ -30,6 +30,8 @@ class SHOT(SourceFirst):
     family = "source-free"
     objectives = ("classification",)
     setting = "source-free"
+    source_free = True
+    of_the_source = ("pretrain", "smoothing")
     paper = "liang2020shot"
     weight: float = positive(default=0.3, zero=True, search=(0.0, 0.1, 0.3, 1.0), doc="trade-off of the pseudo-labels")
     smoothing: float = positive(

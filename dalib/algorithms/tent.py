@@ -34,6 +34,7 @@ class TENT(SourceFirst, TargetStatistics):
     family = "source-free"
     objectives = ("classification",)
     setting = "test-time"
+    source_free = True
     paper = "wang2021tent"
     rate: float = positive(default=0.1, search=(0.03, 0.1, 0.3, 1.0), doc="factor on the learning rates in phase two")
 

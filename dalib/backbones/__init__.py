@@ -133,3 +133,11 @@ def own_weights(name: str) -> str:
 
     own = getattr(inspect.getmodule(BACKBONES.get(find_plugin(name))), "OWN_WEIGHTS", "imagenet")
     return "none" if takes_rows(name) else str(own)
+
+
+def backbone_version(name: str) -> int:
+    """The `VERSION` of a backbone's file, 1 unless it says otherwise; part of every key of its runs."""
+    from dalib.core.registry import BACKBONES
+
+    found = find_plugin(name)
+    return int(getattr(inspect.getmodule(BACKBONES.get(found)), "VERSION", 1)) if found in BACKBONES else 1

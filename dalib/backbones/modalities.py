@@ -15,6 +15,9 @@ from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError, unknown
 from dalib.core.rows import RowShape
 
+VERSION = 2
+"""2: tables are encoded by the second version of `mlp`."""
+
 
 class Modalities(nn.Module):
     """{modality: (B, *S)} -> z (B, sum of the widths), the encoders' features in the order of `names`."""

@@ -17,11 +17,12 @@ from dalib.bench.row import Row
 from dalib.bench.search import SearchSpec
 from dalib.bench.sweep import Sweep, expand_rows
 from dalib.core.errors import DalibError, suggest, unknown
-from dalib.core.registry import load_plugin
+from dalib.core.registry import ALGORITHMS, load_plugin
 from dalib.core.seeds import LARGEST_SEED
 from dalib.records.sections import sort_options
 from dalib.records.spec import BackboneSpec, ProtocolSpec
 from dalib.train.config import TrainConfig
+from dalib.train.recipes import fill_recipe
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -99,10 +100,16 @@ class Suite(BaseModel):
         return self._sha256 or hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def section(self, label: str, name: str, more: dict[str, Any] | None = None) -> Any:
-        """The `train`, `backbone` or `protocol` of a row: the suite's, the row's own settings over it, then `more`."""
-        base = getattr(self, name).model_dump(exclude_unset=True)
-        override = getattr(self.algorithms[label], name) | (more or {})
-        return validate(SECTIONS[name], base | override, f"suite {self.name}", f"algorithms.{label}.{name}")
+        """The `train`, `backbone` or `protocol` of a row: the suite's, the row's own settings over it, then `more`.
+
+        What all of them leave open of `train` is the recipe's for such a backbone, and the algorithm's own.
+        """
+        row = self.algorithms[label]
+        given = getattr(self, name).model_dump(exclude_unset=True) | getattr(row, name) | (more or {})
+        if name == "train":
+            on = self.section(label, "backbone")
+            given = fill_recipe(given, ALGORITHMS.get(row.algorithm), on.name, on.weights, on.frozen)
+        return validate(SECTIONS[name], given, f"suite {self.name}", f"algorithms.{label}.{name}")
 
 
 def refuse_duplicates(items: list[Any]) -> None:

@@ -42,6 +42,7 @@ def _check_one(kind: str, name: str, slow: bool) -> list[CheckResult]:
         "validators": check_validator,
         "metrics": check_metric,
         "measures": check_measure,
+        "forecasts": check_forecast,
         "formats": check_format,
         "listeners": check_listener,
         "protocols": check_protocol,
@@ -82,6 +83,12 @@ def check_measure(cls: type, name: str = "") -> list[CheckResult]:
     from dalib.checks.measure import MEASURE_CHECKS
 
     return run_checks(MEASURE_CHECKS, cls, f"measure {name or snake_case(cls.__name__)}")
+
+
+def check_forecast(cls: type, name: str = "") -> list[CheckResult]:
+    from dalib.checks.forecast import FORECAST_CHECKS
+
+    return run_checks(FORECAST_CHECKS, cls, f"forecast {name or snake_case(cls.__name__)}")
 
 
 def check_protocol(cls: type, name: str = "") -> list[CheckResult]:

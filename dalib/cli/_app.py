@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from dalib.cli import (
+    adapt,
     advise,
     check,
     data,
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "export": export.export_records,
     "rescore": rescore.rescore_records,
     "train": train.train_model,
+    "adapt": adapt.adapt_model,
     "predict": predict.predict_classes,
     "evaluate": evaluate.evaluate_model,
     "rank": rank.rank_backbones,
@@ -50,10 +52,14 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 PANELS = {
     **dict.fromkeys(("run", "table", "export", "rescore"), "Benchmarks"),
-    **dict.fromkeys(("train", "predict", "evaluate", "rank"), "Models"),
+    **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
     "advise": "Data",
 }
-CLASSES: dict[str, type[TyperCommand]] = {"train": train.TrainCommand, "run": run.RunCommand}
+CLASSES: dict[str, type[TyperCommand]] = {
+    "adapt": adapt.AdaptCommand,
+    "train": train.TrainCommand,
+    "run": run.RunCommand,
+}
 for name, function in COMMANDS.items():
     app.command(name, cls=CLASSES.get(name), rich_help_panel=PANELS.get(name, "Plug-ins"))(function)
 DATA_COMMANDS: dict[str, Callable[..., Any]] = {

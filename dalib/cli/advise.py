@@ -171,10 +171,9 @@ def print_training(path: str, facts: Facts, t: TaskFacts) -> None:
     options = (" --partial" if material.partial else "") + (" --skip-unreadable" if material.skips else "")
     options += f" --normalise {','.join(material.normalise)}" if material.normalise else ""
     network = f" --backbone {backbone} --weights {quote(weights)} --backbone.frozen" if material.embedded else ""
-    recipe = " \\\n  --train.augment none --train.lr 0.1" if images else ""
     place = quote(f"{path}/{t.target}") if images else f"{quote(path)} --domain {quote(t.target)}"
     say(f"dalib train {data}{options} --source {quote('+'.join(t.sources))} \\")
-    say(f"  --target {quote(t.target)} --algorithm mcc{network}{recipe} --out model")
+    say(f"  --target {quote(t.target)} --algorithm mcc{network} --out model")
     say(f"dalib predict model.safetensors {place}")
 
 

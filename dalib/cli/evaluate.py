@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,10 @@ def evaluate_model(
 
     answer = evaluate(model, dataset, domain, root=data_root, device=device, skip_unreadable=skip_unreadable)
     if format == "json":
-        hand_out(to_json({"rows": answer.rows, "metrics": answer.metrics, "classes": answer.per_class}) + "\n")
+        told: dict[str, object] = {"rows": answer.rows, "metrics": answer.metrics, "classes": answer.per_class}
+        if answer.expected is not None:
+            told["expected_accuracy"] = asdict(answer.expected)
+        hand_out(to_json(told) + "\n")
         return
     say(bold(f"{dataset}{f' {domain}' if domain else ''}, {answer.rows} rows"))
     for remark in answer.remarks:
@@ -49,6 +53,7 @@ def evaluate_model(
             (name.replace("_", " "), f"{value:7.2%}" if units[name] == "%" else f"{value:9.4g} {units[name]}")
             for name, value in answer.metrics.items()
         ]
+        + [("accuracy expected without labels", str(answer.expected))] * (answer.expected is not None)
     )
     if classes and answer.per_class:
         say()

@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from dalib.core.text import disarm, hand_out, say
 
 if TYPE_CHECKING:
     from dalib.prediction import Answer, Prediction
+    from dalib.train.fitted import Fitted
 
 
 def predict_classes(
@@ -36,6 +37,7 @@ def predict_classes(
     Rows are taken for rows of the target: a model trained with --normalise zscore scales them by the target's means and
     deviations in training, so that a row gets the same class whatever file it comes in.
     Rows that a model trained with protocol.reject turns down are `unknown`, without a probability.
+    With ten rows or more, stderr says what accuracy to expect, where the model's file can tell.
     Images that cannot be read are named on stderr and left out; the exit status is then 1, unless --skip-unreadable.
     """
     from dalib.prediction import columns, stream_predictions
@@ -50,17 +52,36 @@ def predict_classes(
         unreadable += 1
         say(f"dalib: cannot read image {name} ({reason})", file=sys.stderr)
 
-    fitted = load_model(model, device)
-    rows = stream_predictions(fitted, path, top, domain=domain, report=report)
+    fitted, told = load_model(model, device), list[Any]()
+    rows = stream_predictions(fitted, path, top, domain=domain, report=report, follow=told.append)
     text = io.StringIO()
     writer = csv.writer(text if out else _StandardOutput(), lineterminator="\n")
     writer.writerow(columns(fitted))
     writer.writerows(map(disarm, (r.file, *_cells(r))) for r in rows)
     if out:
         write_text(out, text.getvalue())
+    for line in _expect(fitted, told):
+        say(f"dalib: {line}", file=sys.stderr)
     if unreadable:
         say(f"dalib: left out {unreadable} files that are no readable images", file=sys.stderr)
     return 1 if unreadable and not skip_unreadable else 0
+
+
+def _expect(fitted: Fitted, told: Sequence[Any]) -> list[str]:
+    """The accuracy to expect on these rows, for people; nothing where the model's file or too few rows cannot say."""
+    import torch
+
+    from dalib.core.types import Outputs
+    from dalib.scoring.expected import expected_accuracy
+
+    rejects = fitted.algorithm.rejects or fitted.extra.get("protocol", {}).get("reject", 1.0) < 1
+    if fitted.held_out is None or rejects or not fitted.algorithm.probabilistic or not told:
+        return []
+    outputs = Outputs(torch.cat([o.z for o in told]), torch.cat([o.logits for o in told]), None)
+    expected = expected_accuracy(fitted.held_out, outputs)
+    if expected is None:
+        return []
+    return [f"expected accuracy {expected}; {expected.held_out} held-out source rows say so", *expected.doubts]
 
 
 class _StandardOutput:

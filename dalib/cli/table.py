@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import Plugins, StoreRoot, SuiteName, bold, choose, load_plugins, print_columns, write_text
+from dalib.cli._common import Plugins, StoreRoot, bold, choose, load_plugins, print_columns, write_text
 from dalib.core.errors import DalibError
 from dalib.core.registry import FORMATS
 from dalib.core.text import hand_out, say
@@ -22,7 +22,12 @@ Formats = Annotated[
 
 
 def print_table(
-    suite: SuiteName,
+    suite: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SUITE", help="A suite's .toml file, or a known name; or files that dalib export wrote, to merge."
+        ),
+    ],
     format: Annotated[str, typer.Option("--format", help="terminal, md, csv … (dalib list formats).")] = "terminal",
     select: Annotated[
         str, typer.Option(help="Which point counts: last, oracle or a validator's name; default: last.")
@@ -60,7 +65,11 @@ def print_table(
     task: Annotated[str, typer.Option(metavar="S->T", help="The task of --per-class.")] = "",
     failures: Annotated[bool, typer.Option("--failures", help="Say why runs failed.")] = False,
 ) -> None:
-    """Print a suite's table: mean ± std over seeds, averages, ranks, and what is missing."""
+    """Print a suite's table: mean ± std over seeds, averages, ranks, and what is missing.
+
+    Given files that dalib export wrote, of one or several people, in place of a suite: runs are joined by key, rows of
+    other settings get a name of their own, and runs with other numbers under one key are named.
+    """
     load_plugins(plugin)
     choose("format", format, FORMATS.names())
     if formats and write is None:
@@ -68,7 +77,7 @@ def print_table(
     wanted = split_formats(formats) if formats else ()
     from dalib.report.reports import open_records
 
-    source, name = open_records(suite, store, records)
+    source, name = open_records(suite, store, records, metric)
     if failures:
         print_failures(source, name)
         return

@@ -171,6 +171,8 @@ def print_values(run: TrainedRun) -> None:
         say(f"partial data: {run.note}")
     for remark in run.remarks:
         say(f"note: {remark}")
+    for doubt in run.expected.doubts if run.expected else ():
+        say(f"note: expected accuracy: {doubt}")
     sizes = (len(run.task.labelled), len(run.task.validation), len(run.task.test))
     counts = [n for n in sizes if n]
     form = "7.2%" if METRICS.get(run.metric).unit == "%" else "9.4g"
@@ -178,5 +180,6 @@ def print_values(run: TrainedRun) -> None:
     print_columns(
         [(f"{name} on {k}", f"{v:{form}}", f"n = {n}") for (k, v), n in zip(run.values.items(), counts, strict=True)]
         + ([] if sizes[2] else [(f"{name} on target", "unknown", f"n = {len(run.task.target)}, without labels")])
+        + [("expected on target", str(run.expected), "without labels")] * (run.expected is not None)
         + [(f"target, {k.replace('_', ' ')}", f"{v:7.2%}", "") for k, v in run.opened.items()]
     )

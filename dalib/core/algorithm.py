@@ -37,7 +37,10 @@ class Algorithm(Declared, nn.Module):
         views: how many views of each target batch the loss needs; those after the first are `target.others`
         probabilistic: False if the scores are no log-probabilities (distances, regressions): only their order counts
         rejects: True if there are K + 1 logits, the last of them for rows of no known class
+        recipe: fields of TrainConfig that its paper asks for; they stand where a run leaves them open
         needs_head: the network keeps the classifier that its backbone was pretrained with (`network.pretrained_head`)
+        source_free: it can begin with a trained network and unlabelled rows alone, by `go_on` (`dalib adapt`)
+        of_the_source: hyper-parameters that mean nothing then
         alone: why it cannot be summed with others (`DANN() + MCC()`), for the message; empty if it can. What has a
             `step` or a `loss` of its own cannot either
     """
@@ -51,9 +54,17 @@ class Algorithm(Declared, nn.Module):
     views: ClassVar[int] = 1
     probabilistic: bool = True
     rejects: ClassVar[bool] = False
+    recipe: ClassVar[dict[str, Any]] = {}
     needs_head: ClassVar[bool] = False
+    source_free: ClassVar[bool] = False
+    of_the_source: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[str] = ""
     network: Network
+
+    @classmethod
+    def reads_recipe(cls) -> frozenset[str] | None:
+        """Fields of TrainConfig that may change its numbers; None = all of them."""
+        return None
 
     @classmethod
     def check_objective(cls, kind: str) -> None:
@@ -129,7 +140,11 @@ class Algorithm(Declared, nn.Module):
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         """(module, learning-rate factor) pairs; later ones win, 0 freezes. Default: backbone × rate, the rest × 1."""
-        return [(self, 1.0), (self.network.backbone, backbone_rate)]
+        return [(self, 1.0), (self.network.backbone, backbone_rate), *self.own_rates()]
+
+    def own_rates(self) -> list[tuple[nn.Module, float]]:
+        """The same of modules that `build` made, where they learn faster or more slowly than the head."""
+        return []
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         """Named, weighted terms that adaptation adds to the supervised loss; pure in inputs, parameters and buffers.
@@ -174,6 +189,9 @@ class Algorithm(Declared, nn.Module):
         """Train on a labelled and an unlabelled domain; the default descends on `loss`."""
         trainer.descend(self, source, target)
 
+    def go_on(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
+        """What `source_free` algorithms do with a network trained before; source: no rows. Here: nothing to descend."""
+
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, *S) -> z (B, d), prediction (B, outputs): logits (B, K) in classification."""
         z, prediction = self.network(x)
@@ -188,6 +206,10 @@ class Algorithm(Declared, nn.Module):
             if key.startswith(prefix) and "." not in name and new:
                 self.register_buffer(name, value.clone().to(where))
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+EMBEDDING = frozenset({"crop", "resize", "precision", "channels_last"})
+"""Fields of TrainConfig that features of a backbone that does not train depend on."""
 
 
 class FeatureAlgorithm(Algorithm):
@@ -207,6 +229,11 @@ class FeatureAlgorithm(Algorithm):
     )  # fmt: skip
     C: float = positive(default=1.0, doc="inverse regularisation of `logistic` and `svm`", last=True)
     k: int = whole(default=5, doc="rows that vote in `k_nn`", last=True)
+
+    @classmethod
+    def reads_recipe(cls) -> frozenset[str] | None:
+        """What decides the features: nothing descends."""
+        return EMBEDDING
 
     @property
     def probabilistic(self) -> bool:  # type: ignore[override]

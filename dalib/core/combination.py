@@ -51,7 +51,11 @@ class Combination(Algorithm):
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         own = [part for part in self.parts.values() if type(part).rates is not Algorithm.rates]
-        return super().rates(backbone_rate) + [pair for part in own for pair in part.rates(backbone_rate)]
+        return [
+            *super().rates(backbone_rate),
+            *(pair for part in own for pair in part.rates(backbone_rate)),
+            *(pair for part in self.parts.values() for pair in part.own_rates()),
+        ]
 
     def supervise(self, source: Source) -> Tensor:
         part = self._part_with("supervise")
@@ -175,6 +179,7 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
         "paper": ", ".join(cls.paper for cls in classes if cls.paper),
         "objectives": tuple(sorted(set.intersection(*kinds))) if kinds else ("any",),
         "uses_target": any(cls.uses_target for cls in classes),
+        "recipe": _agree([cls.recipe for cls in classes]),
         "needs_head": any(cls.needs_head for cls in classes),
         "views": max(cls.views for cls in classes),
         "__doc__": Combination.__doc__,
@@ -184,6 +189,12 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
     made.hypers = {f"{name}.{k}": hyper for name, cls in parts for k, hyper in cls.hypers.items()}
     made.space = {k: list(hyper.search) for k, hyper in made.hypers.items() if hyper.search}
     return made
+
+
+def _agree(recipes: list[dict[str, Any]]) -> dict[str, Any]:
+    """What some ask for and none asks otherwise."""
+    merged = {name: value for recipe in recipes for name, value in recipe.items()}
+    return {k: v for k, v in merged.items() if all(recipe.get(k, v) == v for recipe in recipes)}
 
 
 def _restore(parts: tuple[tuple[str, type[Algorithm]], ...]) -> Combination:

@@ -21,7 +21,11 @@ class Network(nn.Module):
         origins: how many source domains there are
         target_origin: which of them is the target itself, whose labelled rows came with the protocol; -1 = none
         objective: what an answer is; it makes the head. None = classification
-        bottleneck: width of Linear + BatchNorm + ReLU after the backbone (Transfer-Learning-Library's recipe); 0 = none
+        bottleneck: width of Linear + BatchNorm + ReLU after the backbone; 0 = none
+        initialisation: of the linear layers of bottleneck and head: `torch`, their own as in Transfer-Learning-Library
+            (uniform, |w| <= 1 / sqrt(fan in), biases too); `kaiming` normal of variance 2 / fan in in the bottleneck,
+            deviation 0.01 in the head, biases 0. What a batch norm follows does not change with the scale of its
+            weights, so larger ones only move more slowly: the rate is divided by their squared norm
 
     Shapes
         x (B, *S), or {modality: (B, *S)} -> z (B, dim), prediction (B, outputs); dim = bottleneck or backbone.dim
@@ -37,6 +41,7 @@ class Network(nn.Module):
         origins: int = 1,
         target_origin: int = -1,
         objective: Objective | None = None,
+        initialisation: str = "torch",
     ) -> None:
         super().__init__()
         self.backbone = backbone.module
@@ -50,10 +55,14 @@ class Network(nn.Module):
         self.bottleneck: nn.Module = nn.Identity()
         if bottleneck:
             linear = nn.Linear(backbone.dim, bottleneck)
-            nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
-            nn.init.zeros_(linear.bias)
+            if initialisation == "kaiming":
+                nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+                nn.init.zeros_(linear.bias)
             self.bottleneck = nn.Sequential(linear, nn.BatchNorm1d(bottleneck), nn.ReLU())
         self.head = self.objective.head(self.dim, outputs)
+        if initialisation == "kaiming" and isinstance(self.head, nn.Linear):
+            nn.init.normal_(self.head.weight, 0.0, 0.01)
+            nn.init.zeros_(self.head.bias)
 
     @classmethod
     def on_features(cls, dim: int, outputs: int, bottleneck: int = 256) -> Network:

@@ -25,10 +25,7 @@ class Objective:
 
     def head(self, dim: int, outputs: int) -> nn.Module:
         """What stands on z: (B, dim) -> prediction (B, outputs)."""
-        head = nn.Linear(dim, outputs)
-        nn.init.normal_(head.weight, 0.0, 0.01)
-        nn.init.zeros_(head.bias)
-        return head
+        return nn.Linear(dim, outputs)
 
     def row_losses(self, prediction: Tensor, y: Tensor) -> Tensor:
         """The supervised loss of each row (B,)."""

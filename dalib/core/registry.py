@@ -212,6 +212,7 @@ ALGORITHMS = AlgorithmRegistry("algorithm", "dalib.algorithms", subclass_finder(
 OBJECTIVES: Registry[Any] = Registry("objective", "dalib.objectives", subclass_finder("dalib.core.objective:Objective"))
 VALIDATORS: Registry[Any] = Registry("validator", "dalib.validators", subclass_finder("dalib.core.validator:Validator"))
 METRICS: Registry[Any] = Registry("metric", "dalib.metrics", subclass_finder("dalib.core.metric:Metric"))
+FORECASTS: Registry[Any] = Registry("forecast", "dalib.forecasts", subclass_finder("dalib.core.forecast:Forecast"))
 MEASURES: Registry[Any] = Registry("measure", "dalib.measures", subclass_finder("dalib.core.measure:Measure"))
 DATASETS: Registry[Any] = Registry("dataset", "dalib.datasets", attribute_finder("DATASET"))
 BACKBONES: Registry[Any] = Registry("backbone", "dalib.backbones", attribute_finder("build"))
@@ -224,8 +225,8 @@ FORMATS: Registry[Any] = Registry(
 )
 EXECUTORS: Registry[Any] = Registry("executor", "dalib.bench.executors", attribute_finder("execute"))
 _ALL: tuple[Registry[Any], ...] = (
-    ALGORITHMS, OBJECTIVES, PROTOCOLS, VALIDATORS, METRICS, MEASURES, DATASETS, BACKBONES, LISTENERS, FORMATS,
-    EXECUTORS,
+    ALGORITHMS, OBJECTIVES, PROTOCOLS, VALIDATORS, METRICS, MEASURES, FORECASTS, DATASETS, BACKBONES, LISTENERS,
+    FORMATS, EXECUTORS,
 )  # fmt: skip
 REGISTRIES = {f"{registry.kind}s": registry for registry in _ALL}
 DEFAULT_PROTOCOL = "uda"

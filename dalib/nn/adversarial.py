@@ -82,14 +82,19 @@ def margin_disparity(
 class DomainDiscriminator(nn.Module):
     """z (B, dim) -> domain logits (B,): dim - hidden - hidden - 1 with ReLU, Ganin et al. 2016, arXiv:1505.07818.
 
+    dropout: of what both hidden layers give, in training; 0.5 in the code of Long et al. (CDAN, NeurIPS 2018)
+
     Departures: no sigmoid at the end (the loss takes logits). Transfer-Learning-Library adds batch norm; without it the
     value for a row does not depend on the other rows.
     """
 
-    def __init__(self, dim: int, hidden: int = 1024) -> None:
+    def __init__(self, dim: int, hidden: int = 1024, dropout: float = 0.0) -> None:
         super().__init__()
+        drop = [nn.Dropout(dropout)] if dropout else []
         self.layers = nn.Sequential(
-            nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1)
+            *(nn.Linear(dim, hidden), nn.ReLU(), *drop),
+            *(nn.Linear(hidden, hidden), nn.ReLU(), *drop),
+            nn.Linear(hidden, 1),
         )
 
     def forward(self, z: Tensor) -> Tensor:

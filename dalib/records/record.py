@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,5 +65,11 @@ class Record(BaseModel):
 
     @classmethod
     def read(cls, text: str | bytes) -> Record:
-        """From its JSON; plug-ins that it names need not be registered here."""
-        return cls.model_validate_json(text, context=STORED)
+        """From its JSON; plug-ins that it names need not be registered here.
+
+        One made before there was a choice of initialisation had `kaiming`, not today's default.
+        """
+        given = text.encode() if isinstance(text, str) else text
+        if b'"train"' in given and b'"initialisation"' not in given:
+            given = re.sub(rb'"train":\s*\{(?=\s*")', b'"train":{"initialisation":"kaiming",', given, count=1)
+        return cls.model_validate_json(given, context=STORED)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dalib.backbones import backbone_version
 from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import ALGORITHMS, PROTOCOLS
 from dalib.train.config import TrainConfig
@@ -80,7 +81,8 @@ class RunSpec(Frozen):
     def key(self) -> str:
         """sha256 (64 hex digits) of the canonical JSON of everything that may change a number.
 
-        What equals its default is left out, so that a setting added later changes no key; so are versions of 1. A
+        What equals its default is left out, so that a setting added later changes no key; so are versions of 1, and
+        what an algorithm that is solved does not read of the recipe. A
         default or a meaning that changes raises the version of its part: of the algorithm, the protocol, or the model
         that holds the setting.
         """
@@ -91,6 +93,8 @@ class RunSpec(Frozen):
         """What the key is the hash of."""
         content = self.model_dump(mode="json", exclude_defaults=True)
         content["hparams"] = _without_defaults(self.algorithm, self.algorithm_version, content.get("hparams", {}))
+        read = ALGORITHMS.get(self.algorithm).reads_recipe() if self.algorithm in ALGORITHMS else None
+        content["train"] = {k: v for k, v in content.get("train", {}).items() if read is None or k in read}
         if self.data.fingerprint:
             content["data"]["dataset"] = self.data.dataset.partition(":")[0]
         if self.backbone.hash:
@@ -99,6 +103,7 @@ class RunSpec(Frozen):
         versions = {name: part.VERSION for name, part in (parts | {"protocol": self.protocol}).items()}
         if self.protocol.name in PROTOCOLS:
             versions[f"protocol {self.protocol.name}"] = PROTOCOLS.get(self.protocol.name).version
+        versions[f"backbone {self.backbone.name}"] = backbone_version(self.backbone.name)
         content["versions"] = {name: version for name, version in versions.items() if version != 1}
         return {name: part for name, part in content.items() if part != {}}
 

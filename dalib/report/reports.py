@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dalib.bench.suite import Suite, find_suite_name
 from dalib.core.errors import DalibError, unknown
 from dalib.records.archive import Archive
+from dalib.records.merged import SHOWN, Merged
 from dalib.records.store import Store
 from dalib.report.costs import build_costs
 from dalib.report.curve import Curve, build_curve
@@ -29,7 +31,7 @@ STUDIES: dict[str, Callable[[RecordSource, str, str, str], Report]] = {
 
 
 def table(
-    suite: Suite | str | Path,
+    suite: Suite | str | Path | Sequence[str | Path],
     study: str = "",
     *,
     select: str = "",
@@ -42,7 +44,8 @@ def table(
     """A suite's results: mean ± std over seeds, averages, ranks, and what is missing; or a study of them.
 
     Args
-        suite: its file, its name, or the suite itself
+        suite: its file, its name, the suite itself, or files that `dalib export` wrote, of one or several people: runs
+            are joined by key, rows of other settings told apart, and what differs is warned of
         study: `summary` (a line per method: last, selected, oracle, regret, intervals, tests), `validators` (a line per
             validator), `curve` (a line per strategy over the sweep), `costs`; empty = the table
         select: which point of a run counts: `last`, `oracle` or a validator's name; empty = last
@@ -58,7 +61,7 @@ def table(
     Raises
         DalibError: an unknown suite, study, row, metric or rule
     """
-    source, name = open_records(suite, store, records)
+    source, name = open_records(suite, store, records, metric)
     if not study:
         report = build_table(source, name, select or "last", metric, only)
         return add_published(report) if published else report
@@ -70,15 +73,53 @@ def table(
 
 
 def open_records(
-    suite: Suite | str | Path,
+    suite: Suite | str | Path | Sequence[str | Path],
     store: str | Path = "results/runs",
     records: RecordSource | str | Path | None = None,
+    metric: str = "",
 ) -> tuple[RecordSource, str]:
-    """(where the records are, name of the suite)."""
+    """(where the records are, name of the suite).
+
+    Raises
+        DalibError: several suites that are no archives, or archives that do not belong together
+    """
+    if not isinstance(suite, (Suite, str, Path)):
+        if len(suite) != 1 or is_archive(suite[0]):
+            return _open_archives(suite, records, metric)
+        suite = suite[0]
+    if not isinstance(suite, Suite) and is_archive(suite):
+        return _open_archives([suite], records, metric)
     name = suite.name if isinstance(suite, Suite) else find_suite_name(str(suite))
     if isinstance(records, (str, Path)):
         return Archive(Path(records)), name
     return records if records is not None else Store(Path(store)), name
+
+
+def is_archive(path: str | Path) -> bool:
+    """Named as files are that `dalib export` writes."""
+    return str(path).endswith((".jsonl", ".jsonl.gz"))
+
+
+def _open_archives(
+    paths: Sequence[str | Path], records: RecordSource | str | Path | None, metric: str
+) -> tuple[RecordSource, str]:
+    if not isinstance(records, (str, Path)) and records is not None:
+        return records, records.manifest("").name
+    others = [str(path) for path in paths if not is_archive(path)]
+    if others or not paths:
+        raise DalibError(
+            f"one table of several suites is made of their archives, and {others[0] if others else 'nothing'} is none; "
+            "write them with dalib export SUITE --out FILE.jsonl"
+        )
+    if records is not None:
+        raise DalibError(f"{paths[0]} holds its records; leave --records {records} out")
+    merged = Merged(paths, metric)
+    for conflict in merged.conflicts[:SHOWN]:
+        warnings.warn(f"other numbers under one key: {conflict}", UserWarning, stacklevel=3)
+    if len(merged.conflicts) > SHOWN:
+        more = len(merged.conflicts) - SHOWN
+        warnings.warn(f"other numbers under one key: {more} more runs", UserWarning, stacklevel=3)
+    return merged, merged.manifest().name
 
 
 def draw_report(report: Report, path: str | Path) -> Path:

@@ -25,16 +25,16 @@ def check_arguments(standardise: Any, train: Any, backbone: Any) -> None:
         raise TypeError(f"backbone = {backbone!r} is neither a name nor a Backbone nor a module (an instance)")
 
 
-def read_recipe(given: TrainConfig | Mapping[str, Any] | None, default: TrainConfig) -> TrainConfig:
-    """A recipe as it is, or one made of a dictionary of its fields.
+def read_recipe(given: TrainConfig | Mapping[str, Any] | None, default: Mapping[str, Any]) -> TrainConfig:
+    """A TrainConfig as it is, or one made of a dictionary of its fields, laid over those of the default.
 
     Raises
         ValueError: a field that there is not, or a value out of range
     """
-    if given is None or isinstance(given, TrainConfig):
-        return given or default
+    if isinstance(given, TrainConfig):
+        return given
     try:
-        return TrainConfig.model_validate(dict(given))
+        return TrainConfig.model_validate({**default, **(given or {})})
     except ValidationError as error:
         first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])

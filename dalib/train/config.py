@@ -11,7 +11,9 @@ IN_A_FLEET: dict[str, Any] = {"may_differ_in_a_fleet": True}
 
 
 class TrainConfig(BaseModel):
-    """The recipe of one run. Defaults: Transfer-Learning-Library's, at fewer steps.
+    """The recipe of one run. Defaults are for training on features; other trainings depart from them (`recipes.py`).
+
+    They were chosen on a development pool (docs/recipe.md), starting from Transfer-Learning-Library's at fewer steps.
 
     Args
         steps: optimiser steps
@@ -27,6 +29,7 @@ class TrainConfig(BaseModel):
         warmup: part of the steps over which lr rises linearly from 0, in [0, 1)
         clip: largest gradient norm; 0 = no clipping
         bottleneck: width of the layer between backbone and head; 0 = none
+        initialisation: of bottleneck and head: `torch` the layers' own, or `kaiming` (`dalib.core.network.Network`)
         forward: `joint` one pass over both domains (batch norm sees the mixture), `separate` a pass for each
         batch_norm: backbone's batch norms: `train`, `eval` (running statistics kept), or `reestimate` (statistics
             measured once on the labelled images, then `train`)
@@ -45,13 +48,13 @@ class TrainConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     """Part of every record's key; raise it when a default or the meaning of a value changes."""
 
     steps: int = Field(1000, ge=0)
     batch_size: int = Field(32, ge=2)
     optimiser: Literal["sgd", "adamw"] = Field("sgd", json_schema_extra=IN_A_FLEET)
-    lr: float = Field(0.01, gt=0, json_schema_extra=IN_A_FLEET)
+    lr: float = Field(0.03, gt=0, json_schema_extra=IN_A_FLEET)
     backbone_rate: float = Field(0.1, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1, json_schema_extra=IN_A_FLEET)
     beta1: float = Field(0.9, ge=0, lt=1, json_schema_extra=IN_A_FLEET)
@@ -61,6 +64,7 @@ class TrainConfig(BaseModel):
     warmup: float = Field(0.0, ge=0, lt=1, json_schema_extra=IN_A_FLEET)
     clip: float = Field(0.0, ge=0)
     bottleneck: int = Field(256, ge=0)
+    initialisation: Literal["torch", "kaiming"] = "torch"
     forward: Literal["joint", "separate"] = "joint"
     batch_norm: Literal["train", "eval", "reestimate"] = "train"
     precision: Literal["fp32", "bf16"] = "fp32"

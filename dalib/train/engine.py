@@ -176,6 +176,11 @@ class Engine(TrainerLike, RunLike):
 
     def open_descent(self, source: Domain, target: Domain, until: float = 1.0) -> Descent:
         """The descent from where the last one stopped to `until` of the recipe's steps; listeners may move it on."""
+        if self.fitted.algorithm.reads_recipe() is not None:
+            raise DalibError(
+                f"{self.fitted.algorithm.name_for_people()} is solved, so most of the recipe is not in the key of its "
+                "runs, and it cannot descend; derive it from Algorithm, not from FeatureAlgorithm"
+            )
         last = round(until * self.steps)
         if last < self.done or not 0 < until <= 1:
             raise DalibError(f"descend(until={until}) after {self.done} of {self.steps} steps; give more, up to 1")

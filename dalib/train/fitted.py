@@ -37,6 +37,7 @@ class Fitted:
         candidates: what `evaluate` returned, with `step`
         curve: `step` and the loss terms
         fixed: parameters that came with `requires_grad = False`, which no training moves
+        held_out: logits and labels of held-out source rows by this very model, and no z; None where none were held out
         moments: (mean, deviation) of the target for every `zscore` of `normalise`: rows to predict are target rows
         extra: facts that a model file keeps beside the weights (data set, task, `normalise`, `protocol`)
     """
@@ -51,6 +52,7 @@ class Fitted:
     extra: dict[str, Any] = field(default_factory=dict)
     fixed: frozenset[torch.nn.Parameter] = frozenset()
     moments: tuple[tuple[Any, Any], ...] = ()
+    held_out: Outputs | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

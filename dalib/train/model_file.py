@@ -24,6 +24,7 @@ from dalib.core.network import Network
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, BACKBONES, plugin_files, snake_case
 from dalib.core.rows import RowShape
+from dalib.core.types import Outputs
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
@@ -83,6 +84,8 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
         state |= {f"backbone.{k}": v for k, v in backbone.module.state_dict().items()}
     for i, pair in enumerate(fitted.moments):
         state |= {f"moments.{i}.{k}": torch.as_tensor(v) for k, v in zip(("mean", "deviation"), pair, strict=True)}
+    if fitted.held_out is not None and fitted.held_out.y is not None:
+        state |= {"held_out.logits": fitted.held_out.logits, "held_out.y": fitted.held_out.y}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
     content = save(tensors, metadata={"dalib": json.dumps({"crc32": NO_SUM, **facts})})
     write_atomic(path, with_header_sum(content))
@@ -148,7 +151,22 @@ def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, 
     while f"moments.{len(fitted.moments)}.mean" in state:
         mean, deviation = (state[f"moments.{len(fitted.moments)}.{k}"].numpy() for k in ("mean", "deviation"))
         fitted.moments = (*fitted.moments, (mean, deviation))
+    fitted.held_out = _held_out(fitted, state, path)
     return fitted
+
+
+def _held_out(fitted: Fitted, state: dict[str, torch.Tensor], path: Path) -> Outputs | None:
+    """What the model said of held-out source rows; None where the file has none."""
+    logits, y = state.get("held_out.logits"), state.get("held_out.y")
+    if logits is None or y is None:
+        return None
+    right = logits.ndim == 2 and logits.shape == (len(y), len(fitted.names)) and y.ndim == 1
+    if not right or y.dtype != torch.int64 or (len(y) and not 0 <= int(y.min()) <= int(y.max()) < logits.shape[1]):
+        raise DalibError(
+            f"{path} is no usable dalib model: held_out.logits {tuple(logits.shape)} and held_out.y {tuple(y.shape)} "
+            f"are no answers to {len(fitted.classes)} classes; give a file written by {WRITER}"
+        )
+    return Outputs(torch.zeros(len(y), 0), logits.float(), y)
 
 
 def _build(facts: dict[str, Any]) -> tuple[Algorithm, Backbone, TrainConfig]:

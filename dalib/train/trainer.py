@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
@@ -18,8 +19,9 @@ from dalib.core.memory import hold_memory
 from dalib.core.network import Network
 from dalib.core.objective import find_objective
 from dalib.core.seeds import check_seed
-from dalib.core.types import Task
+from dalib.core.types import Domain, Task
 from dalib.train.config import TrainConfig
+from dalib.train.continuation import check_source_free, continue_network
 from dalib.train.device import pick_device, seeded
 from dalib.train.engine import Engine, followed
 from dalib.train.fitted import Fitted
@@ -104,8 +106,7 @@ class Trainer:
         listeners: in place of those that `fit` has
         """
         config = self.config
-        if backbone.preprocess:
-            backbone = replace(backbone, preprocess=backbone.preprocess.at(config.crop, config.resize))
+        backbone = self._prepared(backbone)
         if not len(task.labelled) or not len(task.target):
             raise DalibError(
                 f"task {task.name} has {len(task.labelled)} labelled and {len(task.target)} target rows; both need some"
@@ -123,7 +124,57 @@ class Trainer:
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
         objective = find_objective(task.objective)
-        network = Network(inner, len(task.classes), width, origins, task.target_origin, objective)
+        start = config.initialisation
+        network = Network(inner, len(task.classes), width, origins, task.target_origin, objective, start)
+        return self._open(algorithm, network, backbone, task, listeners)
+
+    def adapt(self, algorithm: Algorithm, model: Fitted, target: Domain) -> Fitted:
+        """Go on from a trained model with unlabelled rows alone; the model given stays as it was.
+
+        Args
+            algorithm: one that is `source_free`; adapted in place
+            model: its network is what the algorithm begins with; the trainer's `bottleneck` must be its own
+            target: rows as the model takes them; their labels, if any, are not looked at
+
+        Raises
+            DalibError: an algorithm that needs source rows, a model that another one cannot go on with, fewer than two
+                rows
+            Diverged: a loss term stopped being finite
+        """
+        check_source_free(algorithm)
+        if len(target) < 2:
+            raise DalibError(
+                f"target '{target.name}' has {len(target)} row{'' if len(target) == 1 else 's'}, from which nothing "
+                "can be learnt; give 2 or more"
+            )
+        network, backbone = continue_network(model)
+        seen = replace(model, backbone=backbone, device=self.device).represent(target.unlabelled())
+        nothing = replace(seen.take(np.arange(0), "withheld"), y=np.zeros(0, np.int64), classes=model.classes)
+        task = Task(f"->{target.name}", nothing, seen, nothing, nothing)
+        with hold_memory(), seeded(self.seed, self.device):
+            engine = self._open(algorithm, network, self._prepared(backbone).fix_parameters(), task)
+            engine.fitted.moments = model.moments
+            with followed(engine, engine.listeners):
+                algorithm.go_on(engine, engine.labelled, engine.target)
+                engine.finish()
+            return engine.fitted
+
+    def _prepared(self, backbone: Backbone) -> Backbone:
+        """With the recipe's crop."""
+        if not backbone.preprocess:
+            return backbone
+        return replace(backbone, preprocess=backbone.preprocess.at(self.config.crop, self.config.resize))
+
+    def _open(
+        self,
+        algorithm: Algorithm,
+        network: Network,
+        backbone: Backbone,
+        task: Task,
+        listeners: Sequence[Listener] | None = None,
+    ) -> Engine:
+        """The engine of a network that is there."""
+        config = self.config
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:

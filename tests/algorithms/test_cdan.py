@@ -36,7 +36,7 @@ def test_a_method_does_no_harm_without_a_shift(hparams: dict[str, Any]) -> None:
 @pytest.mark.parametrize("entropy", [False, True])
 def test_cdan_term_is_the_cross_entropy_of_the_joint_map_weighted_by_certainty(entropy: bool) -> None:
     source, target = batch()
-    algorithm = attached("CDAN", weight=0.5, hidden=16, entropy=entropy)
+    algorithm = attached("CDAN", weight=0.5, hidden=16, dropout=0.0, entropy=entropy)
     total = 0.0
     for rows, label in ((source, 1.0), (target, 0.0)):
         p = rows.logits.softmax(1)
@@ -52,7 +52,7 @@ def test_cdan_term_is_the_cross_entropy_of_the_joint_map_weighted_by_certainty(e
 
 def test_cdan_takes_the_random_map_where_the_product_is_wide_and_keeps_its_matrices() -> None:
     torch.manual_seed(0)
-    wide, narrow, again = (dalib.CDAN(hidden=8, random_dim=16) for _ in range(3))
+    wide, narrow, again = (dalib.CDAN(hidden=8, random_dim=16, largest_exact=4096) for _ in range(3))
     for algorithm, dim in ((wide, 256), (narrow, 128), (again, 256)):
         algorithm.attach(Network.on_features(dim, 31, bottleneck=0))
     assert {"R_z", "R_p"} <= {*wide.state_dict()} and "R_z" not in narrow.state_dict()
@@ -73,4 +73,4 @@ def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: Any,
 
 
 def test_features_meet_the_adversary_by_degrees() -> None:
-    check_features_meet_the_adversary_by_degrees("CDAN", "adversarial", hidden=8)
+    check_features_meet_the_adversary_by_degrees("CDAN", "adversarial", hidden=8, dropout=0.0)

@@ -53,9 +53,9 @@ def test_gvb_predicts_through_its_bridge() -> None:
 
 def test_the_bridges_vanish_under_their_penalties() -> None:
     algorithm = attached("GVB", hidden=16)
-    optimiser = torch.optim.SGD(algorithm.parameters(), lr=0.05)
+    optimiser = torch.optim.SGD(algorithm.parameters(), lr=0.005)
     size = []
-    for _ in range(100):
+    for _ in range(1000):
         terms = algorithm.loss(*batch(), 1.0)
         optimiser.zero_grad()
         (terms["generator_bridge"] + terms["discriminator_bridge"]).backward()

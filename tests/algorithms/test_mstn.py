@@ -40,7 +40,8 @@ def test_mstn_centroids_are_moving_means_and_wait_for_their_class() -> None:
 
 def test_mstn_brings_the_classes_together_where_dann_alone_does_not() -> None:
     data = translated()
-    assert train_estimator("MSTN", data, hidden=64, semantic=10.0) > train_estimator("DANN", data, hidden=64) + 0.05
+    plain = {"hidden": 64, "dropout": 0.0, "rate": 1.0}
+    assert train_estimator("MSTN", data, **plain, semantic=10.0) > train_estimator("DANN", data, **plain) + 0.05
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_in_a_sum_its_weights_of_classes_are_the_supervised_loss() -> None:
 
 
 def test_pada_weighs_both_source_terms_by_the_class() -> None:
-    algorithm = attached("PADA", weight=0.5, hidden=8)
+    algorithm = attached("PADA", weight=0.5, hidden=8, dropout=0.0)
     algorithm.gamma.copy_(torch.tensor([1.0, 0.25, 0.0]))
     source, target = batch()
     gamma = [[1.0, 0.25, 0.0][k] for k in source.y.tolist()]
@@ -65,7 +65,7 @@ def test_pada_weighs_both_source_terms_by_the_class() -> None:
 
 
 def test_pada_stays_finite_when_no_class_of_a_batch_counts() -> None:
-    algorithm = attached("PADA", hidden=8)
+    algorithm = attached("PADA", hidden=8, dropout=0.0)
     algorithm.gamma.copy_(torch.tensor([0.0, 0.0, 1.0]))
     source, target = batch()
     terms = algorithm.loss(source, target, 1.0)
@@ -97,4 +97,4 @@ def test_hyper_parameters_out_of_range_name_thing_value_and_remedy() -> None:
 
 
 def test_features_meet_the_adversary_by_degrees() -> None:
-    check_features_meet_the_adversary_by_degrees("PADA", "adversarial", hidden=8)
+    check_features_meet_the_adversary_by_degrees("PADA", "adversarial", hidden=8, dropout=0.0)

@@ -37,7 +37,7 @@ def numpy_sdat_step(weight: np.ndarray, bias: np.ndarray, rho: float) -> tuple[n
 @pytest.mark.parametrize("base", ["dann", "cdan"])
 @pytest.mark.parametrize("rho", [0.0, 0.5])
 def test_sdats_step_is_sharpness_aware_on_the_source_loss(rho: float, base: str) -> None:
-    algorithm = attached_double("SDAT", base=base, weight=0.0, rho=rho, hidden=8)
+    algorithm = attached_double("SDAT", base=base, weight=0.0, rho=rho, hidden=8, dropout=0.0)
     head = algorithm.network.head
     weight, bias = numpy_sdat_step(head.weight.detach().numpy().copy(), head.bias.detach().numpy().copy(), rho)
     Loop(algorithm, torch.optim.SGD(algorithm.parameters(), lr=RATE)).step(*inputs(), 0.5)
@@ -48,7 +48,7 @@ def test_sdats_step_is_sharpness_aware_on_the_source_loss(rho: float, base: str)
 @pytest.mark.parametrize("base", ["dann", "cdan", "cdan+mcc", "dann+mcc"])
 def test_sdat_takes_every_gradient_at_the_weights_that_the_task_terms_alone_perturb(base: str) -> None:
     """With the frozen bottleneck left where it is; the discriminator is not perturbed."""
-    algorithm = attached_double("SDAT", bottleneck=4, base=base, rho=0.5, hidden=8)
+    algorithm = attached_double("SDAT", bottleneck=4, base=base, rho=0.5, hidden=8, dropout=0.0)
     algorithm.network.bottleneck.requires_grad_(False)
     other = copy.deepcopy(algorithm)
     object.__setattr__(other.base_algorithm, "network", other.network)
@@ -80,7 +80,7 @@ def test_sdat_without_perturbation_is_its_base() -> None:
     states = []
     hparams: dict[str, Any] = {"rho": 0.0}
     for name in ("CDAN", "SDAT"):
-        algorithm = attached_double(name, hidden=8, **(hparams if name == "SDAT" else {}))
+        algorithm = attached_double(name, hidden=8, dropout=0.0, **(hparams if name == "SDAT" else {}))
         loop = Loop(algorithm, torch.optim.SGD(algorithm.parameters(), lr=RATE))
         for _ in range(3):
             loop.step(*inputs(), 0.5)

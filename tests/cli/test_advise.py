@@ -16,7 +16,6 @@ import pytest
 from dalib.advice import distances, evidence, rules, thresholds
 from dalib.advice.facts import Facts, TaskFacts
 from dalib.advice.material import Material
-from dalib.advice.suite import FROZEN, RECIPES
 from dalib.bench.row import Row
 from dalib.bench.suite import load_suite
 from dalib.core.errors import DalibError
@@ -216,13 +215,14 @@ def test_rows_stand_in_the_order_of_the_tables() -> None:
     assert labels[:4] == ["source_only", "linear_probe", "dann", "mcc"]
 
 
-def test_the_recipe_on_features_is_that_of_the_suites_whose_gains_are_quoted() -> None:
+def test_the_recipe_is_left_to_the_defaults_as_in_the_suites_whose_gains_are_quoted(
+    dalib: Dalib, tmp_path: Path
+) -> None:
     folder = Path(__file__).resolve().parents[2] / "benchmarks"
-    for name in ("office31_subset", "office_caltech10"):
-        recipe = load_suite(folder / f"{name}.toml").train
-        recipe = recipe if isinstance(recipe, dict) else recipe.model_dump()
-        for given in (RECIPES["identity"], FROZEN):
-            assert {key: recipe[key] for key in given} == given, name
+    suites = [folder / "office31_subset.toml", folder / "demo.toml", tmp_path / "advised.toml"]
+    write_domains(tmp_path / "rows.npz", {"a": (20, 20), "b": (20, 20)}, {"b": 1.0})
+    dalib("advise", tmp_path / "rows.npz", "--out", suites[-1])
+    assert not any(load_suite(file).train.model_fields_set for file in suites)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_combination_keeps_the_contract(name: str) -> None:
 
 
 def test_the_terms_are_the_parts_and_classification_counts_once() -> None:
-    both = DANN(weight=0.3) + MCC(temperature=2.0)
+    both = DANN(weight=0.3, dropout=0.0) + MCC(temperature=2.0)
     both.attach(Network.on_features(DIM, K, bottleneck=0))
     source, target = batch()
     terms = both.loss(source, target, 0.5)

@@ -10,7 +10,7 @@ from dalib.train.config import TrainConfig
 
 SPEC = RunSpec(
     data=DataSpec(dataset="office31", fingerprint="f" * 8),
-    source="amazon", target="webcam", algorithm="dann", hparams={"weight": 1.0, "hidden": 64},
+    source="amazon", target="webcam", algorithm="dann", algorithm_version=2, hparams={"weight": 1.0, "hidden": 64},
     backbone=BackboneSpec(name="resnet50", weights="imagenet", hash="abc"),
 )  # fmt: skip
 
@@ -22,9 +22,10 @@ def change(**update: object) -> RunSpec:
 def test_the_key_of_a_known_spec_does_not_change():
     assert SPEC.content() == {
         "data": {"dataset": "office31", "fingerprint": "ffffffff"}, "source": "amazon", "target": "webcam",
-        "algorithm": "dann", "hparams": {"hidden": 64}, "backbone": {"name": "resnet50", "hash": "abc"},
+        "algorithm": "dann", "algorithm_version": 2, "hparams": {"hidden": 64},
+        "backbone": {"name": "resnet50", "hash": "abc"}, "versions": {"train": 2},
     }  # fmt: skip
-    assert SPEC.key == "e40c416ab99d9a854984c2f94f322eee0463b35e403dccf21c15f38ca8d0a207"
+    assert SPEC.key == "f335a293f29e813bc27878d221ff8aab5e7d8ba666c1b8cf67d6816f469af875"
 
 
 def test_the_key_knows_neither_dict_order_nor_where_files_lie():
@@ -36,7 +37,7 @@ def test_the_key_knows_neither_dict_order_nor_where_files_lie():
 
 
 CHANGES = [
-    {"source": "dslr"}, {"target": "dslr"}, {"algorithm": "mmd"}, {"algorithm_version": 2}, {"seed": 1},
+    {"source": "dslr"}, {"target": "dslr"}, {"algorithm": "mmd"}, {"algorithm_version": 3}, {"seed": 1},
     {"hparams": {"weight": 2.0, "hidden": 64}},
     {"data": SPEC.data.model_copy(update={"fingerprint": "0"})},
     {"data": SPEC.data.model_copy(update={"partial": True})},
@@ -79,21 +80,36 @@ class Changed(UDA):
 
 @pytest.mark.parametrize("part", [TrainConfig, BackboneSpec, DataSpec, ProtocolSpec, RunSpec])
 def test_the_version_of_every_part_is_in_the_key(part, monkeypatch):
-    monkeypatch.setattr(part, "VERSION", 2)
-    assert len(SPEC.content()["versions"]) == 1 and SPEC.content()["versions"].popitem()[1] == 2
+    monkeypatch.setattr(part, "VERSION", 77)
+    assert list(SPEC.content()["versions"].values()).count(77) == 1
 
 
 def test_the_protocols_version_is_in_the_key_of_its_own_runs(monkeypatch):
     other = change(protocol=ProtocolSpec(name="supervised"))
     before = SPEC.key, other.key
     monkeypatch.setattr(PROTOCOLS, "_extra", {"uda": Changed})
-    assert SPEC.content()["versions"] == {"protocol uda": 2} and SPEC.key != before[0]
+    assert SPEC.content()["versions"]["protocol uda"] == 2 and SPEC.key != before[0]
     assert other.key == before[1]
+
+
+def test_a_backbones_version_is_in_the_key_of_its_own_runs() -> None:
+    assert change(backbone=BackboneSpec(name="mlp")).content()["versions"]["backbone mlp"] == 2
+    assert "backbone resnet50" not in SPEC.content()["versions"]
+
+
+def test_of_the_recipe_a_solved_method_has_in_its_key_what_decides_its_features() -> None:
+    solved = change(algorithm="coral", algorithm_version=ALGORITHMS.get("coral").version, hparams={})
+    for name, value in {"lr": 0.5, "steps": 7, "initialisation": "kaiming", "bottleneck": 0, "batch_size": 9}.items():
+        assert solved.model_copy(update={"train": TrainConfig(**{name: value})}).key == solved.key
+    for name, value in {"crop": 128, "resize": 300, "precision": "bf16", "channels_last": True}.items():
+        assert solved.model_copy(update={"train": TrainConfig(**{name: value})}).key != solved.key
 
 
 def test_a_setting_that_is_added_changes_no_key(monkeypatch):
     class Later(Algorithm):
-        def __init__(self, weight: float = 1.0, hidden: int = 1024, later: str = "no") -> None: ...
+        version = 2
+
+        def __init__(self, weight: float = 1.0, hidden: int = 256, later: str = "no") -> None: ...
 
     class LaterConfig(TrainConfig):
         later: int = 3

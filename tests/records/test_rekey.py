@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,13 +13,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from dalib.core.checksum import seal_lines, unseal_lines
+from dalib.core.checksum import seal_json, seal_lines, unseal_json, unseal_lines
 from dalib.core.errors import DalibError
+from dalib.core.files import write_text
 from dalib.records.archive import Archive, export
 from dalib.records.manifest import Cell, Manifest
 from dalib.records.record import Candidate, Record
 from dalib.records.spec import DataSpec, RunSpec
 from dalib.records.store import Store
+from dalib.train.config import TrainConfig
 
 FIRST = "31cb9e7f58c960e925d49aa3ba14e35034a5e07f0a75bb99eddbe64134bf78b0"
 """Of the spec that stood in the first rule's own test."""
@@ -40,16 +43,28 @@ def make(seed: int, **more: object) -> RunSpec:
     return RunSpec(data=data, source="a", target="b", algorithm="dann", hparams=hparams, seed=seed, **more)  # type: ignore[arg-type]
 
 
+def make_now(seed: int) -> RunSpec:
+    """The same with the settings of its time written out."""
+    hparams = {"weight": 1.0, "hidden": 64, "dropout": 0.0, "rate": 1.0}
+    spec = make(seed, train=TrainConfig(lr=0.01, initialisation="kaiming"), algorithm_version=2)
+    return spec.model_copy(update={"hparams": hparams})
+
+
 @pytest.fixture
 def old_store(tmp_path: Path, script: ModuleType) -> Store:
     """Three records under their old keys, with arrays, and a manifest that names a fourth run without a record."""
     store, cells = Store(tmp_path / "runs"), []
     for seed in range(3):
-        spec = make(seed)
-        key = script.old_key(spec.model_dump(mode="json"))
+        spec = make(seed, train=TrainConfig(lr=0.01))
+        content = spec.model_dump(mode="json")
+        del content["train"]["initialisation"]
+        key = script.old_key(content)
         found = Candidate(step=7, metrics={"target_accuracy": seed / 3}, scores={"oracle": seed / 3})
         record = Record(key=key, spec=spec, status="ok", candidates=[found], provenance={"time": "then"})
         store.put(record, {"step_7_target": np.full((2, 2), seed, np.float32)})
+        file = store.root / key[:2] / f"{key}.json"
+        then = unseal_json(file.read_bytes()).decode()
+        write_text(file, seal_json(re.sub(r'\s*"initialisation": "torch",', "", then)))
         cells.append(Cell(label="dann", task=spec.task, seed=seed, key=key))
     cells.append(Cell(label="dann", task="a->b", seed=9, key="0" * 64))
     store.write_manifest(Manifest(name="toy", runs=cells, sha256="e" * 64))
@@ -83,12 +98,12 @@ def test_a_store_is_re_keyed_with_its_arrays_and_manifest(old_store: Store, scri
     assert script.rekey_store(old_store.root) == script.Counts(changed=3, current=0, unrun=1)
     after = {r.spec.seed: r for r in old_store.records()}
     for seed, record in after.items():
-        assert record.key == make(seed).key and record.predictions == f"{record.key}.npz"
+        assert record.key == make_now(seed).key and record.predictions == f"{record.key}.npz"
         assert old_store.predictions(record.key)["step_7_target"][0, 0] == seed
-        same = {"key": record.key, "predictions": record.predictions}
+        same = {"key": record.key, "predictions": record.predictions, "spec": make_now(seed)}
         assert before[seed].model_copy(update=same) == record
     manifest = old_store.manifest("toy")
-    assert manifest.keys == [*(make(seed).key for seed in range(3)), "0" * 64] and manifest.sha256 == "e" * 64
+    assert manifest.keys == [*(make_now(seed).key for seed in range(3)), "0" * 64] and manifest.sha256 == "e" * 64
     assert len(list(old_store.root.glob("??/*"))) == 6, "nothing is left of the old ones"
 
 
@@ -164,6 +179,6 @@ def test_a_hyper_parameter_under_its_old_name_counts_as_that_of_today(script: Mo
     keys = []
     for name, value in (("penalty", 5.0), ("penalty_weight", 5.0), ("penalty", 10.0)):
         spec = make(0).model_copy(update={"algorithm": "wdgrl", "hparams": {name: value}})
-        keys.append(script.todays_key(Record(key="", spec=spec, status="ok")))
+        keys.append(script.rename(spec).key)
     assert keys[0] == keys[1] == spec.model_copy(update={"hparams": {"penalty_weight": 5.0}}).key
     assert keys[2] == spec.model_copy(update={"hparams": {}}).key

@@ -103,7 +103,7 @@ def test_a_loop_of_ones_own_keeps_the_precision_of_its_network(dtype: torch.dtyp
     y = torch.as_tensor(task.labelled.labels)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        algorithm = dalib.DANN(hidden=8)
+        algorithm = dalib.DANN(hidden=8, dropout=0)
         algorithm.attach(Network.on_features(DIM, 3, 8))
     algorithm.to(dtype)
     parameters = list(algorithm.parameters())

@@ -29,7 +29,9 @@ TASKS = [make_task(60, 1.0, 0), make_task(52, 0.5, 5), make_task(60, 1.0, 0)]
 
 
 def _small(cls: type[Algorithm]) -> Algorithm:
-    return cls(**{name: 16 for name in cls.defaults() if name.split(".")[-1] == "hidden"})
+    """Without dropout, whose draws keep an algorithm out of fleets."""
+    small = {"hidden": 16, "dropout": 0.0}
+    return cls(**{name: small[last] for name in cls.defaults() if (last := name.split(".")[-1]) in small})
 
 
 def _members(make: Any, tasks: list[Task] = TASKS, **recipe: Any) -> list[Member]:
@@ -94,7 +96,7 @@ def test_a_run_in_a_fleet_has_the_numbers_it_has_alone(name: str) -> None:
     ids=lambda recipe: "+".join(recipe),
 )
 def test_a_recipe_means_the_same_in_a_fleet(recipe: dict[str, Any]) -> None:
-    for together, alone in _both_ways(lambda: DANN(hidden=16) + MCC(), **recipe):
+    for together, alone in _both_ways(lambda: DANN(hidden=16, dropout=0, rate=1.0) + MCC(), **recipe):
         _assert_same(together, alone, 1e-4)
 
 
@@ -115,7 +117,7 @@ def test_a_fleet_in_float64_agrees_to_its_rounding(monkeypatch: pytest.MonkeyPat
 
     def engines() -> list[Engine]:
         made = []
-        for member in _members(lambda: DANN(hidden=16)):
+        for member in _members(lambda: DANN(hidden=16, dropout=0)):
             with torch.random.fork_rng():
                 torch.manual_seed(member.trainer.seed)
                 made.append(member.trainer.begin(member.algorithm, member.task, member.backbone, []))
@@ -226,6 +228,10 @@ def test_can_fleet_finds_what_does_not_vectorise(cls: type[Algorithm], word: str
     assert can_fleet(_small(cls)) == reason
 
 
+def test_dropout_keeps_an_adversary_out_of_fleets() -> None:
+    assert "random" in can_fleet(DANN(hidden=16, dropout=0.5)) and can_fleet(DANN(hidden=16, dropout=0.0)) == ""
+
+
 def test_a_sum_can_when_its_parts_can() -> None:
-    assert can_fleet(DANN(hidden=16) + MCC()) == ""
+    assert can_fleet(DANN(hidden=16, dropout=0) + MCC()) == ""
     assert can_fleet(MCC() + ALGORITHMS.get("atdoc")()) == "atdoc: has its own begin_epoch"

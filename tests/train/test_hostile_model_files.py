@@ -39,6 +39,23 @@ def retell(model: Path, changes: dict[str, Any]) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("logits", "y"),
+    [
+        ((4, 7), torch.zeros(4, dtype=torch.int64)),
+        ((4, 3), torch.full((4,), 9)),
+        ((4, 3), torch.zeros(2, dtype=torch.int64)),
+    ],
+    ids=["other classes", "a label beyond them", "other rows"],
+)
+def test_held_out_answers_that_are_none_are_refused(model: Path, logits: tuple[int, int], y: torch.Tensor) -> None:
+    tensors = load_file(model) | {"held_out.logits": torch.zeros(logits), "held_out.y": y}
+    facts = read_facts(model) | {"format": 1}
+    save_file(tensors, model, metadata={"dalib": json.dumps(facts)})
+    with pytest.raises(DalibError, match=r"held_out.logits .* are no answers to 3 classes"):
+        load_model(model)
+
+
 def rows(*shape: int, ids: int = 0) -> dict[str, Any]:
     return {"shape": list(shape), "ids": ids, "fields": {}}
 

@@ -1,0 +1,1 @@
+"""What `dalib adapt` does: a trained model goes on with unlabelled rows of a new domain alone."""

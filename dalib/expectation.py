@@ -1,0 +1,88 @@
+"""`dalib.expect`: the accuracy to expect of a model on rows without labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dalib.adaptation.target import open_target
+from dalib.core.errors import DalibError
+from dalib.core.types import Domain, Outputs
+from dalib.scoring.expected import FEWEST, ExpectedAccuracy, expected_accuracy
+from dalib.train.fitted import Fitted
+from dalib.train.model_file import load_model
+
+
+def expect(
+    model: Fitted | str | Path | Outputs,
+    data: Domain | np.ndarray | str | Path | Outputs,
+    domain: str = "",
+    *,
+    second: Fitted | str | Path | Outputs | None = None,
+    root: str | Path | None = None,
+    device: str = "auto",
+    skip_unreadable: bool = False,
+) -> ExpectedAccuracy:
+    """The accuracy to expect on rows without labels, with an interval; what `dalib train` and `dalib predict` print.
+
+    It is calibrated by what the model said of held-out source rows, which its file keeps, and by nothing else. Read
+    docs/expected-accuracy.md for what it covers and where it fails; `doubts` say so where it is known.
+
+    Args
+        model: what `dalib.fit(…).fitted` or `load_model` gave, or a model file; or `Outputs` of held-out source rows
+        data: as for `dalib.adapt`; labels, if any, are not looked at; or `Outputs` of the target's rows
+        domain: which of a data set's
+        second: the same training with another seed, for `agreement`
+        root: where the data of a name lie; None = DALIB_DATA
+
+    Raises
+        DalibError: a model without held-out rows (an adapted one, validation = 0) or probabilities, or too few rows
+    """
+    if isinstance(model, Outputs) or isinstance(data, Outputs):
+        if not (isinstance(model, Outputs) and isinstance(data, Outputs)) or not isinstance(second, Outputs | None):
+            raise DalibError("give Outputs of held-out source rows and of the target, both, or a model and data")
+        held_out, target, other = model, data, second
+    else:
+        fitted = _open(model, device)
+        held_out = held_out_of(fitted)
+        rows = open_target(fitted, data, domain, root=root, skips=skip_unreadable).rows
+        target, other = fitted.outputs(rows), None
+        if second is not None and not isinstance(second, Outputs):
+            again = _open(second, device)
+            if again.classes != fitted.classes:
+                raise DalibError(
+                    "the second model knows other classes than the first; give the same training with another seed"
+                )
+            other = again.outputs(rows)
+    found = expected_accuracy(held_out, target, other)
+    if found is None:
+        n_s, n_t = 0 if held_out.y is None else len(held_out.y), len(target.logits)
+        raise DalibError(
+            f"{n_s} held-out source rows and {n_t} target rows are too few to expect an accuracy from; give {FEWEST} "
+            "of each"
+        )
+    return found
+
+
+def held_out_of(fitted: Fitted) -> Outputs:
+    """What the model said of held-out source rows; DalibError where there is none, or where it means nothing."""
+    fitted.algorithm.need_probabilities("an expected accuracy")
+    if fitted.held_out is None:
+        adapted = "adapted_from" in fitted.extra
+        why = (
+            "was adapted without the source, of which it answers no row"
+            if adapted
+            else "keeps no answers to held-out source rows"
+        )
+        way = (
+            "ask the model that it was adapted from"
+            if adapted
+            else "train it with dalib train and protocol.validation > 0"
+        )
+        raise DalibError(f"the model {why}, so no accuracy can be expected of it; {way}")
+    return fitted.held_out
+
+
+def _open(model: Fitted | str | Path, device: str) -> Fitted:
+    return model if isinstance(model, Fitted) else load_model(model, device)

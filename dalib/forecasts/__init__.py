@@ -1,0 +1,1 @@
+"""One estimate of the accuracy on unlabelled rows per file."""

@@ -1,0 +1,29 @@
+"""A recipe each for features, fine-tuning and training from scratch: what a run takes for settings left open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dalib.core.algorithm import Algorithm
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "features": {},
+    "fine_tuning": {"lr": 0.01},
+    "scratch": {"backbone_rate": 1.0},
+}
+"""What departs from the defaults of `TrainConfig`. How they were chosen: docs/recipe.md."""
+
+
+def name_recipe(backbone: str, weights: str, frozen: bool) -> str:
+    """`features` when what is trained stands on features, `scratch` for random weights, else `fine_tuning`."""
+    if frozen or backbone == "identity":
+        return "features"
+    return "scratch" if weights == "none" else "fine_tuning"
+
+
+def fill_recipe(
+    given: Mapping[str, Any], algorithm: type[Algorithm], backbone: str, weights: str, frozen: bool
+) -> dict[str, Any]:
+    """Fields of TrainConfig: the recipe of that kind, over it the algorithm's own, over both what was given."""
+    return {**RECIPES[name_recipe(backbone, weights, frozen)], **algorithm.recipe, **given}
