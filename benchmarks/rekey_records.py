@@ -59,6 +59,10 @@ NOW_OTHERWISE: dict[str, dict[str, Any]] = {
     "cdan": ADVERSARY | {"largest_exact": 4096},
     "gvb": {"hidden": 1024},
     "mdan": {"hidden": 1024},
+    "bda": {"mu": 0.5},
+    "gfk": {"components": 20},
+    "pca_map": {"components": 20},
+    "subspace_alignment": {"components": 20},
     "bsp": {"hidden": 1024},
     "sdat": {"hidden": 1024},
 }

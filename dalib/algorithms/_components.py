@@ -11,7 +11,7 @@ from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.nn.classifiers import fit_classifier, score_classifier
 from dalib.nn.components import KERNELS, kernel_features, make_landmarks, mean_contrasts, transfer_components
 from dalib.nn.density_ratio import order_rows, spread
-from dalib.nn.separability import deviation_in_classes
+from dalib.nn.separability import deviation_in_classes, estimate_balance
 
 
 class ComponentMethod(FeatureAlgorithm):
@@ -52,18 +52,21 @@ class ComponentMethod(FeatureAlgorithm):
         return scale_components(phi @ self.directions, self.unit_rows)
 
     def solve(
-        self, z_s: Tensor, y_s: Tensor, z_t: Tensor, iterations: int, marginal: float, conditional: float
+        self, z_s: Tensor, y_s: Tensor, z_t: Tensor, iterations: int, marginal: float, conditional: float | None
     ) -> Tensor:
-        """The moved source rows after `iterations` solutions, each with the pseudo-labels that the last one gives."""
+        """The moved source rows after `iterations` solutions, each with the pseudo-labels that the last one gives.
+
+        conditional: None = mu, in each solution `estimate_balance` of the last one's rows, and 1 - mu times `marginal`
+        """
         warn_of_components(self.name_for_people(), z_s, z_t, y_s, self.unit_rows)
         z = scale_components(torch.cat([z_s, z_t]), self.unit_rows)
         few = self.kernel == "rbf" and 0 < self.centres < len(z)
         picked = z[order_rows(z)[spread(len(z), self.centres)]] if few else z
         self.register_buffer("landmarks", make_landmarks(self.kernel, picked))
         phi = kernel_features(self.kernel, z, self.landmarks, self.gamma)
-        y_t = None
+        y_t, weights = None, (marginal, conditional or 0.0)
         for left in reversed(range(iterations)):
-            E = mean_contrasts(y_s, len(z_t), y_t, marginal, conditional)
+            E = mean_contrasts(y_s, len(z_t), y_t, *weights)
             directions = transfer_components(phi, E, self.reg, self.components)
             if z.shape[1] == directions.shape[1] == 1:
                 directions = directions / deviation_in_classes(phi[: len(z_s)] @ directions, y_s)
@@ -73,4 +76,7 @@ class ComponentMethod(FeatureAlgorithm):
                 K = self.network.outputs
                 state = fit_classifier(self.classifier, moved_s, y_s, self.C, K, k=self.k)
                 y_t = score_classifier(self.classifier, moved_t, state, K).argmax(1)
+                if conditional is None:
+                    mu = estimate_balance(moved_s, y_s, moved_t, y_t)
+                    weights = (1 - mu) * marginal, mu
         return moved_s

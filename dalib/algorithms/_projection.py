@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import positive, state, whole
+from dalib.nn.subspaces import count_axes
+
+VARIANCE = 0.95
+"""Part of all rows' variance that `auto` keeps."""
 
 
 class Projection(FeatureAlgorithm):
     """Target-like rows move by z' = (z - centre) directions; `align` of a subclass calls `keep`."""
 
-    components: int = whole(default=20, search=(10, 20, 40, 80), doc="dimensions of the subspace, cut to the data's")
+    components: int | str = whole(
+        default="auto",
+        words=("auto",),
+        search=("auto", 10, 20, 40, 80),
+        doc="dimensions of the subspace, cut to the data's; `auto`: the principal axes of both domains' rows that hold "
+        "95 % of their variance",
+    )
     C: float = positive(
         default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True
     )
     centre: Tensor = state()
     directions: Tensor = state()
+
+    def width(self, z_s: Tensor, z_t: Tensor) -> int:
+        """The number of components for these rows."""
+        return count_axes(torch.cat([z_s, z_t]), VARIANCE) if self.components == "auto" else int(self.components)
 
     def keep(self, centre: Tensor, directions: Tensor) -> None:
         """centre (d,), directions (d, d')."""

@@ -16,18 +16,19 @@ class GFK(Projection):
         z (n, d), y (n,); z' (n, 2 * components)
     Reference
         Gong et al. Geodesic Flow Kernel for Unsupervised Domain Adaptation. CVPR 2012. doi:10.1109/CVPR.2012.6247911.
-        Departures: means are subtracted here (the paper z-scores each domain first); the number of components is given,
-        not found by the paper's disagreement measure; both subspaces come from PCA.
+        Departures: means are subtracted here (the paper z-scores each domain first); the number of components
+        comes from the variance they hold, not from the paper's disagreement measure; both subspaces come from PCA.
     """
 
     family = "subspace"
     paper = "gong2012gfk"
+    version = 2
 
     def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
         return self.project(z - z_s.mean(0) + self.centre)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        k = min(self.components, len(z_s), len(z_t))
+        k = min(self.width(z_s, z_t), len(z_s), len(z_t))
         W = geodesic_flow(principal_axes(z_s, k), principal_axes(z_t, k))
         self.keep(z_t.mean(0), W)
         return (z_s - z_s.mean(0)) @ W

@@ -21,8 +21,9 @@ class PCAMap(Projection):
 
     family = "subspace"
     paper = "jolliffe2002pca"
+    version = 2
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         z = torch.cat([z_s, z_t])
-        self.keep(z.mean(0), principal_axes(z, self.components))
+        self.keep(z.mean(0), principal_axes(z, self.width(z_s, z_t)))
         return self.project(z_s)

@@ -17,11 +17,13 @@ class SubspaceAlignment(Projection):
     Reference
         Fernando et al. Unsupervised Visual Domain Adaptation Using Subspace Alignment. ICCV 2013.
         doi:10.1109/ICCV.2013.368. Departures: means are subtracted here (the paper z-scores each domain first, which
-        does the same); the number of components is given, not found by the paper's stability bound.
+        does the same); the number of components comes from the variance they hold, not from the paper's
+        stability bound.
     """
 
     family = "subspace"
     paper = "fernando2013sa"
+    version = 2
     C: float = positive(
         default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True
     )
@@ -31,6 +33,7 @@ class SubspaceAlignment(Projection):
         return (z - z_s.mean(0)) @ P_s @ (P_s.T @ self.directions)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        P_s, P_t = (principal_axes(z, self.components) for z in (z_s, z_t))
+        k = self.width(z_s, z_t)
+        P_s, P_t = principal_axes(z_s, k), principal_axes(z_t, k)
         self.keep(z_t.mean(0), P_t)
         return (z_s - z_s.mean(0)) @ P_s @ (P_s.T @ P_t)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from dalib.nn.linalg import gram
 
 
 def principal_axes(z: Tensor, k: int) -> Tensor:
     """z (n, d) -> orthonormal directions of largest variance (d, min(k, n, d)), largest first; signs are arbitrary."""
     return torch.linalg.svd(z - z.mean(0), full_matrices=False).Vh[:k].T
+
+
+def count_axes(z: Tensor, part: float = 0.95) -> int:
+    """The least number of principal axes of z (n, d) that hold `part` of the rows' variance; 1 where there is none."""
+    centred = z - z.mean(0)
+    values = torch.from_numpy(np.linalg.eigvalsh(gram(centred if len(z) < z.shape[1] else centred.T).cpu().numpy()))
+    held = values.clamp(min=0).flip(0).cumsum(0)
+    return min(int((held < part * held[-1]).sum()) + 1, len(values))
 
 
 def geodesic_flow(P_s: Tensor, P_t: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import expm, subspace_angles
+from sklearn.decomposition import PCA
 
-from dalib.nn.subspaces import geodesic_flow, principal_axes
+from dalib.nn.subspaces import count_axes, geodesic_flow, principal_axes
 
 
 def basis(d: int, k: int, seed: int) -> torch.Tensor:
@@ -25,6 +26,18 @@ def test_principal_axes_are_the_covariances_leading_eigenvectors() -> None:
 def test_there_are_no_more_axes_than_rows_or_columns() -> None:
     assert principal_axes(torch.randn(5, 3), 20).shape == (3, 3)
     assert principal_axes(torch.randn(2, 7), 20).shape == (7, 2)
+
+
+@pytest.mark.parametrize("shape", [(30, 6), (5, 12)])
+@pytest.mark.parametrize("part", [0.5, 0.9, 0.999])
+def test_axes_are_counted_as_sklearns_principal_components_are(shape: tuple[int, int], part: float) -> None:
+    rng = np.random.default_rng(1)
+    z = rng.standard_normal(shape) * np.arange(1, shape[1] + 1) + 7
+    assert count_axes(torch.from_numpy(z), part) == PCA(part, svd_solver="full").fit(z).n_components_
+
+
+def test_rows_that_do_not_differ_have_one_axis() -> None:
+    assert count_axes(torch.ones(4, 3, dtype=torch.float64)) == 1
 
 
 @pytest.mark.parametrize(("d", "k"), [(7, 2), (7, 3), (5, 4)])

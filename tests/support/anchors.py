@@ -40,6 +40,6 @@ def surf_average(shared_data: Path, name: str, **hparams: Any) -> float:
 
 
 def check_surf_average_is_near_the_published_one(
-    shared_data: Path, name: str, published: float, tolerance: float
+    shared_data: Path, name: str, published: float, tolerance: float, **hparams: Any
 ) -> None:
-    assert surf_average(shared_data, name) == pytest.approx(published, abs=tolerance)
+    assert surf_average(shared_data, name, **hparams) == pytest.approx(published, abs=tolerance)
