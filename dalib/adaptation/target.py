@@ -122,7 +122,7 @@ def _of_features(model: Fitted, target: str, domain: str, root: str | Path | Non
             raise DalibError(f"{target} holds images; the model takes feature rows of width {model.backbone.dim}")
         there = (*loaded.domains, *loaded.unlabelled)
         if not domain and len(there) > 1:
-            raise DalibError(f"{target} has the domains {', '.join(there)}; say which one (--domain)")
+            raise DalibError(f"{target} has the domains {', '.join(there)}; say which one, --domain D (domain=…)")
         name = domain or there[0]
         return TargetRows(loaded.domain(name), loaded.moments(name), loaded.remarks)
     if path.suffix == ".npz":

@@ -91,7 +91,9 @@ class Merged:
                         "other data, so their numbers do not compare; make one table of each"
                     )
             if other.metric != first.metric and not metric:
-                raise DalibError(f"{start} shows {first.metric} and {name} {other.metric}; say which one (--metric)")
+                raise DalibError(
+                    f"{start} shows {first.metric} and {name} {other.metric}; say which one, --metric M (metric=…)"
+                )
             if other.sweep != first.sweep:
                 raise DalibError(f"{start} sweeps {first.sweep or 'nothing'} and {name} {other.sweep or 'nothing'}")
         prints: dict[str, tuple[str, str]] = {}

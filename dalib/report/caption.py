@@ -23,6 +23,8 @@ KINDS = (
     "source accuracy falls",
     "lone validator",
 )
+CHOSEN_ON = ("mini_office", "office_caltech10", "digits", "office_caltech10_surf", "jda_mnist_usps")
+"""The pool on which the recipe's defaults were chosen (docs/recipe.md): data sets, and files of features."""
 PARTIAL = "A PARTIAL COPY of the data set: not comparable with published numbers."
 
 
@@ -38,6 +40,7 @@ def write_caption(
         PARTIAL if manifest.partial or any(spec.data.partial for spec in specs) else "",
         f"{manifest.note.rstrip('.')}." if manifest.note else "",
         word_rows(_setting(specs), manifest.dataset),
+        _sight(specs, manifest.dataset),
         f"Selection, {describe_rule(rule, scale)}.",
         _spread(manifest),
         word_rows(_marks(specs, baseline, scale), manifest.dataset),
@@ -60,6 +63,17 @@ def describe_data(manifest: Manifest, records: Sequence[Record], scale: Scale) -
         f"Backbone {' / '.join(backbones)}." if backbones else "",
     ]
     return " ".join(part for part in parts if part)
+
+
+def _sight(specs: Sequence[RunSpec], dataset: str) -> str:
+    """Whether today's defaults were chosen with a known data set in sight; of runs of the recipe before, nothing."""
+    if all(spec.train.initialisation != "torch" for spec in specs):
+        return ""
+    names = {PurePath(spec.data.dataset.partition(":")[2]).stem for spec in specs if ":" in spec.data.dataset}
+    if {dataset, *names} & {*CHOSEN_ON}:
+        return "The recipe's defaults were chosen with this data set in sight."
+    declared = dataset in DATASETS and DATASETS.get(dataset).domains
+    return "The recipe's defaults were chosen without this data set." if declared else ""
 
 
 def word_rows(text: str, dataset: str) -> str:

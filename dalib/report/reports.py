@@ -112,7 +112,7 @@ def _open_archives(
             "write them with dalib export SUITE --out FILE.jsonl"
         )
     if records is not None:
-        raise DalibError(f"{paths[0]} holds its records; leave --records {records} out")
+        raise DalibError(f"{paths[0]} holds its records; leave --records (records=…) {records} out")
     merged = Merged(paths, metric)
     for conflict in merged.conflicts[:SHOWN]:
         warnings.warn(f"other numbers under one key: {conflict}", UserWarning, stacklevel=3)

@@ -31,6 +31,7 @@ def test_predictions_do_not_depend_on_the_coordinate_system() -> None:
     check_predictions_do_not_depend_on_the_coordinate_system("SubspaceAlignment")
 
 
+@pytest.mark.filterwarnings("ignore:column .* standard deviations of X away")
 def test_where_the_domains_lie_matters_to_neither_side() -> None:
     x_s, y_s, x_t, y_t = turned()
     far = fit("SubspaceAlignment", (x_s + 50.0, y_s, x_t - 20.0, y_t), components=2)

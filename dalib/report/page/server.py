@@ -171,4 +171,6 @@ def open_server(
         return PageServer(Watched(source), name, address, port, token)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
-        raise DalibError(f"cannot serve at {address}:{port} ({why}); choose another --port, 0 for any") from None
+        raise DalibError(
+            f"cannot serve at {address}:{port} ({why}); choose another --port (port=…), 0 for any"
+        ) from None
