@@ -29,7 +29,7 @@ class SubspaceAlignment(Projection):
     )
 
     def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
-        P_s = principal_axes(z_s, self.components)
+        P_s = principal_axes(z_s, self.width(z_s, z_t))
         return (z - z_s.mean(0)) @ P_s @ (P_s.T @ self.directions)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:

@@ -40,9 +40,15 @@ class Compression:
     """
 
     def __init__(self, algorithm: FeatureAlgorithm, X_s: Any, X_t: Any) -> None:
-        name, k = algorithm.name_for_people(), int(algorithm.hparams.get("components", 0))
+        name, given = algorithm.name_for_people(), algorithm.hparams.get("components", 0)
         if name not in TAKE_SPARSE:
             refuse_sparse(name, X_s if issparse(X_s) else X_t)
+        if given == "auto":
+            raise DalibError(
+                f"{name}.components = 'auto' looks at every eigenvalue, which sparse rows are too wide for; give a "
+                "number, components=100"
+            )
+        k = int(given)
         from scipy.sparse import vstack
 
         parts = [vstack([X_s, X_t])] if name in ONE_SUBSPACE else [X_s, X_t]

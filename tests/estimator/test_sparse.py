@@ -64,3 +64,10 @@ def test_methods_that_need_dense_rows_say_how_much_that_is() -> None:
         dalib.DalibError, match=r"coral needs dense rows, and 2000 x 500 x 8 bytes = 0.008 GB .*pca_map"
     ):
         AdaptationTransformer("coral").fit(X, X_target=X)
+
+
+@pytest.mark.parametrize("name", TAKE_SPARSE)
+def test_the_number_of_components_is_asked_for_where_rows_are_sparse(name: str) -> None:
+    cls = dalib.core.registry.ALGORITHMS.get(name)
+    with pytest.raises(Exception, match=r"components = 'auto' .* give a number, components=100"):
+        AdaptationTransformer(cls()).fit(_sparse(40, 30, 0), X_target=_sparse(40, 30, 1))
