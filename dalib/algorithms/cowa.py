@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Beta
+from torch.distributions import Dirichlet
 from torch.nn.functional import one_hot
 
 from dalib.algorithms._phases import SourceFirst
@@ -42,10 +42,12 @@ class CoWA(SourceFirst):
     )
     labels: Tensor | None = state()
     confidence: Tensor | None = state()
+    both: Tensor = state()
 
     def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("labels", None)
         self.register_buffer("confidence", None)
+        self.register_buffer("both", torch.full((2,), self.mixup), persistent=False)
 
     def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
         return super().rates(backbone_rate) + [(self.network.head, 0.1)] * self.adapting
@@ -61,7 +63,8 @@ class CoWA(SourceFirst):
         x, (w, y) = target.x, self._told(target)
         if isinstance(x, dict) or not x.is_floating_point():
             raise DalibError("cowa mixes inputs, and token ids or modalities cannot be mixed; set cowa.mixup = 0")
-        other, part = torch.randperm(len(w)).to(w.device), Beta(self.mixup, self.mixup).sample((len(w),)).to(w)
+        other, both = torch.randperm(len(w)).to(w.device), self.both.expand(len(w), 2)
+        part = Dirichlet(both, validate_args=False).sample()[:, 0].to(w)  # of two: Beta
 
         def mix(rows: Tensor) -> Tensor:
             share = part.view(-1, *[1] * (rows.ndim - 1)).to(rows.dtype)

@@ -34,21 +34,21 @@ class T3A(Algorithm):
     supports: int = whole(
         default=20, least=0, search=(1, 5, 20, 50, 100, 0), doc="rows of each class that make its template; 0 = all"
     )
-    templates: Tensor | None = state()
+    templates: Tensor = state()
 
     def build(self, dim: int, outputs: int) -> None:
-        self.register_buffer("templates", None)
+        self.register_buffer("templates", torch.zeros(outputs, dim))
 
     def before_evaluation(self, trainer: TrainerLike, target: Domain) -> None:
         head = self.network.head
         if not isinstance(head, nn.Linear):
             raise DalibError(f"t3a adjusts the weights of a linear head, and this one is a {type(head).__name__}")
-        self.templates = None
+        self.templates.zero_()
         z, weight = trainer.outputs(self, target).z, head.weight.detach().cpu()
         bias = torch.zeros(len(weight)) if head.bias is None else head.bias.detach().cpu()
-        self.templates = adjust_templates(weight, bias, z, self.supports).to(self.network.device)
+        self.templates.copy_(adjust_templates(weight, bias, z, self.supports))
 
     def answer(self, z: Tensor, prediction: Tensor) -> Tensor:
-        if self.training or self.templates is None:
+        if self.training or not self.templates.any():
             return prediction
         return z @ self.templates.T.to(z.dtype)

@@ -149,7 +149,7 @@ def find_scales(
     still = distance * ~varies
     if not features and still.max() > CONSTANT:
         column = f"column {still.argmax()} is {mean[still.argmax()]:g} in all rows of {source}, but not in {target}"
-        yield f"{column}: a batch norm takes it for far away; leave it out"
+        yield f"{column}: nothing is learnt about it, and a batch norm would take it for far away; leave it out"
     spread = std[varies]
     if features and len(spread) > 1 and spread.max() > SCALES * spread.min():
         factor = f"{spread.max() / spread.min():.0e}, so that a few columns decide every distance"

@@ -8,23 +8,47 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator, svds
 
+from dalib.algorithms._projection import VARIANCE
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.errors import DalibError
 from dalib.core.memory import GB
+from dalib.nn.subspaces import count_share
 
 ONE_SUBSPACE, TWO_SUBSPACES = ("pca_map",), ("subspace_alignment", "gfk")
+MOST_EIGENVALUES = 4000
 TAKE_SPARSE = (*ONE_SUBSPACE, *TWO_SUBSPACES)
 
 
 def refuse_sparse(name: str, X: Any) -> None:
-    """DalibError for sparse rows that a method cannot take as they are."""
+    """TypeError, as scikit-learn wants it, for sparse rows that a method cannot take as they are."""
     if issparse(X):
         n, d = X.shape
-        raise DalibError(
+        raise TypeError(
             f"{name} needs dense rows, and {n} x {d} x 8 bytes = {n * d * 8 / GB:.2g} GB of them; give X.toarray() if "
             f"that fits, else TruncatedSVD(100) before it, or AdaptationTransformer of {' or '.join(TAKE_SPARSE)}, "
             "which take sparse rows"
         )
+
+
+def count_sparse_axes(name: str, X: Any) -> int:
+    """`count_axes` of sparse rows X (n, d), from the smaller of their two Gram matrices, min(n, d) wide.
+
+    Raises
+        DalibError: it is wider than MOST_EIGENVALUES
+    """
+    n, d = X.shape
+    if min(n, d) > MOST_EIGENVALUES:
+        raise DalibError(
+            f"{name}.components = 'auto' looks at {min(n, d)} eigenvalues of sparse rows, and {MOST_EIGENVALUES} are "
+            "the most; give a number, components=100"
+        )
+    X, mean = X.astype(np.float64), _mean(X)
+    if d <= n:
+        gram = (X.T @ X).toarray() - n * np.outer(mean, mean)
+    else:
+        gram = (X @ X.T).toarray()
+        gram += gram.mean() - gram.mean(0) - gram.mean(0)[:, None]
+    return count_share(np.linalg.eigvalsh(gram), VARIANCE)
 
 
 class Compression:
@@ -43,13 +67,12 @@ class Compression:
         name, given = algorithm.name_for_people(), algorithm.hparams.get("components", 0)
         if name not in TAKE_SPARSE:
             refuse_sparse(name, X_s if issparse(X_s) else X_t)
-        if given == "auto":
-            raise DalibError(
-                f"{name}.components = 'auto' looks at every eigenvalue, which sparse rows are too wide for; give a "
-                "number, components=100"
-            )
-        k = int(given)
         from scipy.sparse import vstack
+
+        if given == "auto":
+            given = count_sparse_axes(name, vstack([X_s, X_t]))
+            setattr(algorithm, "components", given)  # noqa: B010
+        k = int(given)
 
         parts = [vstack([X_s, X_t])] if name in ONE_SUBSPACE else [X_s, X_t]
         k = min(k, *(min(part.shape) for part in parts))

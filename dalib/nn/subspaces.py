@@ -17,8 +17,12 @@ def principal_axes(z: Tensor, k: int) -> Tensor:
 def count_axes(z: Tensor, part: float = 0.95) -> int:
     """The least number of principal axes of z (n, d) that hold `part` of the rows' variance; 1 where there is none."""
     centred = z - z.mean(0)
-    values = torch.from_numpy(np.linalg.eigvalsh(gram(centred if len(z) < z.shape[1] else centred.T).cpu().numpy()))
-    held = values.clamp(min=0).flip(0).cumsum(0)
+    return count_share(np.linalg.eigvalsh(gram(centred if len(z) < z.shape[1] else centred.T).cpu().numpy()), part)
+
+
+def count_share(values: np.ndarray, part: float) -> int:
+    """How many of the largest eigenvalues hold `part` of the sum of the positive ones; values ascend, at least 1."""
+    held = np.cumsum(np.clip(values, 0, None)[::-1])
     return min(int((held < part * held[-1]).sum()) + 1, len(values))
 
 

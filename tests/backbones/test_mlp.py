@@ -13,6 +13,8 @@ from dalib.backbones import backbone_version, load_backbone
 from dalib.core.rows import row_shape
 from dalib.nn.columns import ColumnReach
 
+pytestmark = pytest.mark.filterwarnings("ignore:column .* in all rows of X")
+
 
 def words(seed: int, rows: int = 600, width: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A drawn bag of words, log(1 + count): two sentiments; each domain lacks a quarter of the words."""

@@ -60,14 +60,21 @@ def test_five_thousand_columns_are_never_made_dense() -> None:
 
 def test_methods_that_need_dense_rows_say_how_much_that_is() -> None:
     X = _sparse(2000, 500, 0, 0.01)
-    with pytest.raises(
-        dalib.DalibError, match=r"coral needs dense rows, and 2000 x 500 x 8 bytes = 0.008 GB .*pca_map"
-    ):
+    with pytest.raises(TypeError, match=r"coral needs dense rows, and 2000 x 500 x 8 bytes = 0.008 GB .*pca_map"):
         AdaptationTransformer("coral").fit(X, X_target=X)
 
 
-@pytest.mark.parametrize("name", TAKE_SPARSE)
-def test_the_number_of_components_is_asked_for_where_rows_are_sparse(name: str) -> None:
+@pytest.mark.parametrize(("name", "shape"), [*((name, (80, 30)) for name in TAKE_SPARSE), ("pca_map", (20, 60))])
+def test_by_default_sparse_rows_get_as_many_components_as_dense_ones(name: str, shape: tuple[int, int]) -> None:
+    X_s, X_t = _sparse(*shape, 0), _sparse(*shape, 1)
     cls = dalib.core.registry.ALGORITHMS.get(name)
-    with pytest.raises(Exception, match=r"components = 'auto' .* give a number, components=100"):
-        AdaptationTransformer(cls()).fit(_sparse(40, 30, 0), X_target=_sparse(40, 30, 1))
+    sparse = AdaptationTransformer(cls()).fit_transform(X_s, X_target=X_t)
+    dense = AdaptationTransformer(cls()).fit_transform(X_s.toarray(), X_target=X_t.toarray())
+    assert sparse.shape == dense.shape
+    np.testing.assert_allclose(sparse @ sparse.T, dense @ dense.T, atol=1e-6)
+
+
+def test_the_number_is_asked_for_where_there_are_too_many_eigenvalues(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dalib.estimator.sparse.MOST_EIGENVALUES", 20)
+    with pytest.raises(dalib.DalibError, match=r"looks at 30 eigenvalues .* give a number, components=100"):
+        AdaptationTransformer(dalib.PCAMap()).fit(_sparse(80, 30, 0), X_target=_sparse(80, 30, 1))
