@@ -68,7 +68,7 @@ def _load(path: Path, device: str) -> Fitted:
             raise
         raise DalibError(
             f"{path} is no dalib model; if it is a checkpoint of torchvision's or timm's names, say which network "
-            "(--backbone NAME) and what its outputs are called (--classes A,B,… (classes=[…]))"
+            "(--backbone NAME) and what its outputs are called (--classes A,B,…), in Python (backbone=…, classes=…)"
         ) from None
 
 
