@@ -52,6 +52,8 @@ def open_target(
         if domain or root:
             raise DalibError("domain and root belong to data given by name or path; rows are one domain already")
         found = _of_rows(model, target)
+    elif root is None and _names_a_path(str(target)) and not Path(target).expanduser().exists():
+        raise DalibError(f"no folder or file {target}; give the path of the target's rows, or the name of a data set")
     elif model.backbone.preprocess and not domain and root is None and Path(target).expanduser().exists():
         found = _of_pictures(model, Path(target).expanduser(), skips)
     elif model.backbone.preprocess:
@@ -69,6 +71,11 @@ def open_target(
                 "to them forgets the other classes; give rows of 2 classes or more"
             )
     return replace(found, rows=rows)
+
+
+def _names_a_path(target: str) -> bool:
+    """It has folders or an ending, and is no `features:FILE`."""
+    return ":" not in target and (len(Path(target).parts) > 1 or bool(Path(target).suffix))
 
 
 def _of_rows(model: Fitted, target: Domain | np.ndarray) -> TargetRows:

@@ -90,11 +90,12 @@ class DomainDiscriminator(nn.Module):
 
     def __init__(self, dim: int, hidden: int = 1024, dropout: float = 0.0) -> None:
         super().__init__()
-        drop = [nn.Dropout(dropout)] if dropout else []
+
+        def bend() -> nn.Module:
+            return nn.Sequential(nn.ReLU(), nn.Dropout(dropout)) if dropout else nn.ReLU()
+
         self.layers = nn.Sequential(
-            *(nn.Linear(dim, hidden), nn.ReLU(), *drop),
-            *(nn.Linear(hidden, hidden), nn.ReLU(), *drop),
-            nn.Linear(hidden, 1),
+            nn.Linear(dim, hidden), bend(), nn.Linear(hidden, hidden), bend(), nn.Linear(hidden, 1)
         )
 
     def forward(self, z: Tensor) -> Tensor:

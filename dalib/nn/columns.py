@@ -36,7 +36,7 @@ class ColumnReach(nn.Module):
                 self.rows += len(x)
                 self.mean += (x - self.mean).sum(0) / self.rows
                 self.reach.copy_(torch.maximum(self.reach, (x - self.mean).abs().amax(0)))
-        differs = self.reach > 1e-5 * self.mean.abs()
+        differs = ~(self.reach <= 1e-5 * self.mean.abs())  # so that nan is handed on
         scaled = (x - self.mean) / torch.where(differs, self.reach, 1.0)
         out = torch.where(differs, scaled, 0.0).clamp(-FARTHEST, FARTHEST)
         return torch.where(self.rows > 0, out, x)

@@ -300,3 +300,11 @@ def test_answers_that_are_all_alike_are_remarked(model: dalib.Fitted, target: Do
         stuck.algorithm.network.head.bias[1] = 1000.0
     remarks = dalib.adapt(stuck, target.unlabelled(), "adabn", device="cpu").remarks
     assert remarks == ("before adaptation every target row is called 'b'", "now every target row is called 'b'")
+
+
+@pytest.mark.parametrize("target", ["nowhere/pictures", "nowhere.zip", "nowhere.npz"])
+def test_a_path_that_is_not_there_is_no_name_of_a_data_set(target: str) -> None:
+    x, y = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32), np.arange(40) % 2
+    model = dalib.AdaptationClassifier("source_only", train={"steps": 2}).fit(x, y, x).fitted_
+    with pytest.raises(DalibError, match=f"no folder or file {target}; give the path"):
+        dalib.adapt(model, target, "shot")

@@ -10,7 +10,6 @@ import torch
 from scipy.special import softmax
 
 from dalib.core.types import Target
-from tests.algorithms.test_nrc import remembering
 from tests.support.algorithms import array, batch, check_refusal
 from tests.support.phases import (
     check_a_run_killed_twice_in_each_phase_ends_as_an_uninterrupted_one,
@@ -18,6 +17,7 @@ from tests.support.phases import (
     check_it_does_no_harm_without_a_shift,
     check_phase_one_never_sees_the_target_and_phase_two_no_source_unless_it_is_adda,
     check_spoiling_the_source_after_phase_one_changes_nothing_unless_it_is_adda,
+    remembering,
     turned,
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +10,14 @@ import torch
 from scipy.special import softmax
 
 from dalib.core.types import Target
-from tests.support.algorithms import array, attached, batch, check_refusal
+from tests.support.algorithms import array, batch, check_refusal
 from tests.support.phases import (
     check_a_run_killed_twice_in_each_phase_ends_as_an_uninterrupted_one,
     check_it_beats_source_only_on_its_shift,
     check_it_does_no_harm_without_a_shift,
     check_phase_one_never_sees_the_target_and_phase_two_no_source_unless_it_is_adda,
     check_spoiling_the_source_after_phase_one_changes_nothing_unless_it_is_adda,
+    remembering,
     turned,
 )
 
@@ -40,16 +40,6 @@ def test_a_method_beats_source_only_on_its_shift() -> None:
 
 def test_a_method_does_no_harm_without_a_shift() -> None:
     check_it_does_no_harm_without_a_shift("NRC")
-
-
-def remembering(name: str, n: int, **hparams: Any) -> Any:
-    """In phase two, with a memory of n rows."""
-    g = torch.Generator().manual_seed(5)
-    algorithm = attached(name, dtype=torch.float64, **hparams)
-    algorithm.register_buffer("begun", torch.ones(()))
-    z, p = torch.randn(n, 6, generator=g).double(), (2 * torch.randn(n, 3, generator=g).double()).softmax(1)
-    algorithm.memory_z, algorithm.memory_p = torch.nn.functional.normalize(z, dim=1), p
-    return algorithm.train()
 
 
 def test_the_terms_are_those_of_the_paper() -> None:

@@ -59,6 +59,15 @@ def test_values_far_beyond_what_was_seen_are_cut_off() -> None:
     )
 
 
+def test_what_is_no_number_is_handed_on() -> None:
+    x = torch.randn(8, 2)
+    x[3, 0] = torch.nan
+    layer = ColumnReach(2).train()
+    assert layer(x)[:, 0].isnan().all() and layer(x)[:, 1].isfinite().all()
+    layer = trained(torch.randn(8, 2).numpy())
+    assert layer(x)[:, 0].isnan().tolist() == x[:, 0].isnan().tolist()
+
+
 def test_before_training_rows_pass_as_they_are() -> None:
     x = torch.randn(5, 3)
     assert torch.equal(ColumnReach(3).eval()(x), x)

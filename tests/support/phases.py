@@ -23,6 +23,7 @@ from dalib.nn.metrics import accuracy
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
+from tests.support.algorithms import attached
 from tests.support.image_world import copy_state
 from tests.support.shifts import D, Data, translated
 
@@ -184,3 +185,13 @@ def check_it_beats_source_only_on_its_shift(name: str, data: Callable[[], Data],
 def check_it_does_no_harm_without_a_shift(name: str) -> None:
     task = make_task(translated(0.0))
     assert reached(train(name, task), task) > 0.95
+
+
+def remembering(name: str, n: int, **hparams: Any) -> Any:
+    """In phase two, with a memory of n rows."""
+    g = torch.Generator().manual_seed(5)
+    algorithm = attached(name, dtype=torch.float64, **hparams)
+    algorithm.register_buffer("begun", torch.ones(()))
+    z, p = torch.randn(n, 6, generator=g).double(), (2 * torch.randn(n, 3, generator=g).double()).softmax(1)
+    algorithm.memory_z, algorithm.memory_p = torch.nn.functional.normalize(z, dim=1), p
+    return algorithm.train()
