@@ -54,8 +54,11 @@ class Combination(Algorithm):
         return [
             *super().rates(backbone_rate),
             *(pair for part in own for pair in part.rates(backbone_rate)),
-            *(pair for part in self.parts.values() for pair in part.own_rates()),
+            *self.own_rates(),
         ]
+
+    def own_rates(self) -> list[tuple[nn.Module, float]]:
+        return [pair for part in self.parts.values() for pair in part.own_rates()]
 
     def supervise(self, source: Source) -> Tensor:
         part = self._part_with("supervise")

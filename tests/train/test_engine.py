@@ -15,6 +15,7 @@ import dalib
 from dalib.checks.world import DIM, fit, make_task
 from dalib.core.algorithm import Algorithm, Minimise, Terms
 from dalib.core.backbone import identity
+from dalib.core.contracts import TrainerLike
 from dalib.core.errors import DalibError
 from dalib.core.listener import Listener, RunLike
 from dalib.core.network import Network
@@ -225,3 +226,12 @@ def test_a_descent_ends_within_the_recipes_steps(until: float) -> None:
 
     with pytest.raises(DalibError, match=r"give more, up to 1"):
         Trainer(recipe(steps=2), device="cpu").fit(Far(), make_image_task(), make_backbone())
+
+
+def test_what_is_solved_cannot_descend_for_its_key_leaves_the_recipe_out() -> None:
+    class Descending(dalib.LinearProbe):  # type: ignore[misc, name-defined]
+        def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
+            trainer.descend(self, source, target)
+
+    with pytest.raises(DalibError, match=r"is solved, .* derive it from Algorithm, not from FeatureAlgorithm"):
+        fit(Descending)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from dalib.bench.plan import plan
 from dalib.bench.suite import load_suite
+from dalib.checks.world import fit
 from dalib.core.registry import ALGORITHMS
 from dalib.fitting import describe_run
 from dalib.train.config import TrainConfig
@@ -90,3 +92,25 @@ def test_training_without_options_is_the_row_of_the_shown_tables(name: str) -> N
         assert (
             one.backbone == suite.section(label, "backbone") and one.hparams == ALGORITHMS.get(one.algorithm).defaults()
         )
+
+
+@pytest.mark.parametrize(("initialisation", "largest"), [("torch", 8**-0.5), ("kaiming", 0.05)])
+def test_the_trainer_begins_with_the_initialisation_that_its_recipe_names(initialisation: str, largest: float) -> None:
+    fitted = fit(ALGORITHMS.get("source_only"), steps=0, bottleneck=8, initialisation=initialisation)
+    head = fitted.algorithm.network.head.weight
+    assert 0.01 < float(head.abs().max()) <= largest
+    assert (float(head.abs().max()) > 0.2) == (initialisation == "torch")
+
+
+@pytest.mark.parametrize(
+    ("weights", "frozen", "lr", "backbone_rate"),
+    [("pretrained", True, 0.03, 0.1), ("pretrained", False, 0.01, 0.1), ("none", False, 0.03, 1.0)],
+)
+def test_planned_runs_have_the_recipe_filled_in(
+    tmp_path: Path, weights: str, frozen: bool, lr: float, backbone_rate: float
+) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text(SUITE.format(weights=weights, frozen=str(frozen).lower(), rows="mcc = {}\ndeep_jdot = {}"))
+    specs = {run.spec.algorithm: run.spec.train for run in plan(load_suite(file)).runs}
+    assert {(train.lr, train.backbone_rate) for train in specs.values()} == {(lr, backbone_rate)}
+    assert (specs["mcc"].sampler, specs["deep_jdot"].sampler) == ("shuffle", "class_balanced")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
 
-from dalib.core.algorithm import Minimise
+from dalib.core.algorithm import Algorithm, Minimise
 from dalib.core.network import Network
+from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Source, Target
 from dalib.train.config import TrainConfig
 from dalib.train.optimiser import freeze_and_group, make_optimiser, rate_factor, set_rate
@@ -186,3 +188,44 @@ def test_clip_bounds_the_step() -> None:
 def test_a_setting_of_the_other_optimiser_is_refused(given: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         TrainConfig.model_validate(given)
+
+
+def rate_of(algorithm: Algorithm, module: nn.Module) -> set[float]:
+    """Factors on lr of a module's parameters; none where it is frozen."""
+    groups, _ = freeze_and_group(algorithm, TrainConfig(backbone_rate=0.5))
+    own = {*module.parameters()}
+    return {float(g["factor"]) for g in groups for p in g["params"] if p in own}  # type: ignore[arg-type, attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "hparams", "path"),
+    [
+        ("dann", {"rate": 7.0}, "discriminator"),
+        ("cdan", {"rate": 7.0}, "discriminator"),
+        ("mstn", {"rate": 7.0}, "discriminator"),
+        ("bsp", {}, "adversary.discriminator"),
+        ("bsp", {"base": "cdan"}, "adversary.discriminator"),
+        ("sdat", {}, "base_algorithm.discriminator"),
+        ("sdat", {"base": "dann+mcc"}, "base_algorithm.parts.dann.discriminator"),
+        ("dann+mcc", {"dann.rate": 7.0}, "parts.dann.discriminator"),
+        ("bitfit+dann", {"dann.rate": 7.0}, "parts.dann.discriminator"),
+    ],
+)
+def test_a_discriminator_learns_at_its_own_rate_in_sums_and_in_what_is_built_on_it(
+    name: str, hparams: dict[str, Any], path: str
+) -> None:
+    algorithm = ALGORITHMS.get(name).create(name, hparams)
+    algorithm.attach(Network(make_backbone(), 3, 8))
+    found = dict(algorithm.named_modules())
+    module = found.get(path) or found[path.replace("parts.", "")]
+    assert rate_of(algorithm, module) == {7.0 if any(k.endswith("rate") for k in hparams) else 3.0}
+    assert rate_of(algorithm, algorithm.network.head) == {1.0}
+
+
+def test_a_part_with_a_rate_of_its_own_leaves_what_another_part_decided() -> None:
+    factors = []
+    for name in ("adapters", "adapters+dann", "bitfit", "bitfit+dann"):
+        algorithm = ALGORITHMS.get(name)()
+        algorithm.attach(Network(make_backbone(), 3, 8))
+        factors.append([rate_of(algorithm, block) for block in algorithm.network.groups])
+    assert factors[0] == factors[1] and factors[2] == factors[3] != [{0.5}] * len(factors[2])
