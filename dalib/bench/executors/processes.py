@@ -45,7 +45,7 @@ def execute(jobs: Iterable[J], work: Callable[[J], R], workers: int) -> Iterator
                 try:
                     while queue and len(flying) < room:
                         begun[queue[0]] = 0
-                        future = pool.submit(_work, work, queue[0], everything[queue[0]])
+                        future = _submit(pool, work, queue[0], everything[queue[0]])
                         flying[future] = queue.popleft()
                 except BrokenProcessPool:
                     broken = True
@@ -87,6 +87,19 @@ def _open_pool(workers: int, begun: ctypes.Array[ctypes.c_byte]) -> ProcessPoolE
             "worker processes do not start; in a script, call run_suite below `if __name__ == '__main__':`"
         ) from None
     return pool
+
+
+def _submit(pool: ProcessPoolExecutor, work: Callable[[J], R], number: int, job: J) -> Future[R]:
+    """`pool.submit`, which starts workers as they are asked for and meets closed pipes if the pool breaks meanwhile.
+
+    Raises:
+        BrokenProcessPool: The pool is broken, whatever `submit` stumbled over.
+    """
+    try:
+        return pool.submit(_work, work, number, job)
+    except (OSError, RuntimeError, ValueError):
+        pool.submit(os.getpid)
+        raise
 
 
 _begun: ctypes.Array[ctypes.c_byte]

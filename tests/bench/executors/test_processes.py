@@ -6,9 +6,14 @@ import os
 import signal
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import cast
 
-from dalib.bench.executors.processes import execute
+import pytest
+
+from dalib.bench.executors.processes import _submit, execute
 
 
 class Job:
@@ -37,6 +42,25 @@ def test_a_job_is_not_blamed_for_a_death_before_it_began(tmp_path: Path) -> None
     assert results == {"quick": None, "slow": None, "fine": "fine"}
     starts = Counter(log.read_text().split())
     assert (starts["quick"], starts["slow"]) == (2, 2) and 1 <= starts["fine"] <= 2
+
+
+class Breaking:
+    """A pool that stumbles over `error` and is then found to be broken, or in order."""
+
+    def __init__(self, error: Exception, broken: bool) -> None:
+        self.errors = [error, *([BrokenProcessPool("gone")] if broken else [])]
+
+    def submit(self, *_: object) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+@pytest.mark.parametrize("error", [OSError("handle is closed"), RuntimeError("after shutdown"), ValueError("closed")])
+def test_whatever_a_breaking_pool_stumbles_over_says_that_it_is_broken(error: Exception) -> None:
+    with pytest.raises(BrokenProcessPool):
+        _submit(cast(ProcessPoolExecutor, Breaking(error, broken=True)), str, 0, "job")
+    with pytest.raises(type(error), match=str(error)):
+        _submit(cast(ProcessPoolExecutor, Breaking(error, broken=False)), str, 0, "job")
 
 
 def test_workers_that_die_before_anything_begins_do_not_go_on_for_ever() -> None:
