@@ -43,6 +43,8 @@ class Algorithm(Declared, nn.Module):
         of_the_source: hyper-parameters that mean nothing then
         alone: why it cannot be summed with others (`DANN() + MCC()`), for the message; empty if it can. What has a
             `step` or a `loss` of its own cannot either
+        undivided: why several processes cannot share its steps (`torchrun`), for the message; empty if they can. What
+            differentiates the loss itself cannot: a rank has the gradient of its own rows alone before they are summed
         instead: what to take where the pairs of rows do not fit in memory, for the message
     """
 
@@ -60,6 +62,7 @@ class Algorithm(Declared, nn.Module):
     source_free: ClassVar[bool] = False
     of_the_source: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[str] = ""
+    undivided: ClassVar[str] = ""
     instead: ClassVar[str] = "a part of the rows, or coral, subspace_alignment or easy_tl, which need none"
     network: Network
 
