@@ -40,6 +40,7 @@ class RunContext:
         keep_features: store z beside the logits, so that validators of features can be added later
         validators: names of those that score every candidate beside the oracle; None = all
         distributed: the processes that `torch.distributed` connects share every step
+        processes: how many share the run (`devices` of its row); 1 = this one alone
     """
 
     root: str | None = None
@@ -50,6 +51,7 @@ class RunContext:
     keep_features: bool = False
     validators: tuple[str, ...] | None = None
     distributed: bool = False
+    processes: int = 1
 
 
 @dataclass

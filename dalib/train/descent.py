@@ -165,7 +165,7 @@ class Descent:
             return Source(source.x, source.index, source.y, z, logits, origin), self.nothing
         sizes = [len(r) for r in (source, *views)]
         zs, logits_ = z.split_with_sizes(sizes), logits.split_with_sizes(sizes)
-        others = tuple(Target(r.x, r.index, *p) for r, *p in zip(views[1:], zs[2:], logits_[2:], strict=True))
+        others = tuple(Target(r.x, r.index, a, b) for r, a, b in zip(views[1:], zs[2:], logits_[2:], strict=True))
         target = Target(views[0].x, views[0].index, zs[1], logits_[1], others)
         return Source(source.x, source.index, source.y, zs[0], logits_[0], origin), target
 

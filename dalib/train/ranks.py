@@ -204,7 +204,7 @@ def _synchronised(network: nn.Module) -> Iterator[None]:
     own: list[Callable[[Tensor], Tensor]] = [partial(_batch_norm, norm) for norm in norms]
     try:
         for norm, forward in zip(norms, own, strict=True):
-            norm.forward = forward  # type: ignore[method-assign]
+            norm.__dict__["forward"] = forward
         yield
     finally:
         for norm in norms:

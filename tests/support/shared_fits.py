@@ -13,6 +13,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,8 @@ def resumed(distributed: bool) -> Fitted:
     dist.broadcast_object_list(path)
     kept: dict[str, Any] = {"checkpoint": Path(path[0]), "checkpoint_key": "k", "checkpoint_seconds": 0.0}
     if dist.get_rank() == 0:
-        try:
+        with suppress(KeyboardInterrupt):
             Trainer(config, device="cpu", listeners=[Stop(5)], **kept).fit(cls(), make_task(), features_of(cls))
-        except KeyboardInterrupt:
-            pass
         assert kept["checkpoint"].exists()
     dist.barrier()
     return Trainer(config, device="cpu", distributed=True, **kept).fit(cls(), make_task(), features_of(cls))
@@ -83,8 +82,8 @@ def resumed(distributed: bool) -> Fitted:
 def compare(fit: Fit) -> str:
     """What is wrong with the shared fit, on the first rank; on others only whether it fails."""
     shared = fit(True).algorithm.state_dict()
-    told = [None] * dist.get_world_size()
-    dist.all_gather_object(told, {name: value for name, value in shared.items()})
+    told: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(told, dict(shared))
     if dist.get_rank():
         return ""
     for other in told[1:]:
