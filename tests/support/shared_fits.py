@@ -22,6 +22,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dalib.checks.world import CONFIG, features_of, make_task
+from dalib.checks.world import fit as fit_small
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.listener import Listener, RunLike
 from dalib.core.registry import ALGORITHMS
@@ -34,12 +35,10 @@ TOLERANCE = 1e-3
 
 
 def features(name: str, **changes: Any) -> Fit:
-    """Six steps; discriminators without dropout, whose draws are those of one process all the same."""
+    """Four steps; discriminators without dropout, whose draws are those of one process all the same."""
 
     def fit(distributed: bool) -> Fitted:
-        cls = ALGORITHMS.get(name)
-        config = CONFIG.model_copy(update={"steps": 6} | changes)
-        return Trainer(config, device="cpu", distributed=distributed).fit(cls(), make_task(), features_of(cls))
+        return fit_small(ALGORITHMS.get(name), distributed=distributed, evaluate=None, **{"steps": 4, **changes})
 
     return fit
 
