@@ -206,13 +206,14 @@ def _embeds(backbone: Backbone, data: LoadedData) -> bool:
 
 
 def identify_weights(spec: BackboneSpec, backbone: Backbone) -> BackboneSpec:
-    """The spec with the hash of the weights, those of the classifier included where the network keeps it."""
+    """The spec with the weights' hash, those of the classifier included where it is kept, and what they have seen."""
     from dalib.backbones._weights import hash_state
 
     if spec.name == "identity":
-        return BackboneSpec()
+        return BackboneSpec(pretraining=spec.pretraining)
     head = f"+{hash_state(backbone.head)}" if backbone.head else ""
-    return spec.model_copy(update={"hash": backbone.weights_hash + head})
+    seen = spec.pretraining or backbone.pretraining
+    return spec.model_copy(update={"hash": backbone.weights_hash + head, "pretraining": seen})
 
 
 def _identify(spec: RunSpec, data: LoadedData, backbone: Backbone) -> RunSpec:

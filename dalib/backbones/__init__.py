@@ -41,6 +41,7 @@ def load_backbone(
     """
     from dataclasses import replace
 
+    from dalib.backbones._pretraining import find_pretraining
     from dalib.core.errors import DalibError
     from dalib.core.registry import BACKBONES
 
@@ -64,7 +65,8 @@ def load_backbone(
     width = backbone.dim or dim
     if width < 1:
         raise DalibError(f"backbone '{name}' passes features as they are: give their width, dim = {dim} is none")
-    made = replace(backbone, dim=width, frozen=frozen, options={**backbone.options, **options})
+    seen = backbone.pretraining or find_pretraining(name, weights, options)
+    made = replace(backbone, dim=width, frozen=frozen, options={**backbone.options, **options}, pretraining=seen)
     if not head:
         return made
     from dalib.backbones._classifier import load_classifier

@@ -64,6 +64,7 @@ class TinyNet(nn.Module):
 
 WEIGHTS = Path(__file__).parent / "weights" / "tiny.safetensors"
 OWN_WEIGHTS = "pretrained"
+PRETRAINING = {"pretrained": ("drawn-objects",)}
 
 
 def build(name: str, weights: str) -> Backbone:

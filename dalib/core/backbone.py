@@ -78,6 +78,7 @@ class Backbone:
         head: the classifier that the weights hold, features (B, dim) -> logits of the pretrained classes; None unless
             asked for (`load_backbone(head=True)`) and there
         fixed: names of the module's parameters that stay frozen; None = those whose `requires_grad` is False
+        pretraining: what the weights were trained on (`imagenet-1k`), in order; () = nothing, `unknown` = nobody says
     """
 
     name: str
@@ -94,6 +95,7 @@ class Backbone:
     options: Mapping[str, Any] = field(default_factory=dict)
     head: nn.Linear | None = None
     fixed: frozenset[str] | None = None
+    pretraining: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, module: nn.Module, x: np.ndarray | Mapping[str, np.ndarray], name: str = "module") -> Backbone:
