@@ -161,7 +161,8 @@ def open_backbone(spec: BackboneSpec, data: LoadedData, seed: int, head: bool) -
     """A fresh backbone; a frozen one never changes, so it is shared between the runs of one process and seed."""
     from dalib.data.backbone import backbone_for
 
-    how: dict[str, Any] = {"frozen": spec.frozen, "seed": seed, "head": head, "options": spec.options}
+    how: dict[str, Any] = {"frozen": spec.frozen, "seed": seed, "head": head}
+    how |= {"options": spec.options, "pretraining": spec.pretraining}
     if not spec.frozen or not spec.hash:
         return backbone_for(data, spec.name, spec.weights, **how)
     known = f"{seed if spec.weights == 'none' else 0} {head} {data.fingerprint} {spec.model_dump_json()}"

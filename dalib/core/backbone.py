@@ -77,6 +77,7 @@ class Backbone:
         options: what `load_backbone` was given beside name and weights
         head: the classifier that the weights hold, features (B, dim) -> logits of the pretrained classes; None unless
             asked for (`load_backbone(head=True)`) and there
+        head_classes: what the head's outputs are called, where that is known
         fixed: names of the module's parameters that stay frozen; None = those whose `requires_grad` is False
         pretraining: what the weights were trained on (`imagenet-1k`), in order; () = nothing, `unknown` = nobody says
     """
@@ -94,6 +95,7 @@ class Backbone:
     parts: Mapping[str, Preprocess] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     head: nn.Linear | None = None
+    head_classes: tuple[str, ...] = ()
     fixed: frozenset[str] | None = None
     pretraining: tuple[str, ...] = ()
 
