@@ -51,6 +51,10 @@ class Network(nn.Module):
         self.origins = origins
         self.target_origin = target_origin
         object.__setattr__(self, "pretrained_head", backbone.head)  # no submodule: who needs it copies it
+        self.make_layers(backbone, outputs, bottleneck, initialisation)
+
+    def make_layers(self, backbone: Backbone, outputs: int, bottleneck: int, initialisation: str) -> None:
+        """Bottleneck and head, and the width of z."""
         self.dim = bottleneck or backbone.dim
         self.bottleneck: nn.Module = nn.Identity()
         if bottleneck:
