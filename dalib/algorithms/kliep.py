@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
+from dalib.core.algorithm import SOLVED
 from dalib.core.hyper import whole
 from dalib.nn.density_ratio import kliep
 
@@ -24,6 +25,7 @@ class KLIEP(RowWeighting):
     """
 
     family = "importance weighting"
+    objectives = SOLVED
     paper = "sugiyama2008kliep"
     centres: int = whole(default=100, search=(50, 100, 200), doc="kernels, at target rows")
     folds: int = whole(default=5, least=2, doc="parts of both domains, left out in turn to choose the kernel's width")

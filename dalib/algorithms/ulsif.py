@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
+from dalib.core.algorithm import SOLVED
 from dalib.core.hyper import whole
 from dalib.nn.density_ratio import ulsif
 
@@ -24,6 +25,7 @@ class ULSIF(RowWeighting):
     """
 
     family = "importance weighting"
+    objectives = SOLVED
     paper = "kanamori2009ulsif"
     centres: int = whole(default=100, search=(50, 100, 200), doc="kernels, at target rows")
 
