@@ -30,7 +30,7 @@ SCENE_CLASSES = ("background", "monitor", "back_pack", "calculator", "bottle", "
 """In the order of their values in a mask."""
 ODDS = (0.26, 0.22, 0.18, 0.15, 0.11, 0.08)
 """How often an object is each of the classes after the background."""
-SCENE_COUNTS = {"catalogue": 240, "webcam": 180, "night": 180}
+SCENE_COUNTS = {"catalogue": 240, "webcam": 240, "night": 240}
 SIDE = 96
 MOST_HIDDEN = 0.25
 """Part of an object that those in front of it may hide."""
