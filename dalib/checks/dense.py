@@ -84,15 +84,17 @@ def check_pixel_target_labels_are_unread(cls: type[Algorithm]) -> None:
 
 
 def check_pixel_exact_resume(cls: type[Algorithm]) -> None:
-    def kill(step: int, steps: int) -> None:
+    def kill(fitted: Fitted, step: int) -> dict[str, float]:
         raise Interrupted
 
     with tempfile.TemporaryDirectory() as folder:
         path = checkpoint_file(folder)
+        stopped = False
         try:
-            fit(cls, checkpoint=path, checkpoint_seconds=-1.0, report=kill)
+            fit(cls, checkpoint=path, checkpoint_seconds=-1.0, evaluate=kill)
         except Interrupted:
-            require(path.is_file(), "nothing was saved before the interruption; train through trainer.descend")
+            stopped = True
+        require(stopped and path.is_file(), "nothing was saved on the way; train through trainer.descend")
         resumed = fit(cls, checkpoint=path, checkpoint_seconds=1e9)
     where = equal_states(_reference(cls).algorithm, resumed.algorithm)
     require(not where, f"'{where}' differs after a resume; keep everything that changes in parameters or buffers")

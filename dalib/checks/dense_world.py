@@ -19,7 +19,7 @@ from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
 
 SIDE, K, KIND = 32, 3, "segmentation"
-CONFIG = TrainConfig(steps=3, batch_size=4, bottleneck=8, crop=SIDE, augment="standard", lr=0.02, evaluations=1)
+CONFIG = TrainConfig(steps=4, batch_size=4, bottleneck=8, crop=SIDE, augment="standard", lr=0.02, evaluations=2)
 COLOURS = np.array([[120, 120, 120], [220, 60, 60], [60, 60, 220]])
 
 

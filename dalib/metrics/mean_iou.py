@@ -18,7 +18,7 @@ class MeanIoU(Metric):
     """
 
     objectives = ("segmentation",)
-    paper = "everingham2015voc"
+    paper = "everingham2010voc"
 
     def score(self, y: np.ndarray, prediction: np.ndarray, answer: np.ndarray, known: int) -> float:
         each = overlap(confusion(y, answer, known))
