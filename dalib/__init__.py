@@ -64,6 +64,7 @@ _HOME = {
     "make_scorer": "dalib.estimator",
     "make_task": "dalib.data.tasks",
     "new_plugin": "dalib.checks",
+    "merge_records": "dalib.records.exchange",
     "open_server": "dalib.report.page.server",
     "predict": "dalib.prediction",
     "rank": "dalib.ranking.rank",

@@ -146,6 +146,7 @@ from dalib.nn.metrics import accuracy as accuracy
 from dalib.prediction import Predictions as Predictions
 from dalib.prediction import predict as predict
 from dalib.ranking.rank import rank as rank
+from dalib.records.exchange import merge_records as merge_records
 from dalib.report.page.server import open_server as open_server
 from dalib.report.page.write import write_page as write_page
 from dalib.report.ranking import Ranking as Ranking

@@ -16,6 +16,7 @@ from dalib.cli import (
     evaluate,
     export,
     list_plugins,
+    merge,
     new,
     predict,
     rank,
@@ -42,6 +43,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "report": report.write_report,
     "view": report.view_suite,
     "export": export.export_records,
+    "import": merge.import_records,
+    "merge": merge.merge_stores,
     "rescore": rescore.rescore_records,
     "train": train.train_model,
     "adapt": adapt.adapt_model,
@@ -54,7 +57,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "new": new.write_plugin,
 }
 PANELS = {
-    **dict.fromkeys(("run", "table", "report", "view", "export", "rescore"), "Benchmarks"),
+    **dict.fromkeys(("run", "table", "report", "view", "export", "import", "merge", "rescore"), "Benchmarks"),
     **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
     "advise": "Data",
 }
