@@ -22,6 +22,7 @@ from dalib.cli import (
     report,
     rescore,
     run,
+    schema,
     show,
     table,
     train,
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "view": report.view_suite,
     "export": export.export_records,
     "rescore": rescore.rescore_records,
+    "schema": schema.print_schema,
     "train": train.train_model,
     "adapt": adapt.adapt_model,
     "predict": predict.predict_classes,
@@ -54,7 +56,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "new": new.write_plugin,
 }
 PANELS = {
-    **dict.fromkeys(("run", "table", "report", "view", "export", "rescore"), "Benchmarks"),
+    **dict.fromkeys(("run", "table", "report", "view", "export", "rescore", "schema"), "Benchmarks"),
     **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
     "advise": "Data",
 }
