@@ -197,10 +197,12 @@ def _device_name(device: Any) -> str:
 def _provenance() -> dict[str, Any]:
     from importlib.metadata import version
 
-    packages = ("dalib", "torch", "torchvision", "numpy", "scikit-learn", "pot")
+    from dalib import __version__
+
+    packages = ("torch", "torchvision", "numpy", "scikit-learn", "pot")
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "host": platform.node(),
         "python": platform.python_version(),
-        "versions": {p: version(p) for p in packages},
+        "versions": {"dalib": __version__} | {p: version(p) for p in packages},
     }

@@ -23,6 +23,7 @@ from dalib.cli import (
     report,
     rescore,
     run,
+    schema,
     show,
     table,
     train,
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "import": merge.import_records,
     "merge": merge.merge_stores,
     "rescore": rescore.rescore_records,
+    "schema": schema.print_schema,
     "train": train.train_model,
     "adapt": adapt.adapt_model,
     "predict": predict.predict_classes,
@@ -57,7 +59,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "new": new.write_plugin,
 }
 PANELS = {
-    **dict.fromkeys(("run", "table", "report", "view", "export", "import", "merge", "rescore"), "Benchmarks"),
+    **dict.fromkeys(("run", "table", "report", "view", "export", "import", "merge", "rescore", "schema"), "Benchmarks"),
     **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
     "advise": "Data",
 }
