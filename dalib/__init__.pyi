@@ -25,6 +25,8 @@ from dalib.algorithms.co_tuning import CoTuning as CoTuning
 from dalib.algorithms.coral import CORAL as CORAL
 from dalib.algorithms.cowa import CoWA as CoWA
 from dalib.algorithms.dann import DANN as DANN
+from dalib.algorithms.dare_gram import DareGram as DareGram
+from dalib.algorithms.dd import DD as DD
 from dalib.algorithms.ddc import DDC as DDC
 from dalib.algorithms.deep_coral import DeepCORAL as DeepCORAL
 from dalib.algorithms.deep_jdot import DeepJDOT as DeepJDOT
@@ -78,6 +80,7 @@ from dalib.algorithms.pca_map import PCAMap as PCAMap
 from dalib.algorithms.prototypical import Prototypical as Prototypical
 from dalib.algorithms.pseudo_label import PseudoLabel as PseudoLabel
 from dalib.algorithms.reptile import Reptile as Reptile
+from dalib.algorithms.rsd import RSD as RSD
 from dalib.algorithms.sdat import SDAT as SDAT
 from dalib.algorithms.sfa import SFA as SFA
 from dalib.algorithms.shot import SHOT as SHOT
@@ -90,6 +93,7 @@ from dalib.algorithms.t3a import T3A as T3A
 from dalib.algorithms.tca import TCA as TCA
 from dalib.algorithms.tent import TENT as TENT
 from dalib.algorithms.tjm import TJM as TJM
+from dalib.algorithms.tradaboost_r2 import TrAdaBoostR2 as TrAdaBoostR2
 from dalib.algorithms.ulsif import ULSIF as ULSIF
 from dalib.algorithms.vada import VADA as VADA
 from dalib.algorithms.wdgrl import WDGRL as WDGRL

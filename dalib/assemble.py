@@ -39,6 +39,8 @@ class RunContext:
         plugins: files to load before the run
         keep_features: store z beside the logits, so that validators of features can be added later
         validators: names of those that score every candidate beside the oracle; None = all
+        distributed: the processes that `torch.distributed` connects share every step
+        processes: how many share the run (`devices` of its row); 1 = this one alone
     """
 
     root: str | None = None
@@ -48,6 +50,8 @@ class RunContext:
     plugins: tuple[str, ...] = ()
     keep_features: bool = False
     validators: tuple[str, ...] | None = None
+    distributed: bool = False
+    processes: int = 1
 
 
 @dataclass
@@ -128,6 +132,7 @@ def assemble(
         evaluate=evaluate,
         report=report,
         listeners=listeners,
+        distributed=where.distributed,
     )
     return Run(data, task, backbone, algorithm, trainer)
 

@@ -81,6 +81,7 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
     listeners: Sequence[Listener | str] = (),
+    distributed: bool = False,
 ) -> TrainedRun:
     """Train one algorithm on one task and measure it: what `dalib train` does.
 
@@ -102,6 +103,8 @@ def fit(
         checkpoint: file for the state while training lasts, from which the same call goes on; None = beside `out`
         progress: called with (done, total) while data are made and while training
         listeners: what else follows the training: a `dalib.Listener`, the name of one, or `step_log=FILE`
+        distributed: the processes that `torch.distributed` connects share every step, whose batch is that of one
+            process; the first one writes `out` and is followed. False: a process trains for itself
 
     Raises
         DalibError: a setting that is not one, or data, backbone and algorithm that do not fit together
@@ -113,8 +116,9 @@ def fit(
     )  # fmt: skip
     followers = [make_listener(item) if isinstance(item, str) else item for item in listeners]
     return fit_run(
-        spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=followers
-    )
+        spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=followers,
+        distributed=distributed,
+    )  # fmt: skip
 
 
 def make_listener(text: str) -> Listener:
@@ -214,11 +218,14 @@ def fit_run(
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
     listeners: Sequence[Listener] = (),
+    distributed: bool = False,
 ) -> TrainedRun:
     """Train as described; see `fit`."""
     path = model_path(out) if out is not None else None
     kept = checkpoint or (path.with_suffix(".checkpoint") if path else None)
-    where = RunContext(str(root) if root else None, device, checkpoint=str(kept) if kept else None)
+    where = RunContext(
+        str(root) if root else None, device, checkpoint=str(kept) if kept else None, distributed=distributed
+    )
     run = assemble(spec, where, report=progress, making=progress, listeners=listeners)
     started = time.monotonic()
     fitted = run.fit()
@@ -226,7 +233,8 @@ def fit_run(
     trained = measure_run(spec, run.task, fitted, time.monotonic() - started, run.data.note)
     odd = _oddities(spec, run.task) if run.data.kind == "features" else ()
     trained.remarks = (*run.data.remarks, *odd, *trained.remarks)
-    if path:
+    ranks = run.trainer.ranks
+    if path and (ranks is None or ranks.first):
         trained.path = save_model(fitted, path, spec.algorithm)
     return trained
 

@@ -3,8 +3,8 @@
 pip install dalib skada adapt pot
 OMP_NUM_THREADS=1 python benchmarks/peers/tables.py [--only WORD] > table.md
 
-Every line is a process of its own. Seconds are processor time of fit and predict, the least of three; MiB what the peak of
-the resident memory lies above its level before the first fit, when data are drawn and libraries loaded.
+Every line is a process of its own. Seconds are processor time of fit and predict, the least of three; MiB what the peak
+of the resident memory lies above its level before the first fit, when data are drawn and libraries loaded.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,14 +90,24 @@ def _pot(name: str, **how: Any) -> Fit:
     return fit
 
 
-def _dalib(make: Callable[[Any], Any], few: int = 0) -> Fit:
+def _dalib(make: Callable[..., Any], few: int = 0) -> Fit:
     def fit(X_s: np.ndarray, y_s: np.ndarray, X_t: np.ndarray, y_t: np.ndarray) -> np.ndarray:
         import dalib
 
         marks = np.where(np.arange(len(y_t)) < few, y_t, -1) if few else None
-        return np.asarray(make(dalib).fit(X_s, y_s, X_t, marks).predict(X_t))
+        return np.asarray(make(dalib, X_s, X_t).fit(X_s, y_s, X_t, marks).predict(X_t))
 
     return fit
+
+
+def width(gamma: float, X_s: np.ndarray, X_t: np.ndarray) -> float:
+    """The `bandwidth` of the kernel exp(-gamma d²): its sigma in root mean squared distances of all rows."""
+    return float(np.sqrt(1 / (2 * gamma)) / np.sqrt(2 * np.vstack([X_s, X_t]).var(0).sum()))
+
+
+def entropy(reg: float, X_s: np.ndarray, X_t: np.ndarray) -> float:
+    """The `reg` of an entropy in the unit of squared distances: over the largest of them."""
+    return float(reg / np.square(X_s[:, None] - X_t).sum(2).max())
 
 
 def _ridge() -> Any:
@@ -131,27 +142,29 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
     return {
         "skada, how to use: CORAL, logistic": (
             conditional,
-            {"skada": _skada("CORAL"), "dalib": _dalib(lambda d: d.AdaptationClassifier("coral"))},
+            {"skada": _skada("CORAL"), "dalib": _dalib(lambda d, *x: d.AdaptationClassifier("coral"))},
         ),
         "skada, how to use: CORAL, SVC": (
             conditional,
             {
                 "skada": _skada("CORAL", base_estimator=_svc()),
-                "dalib": _dalib(lambda d: d.AdaptationClassifier("coral", estimator=_svc())),
+                "dalib": _dalib(lambda d, *x: d.AdaptationClassifier("coral", estimator=_svc())),
             },
         ),
         "skada, comparison: KLIEP, SVC": (
             lambda: skada_data("covariate_shift", **noisy),
             {
                 "skada": _skada("KLIEPReweight", _weighted_svc(), gamma=[1, 0.1, 0.001]),
-                "dalib": _dalib(lambda d: d.WeightedEstimator("kliep", _svc())),
+                "dalib": _dalib(lambda d, *x: d.WeightedEstimator("kliep", _svc())),
             },
         ),
         "skada, reweighting: KMM, logistic": (
             lambda: skada_data("covariate_shift", noise=0.1),
             {
-                "skada": _skada("KMMReweight", _logistic().set_fit_request(sample_weight=True), gamma=10.0, max_iter=1000),
-                "dalib": _dalib(lambda d: d.WeightedEstimator("kmm", _logistic())),
+                "skada": _skada(
+                    "KMMReweight", _logistic().set_fit_request(sample_weight=True), gamma=10.0, max_iter=1000
+                ),
+                "dalib": _dalib(lambda d, *x: d.WeightedEstimator(d.KMM(bandwidth=width(10.0, *x)), _logistic())),
             },
         ),
         "skada, comparison: OT mapping, SVC": (
@@ -159,7 +172,9 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
             {
                 "skada": _skada("OTMapping", base_estimator=_svc()),
                 "POT": _pot("EMDTransport"),
-                "dalib": _dalib(lambda d: d.AdaptationClassifier(d.OTMap(method="emd", unit_rows=False), estimator=_svc())),
+                "dalib": _dalib(
+                    lambda d, *x: d.AdaptationClassifier(d.OTMap(method="emd", unit_rows=False), estimator=_svc())
+                ),
             },
         ),
         "skada, comparison: entropic OT, SVC": (
@@ -167,7 +182,11 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
             {
                 "skada": _skada("EntropicOTMapping", base_estimator=_svc()),
                 "POT": _pot("SinkhornTransport", reg_e=1.0),
-                "dalib": _dalib(lambda d: d.AdaptationClassifier(d.OTMap(unit_rows=False), estimator=_svc())),
+                "dalib": _dalib(
+                    lambda d, *x: d.AdaptationClassifier(
+                        d.OTMap(reg=entropy(1.0, *x), unit_rows=False), estimator=_svc()
+                    )
+                ),
             },
         ),
         "skada, comparison: subspace alignment, SVC": (
@@ -175,7 +194,7 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
             {
                 "skada": _skada("SubspaceAlignment", base_estimator=_svc(), n_components=1),
                 "dalib": _dalib(
-                    lambda d: d.AdaptationClassifier(d.SubspaceAlignment(components=1), estimator=_svc())
+                    lambda d, *x: d.AdaptationClassifier(d.SubspaceAlignment(components=1), estimator=_svc())
                 ),
             },
         ),
@@ -184,7 +203,9 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
             {
                 "skada": _skada("TransferComponentAnalysis", base_estimator=_svc(), n_components=1, mu=0.5),
                 "dalib": _dalib(
-                    lambda d: d.AdaptationClassifier(d.TCA(components=1, kernel="rbf", mu=0.5), estimator=_svc())
+                    lambda d, *x: d.AdaptationClassifier(
+                        d.TCA(components=1, kernel="rbf", gamma=0.5, unit_rows=False, reg=0.1), estimator=_svc()
+                    )
                 ),
             },
         ),
@@ -192,14 +213,14 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
             adapt_data,
             {
                 "ADAPT": _adapt("feature_based", "CORAL"),
-                "dalib": _dalib(lambda d: d.AdaptationClassifier("coral", estimator=_ridge())),
+                "dalib": _dalib(lambda d, *x: d.AdaptationClassifier("coral", estimator=_ridge())),
             },
         ),
         "ADAPT, docstring: SA": (
             adapt_data,
             {
                 "ADAPT": _adapt("feature_based", "SA"),
-                "dalib": _dalib(lambda d: d.AdaptationClassifier("subspace_alignment", estimator=_ridge())),
+                "dalib": _dalib(lambda d, *x: d.AdaptationClassifier("subspace_alignment", estimator=_ridge())),
             },
         ),
         "ADAPT, docstring: TCA": (
@@ -207,7 +228,9 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
             {
                 "ADAPT": _adapt("feature_based", "TCA", n_components=1, mu=0.1, kernel="rbf", gamma=0.1),
                 "dalib": _dalib(
-                    lambda d: d.AdaptationClassifier(d.TCA(components=1, mu=0.1, kernel="rbf"), estimator=_ridge())
+                    lambda d, *x: d.AdaptationClassifier(
+                        d.TCA(components=1, kernel="rbf", gamma=0.1, unit_rows=False), estimator=_ridge()
+                    )
                 ),
             },
         ),
@@ -215,14 +238,14 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
             adapt_data,
             {
                 "ADAPT": _adapt("instance_based", "KMM", kernel="rbf", gamma=1.0),
-                "dalib": _dalib(lambda d: d.WeightedEstimator("kmm", _ridge())),
+                "dalib": _dalib(lambda d, *x: d.WeightedEstimator(d.KMM(bandwidth=width(1.0, *x)), _ridge())),
             },
         ),
         "ADAPT, docstring: KLIEP": (
             adapt_data,
             {
                 "ADAPT": _adapt("instance_based", "KLIEP", kernel="rbf", gamma=[0.1, 1.0]),
-                "dalib": _dalib(lambda d: d.WeightedEstimator("kliep", _ridge())),
+                "dalib": _dalib(lambda d, *x: d.WeightedEstimator(d.KLIEP(bandwidth=width(1.0, *x)), _ridge())),
             },
         ),
         "ADAPT, docstring: ULSIF": (
@@ -231,35 +254,37 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
                 "ADAPT": _adapt(
                     "instance_based", "ULSIF", kernel="rbf", lambdas=[0.1, 1.0, 10.0], gamma=[0.1, 1.0, 10.0]
                 ),
-                "dalib": _dalib(lambda d: d.WeightedEstimator("ulsif", _ridge())),
+                "dalib": _dalib(lambda d, *x: d.WeightedEstimator(d.ULSIF(bandwidth=width(1.0, *x)), _ridge())),
             },
         ),
         "ADAPT, docstring: FA, 10 target labels": (
             adapt_data,
             {
                 "ADAPT": _adapt("feature_based", "FA", few=10),
-                "dalib": _dalib(lambda d: d.AdaptationClassifier("feature_augmentation", estimator=_ridge()), few=10),
+                "dalib": _dalib(
+                    lambda d, *x: d.AdaptationClassifier("feature_augmentation", estimator=_ridge()), few=10
+                ),
             },
         ),
         "ADAPT, docstring: balanced weighting, 3 target labels": (
             adapt_data,
             {
                 "ADAPT": _adapt("instance_based", "BalancedWeighting", few=3),
-                "dalib": _dalib(lambda d: d.WeightedEstimator("balanced_weighting", _ridge()), few=3),
+                "dalib": _dalib(lambda d, *x: d.WeightedEstimator("balanced_weighting", _ridge()), few=3),
             },
         ),
         "ADAPT, docstring: TrAdaBoost, 10 target labels": (
             adapt_data,
             {
                 "ADAPT": _adapt("instance_based", "TrAdaBoost", few=10, n_estimators=10),
-                "dalib": _dalib(lambda d: d.TrAdaBoost(_ridge(), n_estimators=10), few=10),
+                "dalib": _dalib(lambda d, *x: d.TrAdaBoost(_ridge(), n_estimators=10), few=10),
             },
         ),
         "1 500 + 1 500 rows of 50 columns, CORAL": (
             lambda: clouds(1500, 50),
             {
                 "skada": _skada("CORAL", base_estimator=_logistic(max_iter=5000)),
-                "dalib": _dalib(lambda d: d.AdaptationClassifier("coral", estimator=_logistic(max_iter=5000))),
+                "dalib": _dalib(lambda d, *x: d.AdaptationClassifier("coral", estimator=_logistic(max_iter=5000))),
             },
         ),
         "1 500 + 1 500 rows of 50 columns, OT mapping": (
@@ -267,14 +292,16 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
             {
                 "skada": _skada("OTMapping", base_estimator=_svc()),
                 "POT": _pot("EMDTransport"),
-                "dalib": _dalib(lambda d: d.AdaptationClassifier(d.OTMap(method="emd", unit_rows=False), estimator=_svc())),
+                "dalib": _dalib(
+                    lambda d, *x: d.AdaptationClassifier(d.OTMap(method="emd", unit_rows=False), estimator=_svc())
+                ),
             },
         ),
         "1 500 + 1 500 rows of 50 columns, KMM": (
             lambda: clouds(1500, 50),
             {
                 "ADAPT": _adapt("instance_based", "KMM", kernel="rbf", gamma=0.01),
-                "dalib": _dalib(lambda d: d.WeightedEstimator("kmm", _ridge())),
+                "dalib": _dalib(lambda d, *x: d.WeightedEstimator(d.KMM(bandwidth=width(0.01, *x)), _ridge())),
             },
         ),
     }
@@ -282,7 +309,7 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
 
 def resident(what: str) -> float:
     """VmRSS or VmHWM of this process in MiB."""
-    with open("/proc/self/status", encoding="ascii") as lines:
+    with Path("/proc/self/status").open(encoding="ascii") as lines:
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
 
 
@@ -295,9 +322,8 @@ def measure(example: str, library: str) -> dict[str, float]:
     if library == "dalib":
         import dalib
 
-        dalib.AdaptationClassifier  # noqa: B018
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-        file.write("5")
+        dalib.AdaptationClassifier("coral", estimator=_ridge()).fit(X_s[:40], y_s[:40], X_t[:40])
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before, seconds, answers = resident("VmRSS"), [], y_t
     for _ in range(3):
         start = time.process_time()

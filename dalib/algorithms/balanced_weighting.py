@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
+from dalib.core.algorithm import SOLVED
 from dalib.core.hyper import positive
 
 
@@ -22,6 +23,7 @@ class BalancedWeighting(RowWeighting):
     """
 
     family = "few labels"
+    objectives = SOLVED
     paper = "wu2004auxiliary"
     uses_target = False
     target_share: float = positive(

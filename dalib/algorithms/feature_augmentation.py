@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import positive
 
 
@@ -23,6 +23,7 @@ class FeatureAugmentation(FeatureAlgorithm):
     """
 
     family = "few labels"
+    objectives = SOLVED
     paper = "daume2007easy"
     C: float = positive(
         default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True

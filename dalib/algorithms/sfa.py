@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import positive, state, whole
 from dalib.nn.subspaces import align_spectrally
 
@@ -25,6 +25,7 @@ class SFA(FeatureAlgorithm):
     """
 
     family = "feature map"
+    objectives = SOLVED
     paper = "pan2010sfa"
     pivots: int = whole(default=500, search=(100, 500), doc="columns that tie the domains, at most half of all")
     clusters: int = whole(default=100, search=(30, 100), doc="eigenvectors, cut to those of eigenvalue > 0")

@@ -35,6 +35,19 @@ class Objective:
         """The supervised loss, mean over rows."""
         return self.row_losses(prediction, y).mean()
 
+    def solve(self, z: Tensor, y: Tensor, C: float, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """A linear head in closed form, for methods that solve: prediction = z Wᵀ + b, W (outputs, d), b (outputs,).
+
+        Args
+            z: (n, d) float64
+            C: inverse regularisation
+            weight: (n,) >= 0 of mean 1, what each row counts
+        """
+        raise DalibError(
+            f"{self.name} has no head in closed form; take a method that trains (dalib list algorithms --objective "
+            f"{self.name})"
+        )
+
     def decide(self, prediction: Tensor) -> Tensor:
         """prediction (n, outputs) -> the answer that a user is told."""
         raise NotImplementedError
