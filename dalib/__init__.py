@@ -59,6 +59,7 @@ _HOME = {
     "Task": "dalib.core.types",
     "TrainConfig": "dalib.train.config",
     "TrainedRun": "dalib.fitting",
+    "TrAdaBoost": "dalib.estimator",
     "Trainer": "dalib.train.trainer",
     "Validator": "dalib.core.validator",
     "WeightedEstimator": "dalib.estimator",

@@ -12,6 +12,7 @@ from dalib.algorithms.adapters import Adapters as Adapters
 from dalib.algorithms.adda import ADDA as ADDA
 from dalib.algorithms.afn import AFN as AFN
 from dalib.algorithms.atdoc import ATDOC as ATDOC
+from dalib.algorithms.balanced_weighting import BalancedWeighting as BalancedWeighting
 from dalib.algorithms.bda import BDA as BDA
 from dalib.algorithms.bi_tuning import BiTuning as BiTuning
 from dalib.algorithms.bitfit import Bitfit as Bitfit
@@ -34,6 +35,7 @@ from dalib.algorithms.discriminative_rates import DiscriminativeRates as Discrim
 from dalib.algorithms.dsan import DSAN as DSAN
 from dalib.algorithms.easy_tl import EasyTL as EasyTL
 from dalib.algorithms.entropy_minimisation import EntropyMinimisation as EntropyMinimisation
+from dalib.algorithms.feature_augmentation import FeatureAugmentation as FeatureAugmentation
 from dalib.algorithms.fine_tune import FineTune as FineTune
 from dalib.algorithms.fixmatch import FixMatch as FixMatch
 from dalib.algorithms.gfk import GFK as GFK
@@ -80,6 +82,7 @@ from dalib.algorithms.pseudo_label import PseudoLabel as PseudoLabel
 from dalib.algorithms.reptile import Reptile as Reptile
 from dalib.algorithms.rsd import RSD as RSD
 from dalib.algorithms.sdat import SDAT as SDAT
+from dalib.algorithms.sfa import SFA as SFA
 from dalib.algorithms.shot import SHOT as SHOT
 from dalib.algorithms.sliced_wasserstein import SlicedWasserstein as SlicedWasserstein
 from dalib.algorithms.source_only import SourceOnly as SourceOnly
@@ -133,6 +136,7 @@ from dalib.estimator import AdaptationRegressor as AdaptationRegressor
 from dalib.estimator import AdaptationTransformer as AdaptationTransformer
 from dalib.estimator import LeaveOneDomainOut as LeaveOneDomainOut
 from dalib.estimator import SourceTargetShuffleSplit as SourceTargetShuffleSplit
+from dalib.estimator import TrAdaBoost as TrAdaBoost
 from dalib.estimator import WeightedEstimator as WeightedEstimator
 from dalib.estimator import double_domains as double_domains
 from dalib.estimator import make_scorer as make_scorer
