@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -17,11 +17,14 @@ class Objective:
     Class variables
         name: registry name, also of the loss term
         metrics: names of metrics that tell how good answers are; the first is the table's unless a suite says otherwise
-        reads: what an algorithm may count on beside z: `probabilities` of classes, or nothing
+        recipe: fields of TrainConfig that stand where a run on such answers leaves them open
+        scales: answers are numbers, which `TrainConfig.answers` may scale
     """
 
     name: ClassVar[str] = ""
     metrics: ClassVar[tuple[str, ...]] = ()
+    recipe: ClassVar[dict[str, Any]] = {}
+    scales: ClassVar[bool] = False
 
     def head(self, dim: int, outputs: int) -> nn.Module:
         """What stands on z: (B, dim) -> prediction (B, outputs)."""
