@@ -24,6 +24,7 @@ from dalib.core.seeds import check_seed
 from dalib.core.types import Outputs, Task, name_unknown
 from dalib.data.backbone import default_backbone, default_frozen
 from dalib.data.oddities import find_absent, find_scales
+from dalib.data.peek import peek_objective
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
@@ -112,7 +113,7 @@ def fit(
     """
     spec = describe_run(
         dataset, source, target, algorithm,
-        hparams=hparams, train=train, protocol=protocol, backbone=backbone, data=data, seed=seed,
+        hparams=hparams, train=train, protocol=protocol, backbone=backbone, data=data, seed=seed, root=root,
     )  # fmt: skip
     followers = [make_listener(item) if isinstance(item, str) else item for item in listeners]
     return fit_run(
@@ -151,6 +152,7 @@ def describe_run(
     backbone: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     seed: int = 0,
+    root: str | Path | None = None,
 ) -> RunSpec:
     """The description of a run, every setting checked and defaults filled in; arguments as for `fit`.
 
@@ -178,6 +180,8 @@ def describe_run(
         )
     if reject != 1:
         cls.create(name, dict(hparams or {})).need_probabilities(f"protocol.reject = {reject}")
+    kind = peek_objective(info, dataset, root)
+    frozen = bool(network.get("frozen"))
     content = {
         "data": {**(data or {}), "dataset": dataset},
         "source": source,
@@ -187,7 +191,7 @@ def describe_run(
         "algorithm_version": cls.version,
         "hparams": cls.create(name, dict(hparams or {})).hparams,
         "backbone": network,
-        "train": fill_recipe(train or {}, cls, network["name"], network["weights"], bool(network.get("frozen"))),
+        "train": fill_recipe(train or {}, cls, network["name"], network["weights"], frozen, kind),
         "seed": seed,
     }
     spec = validate(RunSpec, content, f"run {name} {source}->{target}")

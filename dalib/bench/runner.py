@@ -24,6 +24,7 @@ from dalib.bench.search import Draw, propose
 from dalib.bench.suite import Suite, find_suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
 from dalib.core.errors import DalibError, unknown
+from dalib.core.places import refuse_url
 from dalib.core.registry import EXECUTORS, VALIDATORS, load_plugin
 from dalib.core.text import say, show_control
 from dalib.records.locks import is_held, read_owner
@@ -106,6 +107,7 @@ def run_suite(
         DalibError: a mistake in the suite, found before anything runs
         KeyboardInterrupt: after the workers have stopped; the same call goes on where it stopped
     """
+    refuse_url(store, "store =")
     for plugin in plugins:
         load_plugin(plugin)
     how = RunOptions(root, jobs, redo, device, dry_run, tuple(plugins), progress, run, fleet, executor)

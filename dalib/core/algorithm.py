@@ -292,6 +292,14 @@ class FeatureAlgorithm(Algorithm):
         """z_s (n_s, d), y_s (n_s,), z_t (n_t, d) -> moved source rows (n_s, d'), float64."""
         return z_s
 
+    def weigh_labelled(self, z: Tensor, y: Tensor, z_t: Tensor, own: Tensor) -> Tensor:
+        """`weigh` of all labelled rows, for methods that tell the target's own among them, `own` (n,) bool, apart."""
+        return self.weigh(z, y, z_t)
+
+    def align_labelled(self, z: Tensor, y: Tensor, z_t: Tensor, own: Tensor) -> Tensor:
+        """The same of `align`."""
+        return self.align(z, y, z_t)
+
     def project(self, z: Tensor) -> Tensor:
         """Target-like rows (n, d) -> (n, d'), the space in which the classifier was fitted."""
         return z
@@ -308,7 +316,8 @@ class FeatureAlgorithm(Algorithm):
         classes, C = self.objective.name == "classification", self.C
         answers = torch.as_tensor(source.labels)
         y_s = answers if classes else torch.zeros(len(answers), dtype=torch.int64)
-        weight, moved = self.weigh(z_s, y_s, z_t), self.align(z_s, y_s, z_t)
+        own = torch.as_tensor(source.origin == self.network.target_origin)
+        weight, moved = self.weigh_labelled(z_s, y_s, z_t, own), self.align_labelled(z_s, y_s, z_t, own)
         if source.weight is not None:
             given = torch.as_tensor(source.weight).to(weight)
             weight, C = weight * given, C * float(given.mean())

@@ -22,11 +22,15 @@ class Objective:
         name: registry name, also of the loss term
         metrics: names of metrics that tell how good answers are; the first is the table's unless a suite says otherwise
         dense: an answer for every pixel: labels (n, H, W) follow the crops and flips of their pictures
+        recipe: fields of TrainConfig that stand where a run on such answers leaves them open
+        scales: answers are numbers, which `TrainConfig.answers` may scale
     """
 
     name: ClassVar[str] = ""
     metrics: ClassVar[tuple[str, ...]] = ()
     dense: ClassVar[bool] = False
+    recipe: ClassVar[dict[str, Any]] = {}
+    scales: ClassVar[bool] = False
 
     def head(self, dim: int, outputs: int) -> nn.Module:
         """What stands on z: (B, dim) -> prediction (B, outputs)."""

@@ -6,6 +6,7 @@ DATASET = DatasetInfo(
     name="mask_folder",
     title="Your own pictures with a class for every pixel",
     kind="masks",
+    objective="segmentation",
     source="your own files",
     licence="yours",
 )

@@ -6,6 +6,7 @@ DATASET = DatasetInfo(
     name="mini_scenes",
     title="Scenes of mini_office's objects with masks and boxes, drawn procedurally",
     kind="masks",
+    objective="segmentation",
     domains=("catalogue", "webcam", "night"),
     classes=("background", "monitor", "back_pack", "calculator", "bottle", "desk_lamp", "mug"),
     counts={"catalogue": 240, "webcam": 240, "night": 240},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
@@ -127,6 +128,18 @@ def pixel_metrics(outputs: Outputs, classes: tuple[str, ...]) -> dict[str, dict[
         classes[c]: {name: round(float(column[c]), 6) for name, column in columns.items()}
         for c in np.flatnonzero(there)
     }
+
+
+def output_metrics(outputs: Outputs, names: tuple[str, ...], objective: str, prefix: str = "target") -> dict[str, Any]:
+    """output -> {`<prefix>_<metric>`, `n`}: each column of answers that are no classes by itself, n annotated rows."""
+    if outputs.y is None or not len(outputs.y) or objective == "classification" or find_objective(objective).dense:
+        return {}
+    told: dict[str, Any] = {}
+    for k, name in enumerate(names):
+        column = Outputs(outputs.z, outputs.prediction[:, k : k + 1], outputs.y[:, k : k + 1])
+        rows = len(outputs.y) if outputs.y.is_floating_point() else int((outputs.y[:, k] >= 0).sum())
+        told[name] = {**measure(column, prefix, 0, objective), "n": rows}
+    return told
 
 
 def scores(

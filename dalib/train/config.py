@@ -49,6 +49,12 @@ class TrainConfig(BaseModel):
             takes from a target image of the batch (Fourier domain adaptation), in [0, 0.5); 0 = none
         decoder: from feature maps to an answer per pixel: `unet`, or torchvision's `fcn`, `deeplabv3`, `lraspp`; empty:
             `unet`; for such answers only
+            labelled target rows among them (`domain_balanced`), has the same share
+        answers: how numbers are scaled to be learnt, and taken back where rows are predicted: `as_given`;
+            `standardised` (mean 0 and deviation 1 over the labelled rows); `bounded` (their range becomes [0, 1], and
+            the head ends in a sigmoid, so no answer leaves it). Methods that solve need none
+        invariant: numbers stay what they are when a picture is cropped or flipped (an age, a price); else training on
+            pictures whose answers are numbers takes augment = `none` only
         evaluations: points along training at which candidates are evaluated; the last is the end
     """
 
@@ -84,6 +90,8 @@ class TrainConfig(BaseModel):
     sampler: Literal["shuffle", "class_balanced", "domain_balanced", "rare_classes"] = "shuffle"
     fourier: float = Field(0.0, ge=0, lt=0.5)
     decoder: Literal["", "unet", "fcn", "deeplabv3", "lraspp"] = ""
+    answers: Literal["as_given", "standardised", "bounded"] = "as_given"
+    invariant: bool = False
     evaluations: int = Field(5, ge=1, le=100_000)
 
     @model_validator(mode="after")

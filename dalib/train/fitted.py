@@ -129,7 +129,7 @@ class Fitted:
         return torch.cat(parts)
 
     def outputs(self, domain: Domain) -> Outputs:
-        """Features and logits of a whole domain, float32, on the CPU."""
+        """Features and logits of a whole domain, float32, on the CPU; numbers in the unit of their labels."""
         y = None if domain.y is None else as_tensor(np.asarray(domain.y))
         if not len(domain):
             return Outputs(torch.zeros(0, self.algorithm.network.dim), torch.zeros(0, len(self.names)), y)
@@ -140,4 +140,5 @@ class Fitted:
             return z, objective.keep(prediction)
 
         z, prediction = self.map_rows(domain, answer)
+        prediction = self.algorithm.network.restore_answers(prediction)
         return Outputs(z.float().cpu(), prediction.cpu(), y)

@@ -60,6 +60,7 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
         "hparams": fitted.algorithm.hparams,
         "classes": fitted.classes,
         "objective": fitted.algorithm.network.objective.name,
+        "answers": fitted.algorithm.network.answers,
         "origins": fitted.algorithm.network.origins,
         "config": fitted.config.model_dump(),
         "backbone": {
@@ -177,8 +178,8 @@ def _build(facts: dict[str, Any]) -> tuple[Algorithm, Backbone, TrainConfig]:
     inner = identity(backbone.dim) if backbone.frozen else backbone
     width = 0 if solved else config.bottleneck
     objective = find_objective(facts.get("objective", "classification"))
-    origins = facts.get("origins", 1)
-    algorithm.attach(objective.network(inner, len(facts["classes"]), width, origins=origins, decoder=config.decoder))
+    how = {"origins": facts.get("origins", 1), "answers": facts.get("answers", "as_given"), "decoder": config.decoder}
+    algorithm.attach(objective.network(inner, len(facts["classes"]), width, **how))
     return algorithm, backbone, config
 
 

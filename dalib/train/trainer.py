@@ -20,6 +20,7 @@ from dalib.core.network import Network
 from dalib.core.objective import Objective, find_objective
 from dalib.core.seeds import check_seed
 from dalib.core.types import Domain, Task
+from dalib.train.answers import check_answers
 from dalib.train.config import TrainConfig
 from dalib.train.continuation import check_source_free, continue_network
 from dalib.train.device import pick_device, seeded
@@ -128,6 +129,8 @@ class Trainer:
         inner = replace(identity(backbone.dim), head=backbone.head) if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
+        answers = "as_given" if solved else config.answers
+        check_answers(task, config, moves=bool(backbone.preprocess) and not backbone.frozen and not solved)
         network = objective.network(
             inner,
             len(task.classes),
@@ -135,8 +138,12 @@ class Trainer:
             origins=origins,
             target_origin=task.target_origin,
             initialisation=config.initialisation,
+            answers=answers,
             decoder=config.decoder,
         )
+        if answers != "as_given":
+            y = network.scale_answers(torch.as_tensor(task.labelled.labels))
+            task = replace(task, labelled=replace(task.labelled, y=y.numpy()))
         return self._open(algorithm, network, backbone, task, listeners)
 
     def adapt(self, algorithm: Algorithm, model: Fitted, target: Domain) -> Fitted:

@@ -82,6 +82,9 @@ def test_a_model_is_trained_measured_saved_and_writes_masks(root, tmp_path):
         assert mask.size == size and mask.mode == "P" and np.asarray(mask).max() < 3
         laid = Image.open(tmp_path / "masks" / Path(row.file).with_suffix(".overlay.jpg"))
         assert laid.size == size
+    found = dalib.evaluate(run.path, root, "dusk", device="cpu")
+    assert found.metrics["mean_iou"] == pytest.approx(run.values["target"]) and set(found.per_class) == set(CLASSES)
+    assert list(found.frame().columns) == ["class", "n", "precision", "recall", "f1", "iou"]
     again = predict(run.fitted, pictures)
     np.testing.assert_allclose([r.values for r in again.rows], [r.values for r in told.rows])
 
