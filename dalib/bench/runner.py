@@ -234,19 +234,27 @@ def _results(
     execute, told = how.execute(), set[str]()
     while items:
         again: list[Item] = []
+        dead: list[Job] = []
         stream = execute(items, do_item, min(how.jobs, len(items)))
         try:
             for item, results in stream:
                 if results is None and len(item) > 1:
                     again += [(job,) for job in item]
                     continue
-                for job, result in zip(item, results or [record_death(item[0])], strict=True):
+                if results is None:
+                    dead += item
+                    continue
+                for job, result in zip(item, results, strict=True):
                     if result.status == "busy":
                         again.append((job,))
                     else:
                         yield job, result
         finally:
             stream.close()
+        for job in dead:
+            while (result := record_death(job)).status == "busy":  # a dead owner elsewhere is silent at first
+                time.sleep(0.2)
+            yield job, result
         items = again
         while items and all(is_held(store.lock(item[0].key)) for item in items):
             told |= _tell_waiting(items, store, told, say)
