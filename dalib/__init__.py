@@ -72,6 +72,7 @@ _HOME = {
     "run_suite": "dalib.bench.runner",
     "save_model": "dalib.train.model_file",
     "sign_domains": "dalib.estimator",
+    "suite_status": "dalib.bench.status",
     "table": "dalib.report.reports",
     "target_scorer": "dalib.estimator",
     "verify": "dalib.verification",

@@ -24,6 +24,7 @@ from dalib.cli import (
     rescore,
     run,
     show,
+    status,
     table,
     train,
 )
@@ -39,6 +40,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., Any]] = {
     "advise": advise.advise_user,
     "run": run.run_benchmark,
+    "status": status.show_status,
     "table": table.print_table,
     "report": report.write_report,
     "view": report.view_suite,
@@ -57,7 +59,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "new": new.write_plugin,
 }
 PANELS = {
-    **dict.fromkeys(("run", "table", "report", "view", "export", "import", "merge", "rescore"), "Benchmarks"),
+    **dict.fromkeys(("run", "status", "table", "report", "view", "export", "import", "merge", "rescore"), "Benchmarks"),
     **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
     "advise": "Data",
 }

@@ -156,6 +156,8 @@ def clocks_apart(scene: Scene, chance: random.Random) -> str:
     if chance.random() < 0.5:
         time.sleep(chance.random() * 0.5)
         hosts[chance.randrange(2)].stop(signal.SIGKILL)
+    time.sleep(2.5)
+    scene.start("three")  # finds what the dead left, which is silent by then
     return scene.judge(again=1)
 
 
