@@ -100,8 +100,8 @@ def choose_executor(spec: ExecutorSpec, asked: str | Mapping[str, Any] = "", job
     given = {"name": asked} if isinstance(asked, str) else dict(asked)
     name = given.pop("name", "") or spec.name
     own = spec.options if name == spec.name or not spec.name else {}
-    for number in (given.pop("jobs", None), spec.jobs if name == spec.name else None):
-        jobs = number if jobs is None else jobs
+    asked_for: list[Any] = [jobs, given.pop("jobs", None), spec.jobs if name == spec.name else None]
+    jobs = next((int(n) for n in asked_for if n is not None), None)
     if jobs is not None and jobs < 1:
         raise DalibError(f"jobs = {jobs} is below 1; give a number of worker processes")
     name = name or ("inline" if (jobs or 1) == 1 else "processes")

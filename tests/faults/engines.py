@@ -4,7 +4,7 @@
     python -m tests.faults.engines faults --engine ray|slurm [--tries 10]
     python -m tests.faults.engines time   --engine processes|ray|slurm [--runs 200] [--seconds 1]
 
-`same` runs four rows of the demonstration inline and there; numbers must be equal to the bit. `faults` kills a worker,
+`same` runs eight runs of the demonstration inline and there; numbers must be equal to the bit. `faults` kills a worker,
 a node's daemon (raylet, slurmd) or the driver at a random moment of a suite of twelve runs. `time` is the time of quick
 runs with 1, 2 and 4 at a time, and what each costs beyond its own seconds.
 
@@ -202,9 +202,9 @@ def engine(name: str, folder: Path) -> Iterator[Any]:
 
 
 def same(name: str, folder: Path) -> int:
-    """How many records of four rows of the demonstration are other there than inline."""
+    """How many records of eight runs of the demonstration are other there than inline."""
     suite: Suite = load_suite(find_suite("demo"))
-    suite = suite.model_copy(update={"seeds": [0]})
+    suite = suite.model_copy(update={"seeds": [0], "tasks": ["amazon->webcam", "webcam->dslr"]})
     with engine(name, folder) as there:
         rows = ("source_only", "coral", "dann", "mcc")
         run_suite(suite, store=folder / "inline", jobs=1, only=rows)
