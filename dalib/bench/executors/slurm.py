@@ -14,6 +14,7 @@ from shutil import which
 from typing import Any, TypeVar
 
 from dalib.core.errors import DalibError
+from dalib.core.files import write_text
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -174,6 +175,7 @@ class _Queue:
         self.engine.update_parameters(array_parallelism=workers, **parameters)
         self.job_class = submitit.SlurmJob
         self.tasks: dict[str, dict[int, int]] = {}
+        self.seen: set[str] = set()
         self.missed: dict[str, float] = {}
 
     def adopt(self, jobs: Sequence[Any]) -> list[int]:
@@ -186,13 +188,12 @@ class _Queue:
         for task, items in (json.loads(line) for line in lines):
             if task in (queued or {}):
                 known |= {tuple(keys): (task, place) for place, keys in enumerate(items)}
-        if lines and not known:
-            self.ledger.unlink()
         pending = []
         for number, job in enumerate(jobs):
             task, place = known.get(tuple(_keys(job)), ("", 0))
             if task:
                 self.tasks.setdefault(task, {})[place] = number
+                self.seen.add(task)
             else:
                 pending.append(number)
         return pending
@@ -209,6 +210,7 @@ class _Queue:
             with self.ledger.open("a") as file:
                 for job, chunk in zip(made, part, strict=True):
                     self.tasks[job.job_id] = dict(enumerate(chunk))
+                    self.seen.add(job.job_id)
                     if all(_keys(jobs[n]) for n in chunk):
                         file.write(json.dumps([job.job_id, [_keys(jobs[n]) for n in chunk]]) + "\n")
 
@@ -239,9 +241,10 @@ class _Queue:
 
     def cancel(self) -> None:
         """Take everything out of the queue; runs under way are killed, and go on from their checkpoint another time."""
-        if not self.tasks:
-            return
-        for how in ([], ["--full", "--signal=KILL"]):
+        lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
+        others = [line for line in lines if json.loads(line)[0] not in self.seen]
+        write_text(self.ledger, "".join(f"{line}\n" for line in others))
+        for how in ([], ["--full", "--signal=KILL"]) if self.tasks else ():
             subprocess.run(["scancel", *how, *self.tasks], capture_output=True, check=False)
         self.tasks.clear()
 
