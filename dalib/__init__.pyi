@@ -105,6 +105,7 @@ from dalib.algorithms.wise_ft import WiseFt as WiseFt
 from dalib.backbones import load_backbone as load_backbone
 from dalib.bench.runner import run_suite as run_suite
 from dalib.bench.schema import suite_schema as suite_schema
+from dalib.bench.status import suite_status as suite_status
 from dalib.bench.suite import Suite as Suite
 from dalib.bench.suite import load_suite as load_suite
 from dalib.checks import check_plugin as check_plugin

@@ -25,6 +25,7 @@ from dalib.cli import (
     run,
     schema,
     show,
+    status,
     table,
     train,
 )
@@ -40,6 +41,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., Any]] = {
     "advise": advise.advise_user,
     "run": run.run_benchmark,
+    "status": status.show_status,
     "table": table.print_table,
     "report": report.write_report,
     "view": report.view_suite,
@@ -59,7 +61,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "new": new.write_plugin,
 }
 PANELS = {
-    **dict.fromkeys(("run", "table", "report", "view", "export", "import", "merge", "rescore", "schema"), "Benchmarks"),
+    **dict.fromkeys(
+        ("run", "status", "table", "report", "view", "export", "import", "merge", "rescore", "schema"), "Benchmarks"
+    ),
     **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
     "advise": "Data",
 }
