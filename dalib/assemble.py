@@ -39,6 +39,8 @@ class RunContext:
         plugins: files to load before the run
         keep_features: store z beside the logits, so that validators of features can be added later
         validators: names of those that score every candidate beside the oracle; None = all
+        track: trackers that are told of the run, `tensorboard` or `tensorboard=DIR`
+        label, group: under which they list it; empty = as they do by themselves
     """
 
     root: str | None = None
@@ -48,6 +50,9 @@ class RunContext:
     plugins: tuple[str, ...] = ()
     keep_features: bool = False
     validators: tuple[str, ...] | None = None
+    track: tuple[str, ...] = ()
+    label: str = ""
+    group: str = ""
 
 
 @dataclass

@@ -16,9 +16,10 @@ from typing import Any, Literal, cast
 from dalib.assemble import RunContext
 from dalib.bench.cores import count_cores
 from dalib.bench.fleet import FleetMode, Item, do_item, pack
+from dalib.bench.pace import Pace
 from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
-from dalib.bench.schedule import assign_devices, longest_first
+from dalib.bench.schedule import assign_devices, expected_cost, longest_first
 from dalib.bench.search import Draw, propose
 from dalib.bench.suite import Suite, find_suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
@@ -55,6 +56,7 @@ class RunOptions:
     run: str = "dalib.bench.run:run_one"
     fleet: FleetMode = "auto"
     executor: str = ""
+    track: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -65,6 +67,11 @@ class RunOptions:
             raise DalibError(f"fleet = {self.fleet!r} is not one of auto, on, off")
         if self.executor and self.executor not in EXECUTORS:
             raise unknown("executor", self.executor, EXECUTORS.names(), "dalib list executors")
+        if self.track:
+            from dalib.train.tracking import make_tracker
+
+            for tracker in self.track:
+                make_tracker(tracker)
 
     def execute(self) -> Callable[..., Any]:
         """The executor: as named, else the one that suits the number of jobs."""
@@ -86,6 +93,7 @@ def run_suite(
     run: str = "dalib.bench.run:run_one",
     fleet: FleetMode = "auto",
     executor: str = "",
+    track: Sequence[str] = (),
 ) -> Summary:
     """Run what a suite lacks.
 
@@ -100,13 +108,14 @@ def run_suite(
         run: `module:function` that runs one spec
         fleet: train runs that differ in task, seed or learning rate as one model: `auto` on a GPU, `on`, `off`
         executor: how workers are made (`dalib list executors`); empty = `inline` for one job, `processes` for several
+        track: trackers that are told of every run: `tensorboard`, `wandb`, `mlflow`, or with a place `tensorboard=DIR`
     Raises
         DalibError: a mistake in the suite, found before anything runs
         KeyboardInterrupt: after the workers have stopped; the same call goes on where it stopped
     """
     for plugin in plugins:
         load_plugin(plugin)
-    how = RunOptions(root, jobs, redo, device, dry_run, tuple(plugins), progress, run, fleet, executor)
+    how = RunOptions(root, jobs, redo, device, dry_run, tuple(plugins), progress, run, fleet, executor, tuple(track))
     loaded = suite if isinstance(suite, Suite) else load_suite(find_suite(str(suite)))
     labels = pick_labels(loaded, tuple(only))
     kept = Store(Path(store).resolve())
@@ -165,13 +174,17 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
     todo = longest_first(todo, how.jobs)
     for r, on in zip(todo, assign_devices(how.device, len(todo)), strict=True):
         where = RunContext(place, on, threads, str(kept.checkpoint(r.key)), loaded, suite.keep_features, judges)
+        where = replace(where, track=how.track, label=r.label, group=suite.name) if how.track else where
         jobs.append(Job(r.key, r.label, r.spec, where, kept.root, how.run, stamps[r.key]))
     accuracy: dict[str, list[float]] = {label: [] for label in labels}
     done_before = set(chosen) - {r.key for r in todo}
     for key in done_before:
         if (value := known[key].accuracy) is not None:
             accuracy[chosen[key].label].append(value)
-    tally = Tally(len(chosen), len(done_before), labels, accuracy)
+    pace = Pace(how.jobs, {r.key: (r.label, expected_cost(r.spec)) for r in todo})
+    for key, result in known.items():
+        pace.learn(chosen[key].label, expected_cost(chosen[key].spec), result.seconds)
+    tally = Tally(len(chosen), len(done_before), labels, accuracy, pace=pace)
     summary = _run_all(pack(jobs, how.fleet, how.jobs), how, kept, tally, planned.remarks)
     kept.sweep()
     if gone := sum(not kept.stamp(key) for key in chosen):
@@ -218,11 +231,7 @@ def _run_all(items: list[Item], how: RunOptions, store: Store, tally: Tally, rem
 
 
 def _count(tally: Tally, job: Job, result: Result) -> None:
-    if result.accuracy is not None:
-        tally.accuracy[job.label].append(result.accuracy)
-    tally.done += result.status == "ok"
-    tally.failed += result.status == "failed"
-    tally.elsewhere += result.status == "elsewhere"
+    tally.count(job.key, job.label, result.status, result.accuracy, result.seconds)
 
 
 def _results(

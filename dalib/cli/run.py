@@ -16,6 +16,7 @@ from dalib.cli._common import (
     SkipUnreadable,
     StoreRoot,
     SuiteName,
+    Track,
     choose,
     complete_names,
     load_plugins,
@@ -62,6 +63,7 @@ def run_benchmark(
             autocompletion=complete_names("executors"),
         ),
     ] = "",
+    track: Track = None,
     skip_unreadable: SkipUnreadable = False,
     tables: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables.")] = Path("results/tables"),
     formats: Formats = "",
@@ -96,7 +98,7 @@ def run_benchmark(
 
         pick_device(device)
     options: dict[str, Any] = {"plugins": plugin or (), "only": only or (), "redo": redo, "dry_run": dry_run}
-    options |= {"fleet": fleet, "executor": executor}
+    options |= {"fleet": fleet, "executor": executor, "track": track or ()}
     try:
         run_suite(planned, root=data_root, store=store, jobs=jobs, device=device, **options)
     except KeyboardInterrupt:

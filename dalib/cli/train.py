@@ -13,6 +13,7 @@ from dalib.cli._common import (
     Device,
     Plugins,
     SkipUnreadable,
+    Track,
     bold,
     complete_names,
     load_plugins,
@@ -108,6 +109,7 @@ def train_model(
             autocompletion=complete_names("listeners"),
         ),
     ] = None,
+    track: Track = None,
     out: Annotated[Path | None, typer.Option(metavar="MODEL", help="Write the model there (.safetensors).")] = None,
 ) -> None:
     """Train one algorithm on one pair of domains and print how good it is.
@@ -149,7 +151,13 @@ def train_model(
         if not value:
             raise DalibError(f"missing option '{name}' (see dalib train --help)")
     options: dict[str, Any] = {"seed": seed, "device": device, "root": data_root, "out": out}
-    options |= {"checkpoint": checkpoint, "listeners": listener or (), "hparams": given.pop("algorithm", {}), **given}
+    options |= {
+        "checkpoint": checkpoint,
+        "listeners": listener or (),
+        "track": track or (),
+        "hparams": given.pop("algorithm", {}),
+        **given,
+    }
     with progress_bar(f"{algorithm} {source}->{target}") as progress:
         run = fit(dataset, source, target, algorithm, progress=progress, **options)
     print_values(run)
