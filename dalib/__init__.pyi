@@ -12,6 +12,7 @@ from dalib.algorithms.adapters import Adapters as Adapters
 from dalib.algorithms.adda import ADDA as ADDA
 from dalib.algorithms.afn import AFN as AFN
 from dalib.algorithms.atdoc import ATDOC as ATDOC
+from dalib.algorithms.balanced_weighting import BalancedWeighting as BalancedWeighting
 from dalib.algorithms.bda import BDA as BDA
 from dalib.algorithms.bi_tuning import BiTuning as BiTuning
 from dalib.algorithms.bitfit import Bitfit as Bitfit
@@ -24,6 +25,8 @@ from dalib.algorithms.co_tuning import CoTuning as CoTuning
 from dalib.algorithms.coral import CORAL as CORAL
 from dalib.algorithms.cowa import CoWA as CoWA
 from dalib.algorithms.dann import DANN as DANN
+from dalib.algorithms.dare_gram import DareGram as DareGram
+from dalib.algorithms.dd import DD as DD
 from dalib.algorithms.ddc import DDC as DDC
 from dalib.algorithms.deep_coral import DeepCORAL as DeepCORAL
 from dalib.algorithms.deep_jdot import DeepJDOT as DeepJDOT
@@ -32,6 +35,7 @@ from dalib.algorithms.discriminative_rates import DiscriminativeRates as Discrim
 from dalib.algorithms.dsan import DSAN as DSAN
 from dalib.algorithms.easy_tl import EasyTL as EasyTL
 from dalib.algorithms.entropy_minimisation import EntropyMinimisation as EntropyMinimisation
+from dalib.algorithms.feature_augmentation import FeatureAugmentation as FeatureAugmentation
 from dalib.algorithms.fine_tune import FineTune as FineTune
 from dalib.algorithms.fixmatch import FixMatch as FixMatch
 from dalib.algorithms.gfk import GFK as GFK
@@ -76,7 +80,9 @@ from dalib.algorithms.pca_map import PCAMap as PCAMap
 from dalib.algorithms.prototypical import Prototypical as Prototypical
 from dalib.algorithms.pseudo_label import PseudoLabel as PseudoLabel
 from dalib.algorithms.reptile import Reptile as Reptile
+from dalib.algorithms.rsd import RSD as RSD
 from dalib.algorithms.sdat import SDAT as SDAT
+from dalib.algorithms.sfa import SFA as SFA
 from dalib.algorithms.shot import SHOT as SHOT
 from dalib.algorithms.sliced_wasserstein import SlicedWasserstein as SlicedWasserstein
 from dalib.algorithms.source_only import SourceOnly as SourceOnly
@@ -87,6 +93,7 @@ from dalib.algorithms.t3a import T3A as T3A
 from dalib.algorithms.tca import TCA as TCA
 from dalib.algorithms.tent import TENT as TENT
 from dalib.algorithms.tjm import TJM as TJM
+from dalib.algorithms.tradaboost_r2 import TrAdaBoostR2 as TrAdaBoostR2
 from dalib.algorithms.ulsif import ULSIF as ULSIF
 from dalib.algorithms.vada import VADA as VADA
 from dalib.algorithms.wdgrl import WDGRL as WDGRL
@@ -129,6 +136,7 @@ from dalib.estimator import AdaptationRegressor as AdaptationRegressor
 from dalib.estimator import AdaptationTransformer as AdaptationTransformer
 from dalib.estimator import LeaveOneDomainOut as LeaveOneDomainOut
 from dalib.estimator import SourceTargetShuffleSplit as SourceTargetShuffleSplit
+from dalib.estimator import TrAdaBoost as TrAdaBoost
 from dalib.estimator import WeightedEstimator as WeightedEstimator
 from dalib.estimator import double_domains as double_domains
 from dalib.estimator import make_scorer as make_scorer
@@ -143,6 +151,7 @@ from dalib.nn.metrics import accuracy as accuracy
 from dalib.prediction import Predictions as Predictions
 from dalib.prediction import predict as predict
 from dalib.ranking.rank import rank as rank
+from dalib.records.exchange import merge_records as merge_records
 from dalib.report.page.server import open_server as open_server
 from dalib.report.page.write import write_page as write_page
 from dalib.report.ranking import Ranking as Ranking

@@ -39,6 +39,8 @@ class RunContext:
         plugins: files to load before the run
         keep_features: store z beside the logits, so that validators of features can be added later
         validators: names of those that score every candidate beside the oracle; None = all
+        distributed: the processes that `torch.distributed` connects share every step
+        processes: how many share the run (`devices` of its row); 1 = this one alone
         track: trackers that are told of the run, `tensorboard` or `tensorboard=DIR`
         label, group: under which they list it; empty = as they do by themselves
     """
@@ -50,6 +52,8 @@ class RunContext:
     plugins: tuple[str, ...] = ()
     keep_features: bool = False
     validators: tuple[str, ...] | None = None
+    distributed: bool = False
+    processes: int = 1
     track: tuple[str, ...] = ()
     label: str = ""
     group: str = ""
@@ -133,6 +137,7 @@ def assemble(
         evaluate=evaluate,
         report=report,
         listeners=listeners,
+        distributed=where.distributed,
     )
     return Run(data, task, backbone, algorithm, trainer)
 

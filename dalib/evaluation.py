@@ -17,7 +17,7 @@ from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.data.catalog import LoadedData, load_data
 from dalib.prediction import normalise_as_trained
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
-from dalib.scoring.metrics import class_metrics, measure
+from dalib.scoring.metrics import class_metrics, measure, output_metrics
 from dalib.scoring.outside import answer_rows, write_record
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model
@@ -35,6 +35,7 @@ class Evaluation:
 
     metrics: name -> value, every registered metric that applies to the model's kind of answer (`dalib list metrics`)
     per_class: of classes that occur, class -> `precision`, `recall`, `f1`, `n`; empty where answers are no classes
+    per_output: of answers that are no classes, output -> every metric of it alone, and `n`
     rows: how many were measured
     remarks: what the data were read as, and what was left out and why
     expected: the accuracy that would have been expected without the labels; None where the model's file cannot say
@@ -46,6 +47,7 @@ class Evaluation:
     remarks: tuple[str, ...] = ()
     expected: ExpectedAccuracy | None = None
     about: dict[str, Any] = field(default_factory=dict, repr=False)
+    per_output: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def write_record(self, path: str | Path, label: str, task: str, *, seed: int = 0) -> Path:
         """An archive of this one run, as `dalib export` writes them: `dalib table suite.jsonl mine.jsonl` joins it.
@@ -135,7 +137,9 @@ def evaluate(
             per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
     plain = kind == "classification" and reject == 1 and not fitted.algorithm.rejects and fitted.algorithm.probabilistic
     expected = expected_accuracy(fitted.held_out, outputs) if plain and fitted.held_out is not None else None
-    return Evaluation(metrics, per_class, len(rows), remarks, expected)
+    told = output_metrics(outputs, fitted.classes, kind, "")
+    per_output = {name: {k.lstrip("_"): v for k, v in values.items()} for name, values in told.items()}
+    return Evaluation(metrics, per_class, len(rows), remarks, expected, per_output=per_output)
 
 
 def _evaluate_outside(

@@ -124,11 +124,14 @@ class Suite(BaseModel):
         override = getattr(self.algorithms[label], name) | (more or {})
         return validate(SECTIONS[name], base | override, f"suite {self.name}", f"algorithms.{label}.{name}")
 
-    def recipe(self, label: str, more: dict[str, Any] | None = None) -> TrainConfig:
-        """The `train` of a row; what suite and row leave open is the recipe's for such a backbone and algorithm."""
+    def recipe(self, label: str, more: dict[str, Any] | None = None, objective: str = "classification") -> TrainConfig:
+        """The `train` of a row; what suite and row leave open is the recipe's for such a backbone and algorithm.
+
+        objective: what a label of the data is, which has a recipe too
+        """
         given, on = self.section(label, "train", more), self.section(label, "backbone")
         cls = ALGORITHMS.get(self.algorithms[label].algorithm)
-        filled = fill_recipe(given.model_dump(exclude_unset=True), cls, on.name, on.weights, on.frozen)
+        filled = fill_recipe(given.model_dump(exclude_unset=True), cls, on.name, on.weights, on.frozen, objective)
         return validate(TrainConfig, filled, f"suite {self.name}", f"algorithms.{label}.train")
 
 

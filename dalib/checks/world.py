@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.network import Network
+from dalib.core.objective import find_objective
 from dalib.core.types import Domain, Source, Target, Task
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
@@ -23,6 +25,8 @@ from dalib.train.trainer import Trainer
 DIM, K = 16, 3
 CONFIG = TrainConfig(steps=20, batch_size=16, bottleneck=DIM, lr=0.02, evaluations=2)
 _REFERENCE: dict[type[Algorithm], Fitted] = {}
+KINDS = ("classification", "multilabel", "regression")
+"""Kinds of answers that this world can ask for, the first that an algorithm knows."""
 
 
 def make_domain(name: str, n: int, seed: int, shift: float) -> Domain:
@@ -42,6 +46,22 @@ def make_task(n: int = 60, shift: float = 1.0, seed: int = 0) -> Task:
     return Task("source->target", source, target.unlabelled(), held_out, target)
 
 
+def kind_of(cls: type[Algorithm]) -> str:
+    """What an algorithm is asked for here."""
+    return next((kind for kind in KINDS if {"any", kind}.intersection(cls.objectives)), KINDS[0])
+
+
+def spell(y: np.ndarray, kind: str) -> np.ndarray:
+    """Classes (n,) as answers of that kind: themselves, or a column each, 1 where a row is of it and 0 elsewhere."""
+    if kind == "classification" or y.ndim == 2:
+        return y
+    return np.eye(K, dtype=np.float32 if kind == "regression" else np.int64)[y]
+
+
+def _ask(domain: Domain, kind: str) -> Domain:
+    return replace(domain, y=None if domain.y is None else spell(domain.y, kind), objective=kind)
+
+
 def fit(
     cls: type[Algorithm],
     task: Task | None = None,
@@ -51,7 +71,12 @@ def fit(
     **changes: Any,
 ) -> Fitted:
     """cls(**hparams) fitted in the small world; `changes` go to the trainer, or as fields of it to its recipe."""
-    task = task or make_task()
+    task, kind = task or make_task(), kind_of(cls)
+    if kind != task.objective:
+        labelled, target, validation, test = (
+            _ask(part, kind) for part in (task.labelled, task.target, task.validation, task.test)
+        )
+        task = replace(task, labelled=labelled, target=target, validation=validation, test=test)
     recipe = {k: changes.pop(k) for k in list(changes) if k in TrainConfig.model_fields}
     config = CONFIG.model_copy(update=recipe)
 
@@ -79,14 +104,15 @@ def reference_fit(cls: type[Algorithm]) -> Fitted:
 
 
 def accuracy(fitted: Fitted, domain: Domain) -> float:
-    return float((fitted.outputs(domain).logits[:, :K].argmax(1).numpy() == domain.labels).mean())
+    y = domain.labels if domain.labels.ndim == 1 else domain.labels.argmax(1)
+    return float((fitted.outputs(domain).logits[:, :K].argmax(1).numpy() == y).mean())
 
 
 def attached(cls: type[Algorithm], **hparams: Any) -> Algorithm:
     """cls(**hparams) on a fresh network of width 16 in training mode, with a head whose logits are not all alike."""
     with seeded(0):
         algorithm = cls(**hparams)
-        algorithm.attach(Network(features_of(cls), K, bottleneck=0))
+        algorithm.attach(Network(features_of(cls), K, bottleneck=0, objective=find_objective(kind_of(cls))))
         nn.init.normal_(next(algorithm.network.head.parameters()), 0.0, 0.3)
         return algorithm.train()
 
@@ -102,7 +128,9 @@ def batches(
 
 def wrap(algorithm: Algorithm, z_s: Tensor, z_t: Tensor, y: Tensor) -> tuple[Source, Target]:
     z_s, z_t = z_s.clone().requires_grad_(), z_t.clone().requires_grad_()
-    head = algorithm.network.head
+    head, kind = algorithm.network.head, algorithm.network.objective.name
+    if kind != "classification" and y.ndim == 1:
+        y = one_hot(y, K).float() if kind == "regression" else one_hot(y, K)
     return Source.of(z_s, head(z_s), y), Target.of(z_t, head(z_t))
 
 

@@ -16,6 +16,7 @@ from dalib.cli import (
     evaluate,
     export,
     list_plugins,
+    merge,
     new,
     predict,
     rank,
@@ -43,6 +44,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "report": report.write_report,
     "view": report.view_suite,
     "export": export.export_records,
+    "import": merge.import_records,
+    "merge": merge.merge_stores,
     "rescore": rescore.rescore_records,
     "schema": schema.print_schema,
     "train": train.train_model,
@@ -56,7 +59,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "new": new.write_plugin,
 }
 PANELS = {
-    **dict.fromkeys(("run", "table", "report", "view", "export", "rescore", "schema"), "Benchmarks"),
+    **dict.fromkeys(("run", "table", "report", "view", "export", "import", "merge", "rescore", "schema"), "Benchmarks"),
     **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
     "advise": "Data",
 }

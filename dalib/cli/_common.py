@@ -15,6 +15,7 @@ import typer
 
 from dalib.core.errors import DalibError, unknown
 from dalib.core.files import write_text as write_atomically
+from dalib.core.places import refuse_url
 from dalib.core.text import Styled, say, show_control
 
 DataRoot = Annotated[
@@ -27,7 +28,14 @@ Plugins = Annotated[
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and say how many.")
 ]
-StoreRoot = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the records.")]
+
+
+def _refuse_url(value: Path) -> Path:
+    refuse_url(value, "--store")
+    return value
+
+
+StoreRoot = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the records.", callback=_refuse_url)]
 
 
 def complete_names(kind: str) -> Callable[[str], list[str]]:

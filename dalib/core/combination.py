@@ -172,6 +172,10 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
             raise DalibError(f"{' and '.join(owners)} cannot be combined: each wants to {what} in a way of its own")
     classes = tuple(cls for _, cls in parts)
     kinds = [set(cls.objectives) - {"any"} for cls in classes if "any" not in cls.objectives]
+    if kinds and not set.intersection(*kinds):
+        picky = ((name, cls.objectives) for name, cls in parts if "any" not in cls.objectives)
+        told = ", ".join(f"{name} for {' or '.join(wanted)}" for name, wanted in picky)
+        raise DalibError(f"{' and '.join(names)} cannot be combined: they are for different answers ({told})")
     version = 0
     for cls in classes:
         version = 1000 * version + cls.version

@@ -44,6 +44,7 @@ class DatasetInfo:
         source: where to fetch it (page or paper), for the message about a missing root
         licence: terms of use
         paper: BibTeX key
+        objective: what a label is; `classes` are the names of the outputs where it is no class
         generator: `module:function(root: Path)` that makes the data, or an empty string
         downloads: the archives that make up the data set, unpacked side by side (`dalib data get`)
         by_hand: what a person must do where no address serves it
@@ -59,6 +60,7 @@ class DatasetInfo:
     source: str = ""
     licence: str = ""
     paper: str = ""
+    objective: str = "classification"
     generator: str = ""
     class_aliases: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()

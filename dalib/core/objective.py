@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -17,11 +17,14 @@ class Objective:
     Class variables
         name: registry name, also of the loss term
         metrics: names of metrics that tell how good answers are; the first is the table's unless a suite says otherwise
-        reads: what an algorithm may count on beside z: `probabilities` of classes, or nothing
+        recipe: fields of TrainConfig that stand where a run on such answers leaves them open
+        scales: answers are numbers, which `TrainConfig.answers` may scale
     """
 
     name: ClassVar[str] = ""
     metrics: ClassVar[tuple[str, ...]] = ()
+    recipe: ClassVar[dict[str, Any]] = {}
+    scales: ClassVar[bool] = False
 
     def head(self, dim: int, outputs: int) -> nn.Module:
         """What stands on z: (B, dim) -> prediction (B, outputs)."""
@@ -34,6 +37,19 @@ class Objective:
     def loss(self, prediction: Tensor, y: Tensor) -> Tensor:
         """The supervised loss, mean over rows."""
         return self.row_losses(prediction, y).mean()
+
+    def solve(self, z: Tensor, y: Tensor, C: float, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """A linear head in closed form, for methods that solve: prediction = z Wᵀ + b, W (outputs, d), b (outputs,).
+
+        Args
+            z: (n, d) float64
+            C: inverse regularisation
+            weight: (n,) >= 0 of mean 1, what each row counts
+        """
+        raise DalibError(
+            f"{self.name} has no head in closed form; take a method that trains (dalib list algorithms --objective "
+            f"{self.name})"
+        )
 
     def decide(self, prediction: Tensor) -> Tensor:
         """prediction (n, outputs) -> the answer that a user is told."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -118,6 +118,18 @@ def class_metrics(
         classes[c]: {name: round(float(column[i]), 6) for name, column in zip(names, columns, strict=True)}
         for i, c in enumerate(present)
     }
+
+
+def output_metrics(outputs: Outputs, names: tuple[str, ...], objective: str, prefix: str = "target") -> dict[str, Any]:
+    """output -> {`<prefix>_<metric>`, `n`}: each column of answers that are no classes by itself, n annotated rows."""
+    if outputs.y is None or not len(outputs.y) or objective == "classification":
+        return {}
+    told: dict[str, Any] = {}
+    for k, name in enumerate(names):
+        column = Outputs(outputs.z, outputs.prediction[:, k : k + 1], outputs.y[:, k : k + 1])
+        rows = len(outputs.y) if outputs.y.is_floating_point() else int((outputs.y[:, k] >= 0).sum())
+        told[name] = {**measure(column, prefix, 0, objective), "n": rows}
+    return told
 
 
 def scores(

@@ -44,6 +44,11 @@ class TrainConfig(BaseModel):
         colour_jitter: s of torchvision's ColorJitter(s, s, s, s / 4) on training images, in [0, 1]; 0 = none
         sampler: `shuffle`; labelled batches in which every class (`class_balanced`) or every domain with labels, a few
             labelled target rows among them (`domain_balanced`), has the same share
+        answers: how numbers are scaled to be learnt, and taken back where rows are predicted: `as_given`;
+            `standardised` (mean 0 and deviation 1 over the labelled rows); `bounded` (their range becomes [0, 1], and
+            the head ends in a sigmoid, so no answer leaves it). Methods that solve need none
+        invariant: numbers stay what they are when a picture is cropped or flipped (an age, a price); else training on
+            pictures whose answers are numbers takes augment = `none` only
         evaluations: points along training at which candidates are evaluated; the last is the end
     """
 
@@ -77,6 +82,8 @@ class TrainConfig(BaseModel):
     scale_min: float = Field(0.08, gt=0, le=1)
     colour_jitter: float = Field(0.0, ge=0, le=1)
     sampler: Literal["shuffle", "class_balanced", "domain_balanced"] = "shuffle"
+    answers: Literal["as_given", "standardised", "bounded"] = "as_given"
+    invariant: bool = False
     evaluations: int = Field(5, ge=1, le=100_000)
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, TrainerLike
-from dalib.core.rows import join, pick
+from dalib.core.rows import Input, join, pick
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
 from dalib.feed.batches import DomainStore, EpisodeStream, IndexStream, WeightedStream
 from dalib.feed.placement import send
@@ -20,6 +20,7 @@ from dalib.train.batch_norm import reestimate
 from dalib.train.device import arrange, autocast, rng_state, set_rng_state
 from dalib.train.fitted import Fitted
 from dalib.train.optimiser import freeze_and_group, make_optimiser, set_rate
+from dalib.train.ranks import Ranks
 
 
 class Descent:
@@ -29,14 +30,26 @@ class Descent:
         source: labelled rows as the network takes them; without rows it is withheld and batches of it are empty
         target: unlabelled rows
         seed: decides batches and augmentation
+        ranks: this process among several that share every step; None: alone
     """
 
-    def __init__(self, fitted: Fitted, source: Domain, target: Domain, *, seed: int, first: int, last: int) -> None:
+    def __init__(
+        self,
+        fitted: Fitted,
+        source: Domain,
+        target: Domain,
+        *,
+        seed: int,
+        first: int,
+        last: int,
+        ranks: Ranks | None = None,
+    ) -> None:
         algorithm, config = fitted.algorithm, fitted.config
         self.fitted = fitted
         self.algorithm = algorithm
         self.config = config
         self.target = target
+        self.seed, self.ranks = seed, ranks
         self.first, self.last = first, last
         self.step = first
         self.passes = -1
@@ -141,9 +154,9 @@ class Descent:
         rows = [r for r in (source, *views) if len(r)]
         with autocast(self.fitted.device, self.config.precision):
             if self.config.forward == "joint" or len(rows) == 1:
-                z, logits = self.network(join([r.x for r in rows]) if len(rows) > 1 else rows[0].x)
+                z, logits = self._through(join([r.x for r in rows]) if len(rows) > 1 else rows[0].x)
             else:
-                z, logits = (torch.cat(p) for p in zip(*(self.network(r.x) for r in rows), strict=True))
+                z, logits = (torch.cat(p) for p in zip(*(self._through(r.x) for r in rows), strict=True))
         z, logits = z.float(), logits.float()
         origin = self.origin.index_select(0, source.index) if origin is None else origin
         if not views:
@@ -152,9 +165,16 @@ class Descent:
             return Source(source.x, source.index, source.y, z, logits, origin), self.nothing
         sizes = [len(r) for r in (source, *views)]
         zs, logits_ = z.split_with_sizes(sizes), logits.split_with_sizes(sizes)
-        others = tuple(Target(r.x, r.index, *p) for r, *p in zip(views[1:], zs[2:], logits_[2:], strict=True))
+        others = tuple(Target(r.x, r.index, a, b) for r, a, b in zip(views[1:], zs[2:], logits_[2:], strict=True))
         target = Target(views[0].x, views[0].index, zs[1], logits_[1], others)
         return Source(source.x, source.index, source.y, zs[0], logits_[0], origin), target
+
+    def _through(self, x: Input) -> tuple[Tensor, Tensor]:
+        """x through the network, alone or with the other ranks."""
+        if self.ranks is not None:
+            return self.ranks.through(self.algorithm.network, x, seed=3 * self.seed + self.step)
+        z, logits = self.network(x)
+        return z, logits
 
 
 def set_training(algorithm: Algorithm, frozen: list[nn.Module]) -> None:

@@ -122,9 +122,10 @@ class Fitted:
         return torch.cat(parts)
 
     def outputs(self, domain: Domain) -> Outputs:
-        """Features and logits of a whole domain, float32, on the CPU."""
+        """Features and logits of a whole domain, float32, on the CPU; numbers in the unit of their labels."""
         y = None if domain.y is None else torch.as_tensor(domain.y)
         if not len(domain):
             return Outputs(torch.zeros(0, self.algorithm.network.dim), torch.zeros(0, len(self.names)), y)
         z, logits = self.map_rows(domain, self.algorithm.predict)
+        logits = self.algorithm.network.restore_answers(logits)
         return Outputs(z.float().cpu(), logits.float().cpu(), y)

@@ -61,6 +61,7 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
         "hparams": fitted.algorithm.hparams,
         "classes": fitted.classes,
         "objective": fitted.algorithm.network.objective.name,
+        "answers": fitted.algorithm.network.answers,
         "origins": fitted.algorithm.network.origins,
         "config": fitted.config.model_dump(),
         "backbone": {
@@ -178,7 +179,9 @@ def _build(facts: dict[str, Any]) -> tuple[Algorithm, Backbone, TrainConfig]:
     inner = identity(backbone.dim) if backbone.frozen else backbone
     width = 0 if solved else config.bottleneck
     objective = find_objective(facts.get("objective", "classification"))
-    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1), objective=objective))
+    answers = facts.get("answers", "as_given")
+    origins = facts.get("origins", 1)
+    algorithm.attach(Network(inner, len(facts["classes"]), width, origins, objective=objective, answers=answers))
     return algorithm, backbone, config
 
 

@@ -98,7 +98,7 @@ def test_what_works_on_features_works_on_every_objective(name, objective):
     assert outputs.prediction.shape == (160, 2) and outputs.prediction.isfinite().all()
 
 
-@pytest.mark.parametrize("name", [n for n in ALGORITHMS.names() if "any" not in ALGORITHMS.get(n).objectives])
+@pytest.mark.parametrize("name", [n for n in ALGORITHMS.names() if n not in ALGORITHMS.able("regression")])
 def test_what_needs_classes_is_refused_with_those_that_work(name):
     with pytest.raises(
         DalibError, match=f"{name} needs classification, but the labels are for regression; take one of"
