@@ -70,6 +70,7 @@ _HOME = {
     "double_domains": "dalib.estimator",
     "evaluate": "dalib.evaluation",
     "expect": "dalib.expectation",
+    "export_model": "dalib.train.portable",
     "fit": "dalib.fitting",
     "get_data": "dalib.data.get",
     "load_backbone": "dalib.backbones",

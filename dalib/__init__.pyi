@@ -163,6 +163,7 @@ from dalib.train.loop import Loop as Loop
 from dalib.train.model_file import load_model as load_model
 from dalib.train.model_file import save_model as save_model
 from dalib.train.multi_task import MultiTask as MultiTask
+from dalib.train.portable import export_model as export_model
 from dalib.train.trainer import Trainer as Trainer
 from dalib.verification import verify as verify
 

@@ -43,7 +43,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "table": table.print_table,
     "report": report.write_report,
     "view": report.view_suite,
-    "export": export.export_records,
+    "export": export.export,
     "import": merge.import_records,
     "merge": merge.merge_stores,
     "rescore": rescore.rescore_records,
