@@ -157,6 +157,9 @@ from dalib.report.page.write import write_page as write_page
 from dalib.report.ranking import Ranking as Ranking
 from dalib.report.reports import table as table
 from dalib.scoring.expected import ExpectedAccuracy as ExpectedAccuracy
+from dalib.sharing.card import model_card as model_card
+from dalib.sharing.repository import pull as pull
+from dalib.sharing.repository import push as push
 from dalib.train.config import TrainConfig as TrainConfig
 from dalib.train.fitted import Fitted as Fitted
 from dalib.train.loop import Loop as Loop

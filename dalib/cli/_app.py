@@ -24,6 +24,7 @@ from dalib.cli import (
     rescore,
     run,
     schema,
+    share,
     show,
     table,
     train,
@@ -48,6 +49,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "merge": merge.merge_stores,
     "rescore": rescore.rescore_records,
     "schema": schema.print_schema,
+    "push": share.push_file,
+    "pull": share.pull_files,
     "train": train.train_model,
     "adapt": adapt.adapt_model,
     "predict": predict.predict_classes,
@@ -60,7 +63,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 PANELS = {
     **dict.fromkeys(("run", "table", "report", "view", "export", "import", "merge", "rescore", "schema"), "Benchmarks"),
-    **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
+    **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank", "push", "pull"), "Models"),
     "advise": "Data",
 }
 CLASSES: dict[str, type[TyperCommand]] = {

@@ -44,6 +44,8 @@ class Portable(nn.Module):
         no probabilities
     """
 
+    facts: dict[str, Any]
+
     def __init__(self, fitted: Fitted) -> None:
         super().__init__()
         self.algorithm = deepcopy(fitted.algorithm).cpu().eval()
@@ -122,9 +124,8 @@ def export_model(model: Fitted | str | Path, path: str | Path = "", to: To = "on
     path = Path(path or Path(str(model)).with_suffix(ENDINGS[to]))
     path = path if path.suffix == ENDINGS[to] else path.with_name(path.name + ENDINGS[to])
     fitted = model if isinstance(model, Fitted) else load_model(model, "cpu")
-    _refuse(fitted)
-    portable, sample = Portable(fitted), _sample(fitted)
-    facts = describe(fitted, portable)
+    portable, sample = open_portable(fitted), _sample(fitted)
+    facts = portable.facts
     with warnings.catch_warnings(), torch.no_grad(), redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         try:
@@ -143,6 +144,19 @@ def export_model(model: Fitted | str | Path, path: str | Path = "", to: To = "on
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, content)
     return path
+
+
+def open_portable(model: Fitted | str | Path) -> Portable:
+    """A model as a module from raw rows to answers; its `facts` are those of an exported file.
+
+    Raises
+        DalibError: no model file, or one that `export_model` refuses
+    """
+    fitted = model if isinstance(model, Fitted) else load_model(model, "cpu")
+    _refuse(fitted)
+    portable = Portable(fitted)
+    portable.facts = describe(fitted, portable)
+    return portable.eval()
 
 
 def describe(fitted: Fitted, portable: Portable) -> dict[str, Any]:

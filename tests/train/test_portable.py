@@ -18,6 +18,7 @@ from dalib.train.portable import Portable, export_model
 from tests.support.image_world import make_backbone, make_image_task, recipe
 
 K = 3
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def onnx_needed() -> Any:
@@ -95,6 +96,16 @@ def test_onnxruntime_answers_as_the_model_does(toy: Path, tmp_path: Path) -> Non
         np.abs(logits - own).max() < 1e-4 and label.tolist() == own.argmax(1).tolist() and p.sum() == pytest.approx(6)
     )
     assert json.loads(session.get_modelmeta().custom_metadata_map["dalib"])["classes"] == list(task.classes)
+
+
+def test_torch_hub_gives_the_model_as_a_module_and_backbones(toy: Path) -> None:
+    run = train(toy, "mcc")
+    module = torch.hub.load(str(ROOT), "dalib_model", str(run.path), source="local")
+    raw = np.load(toy / "toy.npz")["b_x"][:5]
+    names = [module.facts["classes"][k] for k in module(torch.from_numpy(raw))[2].tolist()]
+    assert names == [row.label for row in dalib.predict(run.path, raw).rows]
+    backbone = torch.hub.load(str(ROOT), "dalib_backbone", "tiny", "pretrained", source="local")
+    assert backbone(torch.zeros(2, 3, 64, 64)).shape == (2, 160)
 
 
 def test_the_command_writes_beside_the_model_or_where_it_is_told(
