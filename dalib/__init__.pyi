@@ -10,6 +10,7 @@ from dalib.algorithms.aad import AaD as AaD
 from dalib.algorithms.adabn import AdaBN as AdaBN
 from dalib.algorithms.adapters import Adapters as Adapters
 from dalib.algorithms.adda import ADDA as ADDA
+from dalib.algorithms.advent import ADVENT as ADVENT
 from dalib.algorithms.afn import AFN as AFN
 from dalib.algorithms.atdoc import ATDOC as ATDOC
 from dalib.algorithms.balanced_weighting import BalancedWeighting as BalancedWeighting
@@ -19,11 +20,13 @@ from dalib.algorithms.bitfit import Bitfit as Bitfit
 from dalib.algorithms.bnm import BNM as BNM
 from dalib.algorithms.bsp import BSP as BSP
 from dalib.algorithms.bss import BSS as BSS
+from dalib.algorithms.cbst import CBST as CBST
 from dalib.algorithms.cdan import CDAN as CDAN
 from dalib.algorithms.cmd import CMD as CMD
 from dalib.algorithms.co_tuning import CoTuning as CoTuning
 from dalib.algorithms.coral import CORAL as CORAL
 from dalib.algorithms.cowa import CoWA as CoWA
+from dalib.algorithms.daformer import DAFormer as DAFormer
 from dalib.algorithms.dann import DANN as DANN
 from dalib.algorithms.dare_gram import DareGram as DareGram
 from dalib.algorithms.dd import DD as DD
@@ -35,6 +38,7 @@ from dalib.algorithms.discriminative_rates import DiscriminativeRates as Discrim
 from dalib.algorithms.dsan import DSAN as DSAN
 from dalib.algorithms.easy_tl import EasyTL as EasyTL
 from dalib.algorithms.entropy_minimisation import EntropyMinimisation as EntropyMinimisation
+from dalib.algorithms.fda import FDA as FDA
 from dalib.algorithms.feature_augmentation import FeatureAugmentation as FeatureAugmentation
 from dalib.algorithms.fine_tune import FineTune as FineTune
 from dalib.algorithms.fixmatch import FixMatch as FixMatch

@@ -22,7 +22,7 @@ from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, LISTENERS, PROTOCOLS
 from dalib.core.seeds import check_seed
 from dalib.core.types import Outputs, Task, name_unknown
-from dalib.data.backbone import default_backbone
+from dalib.data.backbone import default_backbone, default_frozen
 from dalib.data.oddities import find_absent, find_scales
 from dalib.data.peek import peek_objective
 from dalib.records.sections import sort_options
@@ -171,7 +171,7 @@ def describe_run(
     info, network = DATASETS.get(dataset.partition(":")[0]), dict(backbone or {})
     if not network.get("name"):
         network["name"] = default_backbone(info)
-        network.setdefault("frozen", bool(info.generator))
+        network.setdefault("frozen", default_frozen(info))
     BACKBONES.get(network["name"].partition(":")[0])
     network = sort_options(network)
     network["weights"] = network.get("weights") or own_weights(network["name"])

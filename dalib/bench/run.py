@@ -138,7 +138,7 @@ class RecordedRun:
         """Fill the record from the fitted model and its candidates."""
         from dalib.core.objective import find_objective
         from dalib.scoring.diagnose import warn
-        from dalib.scoring.metrics import class_metrics, output_metrics, task_metrics
+        from dalib.scoring.metrics import class_metrics, output_metrics, pixel_metrics, task_metrics
         from dalib.train.device import peak_memory
 
         record, task, known, arrays = self.record, self.task, len(self.task.classes), self.arrays
@@ -154,7 +154,10 @@ class RecordedRun:
         record.curve, record.objective = fitted.curve, task.objective
         if self.classes:
             record.per_class = class_metrics(self.last["target"], self.classes, known, self.spec.protocol.reject)
-        record.per_output = output_metrics(self.last["target"], task.test.classes, task.objective)
+        if find_objective(task.objective).dense:
+            record.per_class = pixel_metrics(self.last["target"], task.classes)
+        else:
+            record.per_output = output_metrics(self.last["target"], task.test.classes, task.objective)
         first = f"train_{find_objective(task.objective).metrics[0]}"
         record.candidates[-1].metrics[first] = task_metrics(fitted.outputs(task.labelled), "train", task)[first]
         record.counts = {
