@@ -162,12 +162,16 @@ from dalib.report.page.write import write_page as write_page
 from dalib.report.ranking import Ranking as Ranking
 from dalib.report.reports import table as table
 from dalib.scoring.expected import ExpectedAccuracy as ExpectedAccuracy
+from dalib.sharing.card import model_card as model_card
+from dalib.sharing.repository import pull as pull
+from dalib.sharing.repository import push as push
 from dalib.train.config import TrainConfig as TrainConfig
 from dalib.train.fitted import Fitted as Fitted
 from dalib.train.loop import Loop as Loop
 from dalib.train.model_file import load_model as load_model
 from dalib.train.model_file import save_model as save_model
 from dalib.train.multi_task import MultiTask as MultiTask
+from dalib.train.portable import export_model as export_model
 from dalib.train.trainer import Trainer as Trainer
 from dalib.verification import verify as verify
 

@@ -41,6 +41,8 @@ class RunContext:
         validators: names of those that score every candidate beside the oracle; None = all
         distributed: the processes that `torch.distributed` connects share every step
         processes: how many share the run (`devices` of its row); 1 = this one alone
+        track: trackers that are told of the run, `tensorboard` or `tensorboard=DIR`
+        label, group: under which they list it; empty = as they do by themselves
     """
 
     root: str | None = None
@@ -52,6 +54,9 @@ class RunContext:
     validators: tuple[str, ...] | None = None
     distributed: bool = False
     processes: int = 1
+    track: tuple[str, ...] = ()
+    label: str = ""
+    group: str = ""
 
 
 @dataclass

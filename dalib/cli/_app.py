@@ -24,6 +24,7 @@ from dalib.cli import (
     rescore,
     run,
     schema,
+    share,
     show,
     status,
     table,
@@ -45,11 +46,13 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "table": table.print_table,
     "report": report.write_report,
     "view": report.view_suite,
-    "export": export.export_records,
+    "export": export.export,
     "import": merge.import_records,
     "merge": merge.merge_stores,
     "rescore": rescore.rescore_records,
     "schema": schema.print_schema,
+    "push": share.push_file,
+    "pull": share.pull_files,
     "train": train.train_model,
     "adapt": adapt.adapt_model,
     "predict": predict.predict_classes,
@@ -64,7 +67,7 @@ PANELS = {
     **dict.fromkeys(
         ("run", "status", "table", "report", "view", "export", "import", "merge", "rescore", "schema"), "Benchmarks"
     ),
-    **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
+    **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank", "push", "pull"), "Models"),
     "advise": "Data",
 }
 CLASSES: dict[str, type[TyperCommand]] = {
