@@ -22,6 +22,8 @@ DATASET = DatasetInfo(
         "train",
         "truck",
     ),
+    counts={"validation": 55388},
+    metric="macro_recall",
     source="http://ai.bu.edu/visda-2017",
     licence="none stated where its addresses were read; for research, see the source",
     paper="",
