@@ -4,9 +4,8 @@ from dalib.core.dataset import DatasetInfo
 
 DATASET = DatasetInfo(
     name="cub_paintings",
-    title="CUB-200-2011 and CUB-200-Painting: 200 kinds of birds, photographs and paintings",
+    title="CUB-200-2011 and CUB-200-Painting: 200 kinds of birds, 11 788 photographs, and paintings",
     domains=("photographs", "paintings"),
-    counts={"photographs": 11788},
     class_count=200,
     source="http://www.vision.caltech.edu/visipedia/CUB-200-2011.html and https://github.com/thuml/PAN",
     licence="none stated where their addresses were read; for research, see the sources",

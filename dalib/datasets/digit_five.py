@@ -8,7 +8,6 @@ DATASET = DatasetInfo(
     kind="arrays",
     domains=("mnist", "mnist_m", "svhn", "syn", "usps"),
     classes=tuple("0123456789"),
-    counts={"usps": 9298},
     source="https://github.com/VisionLearningGroup/VisionLearningGroup.github.io (M3SDA/code_MSDA_digit)",
     licence="none stated where its address was read; see the five sets",
     paper="peng2019m3sda",
