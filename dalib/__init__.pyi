@@ -12,6 +12,7 @@ from dalib.algorithms.adapters import Adapters as Adapters
 from dalib.algorithms.adda import ADDA as ADDA
 from dalib.algorithms.afn import AFN as AFN
 from dalib.algorithms.atdoc import ATDOC as ATDOC
+from dalib.algorithms.bbse import BBSE as BBSE
 from dalib.algorithms.bda import BDA as BDA
 from dalib.algorithms.bi_tuning import BiTuning as BiTuning
 from dalib.algorithms.bitfit import Bitfit as Bitfit
