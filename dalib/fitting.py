@@ -163,7 +163,7 @@ def describe_run(
     info, network = DATASETS.get(dataset.partition(":")[0]), dict(backbone or {})
     if not network.get("name"):
         network["name"] = default_backbone(info)
-        network.setdefault("frozen", bool(info.generator))
+        network.setdefault("frozen", bool(info.generator) and info.kind == "images")
     BACKBONES.get(network["name"].partition(":")[0])
     network = sort_options(network)
     network["weights"] = network.get("weights") or own_weights(network["name"])
