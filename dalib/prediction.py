@@ -266,6 +266,8 @@ def _rank(
     follow(outputs)
     if _tells_answers(fitted):
         told = fitted.algorithm.network.objective.decide(outputs.prediction).tolist()
+        if limits := fitted.extra.get("thresholds"):
+            told = (outputs.prediction.numpy() > np.asarray(limits)).astype(int).tolist()
         return (Answer(name, tuple(values)) for name, values in zip(names, told, strict=True))
     best, known = outputs.p.topk(top, dim=1), len(fitted.classes)
     reject = fitted.extra.get("protocol", {}).get("reject", 1.0)
