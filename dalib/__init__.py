@@ -5,6 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
+__distribution__ = "dalib-toolkit"
+"""The name to install; the registry's `dalib` is another library, which is imported by the same name."""
+
+
+def _refuse_mixture() -> None:
+    """Raise ImportError where the files of the registry's `dalib` lie among these."""
+    from pathlib import Path
+
+    if any(Path(folder, room, "__init__.py").is_file() for folder in __path__ for room in ("vision", "modules")):
+        raise ImportError(
+            f"the files of another package named dalib lie among those of dalib-toolkit in {__path__[0]}; they cannot "
+            "share an environment: pip uninstall -y dalib dalib-toolkit, then pip install dalib-toolkit"
+        )
+
+
+_refuse_mixture()
 
 _HOME = {
     "AdaptationClassifier": "dalib.estimator",
@@ -43,6 +59,7 @@ _HOME = {
     "Task": "dalib.core.types",
     "TrainConfig": "dalib.train.config",
     "TrainedRun": "dalib.fitting",
+    "TrAdaBoost": "dalib.estimator",
     "Trainer": "dalib.train.trainer",
     "Validator": "dalib.core.validator",
     "WeightedEstimator": "dalib.estimator",
@@ -64,6 +81,7 @@ _HOME = {
     "make_scorer": "dalib.estimator",
     "make_task": "dalib.data.tasks",
     "new_plugin": "dalib.checks",
+    "merge_records": "dalib.records.exchange",
     "open_server": "dalib.report.page.server",
     "predict": "dalib.prediction",
     "rank": "dalib.ranking.rank",
@@ -71,6 +89,7 @@ _HOME = {
     "run_suite": "dalib.bench.runner",
     "save_model": "dalib.train.model_file",
     "sign_domains": "dalib.estimator",
+    "suite_schema": "dalib.bench.schema",
     "table": "dalib.report.reports",
     "target_scorer": "dalib.estimator",
     "verify": "dalib.verification",

@@ -39,6 +39,8 @@ class RunContext:
         plugins: files to load before the run
         keep_features: store z beside the logits, so that validators of features can be added later
         validators: names of those that score every candidate beside the oracle; None = all
+        distributed: the processes that `torch.distributed` connects share every step
+        processes: how many share the run (`devices` of its row); 1 = this one alone
     """
 
     root: str | None = None
@@ -48,6 +50,8 @@ class RunContext:
     plugins: tuple[str, ...] = ()
     keep_features: bool = False
     validators: tuple[str, ...] | None = None
+    distributed: bool = False
+    processes: int = 1
 
 
 @dataclass
@@ -91,6 +95,7 @@ def assemble(
     """
     import torch
 
+    from dalib.core.objective import find_objective
     from dalib.data.tasks import make_task
     from dalib.feed.embed import embed_data
     from dalib.train.device import pick_device
@@ -108,7 +113,14 @@ def assemble(
     data.split(spec.task, alone=PROTOCOLS.get(spec.protocol.name).labels == "target")
     backbone = open_backbone(spec.backbone, data, spec.seed, algorithm.needs_head)
     spec = _identify(spec, data, backbone) if where.checkpoint else spec
-    prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
+    objective = find_objective(data.objective)
+    if objective.dense and backbone.frozen:
+        raise DalibError(
+            f"backbone.frozen = true: {backbone.name}'s features of a whole picture say nothing of its pixels, and "
+            f"{data.name} is for {objective.name}; leave it out, or set train.backbone_rate = 0"
+        )
+    size = (spec.train.crop, spec.train.resize)
+    prepare = objective.prepare(backbone.preprocess, *size) if backbone.preprocess else None
     if prepare and prepare.crop > prepare.resize:
         raise DalibError(
             f"train.resize = {prepare.resize} is smaller than what {backbone.name} crops, {prepare.crop}; give "
@@ -128,6 +140,7 @@ def assemble(
         evaluate=evaluate,
         report=report,
         listeners=listeners,
+        distributed=where.distributed,
     )
     return Run(data, task, backbone, algorithm, trainer)
 

@@ -22,7 +22,7 @@ from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, LISTENERS, PROTOCOLS
 from dalib.core.seeds import check_seed
 from dalib.core.types import Outputs, Task, name_unknown
-from dalib.data.backbone import default_backbone
+from dalib.data.backbone import default_backbone, default_frozen
 from dalib.data.oddities import find_absent, find_scales
 from dalib.data.peek import peek_objective
 from dalib.records.sections import sort_options
@@ -83,6 +83,7 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
     listeners: Sequence[Listener | str] = (),
+    distributed: bool = False,
 ) -> TrainedRun:
     """Train one algorithm on one task and measure it: what `dalib train` does.
 
@@ -104,6 +105,8 @@ def fit(
         checkpoint: file for the state while training lasts, from which the same call goes on; None = beside `out`
         progress: called with (done, total) while data are made and while training
         listeners: what else follows the training: a `dalib.Listener`, the name of one, or `step_log=FILE`
+        distributed: the processes that `torch.distributed` connects share every step, whose batch is that of one
+            process; the first one writes `out` and is followed. False: a process trains for itself
 
     Raises
         DalibError: a setting that is not one, or data, backbone and algorithm that do not fit together
@@ -115,8 +118,9 @@ def fit(
     )  # fmt: skip
     followers = [make_listener(item) if isinstance(item, str) else item for item in listeners]
     return fit_run(
-        spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=followers
-    )
+        spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=followers,
+        distributed=distributed,
+    )  # fmt: skip
 
 
 def make_listener(text: str) -> Listener:
@@ -164,7 +168,7 @@ def describe_run(
     info, network = DATASETS.get(dataset.partition(":")[0]), dict(backbone or {})
     if not network.get("name"):
         network["name"] = default_backbone(info)
-        network.setdefault("frozen", bool(info.generator) and info.kind == "images")
+        network.setdefault("frozen", default_frozen(info))
     BACKBONES.get(network["name"].partition(":")[0])
     network = sort_options(network)
     network["weights"] = network.get("weights") or own_weights(network["name"])
@@ -219,11 +223,14 @@ def fit_run(
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
     listeners: Sequence[Listener] = (),
+    distributed: bool = False,
 ) -> TrainedRun:
     """Train as described; see `fit`."""
     path = model_path(out) if out is not None else None
     kept = checkpoint or (path.with_suffix(".checkpoint") if path else None)
-    where = RunContext(str(root) if root else None, device, checkpoint=str(kept) if kept else None)
+    where = RunContext(
+        str(root) if root else None, device, checkpoint=str(kept) if kept else None, distributed=distributed
+    )
     run = assemble(spec, where, report=progress, making=progress, listeners=listeners)
     started = time.monotonic()
     fitted = run.fit()
@@ -231,7 +238,8 @@ def fit_run(
     trained = measure_run(spec, run.task, fitted, time.monotonic() - started, run.data.note)
     odd = _oddities(spec, run.task) if run.data.kind == "features" else ()
     trained.remarks = (*run.data.remarks, *odd, *trained.remarks)
-    if path:
+    ranks = run.trainer.ranks
+    if path and (ranks is None or ranks.first):
         trained.path = save_model(fitted, path, spec.algorithm)
     return trained
 

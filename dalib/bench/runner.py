@@ -15,20 +15,23 @@ from typing import Any, Literal, cast
 
 from dalib.assemble import RunContext
 from dalib.bench.cores import count_cores
-from dalib.bench.fleet import FleetMode, Item, do_item, pack
+from dalib.bench.fleet import RUN_ONE, FleetMode, Item, do_item, pack
 from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
+from dalib.bench.row import Row
 from dalib.bench.schedule import assign_devices, longest_first
 from dalib.bench.search import Draw, propose
 from dalib.bench.suite import Suite, find_suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
 from dalib.core.errors import DalibError, unknown
+from dalib.core.places import refuse_url
 from dalib.core.registry import EXECUTORS, VALIDATORS, load_plugin
 from dalib.core.text import say, show_control
 from dalib.records.locks import is_held, read_owner
 from dalib.records.store import Store
 
 Redo = Literal["never", "failed", "all"]
+RUN_SHARED = "dalib.bench.shared:run_shared"
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def run_suite(
         DalibError: a mistake in the suite, found before anything runs
         KeyboardInterrupt: after the workers have stopped; the same call goes on where it stopped
     """
+    refuse_url(store, "store =")
     for plugin in plugins:
         load_plugin(plugin)
     how = RunOptions(root, jobs, redo, device, dry_run, tuple(plugins), progress, run, fleet, executor)
@@ -165,7 +169,8 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
     todo = longest_first(todo, how.jobs)
     for r, on in zip(todo, assign_devices(how.device, len(todo)), strict=True):
         where = RunContext(place, on, threads, str(kept.checkpoint(r.key)), loaded, suite.keep_features, judges)
-        jobs.append(Job(r.key, r.label, r.spec, where, kept.root, how.run, stamps[r.key]))
+        where, run = _shared(suite.algorithms[r.label], where, how.run)
+        jobs.append(Job(r.key, r.label, r.spec, where, kept.root, run, stamps[r.key]))
     accuracy: dict[str, list[float]] = {label: [] for label in labels}
     done_before = set(chosen) - {r.key for r in todo}
     for key in done_before:
@@ -179,6 +184,13 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
             f"{gone} of {len(chosen)} records are not in {kept.root}, which was deleted or moved meanwhile; run again"
         )
     return summary
+
+
+def _shared(row: Row, where: RunContext, run: str) -> tuple[RunContext, str]:
+    """Where a run of the row happens and what does it: several processes if the row asks for `devices`."""
+    if row.devices == 1:
+        return where, run
+    return replace(where, processes=row.devices), RUN_SHARED if run == RUN_ONE else run
 
 
 def _judges(suite: Suite) -> tuple[str, ...] | None:

@@ -34,7 +34,26 @@ SECTIONS: dict[str, type[BaseModel]] = {"train": TrainConfig, "backbone": Backbo
 
 
 class Suite(BaseModel):
-    """See docs/suites.md. `tasks` and `baseline` are checked against the data when the suite is planned."""
+    """See docs/suites.md. `tasks` and `baseline` are checked against the data when the suite is planned.
+
+    name: under which its records are listed; default: the file's name
+    title: above its tables
+    dataset: of the registry (`dalib list datasets`), or `features:PATH.npz`
+    root: where the data lie; default: DALIB_DATA
+    partial: the data set lacks images on purpose
+    skip_unreadable: leave out images that cannot be read, and say how many
+    normalise: of feature rows, in this order
+    tasks: `all` pairs of domains, `multi_source`, or some as `amazon->webcam`
+    seeds: every row runs once per task and seed
+    baseline: the row that others are compared with; default: source only
+    metric: of the table; default: the objective's first
+    protocol, backbone, train: of all rows; a row may override what it needs
+    search: hyper-parameters by validators
+    sweep: every row once per number of target labels
+    keep_features: store features beside outputs, for feature maps
+    validators: which score every evaluation point; fewer is faster
+    algorithms: the rows of the table: a table per row, or a list of names
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -233,14 +252,19 @@ def pick_labels(suite: Suite, only: tuple[str, ...]) -> list[str]:
     return [label for label, row in suite.algorithms.items() if not only or label in only or row.swept in only]
 
 
+def known_suites() -> dict[str, Path]:
+    """Name -> file of the suites in `benchmarks/` here, of the checkout, or shipped with the package."""
+    package = Path(__file__).resolve().parents[1]
+    folders = (Path("benchmarks"), package.parent / "benchmarks", package / "suites")
+    return {p.stem: p for folder in reversed(folders) for p in sorted(folder.glob("*.toml"))}
+
+
 def find_suite(name: str) -> Path:
-    """The file of a suite: a path, or a name in `benchmarks/` here, of the checkout, or shipped with the package."""
+    """The file of a suite: a path, or a name of `known_suites`."""
     path = Path(name)
     if path.is_file():
         return path
-    package = Path(__file__).resolve().parents[1]
-    folders = (Path("benchmarks"), package.parent / "benchmarks", package / "suites")
-    known = {p.stem: p for folder in reversed(folders) for p in sorted(folder.glob("*.toml"))}
+    known = known_suites()
     if name in known:
         return known[name]
     if path.is_dir() or path.suffix or len(path.parts) > 1:

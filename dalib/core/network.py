@@ -33,6 +33,9 @@ class Network(nn.Module):
         x (B, *S), or {modality: (B, *S)} -> z (B, dim), prediction (B, outputs); dim = bottleneck or backbone.dim
     """
 
+    dim: int
+    bottleneck: nn.Module
+    head: nn.Module
     pretrained_head: nn.Linear | None
     answer_shift: Tensor
     answer_scale: Tensor
@@ -57,8 +60,17 @@ class Network(nn.Module):
         self.origins = origins
         self.target_origin = target_origin
         object.__setattr__(self, "pretrained_head", backbone.head)  # no submodule: who needs it copies it
+        self.make_layers(backbone, outputs, bottleneck, initialisation)
+        if answers != "as_given":
+            self.register_buffer("answer_shift", torch.zeros(outputs))
+            self.register_buffer("answer_scale", torch.ones(outputs))
+        if answers == "bounded":
+            self.head = nn.Sequential(self.head, nn.Sigmoid())
+
+    def make_layers(self, backbone: Backbone, outputs: int, bottleneck: int, initialisation: str) -> None:
+        """Bottleneck and head, and the width of z."""
         self.dim = bottleneck or backbone.dim
-        self.bottleneck: nn.Module = nn.Identity()
+        self.bottleneck = nn.Identity()
         if bottleneck:
             linear = nn.Linear(backbone.dim, bottleneck)
             if initialisation == "kaiming":
@@ -69,11 +81,6 @@ class Network(nn.Module):
         if initialisation == "kaiming" and isinstance(self.head, nn.Linear):
             nn.init.normal_(self.head.weight, 0.0, 0.01)
             nn.init.zeros_(self.head.bias)
-        if answers != "as_given":
-            self.register_buffer("answer_shift", torch.zeros(outputs))
-            self.register_buffer("answer_scale", torch.ones(outputs))
-        if answers == "bounded":
-            self.head = nn.Sequential(self.head, nn.Sigmoid())
 
     @classmethod
     def on_features(cls, dim: int, outputs: int, bottleneck: int = 256, initialisation: str = "torch") -> Network:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import secrets
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from dalib.core.checksum import is_sealed, seal, seal_json, unseal, unseal_json
 from dalib.core.errors import DalibError, unknown
 from dalib.core.files import read_file, sweep_parts, write_atomic, write_text
+from dalib.core.places import refuse_url
 from dalib.records.locks import sweep_locks
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
@@ -28,6 +29,7 @@ class Store:
     """The folder of the records: `ab/abcd….json` (+ `.npz`), `manifests/`, `checkpoints/`, `locks/`."""
 
     def __init__(self, root: str | Path) -> None:
+        refuse_url(root, "the store")
         self.root = Path(root)
 
     def path(self, key: str) -> Path:
@@ -58,18 +60,7 @@ class Store:
 
     def _read(self, key: str) -> Record | None:
         path = self.path(key)
-        try:
-            record = Record.read(unseal_json(read_file(path)))
-            if record.key != key:
-                raise ValueError(f"it holds the record of {record.key[:12]}…")
-            return record
-        except FileNotFoundError:
-            return None
-        except (ValidationError, ValueError, OSError, RecursionError) as error:
-            state = "cannot be read" if isinstance(error, OSError) else "is damaged"
-            text = f"record {path} {state} and counts as missing: {_reason(error)}"
-            warnings.warn(text, RuntimeWarning, stacklevel=3)
-            return None
+        return read_record(lambda: read_file(path), key, str(path))
 
     def put(self, record: Record, arrays: dict[str, np.ndarray] | None = None) -> None:
         """Keep a record; arrays lie beside it as npz, float16 where labels are classes. The JSON comes last."""
@@ -143,6 +134,22 @@ class Store:
         sweep_parts(self.root)
         with contextlib.suppress(OSError):  # another process was faster
             sweep_locks(self.root / "locks")
+
+
+def read_record(read: Callable[[], bytes], key: str, where: str) -> Record | None:
+    """The record of a key from the bytes of its file; None when there are none or they are damaged (with a warning)."""
+    try:
+        record = Record.read(unseal_json(read()))
+        if record.key != key:
+            raise ValueError(f"it holds the record of {record.key[:12]}…")
+        return record
+    except FileNotFoundError:
+        return None
+    except (ValidationError, ValueError, OSError, RecursionError) as error:
+        state = "cannot be read" if isinstance(error, OSError) else "is damaged"
+        text = f"record {where} {state} and counts as missing: {_reason(error)}"
+        warnings.warn(text, RuntimeWarning, stacklevel=4)
+        return None
 
 
 def _reason(error: Exception) -> str:

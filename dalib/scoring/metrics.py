@@ -12,6 +12,7 @@ from dalib.core.metric import Metric
 from dalib.core.objective import find_objective
 from dalib.core.registry import METRICS, VALIDATORS
 from dalib.core.types import Outputs, Task
+from dalib.metrics._confusion import confusion
 
 
 def decide(logits: np.ndarray, known: int, reject: float = 1.0) -> np.ndarray:
@@ -118,6 +119,28 @@ def class_metrics(
     }
 
 
+def pixel_metrics(outputs: Outputs, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """class -> {`target_iou`, `target_precision`, `target_recall`, `target_f1`, `n`} for classes of pixels that occur.
+
+    All are of pixels; F1 is Dice's coefficient, n the number of pixels with that label.
+    """
+    if outputs.y is None or not len(outputs.y):
+        return {}
+    counts = confusion(outputs.y.numpy(), outputs.prediction.numpy(), len(classes)).astype(float)
+    hits, there, called = counts.diagonal(), counts.sum(1), counts.sum(0)
+    columns = {
+        "target_precision": hits / np.maximum(called, 1),
+        "target_recall": hits / np.maximum(there, 1),
+        "target_f1": 2 * hits / np.maximum(there + called, 1),
+        "target_iou": hits / np.maximum(there + called - hits, 1),
+        "n": there,
+    }
+    return {
+        classes[c]: {name: round(float(column[c]), 6) for name, column in columns.items()}
+        for c in np.flatnonzero(there)
+    }
+
+
 def output_metrics(
     outputs: Outputs,
     names: tuple[str, ...],
@@ -126,7 +149,7 @@ def output_metrics(
     thresholds: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """output -> {`<prefix>_<metric>`, `n`}: each column of answers that are no classes by itself, n annotated rows."""
-    if outputs.y is None or not len(outputs.y) or objective == "classification":
+    if outputs.y is None or not len(outputs.y) or objective == "classification" or find_objective(objective).dense:
         return {}
     told: dict[str, Any] = {}
     for k, name in enumerate(names):

@@ -20,7 +20,6 @@ from dalib.core.backbone import Backbone, Preprocess, identity
 from dalib.core.checksum import NO_SUM, header_sum_is_right, with_header_sum
 from dalib.core.errors import DalibError, suggest
 from dalib.core.files import write_atomic
-from dalib.core.network import Network
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, BACKBONES, plugin_files, snake_case
 from dalib.core.rows import RowShape
@@ -179,9 +178,8 @@ def _build(facts: dict[str, Any]) -> tuple[Algorithm, Backbone, TrainConfig]:
     inner = identity(backbone.dim) if backbone.frozen else backbone
     width = 0 if solved else config.bottleneck
     objective = find_objective(facts.get("objective", "classification"))
-    answers = facts.get("answers", "as_given")
-    origins = facts.get("origins", 1)
-    algorithm.attach(Network(inner, len(facts["classes"]), width, origins, objective=objective, answers=answers))
+    how = {"origins": facts.get("origins", 1), "answers": facts.get("answers", "as_given"), "decoder": config.decoder}
+    algorithm.attach(objective.network(inner, len(facts["classes"]), width, **how))
     return algorithm, backbone, config
 
 
