@@ -144,3 +144,15 @@ def test_a_yes_or_no_table_holds_nothing_else(tmp_path) -> None:
 
 def test_a_clean_set_has_nothing_to_verify(tmp_path) -> None:
     assert dalib.verify(write(tmp_path / "set")) == []
+
+
+def test_advice_says_what_the_answers_are_and_guesses_no_classes(tmp_path) -> None:
+    root = write(tmp_path / "set")
+    with pytest.raises(DalibError, match="has labels for regression, and the measures of dalib advise"):
+        dalib.advise(root)
+    with pytest.raises(DalibError, match=r"mini_attributes has labels for multilabel, .*--objective multilabel"):
+        dalib.advise("mini_attributes")
+    from dalib.advice.images import _numbers_as_classes
+
+    assert _numbers_as_classes(("0", "1", "2")) == _numbers_as_classes(("cat", "7")) == []
+    assert "domain/regression.csv" in _numbers_as_classes(("12", "31", "47.5"))[0]

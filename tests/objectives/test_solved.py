@@ -37,6 +37,7 @@ def as_yes_or_no(task: Task, hidden: float = 0.0) -> Task:
     )
 
 
+@pytest.mark.filterwarnings("ignore:sfa counts where a column is above 0")
 @pytest.mark.parametrize("name", SOLVED)
 def test_every_solved_method_for_numbers_gives_finite_ones_and_keeps_them_in_its_file(name, tmp_path) -> None:
     task = make_task(n=60)
