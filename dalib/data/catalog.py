@@ -18,11 +18,12 @@ from dalib.core.types import Domain, pick_domain
 from dalib.data.answered import LAYOUT as ANSWERED
 from dalib.data.answered import Answers, find_answers
 from dalib.data.arrays import load_arrays, resize_domain
-from dalib.data.declaration import Match, canonical, match_declaration, translate
+from dalib.data.declaration import Match, canonical, conventions, match_declaration, translate
 from dalib.data.decode import decode_domain
 from dalib.data.features import FeatureSet, load_features
 from dalib.data.folders import ImageTree, lone_folders
 from dalib.data.layout import LAYOUT
+from dalib.data.lists import pick_listed
 from dalib.data.normalise import Moments, find_moments, normalise_features, prepare_rows
 from dalib.data.pictures import Pictures
 from dalib.data.roots import Progress, find_feature_file, find_root
@@ -216,7 +217,7 @@ def _load_answered(
     bare = {name: folder for name, folder in plain.items() if folder not in answers.y}
     order = info.domains or tuple(sorted(present))
     absent = [name for name in info.domains if name not in present]
-    counts = {name: len(answers.y[present[name]]) for name in order if name in present}
+    counts = {name: len(tree.of_domain(present[name])) for name in order if name in present}
     wrong = [f"{name} missing" for name in absent]
     wrong += [f"{name} {counts[name]} of {n} images" for name, n in info.counts.items() if counts.get(name, n) != n]
     if info.classes and answers.names != info.classes:
@@ -249,7 +250,7 @@ def _load_answered(
 
 
 def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool, skips: bool) -> LoadedData:
-    tree = ImageTree(where)
+    tree = pick_listed(ImageTree(where), info)
     answers = find_answers(tree) if not info.domains or info.objective != "classification" else None
     if answers is not None:
         return _load_answered(dataset, info, where, partial, skip(tree) if skips else tree, answers)
@@ -273,7 +274,7 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
         tree = skip(tree)
         note, counts = ", ".join(filter(None, (note, count_skipped(tree)))), tree.counts()
         match = match_declaration(info, {d: c for d, c in counts.items() if d not in lone}, str(where))
-    remarks = tree.describe()
+    remarks = [*tree.describe(), *conventions(info, sum(match.counts.values()))]
     remarks += [
         f"'{d}/{c}' is the only class folder of '{d}' and of no other: images without labels" for d, c in lone.items()
     ]
@@ -351,8 +352,9 @@ def _load_array_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
 
     present = tuple(match.domains)
     return LoadedData(
-        dataset, info, where, match.classes, present, match.counts, "images", arrays.fingerprint, bool(note), note, load
-    )
+        dataset, info, where, match.classes, present, match.counts, "images", arrays.fingerprint, bool(note), note,
+        load, remarks=tuple(conventions(info, sum(match.counts.values()))),
+    )  # fmt: skip
 
 
 def _load_feature_data(
@@ -397,6 +399,7 @@ def _load_feature_data(
 
     return LoadedData(
         dataset, info, where, classes, tuple(present), counts, "features", stored.fingerprint, bool(note), note, load,
-        objective=stored.objective, remarks=stored.remarks, _measure=measure,
+        objective=stored.objective, _measure=measure,
+        remarks=(*stored.remarks, *conventions(info, sum(counts.values()))),
         unlabelled={name: stored.unlabelled[key] for name, key in bare.items()},
     )  # fmt: skip
