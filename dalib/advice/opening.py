@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from dalib.advice.features import open_features
-from dalib.advice.images import open_images
+from dalib.advice.images import MEASURES, open_images
 from dalib.advice.material import Material, Options
 from dalib.advice.rows import open_arrays
 from dalib.core.errors import DalibError, suggest
+from dalib.core.objective import refuse_answers
 from dalib.core.registry import DATASETS
 from dalib.data.roots import find_root
 
@@ -30,6 +31,7 @@ def open_material(path: str, options: Options) -> Material:
     own = ("image_folder", "features")
     if path in DATASETS and path not in own:
         info = DATASETS.get(path)
+        refuse_answers(info.objective, path, MEASURES)
         root = find_root(info, options.data_root, options.report)
         return (
             open_images(info, root, options.data_root, options)
