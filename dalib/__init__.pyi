@@ -102,9 +102,11 @@ from dalib.algorithms.ulsif import ULSIF as ULSIF
 from dalib.algorithms.vada import VADA as VADA
 from dalib.algorithms.wdgrl import WDGRL as WDGRL
 from dalib.algorithms.wise_ft import WiseFt as WiseFt
+from dalib.algorithms.zero_shot import ZeroShot as ZeroShot
 from dalib.backbones import load_backbone as load_backbone
 from dalib.bench.runner import run_suite as run_suite
 from dalib.bench.schema import suite_schema as suite_schema
+from dalib.bench.status import suite_status as suite_status
 from dalib.bench.suite import Suite as Suite
 from dalib.bench.suite import load_suite as load_suite
 from dalib.checks import check_plugin as check_plugin
@@ -161,12 +163,16 @@ from dalib.report.page.write import write_page as write_page
 from dalib.report.ranking import Ranking as Ranking
 from dalib.report.reports import table as table
 from dalib.scoring.expected import ExpectedAccuracy as ExpectedAccuracy
+from dalib.sharing.card import model_card as model_card
+from dalib.sharing.repository import pull as pull
+from dalib.sharing.repository import push as push
 from dalib.train.config import TrainConfig as TrainConfig
 from dalib.train.fitted import Fitted as Fitted
 from dalib.train.loop import Loop as Loop
 from dalib.train.model_file import load_model as load_model
 from dalib.train.model_file import save_model as save_model
 from dalib.train.multi_task import MultiTask as MultiTask
+from dalib.train.portable import export_model as export_model
 from dalib.train.trainer import Trainer as Trainer
 from dalib.verification import verify as verify
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from dalib.backbones._pretraining import read_tag
 from dalib.backbones._weights import download_failed, find_file, hash_state, load_state, read_state
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError, unknown
@@ -27,6 +28,8 @@ def build(name: str, weights: str) -> Backbone:
     if weights == "none":
         return backbone
     backbone.weights = weights
+    if weights == "imagenet":
+        backbone.pretraining = read_tag(str(model.pretrained_cfg.get("tag") or ""))
     if weights != "imagenet":
         path = find_file(weights)
         head = model.pretrained_cfg.get("classifier") or ()

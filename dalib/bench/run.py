@@ -23,6 +23,7 @@ from dalib.records.spec import RunSpec
 if TYPE_CHECKING:
     from dalib.core.algorithm import Algorithm
     from dalib.core.backbone import Backbone
+    from dalib.core.listener import Listener
     from dalib.core.types import Outputs, Task
     from dalib.train.fitted import Fitted
     from dalib.train.trainer import Trainer
@@ -94,11 +95,19 @@ class RecordedRun:
 
     def prepare(self) -> None:
         """Put the run together."""
-        run = assemble(self.spec, self.context, evaluate=self.evaluate)
+        run = assemble(self.spec, self.context, evaluate=self.evaluate, listeners=self.trackers())
         self.task, self.backbone, self.algorithm, self.trainer = run.task, run.backbone, run.algorithm, run.trainer
         self.clock.lap("data")
         self.record.provenance["threads"] = _count_threads()
         self.record.provenance["device"] = _device_name(self.trainer.device)
+
+    def trackers(self) -> list[Listener]:
+        """What is told of this run beside its record."""
+        from dalib.train.tracking import make_tracker
+
+        spec, where = self.spec, self.context
+        name = f"{where.label} {spec.task} seed {spec.seed}" if where.label else ""
+        return [make_tracker(text, name, where.group or "dalib") for text in where.track]
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from dalib.bench.row import Row
 from dalib.bench.search import SearchSpec
 from dalib.bench.suite import SECTIONS, Suite
 from dalib.bench.sweep import Sweep
@@ -79,7 +80,8 @@ def _row_schema(**own: Any) -> Schema:
     named = {"description": "the algorithm; default: what the row is called", **_words(ALGORITHMS)}
     named["anyOf"] = [*named["anyOf"], _several({"type": "string"})]
     hparams = {"type": "object", "description": "hyper-parameters; they may stand in the row itself"}
-    return {"type": "object", "properties": {"algorithm": named, **sections, "hparams": hparams}, **own}
+    others = _explain(Row.model_json_schema(), Row)["properties"]
+    return {"type": "object", "properties": {**others, "algorithm": named, **sections, "hparams": hparams}, **own}
 
 
 def _named_row(name: str, hypers: dict[str, Hyper]) -> Schema:

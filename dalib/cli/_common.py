@@ -64,6 +64,24 @@ SuiteName = Annotated[
 ]
 
 
+def complete_trackers(incomplete: str) -> list[str]:
+    """For shells: the names of trackers that begin as typed."""
+    from dalib.train.tracking import list_trackers
+
+    return [name for name in list_trackers() if name.startswith(incomplete)]
+
+
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME[=DIR]",
+        help="Tell a tracker of every run: tensorboard, wandb (offline unless WANDB_MODE says otherwise) or mlflow; "
+        "below tracking/ unless a place is given. May be repeated.",
+        autocompletion=complete_trackers,
+    ),
+]
+
+
 def choose(kind: str, value: str, known: Iterable[str]) -> str:
     """`value` if it is known; DalibError that suggests the right one otherwise."""
     known = list(known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from dalib.core.objective import find_objective
 from dalib.core.registry import METRICS, VALIDATORS
 from dalib.core.types import Outputs, Task
 from dalib.metrics._confusion import confusion
+
+if TYPE_CHECKING:
+    from dalib.train.fitted import Fitted
 
 
 def decide(logits: np.ndarray, known: int, reject: float = 1.0) -> np.ndarray:
@@ -74,6 +77,16 @@ def domain_metrics(
 def task_metrics(outputs: Outputs, prefix: str, task: Task, reject: float = 1.0) -> dict[str, float]:
     """`measure` of rows of a task."""
     return measure(outputs, prefix, len(task.classes), task.objective, reject)
+
+
+def fitted_metrics(fitted: Fitted, task: Task, reject: float = 1.0) -> dict[str, float]:
+    """`task_metrics` of a model on the target's rows and on held-out ones of the source, where there are any."""
+    found: dict[str, float] = {}
+    if len(task.test):
+        found |= task_metrics(fitted.outputs(task.test), "target", task, reject)
+    if len(task.validation):
+        found |= task_metrics(fitted.outputs(task.validation), "source", task)
+    return found
 
 
 def measure(

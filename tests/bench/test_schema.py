@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dalib.bench.row import Row
 from dalib.bench.schema import suite_schema
 from dalib.bench.suite import Suite, load_suite
 from dalib.cli import main
@@ -98,6 +99,7 @@ def test_every_key_that_people_set_is_explained() -> None:
         field for room in ("TrainConfig", "ProtocolSpec", "SearchSpec") for field in rooms[room]["properties"].items()
     ]
     assert [name for name, field in told if not field.get("description") and name != "seed"] == []
+    assert set(Row.model_fields) - {"swept"} <= set(rows["dann"]["anyOf"][0]["properties"])
     assert "hash" not in rooms["BackboneSpec"]["properties"] and "swept" not in rooms["Row"]["properties"]
 
 
