@@ -12,13 +12,15 @@ from dalib.core.errors import DalibError, suggest
 from dalib.core.objective import refuse_answers
 from dalib.core.registry import DATASETS
 from dalib.data.roots import find_root
+from dalib.data.scenes import is_scene_folder
 
 
 def open_material(path: str, options: Options) -> Material:
     """Open `path`: a folder or zip of images, a feature file (`features:` may precede it) or the name of a data set.
 
     Raises
-        DalibError: nothing there, not of a known layout, an unreadable image, a backbone that does not load
+        DalibError: nothing there, not of a known layout, answers that are no classes, an unreadable image, a backbone
+            that does not load
     """
     if path.startswith("features:") or path.endswith(".npz"):
         return open_features(path.removeprefix("features:"), options)
@@ -26,6 +28,8 @@ def open_material(path: str, options: Options) -> Material:
         steps = ",".join(options.normalise)
         raise DalibError(f"{path} holds images; --normalise {steps} (normalise=…) is for feature data only")
     where = Path(path).expanduser()
+    if is_scene_folder(where) or (path in DATASETS and DATASETS.get(path).kind == "masks"):
+        refuse_answers("segmentation", path, "the measures of dalib advise")
     if where.exists():
         return open_images(DATASETS.get("image_folder"), where, where, options)
     own = ("image_folder", "features")
