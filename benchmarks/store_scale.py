@@ -41,7 +41,7 @@ def plan_suite(folder: Path) -> None:
 
 
 def write_records(folder: Path) -> None:
-    """Without waiting for the disk after each, as real runs do; those of one row and task are alike but for the seed."""
+    """Without the waits for the disk of real runs; records of one row and task are alike but for the seed."""
     from dalib.bench.plan import plan
     from dalib.bench.suite import load_suite
     from dalib.core.checksum import seal_json
