@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import positive
 from dalib.nn.linalg import recolour
 
@@ -21,6 +21,7 @@ class CORAL(FeatureAlgorithm):
     """
 
     family = "feature map"
+    objectives = SOLVED
     paper = "sun2016coral"
     keeps_columns = True
     reg: float = positive(default=1.0, search=(0.01, 0.1, 1.0), doc="ridge over the mean variance (1: the paper's)")

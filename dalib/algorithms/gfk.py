@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._projection import Projection
+from dalib.core.algorithm import SOLVED
 from dalib.nn.subspaces import geodesic_flow, principal_axes
 
 
@@ -21,6 +22,7 @@ class GFK(Projection):
     """
 
     family = "subspace"
+    objectives = SOLVED
     paper = "gong2012gfk"
     version = 2
 

@@ -26,6 +26,7 @@ class GradientNorm(Algorithm):
 
     family = "fine-tuning"
     paper = "zhao2022gradientnorm"
+    undivided = "its penalty is the gradient of the whole loss"
     uses_target = False
     weight: float = positive(
         default=0.08, zero=True, search=(0.01, 0.03, 0.08), doc="trade-off of the norm, in the unit of the weights"

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
+from dalib.core.algorithm import SOLVED
 from dalib.core.hyper import positive
 from dalib.nn.density_ratio import discriminative_weights
 
@@ -22,6 +23,7 @@ class ImportanceWeighted(RowWeighting):
     """
 
     family = "importance weighting"
+    objectives = SOLVED
     paper = "bickel2007discriminative"
     domain_C: float = positive(default=1.0, search=(0.1, 1.0, 10.0), doc="inverse ridge of the domain classifier")
 

@@ -19,9 +19,10 @@ class JDOT(FeatureAlgorithm):
     min_{P, f} <P, cost> + reg * v * ||W||²,  cost_ij = alpha * ||z_s_i - z_t_j||² / max + ||y_s_i - f(z_t_j)||²
     P given f: exact plan between uniform weights.  f(z) = z W + b given P: ridge regression on diag(Pᵀ1)^(-1) Pᵀ y_s
     y_s one-hot, v = total variance of z_t; the first plan has no label term; largest f_c = predicted class
+    numbers: y_s of mean 0 and deviation 1 in every column; f is taken back to their own unit
 
     Shapes
-        z (n, d), y (n,)
+        z (n, d), y (n,), or (n, m) numbers
     Raises
         RuntimeError: the network simplex did not converge
     Reference
@@ -33,6 +34,7 @@ class JDOT(FeatureAlgorithm):
     """
 
     family = "optimal transport"
+    objectives = ("classification", "regression")
     paper = "courty2017jdot"
     classifier = "nearest"
     C = 1.0
@@ -52,7 +54,7 @@ class JDOT(FeatureAlgorithm):
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
-        y_s = one_hot(torch.as_tensor(source.labels), self.network.outputs).double()
+        y_s, middle, spread = self._spell(torch.as_tensor(source.labels))
         centre = torch.cat([z_s, z_t]).mean(0)
         distance = self.alpha * scale_cost(squared_distances(z_s - centre, z_t - centre))
         plan = emd(distance)
@@ -62,9 +64,20 @@ class JDOT(FeatureAlgorithm):
             if torch.equal(plan, before):
                 break
             W, b = fit_ridge(z_t, barycentric_map(plan.T, y_s), self.reg)
-        self.register_buffer("W", W)
-        self.register_buffer("b", torch.where(y_s.any(0), b, ABSENT))
+        absent = ~y_s.any(0) & (self.objective.name == "classification")
+        self.register_buffer("W", W * spread)
+        self.register_buffer("b", torch.where(absent, ABSENT, b * spread + middle))
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z = self.network.embed(x).double()
         return z, z @ self.W + self.b
+
+    def _spell(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Labels as the cost takes them, and the mean and deviation that numbers were scaled by."""
+        if self.objective.name == "classification":
+            y = one_hot(y, self.network.outputs).double()
+            return y, torch.zeros(y.shape[1]).to(y), torch.ones(y.shape[1]).to(y)
+        y = y.double()
+        middle, spread = y.mean(0), y.std(0, correction=0)
+        spread = torch.where(spread > 0, spread, 1.0)
+        return (y - middle) / spread, middle, spread

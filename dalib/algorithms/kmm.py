@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
+from dalib.core.algorithm import SOLVED
 from dalib.core.hyper import number, positive
 from dalib.nn.density_ratio import kernel_mean_matching
 
@@ -22,6 +23,7 @@ class KMM(RowWeighting):
     """
 
     family = "importance weighting"
+    objectives = SOLVED
     paper = "huang2006kmm"
     instead = "a part of the rows, or ulsif or kliep, whose kernels are at 100 rows"
     bandwidth: float = positive(

@@ -1,6 +1,6 @@
 """A plain classifier on the backbone's frozen features: logistic regression, SVM, LDA or nearest neighbours."""
 
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import choice, positive
 from dalib.nn.classifiers import CLASSIFIERS
 
@@ -19,6 +19,7 @@ class LinearProbe(FeatureAlgorithm):
     """
 
     family = "baseline"
+    objectives = SOLVED
     paper = "alain2016probes"
     uses_target = False
     C: float = positive(

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._unit_rows import scale_rows, warn_of_unit_rows
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state
 from dalib.nn.classifiers import find_nearest
 from dalib.nn.discrepancy import squared_distances
@@ -33,6 +33,7 @@ class OTMap(FeatureAlgorithm):
     """
 
     family = "optimal transport"
+    objectives = SOLVED
     paper = "courty2017otda"
     instead = "a part of the rows, or method = 'linear' or coral, which need none"
     keeps_columns = True

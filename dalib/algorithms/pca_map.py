@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._projection import Projection
+from dalib.core.algorithm import SOLVED
 from dalib.nn.subspaces import principal_axes
 
 
@@ -20,6 +21,7 @@ class PCAMap(Projection):
     """
 
     family = "subspace"
+    objectives = SOLVED
     paper = "jolliffe2002pca"
     version = 2
 

@@ -32,6 +32,7 @@ class Reptile(TargetLast):
     family = "few labels"
     objectives = ("classification",)
     paper = "nichol2018reptile"
+    undivided = "it differentiates the loss of an episode itself"
     ways: int = whole(default=10, doc="classes of an episode; all of a domain's classes if it has fewer")
     shots: int = whole(default=2, doc="rows of each class in an inner step")
     inner: int = whole(default=3, search=(3, 5), doc="gradient steps in a task")

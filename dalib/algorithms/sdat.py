@@ -31,6 +31,7 @@ class SDAT(Algorithm):
 
     family = "adversarial"
     paper = "rangwani2022sdat"
+    undivided = "it perturbs the weights by the gradient of the whole loss"
     version = 2
     base: str = choice(default="cdan", options=BASES, search=BASES, doc="with its own defaults otherwise")
     weight: float = positive(

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._projection import Projection
+from dalib.core.algorithm import SOLVED
 from dalib.core.hyper import positive
 from dalib.nn.subspaces import principal_axes
 
@@ -22,6 +23,7 @@ class SubspaceAlignment(Projection):
     """
 
     family = "subspace"
+    objectives = SOLVED
     paper = "fernando2013sa"
     version = 2
     C: float = positive(

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._components import ComponentMethod
+from dalib.core.algorithm import SOLVED
 
 
 class TCA(ComponentMethod):
@@ -20,6 +21,7 @@ class TCA(ComponentMethod):
     """
 
     family = "subspace"
+    objectives = SOLVED
     paper = "pan2011tca"
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:

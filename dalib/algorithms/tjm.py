@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._unit_rows import scale_components, warn_of_components
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.nn.classifiers import CLASSIFIERS
 from dalib.nn.components import match_jointly, mean_contrasts
@@ -25,6 +25,7 @@ class TJM(FeatureAlgorithm):
     """
 
     family = "subspace"
+    objectives = SOLVED
     paper = "long2014tjm"
     components: int = whole(default=20, search=(10, 20, 40, 80), doc="dimensions of z'; at most the features' width")
     reg: float = positive(default=1.0, search=(0.1, 1.0, 10.0), doc="weight of the row norms")

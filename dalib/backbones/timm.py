@@ -1,4 +1,4 @@
-"""Any model of timm: `timm:resnet18.a1_in1k` (pip install dalib[timm]); features before its classifier."""
+"""Any model of timm: `timm:resnet18.a1_in1k` (pip install dalib-toolkit[timm]); features before its classifier."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from dalib.backbones._pretraining import read_tag
 from dalib.backbones._weights import download_failed, find_file, hash_state, load_state, read_state
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError, unknown
@@ -27,6 +28,8 @@ def build(name: str, weights: str) -> Backbone:
     if weights == "none":
         return backbone
     backbone.weights = weights
+    if weights == "imagenet":
+        backbone.pretraining = read_tag(str(model.pretrained_cfg.get("tag") or ""))
     if weights != "imagenet":
         path = find_file(weights)
         head = model.pretrained_cfg.get("classifier") or ()
@@ -42,7 +45,7 @@ def create_model(name: str, weights: str) -> Any:
     try:
         import timm
     except ImportError:
-        raise DalibError(f"backbone '{name}' needs the package timm: pip install dalib[timm]") from None
+        raise DalibError(f"backbone '{name}' needs the package timm: pip install dalib-toolkit[timm]") from None
     model = name.partition(":")[2]
     known = {*timm.list_models(), *timm.list_models(pretrained=True)}
     if model not in known:

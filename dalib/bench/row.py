@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Row(BaseModel):
     """One row of the table: an algorithm, its hyper-parameters and what it overrides of the suite's sections.
 
+    devices: processes that share every run of the row, each with a device of its own; in no key, for the result is that
+        of one process, up to rounding
     swept: filled in by a sweep: the row of the file that this one is a copy of
     """
 
@@ -19,6 +21,7 @@ class Row(BaseModel):
     train: dict[str, Any] = Field(default_factory=dict)
     backbone: dict[str, Any] = Field(default_factory=dict)
     protocol: dict[str, Any] = Field(default_factory=dict)
+    devices: int = Field(default=1, ge=1)
     swept: str = ""
     hparams: dict[str, Any] = Field(default_factory=dict)
 

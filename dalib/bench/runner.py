@@ -15,10 +15,12 @@ from typing import Any, Literal
 
 from dalib.assemble import RunContext
 from dalib.bench.execution import Executor, choose_executor
-from dalib.bench.fleet import FleetMode, Item, do_item, pack
+from dalib.bench.fleet import RUN_ONE, FleetMode, Item, do_item, pack
+from dalib.bench.pace import Pace
 from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
-from dalib.bench.schedule import assign_devices, longest_first
+from dalib.bench.row import Row
+from dalib.bench.schedule import assign_devices, expected_cost, longest_first
 from dalib.bench.search import Draw, propose
 from dalib.bench.suite import Suite, find_suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
@@ -31,6 +33,7 @@ from dalib.records.shared import require_shared
 from dalib.records.store import Store
 
 Redo = Literal["never", "failed", "all"]
+RUN_SHARED = "dalib.bench.shared:run_shared"
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class RunOptions:
     fleet: FleetMode = "auto"
     executor: Executor = field(default_factory=lambda: Executor("inline", 1))
     detach: bool = False
+    track: tuple[str, ...] = ()
 
     @property
     def jobs(self) -> int:
@@ -67,6 +71,11 @@ class RunOptions:
             raise DalibError(f"redo = {self.redo!r} is not one of never, failed, all")
         if self.fleet not in ("auto", "on", "off"):
             raise DalibError(f"fleet = {self.fleet!r} is not one of auto, on, off")
+        if self.track:
+            from dalib.train.tracking import make_tracker
+
+            for tracker in self.track:
+                make_tracker(tracker)
 
 
 def run_suite(
@@ -85,6 +94,7 @@ def run_suite(
     fleet: FleetMode = "auto",
     executor: str | Mapping[str, Any] = "",
     detach: bool = False,
+    track: Sequence[str] = (),
 ) -> Summary:
     """Run what a suite lacks.
 
@@ -101,6 +111,7 @@ def run_suite(
         executor: where runs happen (`dalib list executors`), a name or `{"name": "slurm", "partition": "gpu"}`; empty =
             the suite's, else `inline` for one job and `processes` for several
         detach: hand the runs to the executor's engine and come back; the same call without it waits for them
+        track: trackers that are told of every run: `tensorboard`, `wandb`, `mlflow`, or with a place `tensorboard=DIR`
     Raises
         DalibError: a mistake in the suite, found before anything runs
         KeyboardInterrupt: after the workers have stopped; the same call goes on where it stopped
@@ -110,7 +121,7 @@ def run_suite(
         load_plugin(plugin)
     loaded = suite if isinstance(suite, Suite) else load_suite(find_suite(str(suite)))
     engine = choose_executor(loaded.executor, executor, jobs)
-    how = RunOptions(root, redo, device, dry_run, tuple(plugins), progress, run, fleet, engine, detach)
+    how = RunOptions(root, redo, device, dry_run, tuple(plugins), progress, run, fleet, engine, detach, tuple(track))
     if detach and loaded.search.sampler == "tpe" and loaded.search.budget > 1:
         raise DalibError(f"suite {loaded.name}: tpe proposes by the runs before; leave out detach (--detach)")
     labels = pick_labels(loaded, tuple(only))
@@ -174,7 +185,10 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
     for key in done_before:
         if (value := known[key].accuracy) is not None:
             accuracy[chosen[key].label].append(value)
-    tally = Tally(len(chosen), len(done_before), labels, accuracy)
+    pace = Pace(how.jobs, {r.key: (r.label, expected_cost(r.spec)) for r in todo})
+    for key, result in known.items():
+        pace.learn(chosen[key].label, expected_cost(chosen[key].spec), result.seconds)
+    tally = Tally(len(chosen), len(done_before), labels, accuracy, pace=pace)
     items = pack(jobs, how.fleet, how.jobs)
     if how.detach:
         number = how.executor.submit(items, do_item) if items else 0
@@ -190,6 +204,13 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
             f"{gone} of {len(chosen)} records are not in {kept.root}, which was deleted or moved meanwhile; run again"
         )
     return summary
+
+
+def _shared(row: Row, where: RunContext, run: str) -> tuple[RunContext, str]:
+    """Where a run of the row happens and what does it: several processes if the row asks for `devices`."""
+    if row.devices == 1:
+        return where, run
+    return replace(where, processes=row.devices), RUN_SHARED if run == RUN_ONE else run
 
 
 def _make_jobs(
@@ -208,7 +229,9 @@ def _make_jobs(
     for r, on in zip(todo, devices, strict=True):
         checkpoint = str(kept.checkpoint(r.key))
         where = RunContext(place, on, how.executor.threads, checkpoint, loaded, suite.keep_features, judges)
-        jobs.append(Job(r.key, r.label, r.spec, where, kept.root, how.run, stamps[r.key]))
+        where = replace(where, track=how.track, label=r.label, group=suite.name) if how.track else where
+        where, run = _shared(suite.algorithms[r.label], where, how.run)
+        jobs.append(Job(r.key, r.label, r.spec, where, kept.root, run, stamps[r.key]))
     return jobs
 
 
@@ -249,11 +272,7 @@ def _run_all(items: list[Item], how: RunOptions, store: Store, tally: Tally, rem
 
 
 def _count(tally: Tally, job: Job, result: Result) -> None:
-    if result.accuracy is not None:
-        tally.accuracy[job.label].append(result.accuracy)
-    tally.done += result.status == "ok"
-    tally.failed += result.status == "failed"
-    tally.elsewhere += result.status == "elsewhere"
+    tally.count(job.key, job.label, result.status, result.accuracy, result.seconds)
 
 
 def _results(

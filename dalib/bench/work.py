@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,12 +35,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """status: `ok`, `failed`, `elsewhere` (another process has done it) or `busy` (another process is at it)."""
+    """status: `ok`, `failed`, `elsewhere` (another process has done it) or `busy` (another process is at it).
+
+    seconds: of its phases, as the record has them
+    """
 
     key: str
     status: Literal["ok", "failed", "elsewhere", "busy"]
     accuracy: float | None = None
     message: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def do_job(job: Job) -> Result:
@@ -104,7 +108,8 @@ def summarise(record: Record, status: Literal["elsewhere"] | None = None) -> Res
     """The result of a record: target accuracy in [0, 1] at the end, or the failure's message."""
     accuracy = record.candidates[-1].metrics.get("target_accuracy") if record.candidates else None
     message = f"{record.error.type}: {record.error.message}" if record.error else _first_metric(record)
-    return Result(record.key, status or record.status, accuracy if record.status == "ok" else None, message)
+    reached = accuracy if record.status == "ok" else None
+    return Result(record.key, status or record.status, reached, message, dict(record.seconds))
 
 
 def _first_metric(record: Record) -> str:

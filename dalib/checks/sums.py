@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from dalib.checks.result import require
-from dalib.checks.world import DIM, K, accuracy, attached, batches, fit, make_task, seeded
+from dalib.checks.world import DIM, K, accuracy, attached, batches, fit, kind_of, make_task, seeded
 from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone
 from dalib.core.combination import combine, why_alone
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
+from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, snake_case
 
 
@@ -31,12 +32,12 @@ def check_supervised_loss_is_said_once(cls: type[Algorithm]) -> None:
 def check_penalties_pull_on_weights(cls: type[Algorithm]) -> None:
     """Every term of `penalty` is a finite scalar with a gradient for some weight, once the weights have moved."""
     with seeded(0):
-        algorithm = cls()
+        algorithm = cls(**cls.trial)
         body = nn.Sequential(nn.Linear(DIM, DIM), nn.ReLU())
         backbone = Backbone.of(body, np.zeros((2, DIM), np.float32))
         if cls.needs_head:
             backbone.head = nn.Linear(DIM, 5)
-        algorithm.attach(Network(backbone, K, bottleneck=0))
+        algorithm.attach(Network(backbone, K, bottleneck=0, objective=find_objective(kind_of(cls))))
         for p in algorithm.network.parameters():
             nn.init.normal_(p, 0.0, 0.3)
     weights = [p for p in algorithm.parameters() if p.requires_grad]
@@ -52,7 +53,7 @@ def check_sum_with_mcc(cls: type[Algorithm]) -> None:
     """`cls + MCC`: the supervised loss once, both ideas' terms, a fit that learns; or a reason for no sum."""
     mcc, name = ALGORITHMS.get("mcc"), snake_case(cls.__name__)
     reason = why_alone(cls)
-    if reason or cls is mcc:
+    if reason or cls is mcc or kind_of(cls) not in mcc.objectives:
         require(len(reason) < 200, "alone is a reason in a few words")
         return
     try:

@@ -20,13 +20,16 @@ from dalib.checks.world import (
     checkpoint_file,
     equal_states,
     fit,
+    kind_of,
     make_task,
     reference_fit,
     same_bits,
     seeded,
 )
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.backbone import identity
 from dalib.core.network import Network
+from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Domain
 from dalib.train.model_file import load_model, save_model
@@ -149,7 +152,8 @@ def check_state_round_trip(cls: type[Algorithm]) -> None:
     expected = fitted.outputs(domain).logits
     fresh = cls(**fitted.algorithm.hparams)
     with seeded(5):
-        fresh.attach(Network.on_features(DIM, K, 0 if issubclass(cls, FeatureAlgorithm) else fitted.config.bottleneck))
+        width = 0 if issubclass(cls, FeatureAlgorithm) else fitted.config.bottleneck
+        fresh.attach(Network(identity(DIM), K, width, objective=find_objective(kind_of(cls))))
     fresh.load_state_dict(fitted.algorithm.state_dict())
     got = replace(fitted, algorithm=fresh).outputs(domain).logits
     require(same_bits(got, expected), "a fresh instance with the fitted state dict predicts otherwise; use buffers")

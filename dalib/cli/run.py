@@ -16,6 +16,7 @@ from dalib.cli._common import (
     SkipUnreadable,
     StoreRoot,
     SuiteName,
+    Track,
     choose,
     complete_names,
     load_plugins,
@@ -70,6 +71,7 @@ def run_benchmark(
     detach: Annotated[
         bool, typer.Option("--detach", help="Hand the runs to a queue and come back; run again to collect them.")
     ] = False,
+    track: Track = None,
     skip_unreadable: SkipUnreadable = False,
     tables: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables.")] = Path("results/tables"),
     formats: Formats = "",
@@ -105,7 +107,7 @@ def run_benchmark(
 
         pick_device(device)
     options: dict[str, Any] = {"plugins": plugin or (), "only": only or (), "redo": redo, "dry_run": dry_run}
-    options |= {"fleet": fleet, "executor": engine, "detach": detach}
+    options |= {"fleet": fleet, "executor": engine, "detach": detach, "track": track or ()}
     try:
         run_suite(planned, root=data_root, store=store, jobs=jobs, device=device, **options)
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from dalib.cli._common import (
     Device,
     Plugins,
     SkipUnreadable,
+    Track,
     bold,
     complete_names,
     load_plugins,
@@ -108,6 +109,7 @@ def train_model(
             autocompletion=complete_names("listeners"),
         ),
     ] = None,
+    track: Track = None,
     out: Annotated[Path | None, typer.Option(metavar="MODEL", help="Write the model there (.safetensors).")] = None,
 ) -> None:
     """Train one algorithm on one pair of domains and print how good it is.
@@ -116,6 +118,8 @@ def train_model(
     (--protocol.shots 5), the backbone (--backbone.frozen, and its own options), the data (--data.normalise l2,zscore)
     and the algorithm's hyper-parameters (--algorithm.weight 2). dalib show train, protocol, backbone and data explain
     them too.
+
+    torchrun --nproc-per-node N -m dalib train … shares every step over N processes, one per GPU.
     """
     given = given_settings(ctx)
     short: dict[str, Any] = {
@@ -148,10 +152,17 @@ def train_model(
     for name, value in (("--source", source), ("--target", target)):
         if not value:
             raise DalibError(f"missing option '{name}' (see dalib train --help)")
-    options: dict[str, Any] = {"seed": seed, "device": device, "root": data_root, "out": out}
-    options |= {"checkpoint": checkpoint, "listeners": listener or (), "hparams": given.pop("algorithm", {}), **given}
-    with progress_bar(f"{algorithm} {source}->{target}") as progress:
-        run = fit(dataset, source, target, algorithm, progress=progress, **options)
+    from dalib.train.ranks import connected
+
+    options: dict[str, Any] = {"seed": seed, "root": data_root, "out": out, "checkpoint": checkpoint}
+    options |= {"listeners": listener or (), "track": track or (), "hparams": given.pop("algorithm", {}), **given}
+    with connected(device) as (ranks, own):
+        options |= {"device": own, "distributed": ranks is not None}
+        if ranks is not None and not ranks.first:
+            fit(dataset, source, target, algorithm, **options)
+            return
+        with progress_bar(f"{algorithm} {source}->{target}") as progress:
+            run = fit(dataset, source, target, algorithm, progress=progress, **options)
     print_values(run)
     if run.path is not None:
         size = run.path.stat().st_size / 1e6

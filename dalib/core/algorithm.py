@@ -11,16 +11,16 @@ from typing_extensions import dataclass_transform
 from dalib.core.contracts import Minimise, Terms, TrainerLike
 from dalib.core.declared import Declared
 from dalib.core.errors import DalibError
-from dalib.core.hyper import choice, flag, number, positive, state, whole
+from dalib.core.hyper import choice, flag, number, positive, state, text, whole
 from dalib.core.memory import require_memory
 from dalib.core.network import Network
 from dalib.core.objective import Objective, find_objective
-from dalib.core.registry import ALGORITHMS
+from dalib.core.registry import ALGORITHMS, OBJECTIVES
 from dalib.core.types import Domain, Source, Target
 from dalib.nn.classifiers import CLASSIFIERS, find_nearest, fit_classifier, score_classifier, warn_of_unit
 
 
-@dataclass_transform(field_specifiers=(number, positive, whole, choice, flag, state))
+@dataclass_transform(field_specifiers=(number, positive, whole, choice, flag, text, state))
 class Algorithm(Declared, nn.Module):
     """One idea for using unlabelled target rows. Only `adapt` is required, and not even that of a strategy of training.
 
@@ -33,6 +33,7 @@ class Algorithm(Declared, nn.Module):
         paper: BibTeX key in docs/references.bib, or an empty string
         version: raise it when the algorithm's numbers change; it is part of every record's key
         objectives: kinds of answers on which its mathematics works, by name; `any`
+        rows_only: it works on features of whole rows, not where every pixel has an answer (`Objective.dense`)
         uses_target: False lets the trainer skip the target's forward pass
         views: how many views of each target batch the loss needs; those after the first are `target.others`
         probabilistic: False if the scores are no log-probabilities (distances, regressions): only their order counts
@@ -43,6 +44,9 @@ class Algorithm(Declared, nn.Module):
         of_the_source: hyper-parameters that mean nothing then
         alone: why it cannot be summed with others (`DANN() + MCC()`), for the message; empty if it can. What has a
             `step` or a `loss` of its own cannot either
+        undivided: why several processes cannot share its steps (`torchrun`), for the message; empty if they can. What
+            differentiates the loss itself cannot: a rank has the gradient of its own rows alone before they are summed
+        trial: hyper-parameters for the small world of the checks, where a default needs what may not be installed
         instead: what to take where the pairs of rows do not fit in memory, for the message
     """
 
@@ -51,6 +55,7 @@ class Algorithm(Declared, nn.Module):
     paper: ClassVar[str] = ""
     version: ClassVar[int] = 1
     objectives: ClassVar[tuple[str, ...]] = ("any",)
+    rows_only: ClassVar[bool] = False
     uses_target: ClassVar[bool] = True
     views: ClassVar[int] = 1
     probabilistic: bool = True
@@ -60,6 +65,8 @@ class Algorithm(Declared, nn.Module):
     source_free: ClassVar[bool] = False
     of_the_source: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[str] = ""
+    undivided: ClassVar[str] = ""
+    trial: ClassVar[dict[str, Any]] = {}
     instead: ClassVar[str] = "a part of the rows, or coral, subspace_alignment or easy_tl, which need none"
     network: Network
 
@@ -71,11 +78,21 @@ class Algorithm(Declared, nn.Module):
     @classmethod
     def check_objective(cls, kind: str) -> None:
         """Raise DalibError, which names algorithms that can, for answers of a kind that it does not know."""
-        if not {"any", kind}.intersection(cls.objectives):
+        if not cls.answers(kind):
             raise DalibError(
-                f"{cls.name_for_people()} needs {' or '.join(cls.objectives)}, but the labels are for {kind}; "
+                f"{cls.name_for_people()} needs {cls._needs()}, but the labels are for {kind}; "
                 f"{ALGORITHMS.suggest_for(kind)}"
             )
+
+    @classmethod
+    def answers(cls, kind: str) -> bool:
+        """Its mathematics works on answers of this kind."""
+        known = bool({"any", kind}.intersection(cls.objectives))
+        return known and not (cls.rows_only and kind in OBJECTIVES and OBJECTIVES.get(kind).dense)
+
+    @classmethod
+    def _needs(cls) -> str:
+        return "an answer per row" if cls.objectives == ("any",) else " or ".join(cls.objectives)
 
     @property
     def objective(self) -> Objective:
@@ -210,6 +227,8 @@ class Algorithm(Declared, nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+SOLVED = ("classification", "multilabel", "regression")
+"""Kinds of answers that have a head in closed form, for solved methods that read no labels."""
 EMBEDDING = frozenset({"crop", "resize", "precision", "channels_last"})
 """Fields of TrainConfig that features of a backbone that does not train depend on."""
 
@@ -219,14 +238,15 @@ class FeatureAlgorithm(Algorithm):
 
     A subclass gives `align` (and `project` when target rows move too); it stores what prediction needs in buffers.
     Everything is computed in float64 on the backbone's own features (no bottleneck). A subclass that brings its own
-    classifier fixes `classifier`, `C` and `k` by plain values.
+    classifier fixes `classifier`, `C` and `k` by plain values. Where labels are no classes the objective solves for the
+    head (`Objective.solve`: ridge regression of numbers), and `y_s` is 0 throughout.
 
     Class variables
         uses_labels: `align` or `weigh` reads y_s, so that it needs classes
         keeps_columns: column j of the moved rows is still column j
     """
 
-    objectives = ("classification",)
+    objectives: ClassVar[tuple[str, ...]] = ("classification",)
     uses_labels: ClassVar[bool] = False
     keeps_columns: ClassVar[bool] = False
     alone = "it solves in place of descending"
@@ -248,6 +268,24 @@ class FeatureAlgorithm(Algorithm):
         """The classifier's scores are log-probabilities up to a constant."""
         return self.classifier not in ("nearest", "svm")
 
+    def check_objective_of(self, kind: str) -> None:
+        """Raise DalibError for a setting that means nothing for answers of this kind."""
+        hyper = self.hypers.get("classifier")
+        if kind != "classification" and self.uses_labels:
+            raise DalibError(
+                f"{self.name_for_people()} groups source rows by class here, but the labels are for {kind}; "
+                f"{ALGORITHMS.suggest_for(kind)}"
+            )
+        if kind != "classification" and hyper is not None and self.classifier != hyper.default:
+            raise DalibError(
+                f"{self.name_for_people()}.classifier = {self.classifier!r} tells classes apart, but the labels are "
+                f"for {kind}; leave it out"
+            )
+
+    def attach(self, network: Network) -> None:
+        super().attach(network)
+        self.check_objective_of(network.objective.name)
+
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         """Importance of each source row for the classifier (n_s,), >= 0; all alike unless overridden."""
         return torch.ones(len(z_s), dtype=torch.float64)
@@ -255,6 +293,14 @@ class FeatureAlgorithm(Algorithm):
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         """z_s (n_s, d), y_s (n_s,), z_t (n_t, d) -> moved source rows (n_s, d'), float64."""
         return z_s
+
+    def weigh_labelled(self, z: Tensor, y: Tensor, z_t: Tensor, own: Tensor) -> Tensor:
+        """`weigh` of all labelled rows, for methods that tell the target's own among them, `own` (n,) bool, apart."""
+        return self.weigh(z, y, z_t)
+
+    def align_labelled(self, z: Tensor, y: Tensor, z_t: Tensor, own: Tensor) -> Tensor:
+        """The same of `align`."""
+        return self.align(z, y, z_t)
 
     def project(self, z: Tensor) -> Tensor:
         """Target-like rows (n, d) -> (n, d'), the space in which the classifier was fitted."""
@@ -269,17 +315,25 @@ class FeatureAlgorithm(Algorithm):
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
-        y_s, C = torch.as_tensor(source.labels), self.C
-        weight, moved = self.weigh(z_s, y_s, z_t), self.align(z_s, y_s, z_t)
+        classes, C = self.objective.name == "classification", self.C
+        answers = torch.as_tensor(source.labels)
+        y_s = answers if classes else torch.zeros(len(answers), dtype=torch.int64)
+        own = torch.as_tensor(source.origin == self.network.target_origin)
+        weight, moved = self.weigh_labelled(z_s, y_s, z_t, own), self.align_labelled(z_s, y_s, z_t, own)
         if source.weight is not None:
             given = torch.as_tensor(source.weight).to(weight)
             weight, C = weight * given, C * float(given.mean())
         warn_of_unit(self.name_for_people(), self.classifier, moved, C)
-        state = fit_classifier(self.classifier, moved, y_s, C, self.network.outputs, weight, self.k)
+        if classes:
+            state = fit_classifier(self.classifier, moved, y_s, C, self.network.outputs, weight, self.k)
+        else:
+            W, b = self.objective.solve(moved, answers, C, weight / weight.mean())
+            state = {"weight": W, "bias": b}
         for name, value in state.items():
             self.register_buffer(f"classifier_{name}", value)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z = self.project(self.network.embed(x).double())
         state = {k.removeprefix("classifier_"): v for k, v in self.named_buffers() if k.startswith("classifier_")}
-        return z, score_classifier(self.classifier, z, state, self.network.outputs)
+        kind = self.classifier if self.objective.name == "classification" else "logistic"
+        return z, score_classifier(kind, z, state, self.network.outputs)

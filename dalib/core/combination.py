@@ -172,6 +172,10 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
             raise DalibError(f"{' and '.join(owners)} cannot be combined: each wants to {what} in a way of its own")
     classes = tuple(cls for _, cls in parts)
     kinds = [set(cls.objectives) - {"any"} for cls in classes if "any" not in cls.objectives]
+    if kinds and not set.intersection(*kinds):
+        picky = ((name, cls.objectives) for name, cls in parts if "any" not in cls.objectives)
+        told = ", ".join(f"{name} for {' or '.join(wanted)}" for name, wanted in picky)
+        raise DalibError(f"{' and '.join(names)} cannot be combined: they are for different answers ({told})")
     version = 0
     for cls in classes:
         version = 1000 * version + cls.version
@@ -181,9 +185,11 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
         "version": version,
         "paper": ", ".join(cls.paper for cls in classes if cls.paper),
         "objectives": tuple(sorted(set.intersection(*kinds))) if kinds else ("any",),
+        "rows_only": any(cls.rows_only for cls in classes),
         "uses_target": any(cls.uses_target for cls in classes),
         "recipe": _agree([cls.recipe for cls in classes]),
         "needs_head": any(cls.needs_head for cls in classes),
+        "trial": {f"{name}.{k}": value for name, cls in parts for k, value in cls.trial.items()},
         "views": max(cls.views for cls in classes),
         "__doc__": Combination.__doc__,
         "__module__": __name__,

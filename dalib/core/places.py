@@ -64,7 +64,7 @@ class RemotePlace:
         try:
             self.system, root = fsspec.core.url_to_fs(re.sub(r"^([^/]*:)/(?!/)", r"\1//", url))
         except ImportError as error:
-            raise DalibError(f"{scheme}:// needs a package: {error}; for s3, pip install 'dalib[s3]'") from None
+            raise DalibError(f"{scheme}:// needs a package: {error}; for s3, pip install 'dalib-toolkit[s3]'") from None
         except ValueError as error:
             raise DalibError(f"{url}: {error}; give a folder, or a URL such as s3://bucket/runs") from None
         self.root = root.rstrip("/")

@@ -14,16 +14,16 @@ from dalib.core.algorithm import FeatureAlgorithm
 from dalib.data.given import Rows, find_column_moments
 from dalib.estimator.base import AdaptationEstimator
 from dalib.estimator.domains import find_labelled
-from dalib.estimator.mapping import copy_algorithm, need_no_labels
+from dalib.estimator.mapping import copy_algorithm, is_separable, need_no_labels
 
 
 class AdaptationRegressor(RegressorMixin, AdaptationEstimator):
     """Labels that are numbers: networks with any algorithm that knows no classes, or any regressor behind a mapping.
 
     Args
-        algorithm: as of `AdaptationClassifier`; `dalib list algorithms --objective regression`, and the solved methods
-            that read no labels (CORAL, SubspaceAlignment, GFK, PCAMap, TCA, TJM, OTMap, KMM, KLIEP, ULSIF …)
-        estimator: the regressor behind a solved method; it is cloned. None = Ridge()
+        algorithm: as of `AdaptationClassifier`; `dalib list algorithms --objective regression` names those that work
+        estimator: the regressor behind a solved method that reads no labels (CORAL, SubspaceAlignment, GFK, TCA,
+            OTMap, KMM, KLIEP, ULSIF …); it is cloned. None = Ridge(), or the method's own (JDOT, TrAdaBoostR2)
         backbone, train, standardise, random_state, device: as of `AdaptationClassifier`
         target_labels: labels of target rows in y: `use` or `ignore`; None: those of rows that have one are used where
             others are NaN, and refused where every target row has one
@@ -75,7 +75,7 @@ class AdaptationRegressor(RegressorMixin, AdaptationEstimator):
         return made[:, 0] if self._flat else made
 
     def _final(self) -> BaseEstimator | None:
-        if self.estimator is None and isinstance(copy_algorithm(self.algorithm), FeatureAlgorithm):
+        if self.estimator is None and is_separable(copy_algorithm(self.algorithm)):
             return Ridge()
         return self.estimator
 

@@ -73,6 +73,21 @@ def fit_classifier(
     return {"weight": W.to(z.device), "bias": bias.to(z.device)}
 
 
+def fit_yes_or_no(z: Tensor, y: Tensor, C: float, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Logistic regression of every column by itself: z (n, d), y (n, K) in {0, 1}, or -1 where nobody said.
+
+    weight (n,) >= 0 -> W (K, d), b (K,), float64, whose logits are log-odds of 1. A column without a 1, or without a 0,
+    says so always; one that nobody annotated says nothing (0).
+    """
+    W, b = z.new_zeros(y.shape[1], z.shape[1], dtype=torch.float64), z.new_zeros(y.shape[1], dtype=torch.float64)
+    for k, column in enumerate(y.to(z.device).T):
+        told = (column >= 0) & (weight.to(z.device) > 0)
+        if told.any():
+            state = fit_classifier("logistic", z[told], column[told], C, 2, weight.to(z.device)[told])
+            W[k], b[k] = state["weight"][1] - state["weight"][0], state["bias"][1] - state["bias"][0]
+    return W, b
+
+
 def nearest_temperature(rows: Tensor, labels: Tensor, most: int = 2000) -> float:
     """T > 0 that makes softmax(-distance to the nearest row of each class / T) likeliest, each row left out in turn.
 

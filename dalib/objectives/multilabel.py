@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dalib.core.objective import Objective
+from dalib.nn.classifiers import fit_yes_or_no
 
 
 class Multilabel(Objective):
@@ -25,6 +26,10 @@ class Multilabel(Objective):
         told = y >= 0
         each = binary_cross_entropy_with_logits(prediction, y.clamp(min=0).to(prediction.dtype), reduction="none")
         return torch.where(told, each, 0.0).sum(1) / told.sum(1).clamp(min=1)
+
+    def solve(self, z: Tensor, y: Tensor, C: float, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Logistic regression of every answer by itself, on the rows where it was annotated."""
+        return fit_yes_or_no(z, y, C, weight)
 
     def decide(self, prediction: Tensor) -> Tensor:
         return (prediction > 0).long()

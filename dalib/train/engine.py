@@ -20,6 +20,7 @@ from dalib.train.descent import Descent, set_training
 from dalib.train.fitted import Fitted
 from dalib.train.graph import RECORDERS, StepGraph
 from dalib.train.identity import identify_fit
+from dalib.train.ranks import Ranks
 
 
 def update(
@@ -29,6 +30,7 @@ def update(
     only: Sequence[nn.Module] | None = None,
     clip: float = 0.0,
     adjust: Callable[[], None] | None = None,
+    ranks: Ranks | None = None,
 ) -> None:
     """One step on the sum of the terms: the package's one backward pass, and its one call of an optimiser's `step`.
 
@@ -38,14 +40,18 @@ def update(
         only: modules whose parameters alone keep a gradient, and so move; None: all
         clip: largest norm of all gradients together; 0 = any
         adjust: called between the backward pass and the step, for what else is to be done to gradients
+        ranks: the processes that share the step; all have the same terms
     """
     for p in parameters:
         p.grad = None
-    reduce(torch.add, terms).backward()
+    loss = reduce(torch.add, terms)
+    (loss / ranks.size if ranks else loss).backward()
     if only is not None:
         kept = {p for module in only for p in module.parameters()}
         for p in parameters:
             p.grad = p.grad if p in kept else None
+    if ranks is not None:
+        ranks.sum_gradients(parameters)
     if clip:
         nn.utils.clip_grad_norm_(parameters, clip)
     if adjust is not None:
@@ -97,11 +103,12 @@ class DescentStep(Minimise):
         self.descent = descent
         self.optimiser = descent.optimiser
         self.clip = descent.config.clip
+        self.ranks = descent.ranks
         self.terms: Terms = {}
 
     def __call__(self, terms: Terms, only: Sequence[nn.Module] | None = None) -> None:
         self.terms.update({name: value.detach() for name, value in terms.items()})
-        update(terms.values(), self.descent.parameters, self.optimiser, only=only, clip=self.clip)
+        update(terms.values(), self.descent.parameters, self.optimiser, only=only, clip=self.clip, ranks=self.ranks)
 
     def forward(self, source: Source, target: Target) -> tuple[Source, Target]:
         return self.descent.forward(source, [target, *target.others] if len(target) else [])
@@ -119,18 +126,28 @@ class Engine(TrainerLike, RunLike):
         fitted: the model, its network attached
         seed: decides batches and augmentation
         listeners: told in this order
+        ranks: this process among several that share the fit; None: alone
 
     Attributes
         labelled, target: the task's rows as the network takes them
         done: how many of the run's steps are over, or will be at the end of the descent under way
     """
 
-    def __init__(self, fitted: Fitted, task: Task, *, seed: int, listeners: Sequence[Listener] = ()) -> None:
+    def __init__(
+        self,
+        fitted: Fitted,
+        task: Task,
+        *,
+        seed: int,
+        listeners: Sequence[Listener] = (),
+        ranks: Ranks | None = None,
+    ) -> None:
         config = fitted.config
         self.fitted = fitted
         self.task = task.name
         self.labelled, self.target = fitted.represent(task.labelled), fitted.represent(task.target.unlabelled())
         self.seed = seed
+        self.ranks = ranks
         self.recipe = config.model_dump()
         self.steps = config.steps
         self.points = config.points
@@ -188,9 +205,11 @@ class Engine(TrainerLike, RunLike):
         if not first:
             warn_of_unit((source if len(source) else target).x)
         self.phase += 1
-        self.descent = Descent(self.fitted, source, target, seed=self.seed, first=first, last=last)
+        self.descent = Descent(self.fitted, source, target, seed=self.seed, first=first, last=last, ranks=self.ranks)
         for listener in self.listeners:
             listener.begin_descent(self)
+        if self.ranks is not None:
+            self.ranks.agree(self.descent.step, "the step that they go on from")
         return self.descent
 
     def close_descent(self) -> None:

@@ -50,6 +50,8 @@ def fit_fleet(members: Sequence[Member]) -> list[Fitted | Exception]:
     """
     if not members:
         raise DalibError("a fleet needs at least one run; give fit_fleet some members")
+    if any(member.trainer.ranks for member in members):
+        raise DalibError("a fleet trains in one process; give its trainers distributed = False")
     device = members[0].trainer.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         runs = [_Sailing(member) for member in members]

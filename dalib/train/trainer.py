@@ -17,9 +17,10 @@ from dalib.core.errors import DalibError
 from dalib.core.listener import Listener
 from dalib.core.memory import hold_memory
 from dalib.core.network import Network
-from dalib.core.objective import find_objective
+from dalib.core.objective import Objective, find_objective
 from dalib.core.seeds import check_seed
 from dalib.core.types import Domain, Task
+from dalib.train.answers import check_answers
 from dalib.train.config import TrainConfig
 from dalib.train.continuation import check_source_free, continue_network
 from dalib.train.device import pick_device, seeded
@@ -29,6 +30,7 @@ from dalib.train.listeners.checkpoint import Checkpoint
 from dalib.train.listeners.curve import Curve
 from dalib.train.listeners.evaluation import Evaluation
 from dalib.train.listeners.progress import Progress
+from dalib.train.ranks import need_ranks
 
 Evaluate = Callable[[Fitted, int], dict[str, Any]]
 OWN_LISTENERS = (Curve, Evaluation, Progress, Checkpoint)
@@ -47,7 +49,9 @@ class Trainer:
             aside with a warning, and training starts again
         evaluate: called with (fitted, step) at `config.evaluations` points; its results are kept in `fitted.candidates`
         report: called with (step, steps) now and then
-        listeners: what else follows every fit (`dalib.core.listener`)
+        listeners: what else follows every fit (`dalib.core.listener`); of several processes, the first one's
+        distributed: this process is one of several that `torch.distributed` connects (`torchrun`), which share every
+            step of the fit: their result is that of one process, up to rounding. False: it trains for itself
 
     Example
         fitted = Trainer(TrainConfig(steps=500)).fit(DANN(), task, backbone)
@@ -66,6 +70,7 @@ class Trainer:
         evaluate: Evaluate | None = None,
         report: Callable[[int, int], None] | None = None,
         listeners: Sequence[Listener] = (),
+        distributed: bool = False,
     ) -> None:
         self.config = config or TrainConfig()
         self.seed = check_seed(seed)
@@ -76,6 +81,7 @@ class Trainer:
         self.evaluate = evaluate
         self.report = report
         self.listeners = list(listeners)
+        self.ranks = need_ranks() if distributed else None
 
     def fit(self, algorithm: Algorithm, task: Task, backbone: Backbone) -> Fitted:
         """Train `algorithm`, in place, and a copy of the backbone on what the task grants.
@@ -105,8 +111,8 @@ class Trainer:
 
         listeners: in place of those that `fit` has
         """
-        config = self.config
-        backbone = self._prepared(backbone)
+        config, objective = self.config, find_objective(task.objective)
+        backbone = self._prepared(backbone, objective)
         if not len(task.labelled) or not len(task.target):
             raise DalibError(
                 f"task {task.name} has {len(task.labelled)} labelled and {len(task.target)} target rows; both need some"
@@ -120,12 +126,25 @@ class Trainer:
             )
         solved = isinstance(algorithm, FeatureAlgorithm)
         backbone = backbone.fix_parameters()
-        inner = replace(identity(backbone.dim), head=backbone.head) if backbone.frozen else backbone
+        bare = replace(identity(backbone.dim), head=backbone.head, head_classes=backbone.head_classes)
+        inner = bare if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
-        objective = find_objective(task.objective)
-        start = config.initialisation
-        network = Network(inner, len(task.classes), width, origins, task.target_origin, objective, start)
+        answers = "as_given" if solved else config.answers
+        check_answers(task, config, moves=bool(backbone.preprocess) and not backbone.frozen and not solved)
+        network = objective.network(
+            inner,
+            len(task.classes),
+            width,
+            origins=origins,
+            target_origin=task.target_origin,
+            initialisation=config.initialisation,
+            answers=answers,
+            decoder=config.decoder,
+        )
+        if answers != "as_given":
+            y = network.scale_answers(torch.as_tensor(task.labelled.labels))
+            task = replace(task, labelled=replace(task.labelled, y=y.numpy()))
         return self._open(algorithm, network, backbone, task, listeners)
 
     def adapt(self, algorithm: Algorithm, model: Fitted, target: Domain) -> Fitted:
@@ -152,18 +171,21 @@ class Trainer:
         nothing = replace(seen.take(np.arange(0), "withheld"), y=np.zeros(0, np.int64), classes=model.classes)
         task = Task(f"->{target.name}", nothing, seen, nothing, nothing)
         with hold_memory(), seeded(self.seed, self.device):
-            engine = self._open(algorithm, network, self._prepared(backbone).fix_parameters(), task)
+            prepared = self._prepared(backbone, network.objective)
+            engine = self._open(algorithm, network, prepared.fix_parameters(), task)
             engine.fitted.moments = model.moments
             with followed(engine, engine.listeners):
                 algorithm.go_on(engine, engine.labelled, engine.target)
                 engine.finish()
             return engine.fitted
 
-    def _prepared(self, backbone: Backbone) -> Backbone:
-        """With the recipe's crop."""
+    def _prepared(self, backbone: Backbone, objective: Objective) -> Backbone:
+        """With the recipe's crop, as answers of this kind need it."""
         if not backbone.preprocess:
             return backbone
-        return replace(backbone, preprocess=backbone.preprocess.at(self.config.crop, self.config.resize))
+        return replace(
+            backbone, preprocess=objective.prepare(backbone.preprocess, self.config.crop, self.config.resize)
+        )
 
     def _open(
         self,
@@ -175,6 +197,8 @@ class Trainer:
     ) -> Engine:
         """The engine of a network that is there."""
         config = self.config
+        if self.ranks is not None:
+            self.ranks.check(algorithm, config)
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:
@@ -184,15 +208,21 @@ class Trainer:
             _tell_fixed(backbone)
         fitted = Fitted(algorithm, backbone, task.classes, config, self.device, fixed=fixed)
         listeners = self.all_listeners() if listeners is None else listeners
-        return Engine(fitted, task, seed=self.seed, listeners=listeners)
+        return Engine(fitted, task, seed=self.seed, listeners=listeners, ranks=self.ranks)
 
     def all_listeners(self) -> list[Listener]:
-        """One's own among those of the other arguments: each sees a step before it is evaluated, reported and saved."""
-        listeners = [Curve(), *self.listeners, Evaluation(self.evaluate)]
-        if self.report:
+        """One's own among those of the other arguments: each sees a step before it is evaluated, reported and saved.
+
+        Ranks but the first keep what training itself needs, and read the checkpoint that the first one writes.
+        """
+        first = self.ranks is None or self.ranks.first
+        listeners: list[Listener] = [Curve()]
+        if first:
+            listeners += [*self.listeners, Evaluation(self.evaluate)]
+        if self.report and first:
             listeners.append(Progress(self.report))
         if self.checkpoint:
-            listeners.append(Checkpoint(self.checkpoint, self.checkpoint_key, self.checkpoint_seconds))
+            listeners.append(Checkpoint(self.checkpoint, self.checkpoint_key, self.checkpoint_seconds, writes=first))
         return listeners
 
 

@@ -22,12 +22,14 @@ class Checkpoint(Listener):
         path: the file
         key: of the run; without one the values of rows and initial weights tell it from others
         seconds: between two savings
+        writes: False: only read, where another process of the same fit writes
     """
 
-    def __init__(self, path: Path, key: str = "", seconds: float = 30.0) -> None:
+    def __init__(self, path: Path, key: str = "", seconds: float = 30.0, writes: bool = True) -> None:
         self.path = path
         self.key = key
         self.seconds = seconds
+        self.writes = writes
         self.saved = 0.0
         self.run: dict[str, str] = {}
 
@@ -41,10 +43,10 @@ class Checkpoint(Listener):
         self.saved = time.monotonic()
 
     def after_step(self, run: RunLike, step: int, terms: dict[str, Tensor]) -> None:
-        if time.monotonic() - self.saved > self.seconds and step < run.last:
+        if self.writes and time.monotonic() - self.saved > self.seconds and step < run.last:
             save_checkpoint(self.path, run.state_dict(), self.run)
             self.saved = time.monotonic()
 
     def end(self, run: RunLike, error: BaseException | None) -> None:
-        if error is None:
+        if error is None and self.writes:
             self.path.unlink(missing_ok=True)

@@ -1,0 +1,98 @@
+"""One run of a suite over several processes: a row with `devices = N`."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dalib.assemble import RunContext
+from dalib.bench.run import RecordedRun, run_one
+from dalib.core.errors import DalibError
+from dalib.records.record import Failure, Record
+from dalib.records.spec import RunSpec
+
+Made = tuple[Record, dict[str, np.ndarray]]
+
+
+def run_shared(spec: RunSpec, context: RunContext) -> Made:
+    """`run_one` by `context.processes` processes, which `torchrun`'s launcher starts and connects.
+
+    The record is the first one's, as one process would have made it up to rounding; how many there were is provenance.
+    Where one fails, the failure recorded is the one that came first.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    n, started = context.processes, time.monotonic()
+    device = "cuda" if context.device.startswith("cuda") else context.device  # each takes its own
+    each = replace(context, processes=1, distributed=True, device=device, threads=max(1, context.threads // n))
+    with tempfile.TemporaryDirectory() as folder:
+        config = LaunchConfig(
+            min_nodes=1, max_nodes=1, nproc_per_node=n, run_id=f"dalib-{os.getpid()}", max_restarts=0,
+            rdzv_backend="c10d", rdzv_endpoint="localhost:0", monitor_interval=0.1,
+        )  # fmt: skip
+        died = ""
+        try:
+            elastic_launch(config, _run_rank)(spec, each, folder)
+        except ChildFailedError as error:
+            rank, first = error.get_first_failure()
+            if first.exitcode < 0:
+                ended = f"rank {rank} of {n} ended with {first.exitcode}"
+                died = f"a process was killed (out of memory?): {ended}; lower batch_size or devices"
+        except SignalException:
+            raise KeyboardInterrupt from None
+        told: list[tuple[float, Made]] = [pickle.loads(file.read_bytes()) for file in Path(folder).glob("rank*")]
+    told.sort(key=lambda made: made[0])
+    failed = next((record for _, (record, _) in told if record.error), None)
+    if died:
+        failed = Record(key=spec.key, spec=spec, status="failed", error=Failure(type="WorkerDied", message=died))
+    if failed is not None:
+        failed.seconds = {"total": round(time.monotonic() - started, 3)}
+    record, arrays = (failed, {}) if failed else next(made for _, made in told if made[1])
+    record.provenance["processes"] = n
+    return record, arrays
+
+
+def _run_rank(spec: RunSpec, context: RunContext, folder: str) -> None:
+    """In each process: the run, and what came of it as a file."""
+    from dalib.train.ranks import connected
+
+    rank = int(os.environ["RANK"])
+    try:
+        with connected(context.device) as (_, own):
+            here = replace(context, device=own)
+            record, arrays = _help(spec, here) if rank else run_one(spec, here)
+            _leave(folder, rank, record, arrays)
+            if record.error:
+                os._exit(1)  # the launcher ends the others, which may wait for this one
+    except DalibError as error:
+        failure = Failure(type=type(error).__name__, message=str(error))
+        _leave(folder, rank, Record(key=spec.key, spec=spec, status="failed", error=failure), {})
+
+
+def _leave(folder: str, rank: int, record: Record, arrays: dict[str, np.ndarray]) -> None:
+    """What came of the run in this process, for the one that started it."""
+    Path(folder, f"rank{rank}").write_bytes(pickle.dumps((time.time(), (record, arrays))))
+
+
+def _help(spec: RunSpec, context: RunContext) -> Made:
+    """What ranks but the first do: train, and record no more than a failure."""
+    run = RecordedRun(spec, context)
+    with run.recording():
+        run.prepare()
+        run.trainer.fit(run.algorithm, run.task, run.backbone)
+    return run.record, {}
+
+
+def _exit_of(error: Any) -> str:
+    """`rank 1 ended with -9`."""
+    rank, failure = error.get_first_failure()
+    return f"rank {rank} ended with {failure.exitcode}"
