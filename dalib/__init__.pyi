@@ -14,6 +14,7 @@ from dalib.algorithms.advent import ADVENT as ADVENT
 from dalib.algorithms.afn import AFN as AFN
 from dalib.algorithms.atdoc import ATDOC as ATDOC
 from dalib.algorithms.balanced_weighting import BalancedWeighting as BalancedWeighting
+from dalib.algorithms.bbse import BBSE as BBSE
 from dalib.algorithms.bda import BDA as BDA
 from dalib.algorithms.bi_tuning import BiTuning as BiTuning
 from dalib.algorithms.bitfit import Bitfit as Bitfit

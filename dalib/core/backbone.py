@@ -49,7 +49,10 @@ class Preprocess:
         """
         crop = crop or self.crop
         if self.fixed and crop != self.crop:
-            raise DalibError(f"crop = {crop} does not fit this backbone: it takes {self.crop} px only; leave crop out")
+            raise DalibError(
+                f"crop = {crop} does not fit this backbone: it takes {self.crop} px only; leave crop out"
+                " (a timm model may be built for another size: its option img_size)"
+            )
         return replace(self, crop=crop, resize=resize or round(crop * self.resize / self.crop))
 
     def of_side(self, side: int) -> Preprocess:
