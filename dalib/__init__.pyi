@@ -10,8 +10,10 @@ from dalib.algorithms.aad import AaD as AaD
 from dalib.algorithms.adabn import AdaBN as AdaBN
 from dalib.algorithms.adapters import Adapters as Adapters
 from dalib.algorithms.adda import ADDA as ADDA
+from dalib.algorithms.advent import ADVENT as ADVENT
 from dalib.algorithms.afn import AFN as AFN
 from dalib.algorithms.atdoc import ATDOC as ATDOC
+from dalib.algorithms.balanced_weighting import BalancedWeighting as BalancedWeighting
 from dalib.algorithms.bbse import BBSE as BBSE
 from dalib.algorithms.bda import BDA as BDA
 from dalib.algorithms.bi_tuning import BiTuning as BiTuning
@@ -19,11 +21,13 @@ from dalib.algorithms.bitfit import Bitfit as Bitfit
 from dalib.algorithms.bnm import BNM as BNM
 from dalib.algorithms.bsp import BSP as BSP
 from dalib.algorithms.bss import BSS as BSS
+from dalib.algorithms.cbst import CBST as CBST
 from dalib.algorithms.cdan import CDAN as CDAN
 from dalib.algorithms.cmd import CMD as CMD
 from dalib.algorithms.co_tuning import CoTuning as CoTuning
 from dalib.algorithms.coral import CORAL as CORAL
 from dalib.algorithms.cowa import CoWA as CoWA
+from dalib.algorithms.daformer import DAFormer as DAFormer
 from dalib.algorithms.dann import DANN as DANN
 from dalib.algorithms.dare_gram import DareGram as DareGram
 from dalib.algorithms.dd import DD as DD
@@ -35,6 +39,8 @@ from dalib.algorithms.discriminative_rates import DiscriminativeRates as Discrim
 from dalib.algorithms.dsan import DSAN as DSAN
 from dalib.algorithms.easy_tl import EasyTL as EasyTL
 from dalib.algorithms.entropy_minimisation import EntropyMinimisation as EntropyMinimisation
+from dalib.algorithms.fda import FDA as FDA
+from dalib.algorithms.feature_augmentation import FeatureAugmentation as FeatureAugmentation
 from dalib.algorithms.fine_tune import FineTune as FineTune
 from dalib.algorithms.fixmatch import FixMatch as FixMatch
 from dalib.algorithms.gfk import GFK as GFK
@@ -81,6 +87,7 @@ from dalib.algorithms.pseudo_label import PseudoLabel as PseudoLabel
 from dalib.algorithms.reptile import Reptile as Reptile
 from dalib.algorithms.rsd import RSD as RSD
 from dalib.algorithms.sdat import SDAT as SDAT
+from dalib.algorithms.sfa import SFA as SFA
 from dalib.algorithms.shot import SHOT as SHOT
 from dalib.algorithms.sliced_wasserstein import SlicedWasserstein as SlicedWasserstein
 from dalib.algorithms.source_only import SourceOnly as SourceOnly
@@ -98,6 +105,8 @@ from dalib.algorithms.wdgrl import WDGRL as WDGRL
 from dalib.algorithms.wise_ft import WiseFt as WiseFt
 from dalib.backbones import load_backbone as load_backbone
 from dalib.bench.runner import run_suite as run_suite
+from dalib.bench.schema import suite_schema as suite_schema
+from dalib.bench.status import suite_status as suite_status
 from dalib.bench.suite import Suite as Suite
 from dalib.bench.suite import load_suite as load_suite
 from dalib.checks import check_plugin as check_plugin
@@ -133,6 +142,7 @@ from dalib.estimator import AdaptationRegressor as AdaptationRegressor
 from dalib.estimator import AdaptationTransformer as AdaptationTransformer
 from dalib.estimator import LeaveOneDomainOut as LeaveOneDomainOut
 from dalib.estimator import SourceTargetShuffleSplit as SourceTargetShuffleSplit
+from dalib.estimator import TrAdaBoost as TrAdaBoost
 from dalib.estimator import WeightedEstimator as WeightedEstimator
 from dalib.estimator import double_domains as double_domains
 from dalib.estimator import make_scorer as make_scorer
@@ -147,17 +157,22 @@ from dalib.nn.metrics import accuracy as accuracy
 from dalib.prediction import Predictions as Predictions
 from dalib.prediction import predict as predict
 from dalib.ranking.rank import rank as rank
+from dalib.records.exchange import merge_records as merge_records
 from dalib.report.page.server import open_server as open_server
 from dalib.report.page.write import write_page as write_page
 from dalib.report.ranking import Ranking as Ranking
 from dalib.report.reports import table as table
 from dalib.scoring.expected import ExpectedAccuracy as ExpectedAccuracy
+from dalib.sharing.card import model_card as model_card
+from dalib.sharing.repository import pull as pull
+from dalib.sharing.repository import push as push
 from dalib.train.config import TrainConfig as TrainConfig
 from dalib.train.fitted import Fitted as Fitted
 from dalib.train.loop import Loop as Loop
 from dalib.train.model_file import load_model as load_model
 from dalib.train.model_file import save_model as save_model
 from dalib.train.multi_task import MultiTask as MultiTask
+from dalib.train.portable import export_model as export_model
 from dalib.train.trainer import Trainer as Trainer
 from dalib.verification import verify as verify
 

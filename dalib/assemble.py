@@ -41,6 +41,8 @@ class RunContext:
         validators: names of those that score every candidate beside the oracle; None = all
         distributed: the processes that `torch.distributed` connects share every step
         processes: how many share the run (`devices` of its row); 1 = this one alone
+        track: trackers that are told of the run, `tensorboard` or `tensorboard=DIR`
+        label, group: under which they list it; empty = as they do by themselves
     """
 
     root: str | None = None
@@ -52,6 +54,9 @@ class RunContext:
     validators: tuple[str, ...] | None = None
     distributed: bool = False
     processes: int = 1
+    track: tuple[str, ...] = ()
+    label: str = ""
+    group: str = ""
 
 
 @dataclass
@@ -95,6 +100,7 @@ def assemble(
     """
     import torch
 
+    from dalib.core.objective import find_objective
     from dalib.data.tasks import make_task
     from dalib.feed.embed import embed_data
     from dalib.train.device import pick_device
@@ -112,7 +118,14 @@ def assemble(
     data.split(spec.task, alone=PROTOCOLS.get(spec.protocol.name).labels == "target")
     backbone = open_backbone(spec.backbone, data, spec.seed, algorithm.needs_head)
     spec = _identify(spec, data, backbone) if where.checkpoint else spec
-    prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
+    objective = find_objective(data.objective)
+    if objective.dense and backbone.frozen:
+        raise DalibError(
+            f"backbone.frozen = true: {backbone.name}'s features of a whole picture say nothing of its pixels, and "
+            f"{data.name} is for {objective.name}; leave it out, or set train.backbone_rate = 0"
+        )
+    size = (spec.train.crop, spec.train.resize)
+    prepare = objective.prepare(backbone.preprocess, *size) if backbone.preprocess else None
     if prepare and prepare.crop > prepare.resize:
         raise DalibError(
             f"train.resize = {prepare.resize} is smaller than what {backbone.name} crops, {prepare.crop}; give "

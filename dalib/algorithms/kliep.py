@@ -4,8 +4,8 @@ from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
 from dalib.core.algorithm import SOLVED
-from dalib.core.hyper import whole
-from dalib.nn.density_ratio import kliep
+from dalib.core.hyper import positive, whole
+from dalib.nn.density_ratio import SIGMAS, kliep
 
 
 class KLIEP(RowWeighting):
@@ -29,6 +29,13 @@ class KLIEP(RowWeighting):
     paper = "sugiyama2008kliep"
     centres: int = whole(default=100, search=(50, 100, 200), doc="kernels, at target rows")
     folds: int = whole(default=5, least=2, doc="parts of both domains, left out in turn to choose the kernel's width")
+    bandwidth: float | None = positive(
+        default=None,
+        nothing=True,
+        doc="sigma in root mean squared distances of the pooled rows; None: the likeliest for rows left out",
+    )
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        return self.usable(kliep(z_s, z_t, self.centres, folds=self.folds))
+        return self.usable(
+            kliep(z_s, z_t, self.centres, SIGMAS if self.bandwidth is None else (self.bandwidth,), self.folds)
+        )

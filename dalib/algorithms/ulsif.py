@@ -4,8 +4,8 @@ from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
 from dalib.core.algorithm import SOLVED
-from dalib.core.hyper import whole
-from dalib.nn.density_ratio import ulsif
+from dalib.core.hyper import positive, whole
+from dalib.nn.density_ratio import SIGMAS, ulsif
 
 
 class ULSIF(RowWeighting):
@@ -28,6 +28,11 @@ class ULSIF(RowWeighting):
     objectives = SOLVED
     paper = "kanamori2009ulsif"
     centres: int = whole(default=100, search=(50, 100, 200), doc="kernels, at target rows")
+    bandwidth: float | None = positive(
+        default=None,
+        nothing=True,
+        doc="sigma in root mean squared distances of the pooled rows; None: of the least error on rows left out",
+    )
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        return self.usable(ulsif(z_s, z_t, self.centres))
+        return self.usable(ulsif(z_s, z_t, self.centres, SIGMAS if self.bandwidth is None else (self.bandwidth,)))

@@ -71,7 +71,7 @@ def load_encoder(name: str, weights: str, rows: RowShape, config: dict[str, Any]
     try:
         from transformers import AutoConfig, AutoModel
     except ImportError:
-        raise DalibError(f"backbone '{name}' needs the package transformers: pip install dalib[text]") from None
+        raise DalibError(f"backbone '{name}' needs the package transformers: pip install dalib-toolkit[text]") from None
     if weights in ("none", "imagenet"):
         small = {"model_type": "bert", "vocab_size": rows.ids, "hidden_size": 64, "intermediate_size": 128}
         small |= {"num_hidden_layers": 2, "num_attention_heads": 4}

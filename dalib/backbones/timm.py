@@ -1,4 +1,4 @@
-"""Any model of timm: `timm:resnet18.a1_in1k` (pip install dalib[timm]); features before its classifier."""
+"""Any model of timm: `timm:resnet18.a1_in1k` (pip install dalib-toolkit[timm]); features before its classifier."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def create_model(name: str, weights: str, img_size: int = 0) -> Any:
     try:
         import timm
     except ImportError:
-        raise DalibError(f"backbone '{name}' needs the package timm: pip install dalib[timm]") from None
+        raise DalibError(f"backbone '{name}' needs the package timm: pip install dalib-toolkit[timm]") from None
     model = name.partition(":")[2]
     known = {*timm.list_models(), *timm.list_models(pretrained=True)}
     if model not in known:

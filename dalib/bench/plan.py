@@ -196,7 +196,7 @@ def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, known: 
         "algorithm_version": cls.version,
         "hparams": algorithm.hparams,
         "protocol": suite.section(label, "protocol"),
-        "train": suite.recipe(label, draw.train),
+        "train": suite.recipe(label, draw.train, data.objective),
         "backbone": _identify(suite, suite.section(label, "backbone"), data, cls.needs_head, known),
     }
 

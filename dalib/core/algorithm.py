@@ -15,7 +15,7 @@ from dalib.core.hyper import choice, flag, number, positive, state, whole
 from dalib.core.memory import require_memory
 from dalib.core.network import Network
 from dalib.core.objective import Objective, find_objective
-from dalib.core.registry import ALGORITHMS
+from dalib.core.registry import ALGORITHMS, OBJECTIVES
 from dalib.core.types import Domain, Source, Target
 from dalib.nn.classifiers import CLASSIFIERS, find_nearest, fit_classifier, score_classifier, warn_of_unit
 
@@ -33,6 +33,7 @@ class Algorithm(Declared, nn.Module):
         paper: BibTeX key in docs/references.bib, or an empty string
         version: raise it when the algorithm's numbers change; it is part of every record's key
         objectives: kinds of answers on which its mathematics works, by name; `any`
+        rows_only: it works on features of whole rows, not where every pixel has an answer (`Objective.dense`)
         uses_target: False lets the trainer skip the target's forward pass
         views: how many views of each target batch the loss needs; those after the first are `target.others`
         probabilistic: False if the scores are no log-probabilities (distances, regressions): only their order counts
@@ -53,6 +54,7 @@ class Algorithm(Declared, nn.Module):
     paper: ClassVar[str] = ""
     version: ClassVar[int] = 1
     objectives: ClassVar[tuple[str, ...]] = ("any",)
+    rows_only: ClassVar[bool] = False
     uses_target: ClassVar[bool] = True
     views: ClassVar[int] = 1
     probabilistic: bool = True
@@ -74,11 +76,21 @@ class Algorithm(Declared, nn.Module):
     @classmethod
     def check_objective(cls, kind: str) -> None:
         """Raise DalibError, which names algorithms that can, for answers of a kind that it does not know."""
-        if not {"any", kind}.intersection(cls.objectives):
+        if not cls.answers(kind):
             raise DalibError(
-                f"{cls.name_for_people()} needs {' or '.join(cls.objectives)}, but the labels are for {kind}; "
+                f"{cls.name_for_people()} needs {cls._needs()}, but the labels are for {kind}; "
                 f"{ALGORITHMS.suggest_for(kind)}"
             )
+
+    @classmethod
+    def answers(cls, kind: str) -> bool:
+        """Its mathematics works on answers of this kind."""
+        known = bool({"any", kind}.intersection(cls.objectives))
+        return known and not (cls.rows_only and kind in OBJECTIVES and OBJECTIVES.get(kind).dense)
+
+    @classmethod
+    def _needs(cls) -> str:
+        return "an answer per row" if cls.objectives == ("any",) else " or ".join(cls.objectives)
 
     @property
     def objective(self) -> Objective:
@@ -280,6 +292,14 @@ class FeatureAlgorithm(Algorithm):
         """z_s (n_s, d), y_s (n_s,), z_t (n_t, d) -> moved source rows (n_s, d'), float64."""
         return z_s
 
+    def weigh_labelled(self, z: Tensor, y: Tensor, z_t: Tensor, own: Tensor) -> Tensor:
+        """`weigh` of all labelled rows, for methods that tell the target's own among them, `own` (n,) bool, apart."""
+        return self.weigh(z, y, z_t)
+
+    def align_labelled(self, z: Tensor, y: Tensor, z_t: Tensor, own: Tensor) -> Tensor:
+        """The same of `align`."""
+        return self.align(z, y, z_t)
+
     def project(self, z: Tensor) -> Tensor:
         """Target-like rows (n, d) -> (n, d'), the space in which the classifier was fitted."""
         return z
@@ -296,7 +316,8 @@ class FeatureAlgorithm(Algorithm):
         classes, C = self.objective.name == "classification", self.C
         answers = torch.as_tensor(source.labels)
         y_s = answers if classes else torch.zeros(len(answers), dtype=torch.int64)
-        weight, moved = self.weigh(z_s, y_s, z_t), self.align(z_s, y_s, z_t)
+        own = torch.as_tensor(source.origin == self.network.target_origin)
+        weight, moved = self.weigh_labelled(z_s, y_s, z_t, own), self.align_labelled(z_s, y_s, z_t, own)
         if source.weight is not None:
             given = torch.as_tensor(source.weight).to(weight)
             weight, C = weight * given, C * float(given.mean())

@@ -80,6 +80,8 @@ class Backbone:
         options: what `load_backbone` was given beside name and weights
         head: the classifier that the weights hold, features (B, dim) -> logits of the pretrained classes; None unless
             asked for (`load_backbone(head=True)`) and there
+        maps: submodules whose outputs are feature maps (B, C, h, w), from fine to coarse, the last one what z is the
+            mean of; none where answers per pixel cannot be made
         fixed: names of the module's parameters that stay frozen; None = those whose `requires_grad` is False
     """
 
@@ -97,6 +99,7 @@ class Backbone:
     options: Mapping[str, Any] = field(default_factory=dict)
     head: nn.Linear | None = None
     fixed: frozenset[str] | None = None
+    maps: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, module: nn.Module, x: np.ndarray | Mapping[str, np.ndarray], name: str = "module") -> Backbone:

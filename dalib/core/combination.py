@@ -185,6 +185,7 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
         "version": version,
         "paper": ", ".join(cls.paper for cls in classes if cls.paper),
         "objectives": tuple(sorted(set.intersection(*kinds))) if kinds else ("any",),
+        "rows_only": any(cls.rows_only for cls in classes),
         "uses_target": any(cls.uses_target for cls in classes),
         "recipe": _agree([cls.recipe for cls in classes]),
         "needs_head": any(cls.needs_head for cls in classes),

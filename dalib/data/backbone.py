@@ -64,6 +64,11 @@ def default_backbone(info: DatasetInfo) -> str:
     return "tiny" if info.generator else "resnet50"
 
 
+def default_frozen(info: DatasetInfo) -> bool:
+    """Whether that backbone is frozen: features of a whole picture say nothing of its pixels."""
+    return bool(info.generator) and info.kind != "masks"
+
+
 def suit_rows(x: np.ndarray | RowView) -> tuple[str, ...]:
     """Backbones from scratch that take rows like those of x, the general one first; empty for images in an array."""
     if x.dtype.names:

@@ -8,5 +8,6 @@ from dalib.estimator.scorers import make_scorer as make_scorer
 from dalib.estimator.scorers import target_scorer as target_scorer
 from dalib.estimator.splitters import LeaveOneDomainOut as LeaveOneDomainOut
 from dalib.estimator.splitters import SourceTargetShuffleSplit as SourceTargetShuffleSplit
+from dalib.estimator.tradaboost import TrAdaBoost as TrAdaBoost
 from dalib.estimator.transformer import AdaptationTransformer as AdaptationTransformer
 from dalib.estimator.weighted import WeightedEstimator as WeightedEstimator

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import nn
 
-from dalib.assemble import check_crop
-from dalib.backbones import load_backbone, own_weights, takes_rows
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
-from dalib.core.backbone import Backbone, identity
+from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
-from dalib.core.rows import row_shape
 from dalib.core.types import Domain, Outputs, Task
 from dalib.data.given import (
     Rows,
@@ -33,6 +27,7 @@ from dalib.data.given import (
     scale_columns,
 )
 from dalib.data.oddities import warn_of_equal_rows, warn_of_scales, warn_of_source_rows
+from dalib.estimator.arrays import FitRows, build_backbone, off_graph, plain_labels
 from dalib.estimator.domains import find_missing, read_domains
 from dalib.estimator.mapping import (
     Mapping,
@@ -43,7 +38,7 @@ from dalib.estimator.mapping import (
     warn_of_idle,
 )
 from dalib.nn.classifiers import UNWEIGHTED
-from dalib.train.arguments import check_arguments, check_images, read_recipe, read_seed
+from dalib.train.arguments import check_arguments, read_recipe, read_seed
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.recipes import fill_recipe
@@ -53,23 +48,6 @@ NUMBERS = ("mlp", "cnn1d")
 """Backbones that take whole numbers as numbers, not as token ids."""
 MANY = 20_000
 """Rows above which `fit` does not look at its own answers."""
-
-
-@dataclass(frozen=True)
-class FitRows:
-    """The rows of a fit: source x_s with labels y_s as given, weight_s and origin_s; target x_t with y_t or None.
-
-    `bare`: there is no target of its own, x_t is x_s
-    """
-
-    x_s: np.ndarray
-    y_s: Any
-    weight_s: np.ndarray | None
-    origin_s: np.ndarray
-    x_t: np.ndarray
-    y_t: np.ndarray | None
-    weight_t: np.ndarray | None
-    bare: bool
 
 
 class AdaptationEstimator(BaseEstimator):
@@ -182,7 +160,7 @@ class AdaptationEstimator(BaseEstimator):
         if weight is not None:
             all_weight = np.concatenate([weight, np.ones(int(few.sum())) if few_weight is None else few_weight])
         if self._final() is not None:
-            self._solve_behind(algorithm, x_s, labels, x_t, few, values, all_weight, len(names), seed)
+            self._solve_behind(algorithm, x_s, labels, x_t, few, y_few, values, all_weight, len(names), seed)
             return x_s, labels, x_t
         self.__dict__.pop("mapping_", None)
         source = self._domain("source", x_s, labels, names)
@@ -193,26 +171,26 @@ class AdaptationEstimator(BaseEstimator):
             origin = np.append(given.origin_s, np.full(int(few.sum()), given.origin_s.max() + 1))
             source = replace(self._domain("source", *both, names), origin=origin, weight=all_weight)
             protocol, target = "semi_supervised", x_t if few.all() else x_t[~few]
-        backbone = self._build(x_s, x_t, seed)
+        backbone = build_backbone(self.backbone, x_s, x_t, seed)
         task = self._join(source, self._domain("target", target, None, names), protocol)
         self.fitted_ = self._trainer(seed, backbone).fit(algorithm, task, backbone)
         return x_s, labels, x_t
 
     def _solve_behind(
         self, algorithm: Algorithm, x_s: np.ndarray, labels: np.ndarray, x_t: np.ndarray, few: np.ndarray,
-        values: np.ndarray, weight: np.ndarray | None, classes: int, seed: int,
+        y_few: np.ndarray, values: np.ndarray, weight: np.ndarray | None, classes: int, seed: int,
     ) -> None:  # fmt: skip
-        """The estimator given, fitted on the rows that the method moves or weighs; labelled target rows count as 1."""
+        """The estimator given, fitted on the rows that the method moves or weighs."""
         if self.backbone is not None:
             raise ValueError("estimator = … stands behind features; leave backbone out, or embed the rows first")
         self.__dict__.pop("fitted_", None)
         solved = need_separable(algorithm, f"estimator = {type(self._final()).__name__}()")
-        self.mapping_ = Mapping(solved, x_s, self._labels_for(solved, labels), x_t, classes, seed)
-        warn_of_idle(solved, len(x_s), self.mapping_.weight)
-        rows, own = self.mapping_.moved, self.mapping_.weight
-        if few.any():
-            rows = np.concatenate([rows, self.mapping_.project(x_t[few])])
-            own = np.concatenate([own, np.ones(int(few.sum()))])
+        own_labels = self._labels_for(solved, labels)
+        few_labels = None if own_labels is None else y_few
+        self.mapping_ = Mapping(solved, x_s, own_labels, x_t, classes, seed, x_t[few], few_labels)
+        made = self.mapping_
+        warn_of_idle(solved, len(x_s), made.weight)
+        rows, own = np.concatenate([made.moved, made.moved_few]), np.concatenate([made.weight, made.weight_few])
         self.estimator_ = fit_weighted(clone(self._final()), rows, values, own if weight is None else own * weight)
 
     def _labels_for(self, algorithm: FeatureAlgorithm, labels: np.ndarray) -> np.ndarray | None:
@@ -288,31 +266,10 @@ class AdaptationEstimator(BaseEstimator):
         x: np.ndarray = validate_data(self, plain_table(off_graph(X)), dtype=np.float32, reset=reset)
         return x
 
-    def _build(self, x_s: np.ndarray, x_t: np.ndarray, seed: int) -> Backbone:
-        given = self.backbone
-        if given is None or given == "identity":
-            if x_s.ndim != 2:
-                raise ValueError(f"identity passes features (n, d) as they are; rows are {x_s.shape[1:]}")
-            return identity(x_s.shape[1])
-        if isinstance(given, nn.Module):
-            return Backbone.of(copy.deepcopy(given), x_s)
-        if isinstance(given, Backbone):
-            made = copy.deepcopy(given)
-        else:
-            if not takes_rows(given):
-                check_images(x_s, x_t)
-            how: dict[str, Any] = {"rows": row_shape(x_s, x_t)} if takes_rows(given) else {}
-            made = load_backbone(given, own_weights(given), seed=seed, **how)
-        if made.preprocess:
-            check_images(x_s, x_t)
-            prepare = made.preprocess.of_side(x_s.shape[-1])
-            if prepare != made.preprocess:
-                check_crop(made, prepare.crop, "side of the images")
-            made = replace(made, preprocess=prepare)
-        return made
-
     def _trainer(self, seed: int, backbone: Backbone) -> Trainer:
-        recipe = fill_recipe({}, type(self._copy()), backbone.name, backbone.weights, backbone.frozen)
+        kind = "regression" if self._numbers else "classification"
+        recipe = fill_recipe({}, type(self._copy()), backbone.name, backbone.weights, backbone.frozen, kind)
+        recipe.pop("answers", None)  # y is scaled before it comes here
         return Trainer(read_recipe(self.train, recipe), seed=seed, device=self.device)
 
     def _copy(self) -> Algorithm:
@@ -338,15 +295,3 @@ class AdaptationEstimator(BaseEstimator):
 def has_behind(name: str) -> Callable[[Any], bool]:
     """For `available_if`: the estimator behind, if there is one, has the method."""
     return lambda self: self._final() is None or hasattr(self._final(), name)
-
-
-def off_graph(x: Any) -> Any:
-    """A tensor without its history, on the CPU, as arrays are made of; anything else as it is."""
-    return x.detach().cpu() if isinstance(x, torch.Tensor) else x
-
-
-def plain_labels(y: ArrayLike) -> np.ndarray:
-    """Labels as an array; a masked one is None."""
-    if isinstance(y, np.ma.MaskedArray) and np.ma.getmaskarray(y).any():
-        return np.array([None if lost else label for label, lost in zip(y.data, np.ma.getmaskarray(y), strict=True)])
-    return np.asarray(y)

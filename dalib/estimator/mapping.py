@@ -54,14 +54,16 @@ class Mapping:
         labels: (n_s,) int64 in [0, classes); None for methods that read none
         classes: K
         seed: of what it draws
+        x_few, few_labels: labelled rows of the target (m, d), and their labels (m,)
     Attributes
         moved: source rows (n_s, d') where the method puts them
-        weight: (n_s,) >= 0, of mean 1
+        weight: (n_s,) >= 0, of mean 1 (over all labelled rows, where the method weighs those of the target too)
+        moved_few, weight_few: those of the target, as target rows and of weight 1 unless the method says otherwise
     """
 
     def __init__(
         self, algorithm: FeatureAlgorithm, x_s: np.ndarray, labels: np.ndarray | None, x_t: np.ndarray, classes: int,
-        seed: int = 0,
+        seed: int = 0, x_few: np.ndarray | None = None, few_labels: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         self.algorithm = algorithm
         y = torch.as_tensor(np.zeros(len(x_s), np.int64) if labels is None else labels)
@@ -72,7 +74,18 @@ class Mapping:
             z_s, z_t = _tensor(self._x_s), _tensor(self._x_t)
             weight = algorithm.weigh(z_s, y, z_t) if overrides(algorithm, "weigh") else torch.ones(len(z_s))
             self.moved: np.ndarray = algorithm.align(z_s, y, z_t).numpy() if overrides(algorithm, "align") else x_s
-        self.weight: np.ndarray = (weight.double() / weight.double().mean()).numpy()
+            self.weight: np.ndarray = (weight.double() / weight.double().mean()).numpy()
+            few = x_s[:0] if x_few is None else x_few
+            self.moved_few, self.weight_few = self.project(few), np.ones(len(few))
+            if len(few) and overrides(algorithm, "weigh_labelled", "align_labelled"):
+                own = torch.arange(len(x_s) + len(few)) >= len(x_s)
+                z = torch.cat([z_s, _tensor(few)])
+                y = torch.cat([y, torch.as_tensor(np.zeros(len(few), np.int64) if few_labels is None else few_labels)])
+                placed = algorithm.align_labelled(z, y, z_t, own).numpy()
+                weight = algorithm.weigh_labelled(z, y, z_t, own).double()
+                both = (weight / weight.mean()).numpy()
+                self.moved, self.moved_few = placed[: len(x_s)], placed[len(x_s) :]
+                self.weight, self.weight_few = both[: len(x_s)], both[len(x_s) :]
 
     @torch.no_grad()
     def project(self, x: np.ndarray) -> np.ndarray:
@@ -140,6 +153,17 @@ def fit_weighted(estimator: BaseEstimator, X: Any, y: np.ndarray, weight: np.nda
     """
     if weight is None or bool((weight == 1).all()):
         return estimator.fit(X, y)
+    name = f"{find_weighted(estimator)}sample_weight"
+    with config_context(enable_metadata_routing=False):
+        return estimator.fit(X, y, **{name: weight})
+
+
+def find_weighted(estimator: BaseEstimator) -> str:
+    """What stands before `sample_weight` in the arguments of `fit`: the steps of a Pipeline, or nothing.
+
+    Raises
+        DalibError: its last step takes none
+    """
     last, path = estimator, ""
     while isinstance(last, Pipeline):
         path, last = f"{path}{last.steps[-1][0]}__", last.steps[-1][1]
@@ -148,8 +172,7 @@ def fit_weighted(estimator: BaseEstimator, X: Any, y: np.ndarray, weight: np.nda
             f"{type(last).__name__} takes no sample_weight, so nothing can weigh its rows; use one that does, such as "
             "LogisticRegression, SVC or RandomForestClassifier"
         )
-    with config_context(enable_metadata_routing=False):
-        return estimator.fit(X, y, **{f"{path}sample_weight": weight})
+    return path
 
 
 def warn_of_idle(algorithm: Algorithm, n: int, weight: np.ndarray) -> None:

@@ -20,7 +20,7 @@ from dalib.records.store import Store
 
 def test_without_the_package_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(DalibError, match=r"'timm:resnet18' needs the package timm: pip install dalib\[timm\]"):
+    with pytest.raises(DalibError, match=r"'timm:resnet18' needs the package timm: pip install dalib-toolkit\[timm\]"):
         load_backbone("timm:resnet18", "none")
 
 

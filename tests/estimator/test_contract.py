@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dalib
+import dalib.estimator
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.registry import ALGORITHMS
 
@@ -26,6 +28,9 @@ ESTIMATORS = [
     dalib.WeightedEstimator(None, LogisticRegression()),
     dalib.WeightedEstimator("kmm", LogisticRegression()),
     dalib.WeightedEstimator("ulsif", Ridge()),
+    dalib.WeightedEstimator("balanced_weighting", Ridge()),
+    dalib.TrAdaBoost(LogisticRegression(), n_estimators=3),
+    dalib.AdaptationClassifier("feature_augmentation", estimator=LogisticRegression(), device="cpu"),
 ]
 MAPPINGS = [
     name
@@ -61,4 +66,24 @@ def test_every_mapping_keeps_scikit_learns_contract(estimator: Any, check: Any) 
 
 
 def test_the_mappings_are_those_that_the_registry_has() -> None:
-    assert {"coral", "gfk", "jda", "jgsa", "ot_map", "pca_map", "subspace_alignment", "tca", "tjm"} <= set(MAPPINGS)
+    assert {
+        "coral",
+        "feature_augmentation",
+        "gfk",
+        "jda",
+        "jgsa",
+        "ot_map",
+        "pca_map",
+        "sfa",
+        "subspace_alignment",
+        "tca",
+        "tjm",
+    } <= set(MAPPINGS)
+
+
+def test_every_public_estimator_is_held_to_it() -> None:
+    public = {
+        value for name in dalib.estimator.__dict__ if isinstance(value := getattr(dalib.estimator, name), type)
+        and issubclass(value, BaseEstimator)
+    }  # fmt: skip
+    assert public == {type(estimator) for estimator in ESTIMATORS} | {dalib.AdaptationTransformer}

@@ -1,0 +1,52 @@
+"""FeatureAugmentation: three copies of every column, learned on few target labels too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import dalib
+from dalib import AdaptationClassifier, AdaptationTransformer, FeatureAugmentation
+from tests.support.algorithms import check_refusal
+from tests.support.few_labels import few_labels
+
+
+def _by_hand(x: np.ndarray, target: bool) -> np.ndarray:
+    zero = np.zeros_like(x)
+    return np.hstack([x, zero, x] if target else [x, x, zero])
+
+
+def test_rows_are_the_papers_of_either_domain_old_and_new() -> None:
+    X_s, _, X_t, _ = few_labels()
+    made = AdaptationTransformer("feature_augmentation")
+    np.testing.assert_array_equal(made.fit_transform(X_s, X_target=X_t), _by_hand(X_s, False))
+    np.testing.assert_array_equal(made.transform(X_t), _by_hand(X_t, True))
+    new = made.transform(X_s + 1, sample_domain=np.ones(len(X_s)))
+    np.testing.assert_array_equal(new, _by_hand(X_s + 1, False))
+
+
+@pytest.mark.parametrize("behind", [None, LogisticRegression(tol=1e-6, max_iter=5000)])
+def test_the_classifier_is_that_of_the_rows_by_hand(behind: LogisticRegression | None) -> None:
+    X_s, y_s, X_t, y_t = few_labels()
+    rows = np.vstack([_by_hand(X_s, False), _by_hand(X_t[:20], True)])
+    by_hand = LogisticRegression(tol=1e-6, max_iter=5000).fit(rows, np.r_[y_s, y_t[:20]])
+    marks = np.where(np.arange(len(y_t)) < 20, y_t, -1)
+    model = AdaptationClassifier(FeatureAugmentation(), estimator=behind, device="cpu").fit(X_s, y_s, X_t, marks)
+    expected = by_hand.predict_proba(_by_hand(X_t, True))
+    np.testing.assert_allclose(model.predict_proba(X_t), expected, atol=2e-3)
+
+
+def test_it_beats_one_classifier_for_all_where_a_column_means_the_opposite() -> None:
+    X_s, y_s, X_t, y_t = few_labels()
+    marks = np.where(np.arange(len(y_t)) < 20, y_t, -1)
+    plain = AdaptationClassifier("linear_probe", device="cpu").fit(X_s, y_s, X_t, marks).score(X_t[20:], y_t[20:])
+    both = AdaptationClassifier(FeatureAugmentation(), device="cpu").fit(X_s, y_s, X_t, marks)
+    alone = LogisticRegression().fit(X_t[:20], y_t[:20]).score(X_t[20:], y_t[20:])
+    assert both.score(X_t[20:], y_t[20:]) > max(plain, alone) + 0.02
+
+
+def test_hyper_parameters_out_of_range_name_thing_value_and_remedy() -> None:
+    check_refusal("FeatureAugmentation", {"C": 0.0}, "feature_augmentation.C = 0.0 is out of range")
+    with pytest.raises(dalib.DalibError, match="feature_augmentation weighs no row"):
+        dalib.WeightedEstimator("feature_augmentation", LogisticRegression()).fit(*few_labels()[:3])
