@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dalib.backbones._pretraining import read_tag
 from dalib.backbones._weights import State, download_failed, find_file, hash_state, load_state, read_state
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError, unknown
@@ -33,6 +34,8 @@ def build(name: str, weights: str, img_size: int = 0) -> Backbone:
     if weights == "none":
         return backbone
     backbone.weights = weights
+    if weights == "imagenet":
+        backbone.pretraining = read_tag(str(model.pretrained_cfg.get("tag") or ""))
     if weights != "imagenet":
         path = find_file(weights)
         head = model.pretrained_cfg.get("classifier") or ()

@@ -82,7 +82,9 @@ class Backbone:
             asked for (`load_backbone(head=True)`) and there
         maps: submodules whose outputs are feature maps (B, C, h, w), from fine to coarse, the last one what z is the
             mean of; none where answers per pixel cannot be made
+        head_classes: what the head's outputs are called, where that is known
         fixed: names of the module's parameters that stay frozen; None = those whose `requires_grad` is False
+        pretraining: what the weights were trained on (`imagenet-1k`), in order; () = nothing, `unknown` = nobody says
     """
 
     name: str
@@ -98,8 +100,10 @@ class Backbone:
     parts: Mapping[str, Preprocess] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     head: nn.Linear | None = None
+    head_classes: tuple[str, ...] = ()
     fixed: frozenset[str] | None = None
     maps: tuple[str, ...] = ()
+    pretraining: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, module: nn.Module, x: np.ndarray | Mapping[str, np.ndarray], name: str = "module") -> Backbone:
