@@ -78,14 +78,14 @@ class Algorithm(Declared, nn.Module):
     @classmethod
     def check_objective(cls, kind: str) -> None:
         """Raise DalibError, which names algorithms that can, for answers of a kind that it does not know."""
-        if not cls.answers(kind):
+        if not cls.can_answer(kind):
             raise DalibError(
                 f"{cls.name_for_people()} needs {cls._needs()}, but the labels are for {kind}; "
                 f"{ALGORITHMS.suggest_for(kind)}"
             )
 
     @classmethod
-    def answers(cls, kind: str) -> bool:
+    def can_answer(cls, kind: str) -> bool:
         """Its mathematics works on answers of this kind."""
         known = bool({"any", kind}.intersection(cls.objectives))
         return known and not (cls.rows_only and kind in OBJECTIVES and OBJECTIVES.get(kind).dense)

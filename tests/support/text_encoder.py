@@ -12,7 +12,7 @@ import torch
 
 def save_encoder(folder: Path, words: Sequence[str], seed: int = 0) -> tuple[Any, Any]:
     """(tokenizer, model) of a BERT of one layer that knows these words."""
-    transformers = pytest.importorskip("transformers", reason="optional dependency (pip install dalib[text])")
+    transformers = pytest.importorskip("transformers", reason="optional dependency (pip install dalib-toolkit[text])")
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")

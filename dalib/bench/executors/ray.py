@@ -19,7 +19,7 @@ HANDED_ON = ("DALIB_", "OMP_", "MKL_", "FAKE_", "PYTHONPATH")
 
 def find_missing() -> str:
     """Why this executor cannot be used here; empty if it can."""
-    return "" if find_spec("ray") else "ray is not installed: pip install 'dalib[ray]'"
+    return "" if find_spec("ray") else "ray is not installed: pip install 'dalib-toolkit[ray]'"
 
 
 def execute(

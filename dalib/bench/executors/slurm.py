@@ -28,7 +28,7 @@ NONE: dict[str, str] = {}
 def find_missing() -> str:
     """Why this executor cannot be used here; empty if it can."""
     if not find_spec("submitit"):
-        return "submitit is not installed: pip install 'dalib[slurm]'"
+        return "submitit is not installed: pip install 'dalib-toolkit[slurm]'"
     gone = [tool for tool in ("sbatch", "squeue", "scancel", "srun") if not which(tool)]
     return f"no {gone[0]} on this machine; start dalib run where Slurm's commands are" if gone else ""
 
@@ -99,7 +99,7 @@ def submit(jobs: Sequence[J], work: Callable[[J], R], workers: int, **options: A
 def show_job(jobs: Sequence[Any], workers: int, **options: Any) -> str:
     """The job script."""
     if not find_spec("submitit"):
-        raise DalibError("submitit is not installed: pip install 'dalib[slurm]'")
+        raise DalibError("submitit is not installed: pip install 'dalib-toolkit[slurm]'")
     import shlex
     import sys
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("submitit", reason="submitit is not installed: pip install 'dalib[slurm]'")
+pytest.importorskip("submitit", reason="submitit is not installed: pip install 'dalib-toolkit[slurm]'")
 
 from dalib.bench.executors import slurm
 from dalib.core.errors import DalibError
