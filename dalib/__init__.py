@@ -94,6 +94,7 @@ _HOME = {
     "save_model": "dalib.train.model_file",
     "sign_domains": "dalib.estimator",
     "suite_schema": "dalib.bench.schema",
+    "suite_status": "dalib.bench.status",
     "table": "dalib.report.reports",
     "target_scorer": "dalib.estimator",
     "verify": "dalib.verification",

@@ -14,6 +14,7 @@ from dalib.algorithms.advent import ADVENT as ADVENT
 from dalib.algorithms.afn import AFN as AFN
 from dalib.algorithms.atdoc import ATDOC as ATDOC
 from dalib.algorithms.balanced_weighting import BalancedWeighting as BalancedWeighting
+from dalib.algorithms.bbse import BBSE as BBSE
 from dalib.algorithms.bda import BDA as BDA
 from dalib.algorithms.bi_tuning import BiTuning as BiTuning
 from dalib.algorithms.bitfit import Bitfit as Bitfit
@@ -102,9 +103,11 @@ from dalib.algorithms.ulsif import ULSIF as ULSIF
 from dalib.algorithms.vada import VADA as VADA
 from dalib.algorithms.wdgrl import WDGRL as WDGRL
 from dalib.algorithms.wise_ft import WiseFt as WiseFt
+from dalib.algorithms.zero_shot import ZeroShot as ZeroShot
 from dalib.backbones import load_backbone as load_backbone
 from dalib.bench.runner import run_suite as run_suite
 from dalib.bench.schema import suite_schema as suite_schema
+from dalib.bench.status import suite_status as suite_status
 from dalib.bench.suite import Suite as Suite
 from dalib.bench.suite import load_suite as load_suite
 from dalib.checks import check_plugin as check_plugin

@@ -174,7 +174,8 @@ def open_backbone(spec: BackboneSpec, data: LoadedData, seed: int, head: bool) -
     """A fresh backbone; a frozen one never changes, so it is shared between the runs of one process and seed."""
     from dalib.data.backbone import backbone_for
 
-    how: dict[str, Any] = {"frozen": spec.frozen, "seed": seed, "head": head, "options": spec.options}
+    how: dict[str, Any] = {"frozen": spec.frozen, "seed": seed, "head": head}
+    how |= {"options": spec.options, "pretraining": spec.pretraining}
     if not spec.frozen or not spec.hash:
         return backbone_for(data, spec.name, spec.weights, **how)
     known = f"{seed if spec.weights == 'none' else 0} {head} {data.fingerprint} {spec.model_dump_json()}"
@@ -219,13 +220,14 @@ def _embeds(backbone: Backbone, data: LoadedData) -> bool:
 
 
 def identify_weights(spec: BackboneSpec, backbone: Backbone) -> BackboneSpec:
-    """The spec with the hash of the weights, those of the classifier included where the network keeps it."""
+    """The spec with the weights' hash, those of the classifier included where it is kept, and what they have seen."""
     from dalib.backbones._weights import hash_state
 
     if spec.name == "identity":
-        return BackboneSpec()
+        return BackboneSpec(pretraining=spec.pretraining)
     head = f"+{hash_state(backbone.head)}" if backbone.head else ""
-    return spec.model_copy(update={"hash": backbone.weights_hash + head})
+    seen = spec.pretraining or backbone.pretraining
+    return spec.model_copy(update={"hash": backbone.weights_hash + head, "pretraining": seen})
 
 
 def _identify(spec: RunSpec, data: LoadedData, backbone: Backbone) -> RunSpec:

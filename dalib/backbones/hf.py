@@ -33,6 +33,10 @@ class Encoder(nn.Module):
         return h[:, 0] if self.pooling == "first" else masked_mean(h, seen)
 
 
+PRETRAINING = {"imagenet": ()}
+"""Random too: `imagenet` is the general default, and these have none of it."""
+
+
 def build(
     name: str, weights: str, rows: RowShape, pooling: str = "mean", config: Mapping[str, Any] | None = None
 ) -> Backbone:

@@ -64,6 +64,7 @@ class TinyNet(nn.Module):
 
 WEIGHTS = Path(__file__).parent / "weights" / "tiny.safetensors"
 OWN_WEIGHTS = "pretrained"
+PRETRAINING = {"pretrained": ("drawn-objects",)}
 MAPS = ("stem.2", "stage1", "stage2", "stage3")
 """Of a half, a quarter, an eighth and a sixteenth of the image's side."""
 

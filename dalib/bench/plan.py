@@ -212,7 +212,7 @@ def _identify(suite: Suite, spec: BackboneSpec, data: LoadedData, head: bool, kn
         raise DalibError(f'suite {suite.name}: images need a backbone; add [backbone] with name = "resnet50"')
     check_backbone(data, spec.name)
     if spec.name == "identity":
-        return BackboneSpec()
+        return BackboneSpec(pretraining=spec.pretraining)
     asked = f"{head} {spec.model_dump_json()}"
     if asked not in known:
         how: dict[str, Any] = {"frozen": spec.frozen, "seed": 0, "head": head, "options": spec.options}

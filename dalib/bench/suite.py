@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, StrictInt, ValidationError, model_validator
 from pydantic import field_validator as check_field
 
+from dalib.bench.execution import ExecutorSpec
 from dalib.bench.row import Row
 from dalib.bench.search import SearchSpec
 from dalib.bench.sweep import Sweep, expand_rows
@@ -74,6 +75,7 @@ class Suite(BaseModel):
     search: SearchSpec = SearchSpec()
     sweep: Sweep = Sweep()
     keep_features: StrictBool = False
+    executor: ExecutorSpec = ExecutorSpec()
     validators: Literal["all"] | list[str] = "all"
     algorithms: dict[str, Row]
     _sha256: str = PrivateAttr("")

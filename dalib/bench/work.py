@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from dalib.assemble import RunContext
 from dalib.core.errors import DalibError
-from dalib.records.locks import acquire, owns, release
+from dalib.records.locks import TakenOver, acquire, owns, release
 from dalib.records.record import Failure, Record
 from dalib.records.spec import RunSpec
 from dalib.records.store import Store
@@ -84,18 +84,24 @@ def keep(job: Job, record: Record, arrays: dict[str, Any]) -> Result:
         raise DalibError(f"the store {store.root} was deleted while its runs were under way; run the suite again")
     if not owns(store.lock(job.key)):
         return summarise(store.get(job.key), "elsewhere") if job.key in store else Result(job.key, "busy")
-    store.put(record, arrays)
+    try:
+        store.put(record, arrays, leased=True)
+    except TakenOver:
+        return summarise(store.get(job.key), "elsewhere") if job.key in store else Result(job.key, "busy")
     store.checkpoint(job.key).unlink(missing_ok=True)
     return summarise(record)
 
 
 def record_death(job: Job) -> Result:
-    """The record of a run that killed its worker twice."""
-    store = Store(job.store)
+    """The record of a run that killed its worker twice, unless another process has the run by now."""
+    if (other := claim(job)) is not None:
+        return other
     message = "the worker was killed twice during this run (out of memory?); lower batch_size or --jobs (jobs=…)"
     record = Record(key=job.key, spec=job.spec, status="failed", error=Failure(type="WorkerDied", message=message))
-    store.put(record)
-    return summarise(record)
+    try:
+        return keep(job, record, {})
+    finally:
+        release(Store(job.store).lock(job.key))
 
 
 def summarise(record: Record, status: Literal["elsewhere"] | None = None) -> Result:

@@ -26,6 +26,7 @@ from dalib.cli import (
     schema,
     share,
     show,
+    status,
     table,
     train,
 )
@@ -41,6 +42,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., Any]] = {
     "advise": advise.advise_user,
     "run": run.run_benchmark,
+    "status": status.show_status,
     "table": table.print_table,
     "report": report.write_report,
     "view": report.view_suite,
@@ -62,7 +64,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "new": new.write_plugin,
 }
 PANELS = {
-    **dict.fromkeys(("run", "table", "report", "view", "export", "import", "merge", "rescore", "schema"), "Benchmarks"),
+    **dict.fromkeys(
+        ("run", "status", "table", "report", "view", "export", "import", "merge", "rescore", "schema"), "Benchmarks"
+    ),
     **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank", "push", "pull"), "Models"),
     "advise": "Data",
 }

@@ -115,26 +115,31 @@ def get_data(
 
 
 def pack_data(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".csv, .tsv, .parquet or .mat files.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...",
+            help="Tables, .mat files, WebDataset tars, a folder of AdaTime's or Digit-Five's, or hf:NAME@REVISION.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE.npz", help="The feature file to write.")],
     domain: Annotated[
         str, typer.Option(metavar="COLUMN", help="The column that tells the domain; default: one file per domain.")
     ] = "",
     label: Annotated[str, typer.Option(metavar="COLUMN", help="The column of labels, empty where there is none.")] = "",
     one_hot: Annotated[bool, typer.Option("--one-hot", help="Columns of words become 0 and 1 per word.")] = False,
+    image: Annotated[str, typer.Option(metavar="COLUMN", help="The column of images of a Hugging Face set.")] = "",
+    resize: Annotated[int, typer.Option(metavar="N", help="Side in pixels to which pictures are warped.", min=0)] = 0,
 ) -> None:
-    """Tables and .mat files as a feature file, for train, run, rank, advise and verify."""
-    from dalib.core.errors import DalibError
-    from dalib.data.packing import arrays_of_mat, arrays_of_tables, pack
+    """Tables and other files of rows as a feature file, for train, run, rank, advise and verify."""
+    from dalib.data.file_kinds import pack_files
 
-    mat = {path.suffix == ".mat" for path in files}
-    if len(mat) > 1:
-        raise DalibError("give tables or .mat files, not both at once")
-    made = pack(arrays_of_mat(files) if mat == {True} else arrays_of_tables(files, domain, label, one_hot), out)
-    labelled = {d: f"{len(y)} rows" for d, y in made.y.items()}
+    made = pack_files(files, out, domain, label, one_hot, image, resize)
+    labelled = {d: f"{n} rows" for d, n in made.labelled.items()}
     for name, rows in {**labelled, **{d: f"{n} rows without labels" for d, n in made.unlabelled.items()}}.items():
         say(f"{name}: {rows}")
-    say(f"{out}: {len(made.x)} domains, {len(made.classes)} classes; use it as features:{out}")
+    domains = len(made.labelled) + len(made.unlabelled)
+    say(f"{out}: {domains} domains, {made.classes} classes; use it as {made.dataset}")
 
 
 def make_data(

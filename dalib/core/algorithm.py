@@ -11,7 +11,7 @@ from typing_extensions import dataclass_transform
 from dalib.core.contracts import Minimise, Terms, TrainerLike
 from dalib.core.declared import Declared
 from dalib.core.errors import DalibError
-from dalib.core.hyper import choice, flag, number, positive, state, whole
+from dalib.core.hyper import choice, flag, number, positive, state, text, whole
 from dalib.core.memory import require_memory
 from dalib.core.network import Network
 from dalib.core.objective import Objective, find_objective
@@ -20,7 +20,7 @@ from dalib.core.types import Domain, Source, Target
 from dalib.nn.classifiers import CLASSIFIERS, find_nearest, fit_classifier, score_classifier, warn_of_unit
 
 
-@dataclass_transform(field_specifiers=(number, positive, whole, choice, flag, state))
+@dataclass_transform(field_specifiers=(number, positive, whole, choice, flag, text, state))
 class Algorithm(Declared, nn.Module):
     """One idea for using unlabelled target rows. Only `adapt` is required, and not even that of a strategy of training.
 
@@ -46,6 +46,7 @@ class Algorithm(Declared, nn.Module):
             `step` or a `loss` of its own cannot either
         undivided: why several processes cannot share its steps (`torchrun`), for the message; empty if they can. What
             differentiates the loss itself cannot: a rank has the gradient of its own rows alone before they are summed
+        trial: hyper-parameters for the small world of the checks, where a default needs what may not be installed
         instead: what to take where the pairs of rows do not fit in memory, for the message
     """
 
@@ -65,6 +66,7 @@ class Algorithm(Declared, nn.Module):
     of_the_source: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[str] = ""
     undivided: ClassVar[str] = ""
+    trial: ClassVar[dict[str, Any]] = {}
     instead: ClassVar[str] = "a part of the rows, or coral, subspace_alignment or easy_tl, which need none"
     network: Network
 
@@ -76,14 +78,14 @@ class Algorithm(Declared, nn.Module):
     @classmethod
     def check_objective(cls, kind: str) -> None:
         """Raise DalibError, which names algorithms that can, for answers of a kind that it does not know."""
-        if not cls.answers(kind):
+        if not cls.can_answer(kind):
             raise DalibError(
                 f"{cls.name_for_people()} needs {cls._needs()}, but the labels are for {kind}; "
                 f"{ALGORITHMS.suggest_for(kind)}"
             )
 
     @classmethod
-    def answers(cls, kind: str) -> bool:
+    def can_answer(cls, kind: str) -> bool:
         """Its mathematics works on answers of this kind."""
         known = bool({"any", kind}.intersection(cls.objectives))
         return known and not (cls.rows_only and kind in OBJECTIVES and OBJECTIVES.get(kind).dense)

@@ -49,6 +49,11 @@ class DatasetInfo:
         downloads: the archives that make up the data set, unpacked side by side (`dalib data get`)
         by_hand: what a person must do where no address serves it
         class_aliases: other folder name -> name of the class, domain or data set (`backpack` -> `back_pack`)
+        class_count: how many classes there are, where their names are discovered; 0 = not checked
+        others: folders of classes that are not declared belong to a larger set, and are left out
+        lists: files `path label` that say which images of a larger set belong to it, `{domain}` standing for a domain
+        editions: images in all of other editions that people have -> what such a copy is
+        metric: what its tables report, where that is not the accuracy
     """
 
     name: str
@@ -65,6 +70,11 @@ class DatasetInfo:
     class_aliases: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()
     by_hand: str = ""
+    class_count: int = 0
+    others: bool = False
+    lists: tuple[str, ...] = ()
+    editions: Mapping[int, str] = field(default_factory=dict)
+    metric: str = ""
 
     @property
     def rows(self) -> str:

@@ -14,6 +14,7 @@ class Network(nn.Module):
     """x -> (z, prediction).
 
     `pretrained_head`: the classifier that the backbone came with, of its own classes; None unless it was kept.
+    `pretrained_classes`: what these are called, if that is known.
 
     Args
         backbone: the feature extractor
@@ -60,6 +61,7 @@ class Network(nn.Module):
         self.origins = origins
         self.target_origin = target_origin
         object.__setattr__(self, "pretrained_head", backbone.head)  # no submodule: who needs it copies it
+        self.pretrained_classes = backbone.head_classes
         self.make_layers(backbone, outputs, bottleneck, initialisation)
         if answers != "as_given":
             self.register_buffer("answer_shift", torch.zeros(outputs))

@@ -50,7 +50,8 @@ def load_arrays(path: Path, domains: Sequence[str]) -> ArraySet:
     y: dict[str, list[np.ndarray]] = {}
     for key in (k for k in arrays if k.endswith("_x")):
         stem = key[:-2]
-        domain = next((d for d in domains if stem == d or stem.startswith(f"{d}_")), None)
+        longest = sorted(domains, key=len, reverse=True)
+        domain = next((d for d in longest if stem == d or stem.startswith(f"{d}_")), None)
         if domain is not None:
             x.setdefault(domain, []).append(_check_images(path, key, arrays[key]))
             y.setdefault(domain, []).append(_check_labels(path, stem, arrays))

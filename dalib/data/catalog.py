@@ -15,11 +15,12 @@ from dalib.core.registry import DATASETS
 from dalib.core.rows import RowShape, RowView, row_shape, take_rows
 from dalib.core.types import Domain, pick_domain
 from dalib.data.arrays import load_arrays, resize_domain
-from dalib.data.declaration import Match, canonical, match_declaration, translate
+from dalib.data.declaration import Match, canonical, conventions, match_declaration, translate
 from dalib.data.decode import decode_domain
 from dalib.data.features import FeatureSet, load_features
 from dalib.data.folders import ImageTree, lone_folders
 from dalib.data.layout import LAYOUT
+from dalib.data.lists import pick_listed
 from dalib.data.normalise import Moments, find_moments, normalise_features, prepare_rows
 from dalib.data.pictures import Pictures
 from dalib.data.roots import Progress, find_feature_file, find_root
@@ -203,7 +204,7 @@ def _accept(info: DatasetInfo, match: Match, where: Path, partial: bool, levels:
 
 
 def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool, skips: bool) -> LoadedData:
-    tree = ImageTree(where)
+    tree = pick_listed(ImageTree(where), info)
     counts, own = tree.counts(), not info.domains
     for domain, folders in counts.items():
         if looks_like_masks(set(folders)):
@@ -222,7 +223,7 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
         tree = skip(tree)
         note, counts = ", ".join(filter(None, (note, count_skipped(tree)))), tree.counts()
         match = match_declaration(info, {d: c for d, c in counts.items() if d not in lone}, str(where))
-    remarks = tree.describe()
+    remarks = [*tree.describe(), *conventions(info, sum(match.counts.values()))]
     remarks += [
         f"'{d}/{c}' is the only class folder of '{d}' and of no other: images without labels" for d, c in lone.items()
     ]
@@ -300,8 +301,9 @@ def _load_array_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
 
     present = tuple(match.domains)
     return LoadedData(
-        dataset, info, where, match.classes, present, match.counts, "images", arrays.fingerprint, bool(note), note, load
-    )
+        dataset, info, where, match.classes, present, match.counts, "images", arrays.fingerprint, bool(note), note,
+        load, remarks=tuple(conventions(info, sum(match.counts.values()))),
+    )  # fmt: skip
 
 
 def _load_feature_data(
@@ -345,6 +347,7 @@ def _load_feature_data(
 
     return LoadedData(
         dataset, info, where, classes, tuple(present), counts, "features", stored.fingerprint, bool(note), note, load,
-        objective=stored.objective, remarks=stored.remarks, _measure=measure,
+        objective=stored.objective, _measure=measure,
+        remarks=(*stored.remarks, *conventions(info, sum(counts.values()))),
         unlabelled={name: stored.unlabelled[key] for name, key in bare.items()},
     )  # fmt: skip

@@ -93,6 +93,7 @@ def match_declaration(
         )
     label = {name: k for k, name in enumerate(classes)}
     labels, counts, differences = {}, {}, []
+    another = edition_of(info, present, folders, classes, where)
     for domain in domains:
         if domain not in folders:
             differences.append(f"{domain} missing")
@@ -101,7 +102,7 @@ def match_declaration(
         names = translate(list(there), classes, info.class_aliases, f"{where}, domain {domain}")
         labels[domain] = {folder: label[name] for folder, name in names.items()}
         counts[domain] = sum(there[folder] for folder in names)
-        declared = info.counts.get(domain, counts[domain])
+        declared = counts[domain] if another else info.counts.get(domain, counts[domain])
         if counts[domain] != declared:
             less = counts[domain] < declared
             differences.append(
@@ -113,13 +114,50 @@ def match_declaration(
                 f"{domain} has no {info.rows} of {len(absent)} of {len(classes)} classes ({_some(absent)})"
             )
         strange = [f for f, n in there.items() if n and f not in names]
-        if strange:
+        if strange and not info.others:
             hint = suggest(strange[0], classes) if len(strange) == 1 else ""
             differences.append(f"{domain} has {len(strange)} unknown classes ({_some(strange)}{hint})")
+    if info.class_count and len(classes) != info.class_count:
+        differences.append(f"{len(classes)} classes of {info.class_count}")
     differences += _lookalikes(classes, "classes") if own else []
     differences += _lookalikes(domains, "domains") if not info.domains else []
     order = {d: folders[d] for d in domains if d in folders}
     return Match(order, classes, labels, counts, tuple(differences))
+
+
+def edition_of(
+    info: DatasetInfo,
+    present: Mapping[str, Mapping[str, int]],
+    folders: Mapping[str, str],
+    classes: Sequence[str],
+    where: str,
+) -> str:
+    """Which other edition of the data set this is, by its images in all; empty for the one whose counts are declared.
+
+    folders: declared domain -> folder
+    """
+    if not info.editions or len(folders) < len(info.domains):
+        return ""
+    total = sum(
+        present[folder][name]
+        for folder in folders.values()
+        for name in translate(list(present[folder]), classes, info.class_aliases, where)
+    )
+    return info.editions.get(total, "")
+
+
+def conventions(info: DatasetInfo, rows: int) -> list[str]:
+    """What to know of a declared set before its numbers are compared: another edition, another metric; a line each."""
+    said = []
+    if rows in info.editions:
+        declared = sum(info.counts.values())
+        said.append(
+            f"an edition of {info.name} with {rows} {info.rows} ({info.editions[rows]}); published numbers may be of "
+            f"the one with {declared}"
+        )
+    if info.metric:
+        said.append(f"tables of {info.name} report {info.metric}: --metric {info.metric}")
+    return said
 
 
 def _lookalikes(names: Sequence[str], what: str) -> list[str]:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import PurePosixPath
+from typing import Any
 
+from dalib.core.dataset import DatasetInfo
+from dalib.core.errors import DalibError
+from dalib.data.declaration import translate
 from dalib.data.listing import Listing, naming
 
 _LINE = re.compile(r"^(.+?)[ \t,]+(\d+)$")
@@ -53,6 +58,41 @@ def name_labels(domains: Mapping[str, Mapping[str, int]]) -> dict[int, str]:
         return names
     width = len(str(max(folders)))
     return {label: f"{label:0{width}d}" for label in folders}
+
+
+def pick_listed(tree: Any, info: DatasetInfo) -> Any:
+    """The images of a tree that a declared cut of a larger set names in its lists; the tree itself if it has none.
+
+    Raises
+        DalibError: the lists of a domain that is there are not
+    """
+    if not info.lists:
+        return tree
+    folders = translate(list(tree.domains), info.domains, info.class_aliases, str(tree.root))
+    known = {f.member for f in tree.files}
+    by_name: dict[str, list[str]] = {}
+    for f in tree.files:
+        by_name.setdefault(PurePosixPath(f.member).name, []).append(f.member)
+    kept: set[str] = set()
+    for folder, domain in folders.items():
+        names = [pattern.format(domain=domain) for pattern in info.lists]
+        there = [m for m in tree.listing.ignored if any(f"/{m}".endswith(f"/{name}") for name in names)]
+        if not there:
+            how = f"; {info.by_hand}" if info.by_hand else ""
+            raise DalibError(
+                f"{info.name} is a part of the images of {folder}, and {names[0]}, which says which, is not in "
+                f"{tree.root}{how}"
+            )
+        for member in there:
+            lines = tree.listing.read(member).decode("utf-8", "surrogateescape").splitlines()
+            found = [m[1].replace("\\", "/") for line in lines if (m := _LINE.match(line.strip()))]
+            kept.update(p for path in found if (p := _place(path, PurePosixPath(member).parent, known, by_name)))
+    rest = copy(tree)
+    rest.files = tuple(f for f in tree.files if f.member in kept and f.domain in folders)
+    rest.empty, rest.vacant, rest.strays = (), (), ()
+    if not rest.files:
+        raise DalibError(f"the lists of {info.name} in {tree.root} name no image that is there")
+    return rest
 
 
 def _place(path: str, here: PurePosixPath, known: set[str], by_name: Mapping[str, Sequence[str]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,12 @@ def pack(arrays: Arrays, out: str | Path) -> FeatureSet:
     Raises
         DalibError: what `load_features` refuses; nothing is written then
     """
+    made: FeatureSet = write_checked(arrays, out, load_features)
+    return made
+
+
+def write_checked(arrays: Arrays, out: str | Path, read_back: Callable[[Path], Any]) -> Any:
+    """Write an .npz if `read_back` can read it; what that returns."""
     path = Path(out)
     if path.suffix != ".npz":
         raise DalibError(f"{path} is no name of a feature file; call it {path.with_suffix('.npz').name}")
@@ -37,7 +43,7 @@ def pack(arrays: Arrays, out: str | Path) -> FeatureSet:
     trial = path.with_name(f".trial-{path.name}")
     write_atomic(trial, content.getvalue())
     try:
-        read = load_features(trial)
+        read = read_back(trial)
         trial.replace(path)
     except DalibError as error:
         raise DalibError(str(error).replace(str(trial), str(path))) from None

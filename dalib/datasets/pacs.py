@@ -17,6 +17,7 @@ DATASET = DatasetInfo(
         "house",
         "person",
     ),
+    counts={"art_painting": 2048, "cartoon": 2344, "photo": 1670, "sketch": 3929},
     source="http://www.eecs.qmul.ac.uk/~dl307/project_iccv2017",
     licence="none stated where its addresses were read; for research, see the source",
     paper="",

@@ -6,7 +6,7 @@ STATED = "thuml/Transfer-Learning-Library, tllib/vision/datasets/visda2017.py (c
 
 DATASET = DatasetInfo(
     name="visda2017",
-    title="VisDA-2017: 12 classes, synthetic renderings to photographs; results are means over classes (macro_recall)",
+    title="VisDA-2017: 12 classes, renderings to 55 388 photographs; results are means over classes (macro_recall)",
     domains=("train", "validation"),
     classes=(
         "aeroplane",
@@ -22,6 +22,7 @@ DATASET = DatasetInfo(
         "train",
         "truck",
     ),
+    metric="macro_recall",
     source="http://ai.bu.edu/visda-2017",
     licence="none stated where its addresses were read; for research, see the source",
     paper="",

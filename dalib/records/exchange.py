@@ -12,6 +12,7 @@ from typing import Protocol
 
 from dalib.core.checksum import Damaged, is_sealed, seal_json, unseal, unseal_json
 from dalib.core.errors import DalibError
+from dalib.core.files import to_bytes
 from dalib.core.places import Place, is_url, open_place
 from dalib.records.archive import Archive
 from dalib.records.locks import is_held
@@ -86,11 +87,11 @@ class StoreFolder:
             self.place.write(f"{name}.npz", arrays)
         update = {"predictions": f"{record.key}.npz" if arrays is not None else None}
         text = seal_json(record.model_copy(update=update).model_dump_json(indent=1))
-        self.place.write(f"{name}.json", text.encode(errors="surrogateescape"))
+        self.place.write(f"{name}.json", to_bytes(text))
 
     def write_manifest(self, manifest: Manifest) -> None:
         text = seal_json(manifest.model_dump_json(indent=1))
-        self.place.write(f"manifests/{manifest.name}.json", text.encode(errors="surrogateescape"))
+        self.place.write(f"manifests/{manifest.name}.json", to_bytes(text))
 
 
 class ArchiveFile:

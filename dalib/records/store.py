@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from dalib.core.checksum import is_sealed, seal, seal_json, unseal, unseal_json
 from dalib.core.errors import DalibError, unknown
-from dalib.core.files import read_file, sweep_parts, write_atomic, write_text
+from dalib.core.files import read_file, sweep_parts, to_bytes, write_atomic, write_text
 from dalib.core.places import refuse_url
-from dalib.records.locks import sweep_locks
+from dalib.records.locks import publish, sweep_locks
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 
@@ -62,18 +62,33 @@ class Store:
         path = self.path(key)
         return read_record(lambda: read_file(path), key, str(path))
 
-    def put(self, record: Record, arrays: dict[str, np.ndarray] | None = None) -> None:
-        """Keep a record; arrays lie beside it as npz, float16 where labels are classes. The JSON comes last."""
+    def put(self, record: Record, arrays: dict[str, np.ndarray] | None = None, leased: bool = False) -> None:
+        """Keep a record; arrays lie beside it as npz, float16 where labels are classes. The JSON comes last.
+
+        Args
+            leased: this process has the run's lock, and writes only as long as it has
+        Raises
+            TakenOver: it had the lock; another process has it now
+        """
         path = self.path(record.key)
+
+        def write(kind: str, content: bytes) -> None:
+            final = path.with_suffix(f".{kind}")
+            _clear_folder(final)
+            if leased:
+                publish(self.lock(record.key), kind, content, final)
+            else:
+                write_atomic(final, content)
+
         if arrays:
             short = record.objective == "classification"
             half = {k: v.astype(np.float16) if short and v.dtype.kind == "f" else v for k, v in arrays.items()}
             content = io.BytesIO()
             np.savez_compressed(content, **half)  # type: ignore[arg-type]
-            _clear_folder(path.with_suffix(".npz"))
-            write_atomic(path.with_suffix(".npz"), seal(content.getvalue()))
+            write("npz", seal(content.getvalue()))
         name = path.with_suffix(".npz").name if arrays else None
-        self.update(record.model_copy(update={"predictions": name}))
+        text = seal_json(record.model_copy(update={"predictions": name}).model_dump_json(indent=1))
+        write("json", to_bytes(text))
         if not arrays:
             path.with_suffix(".npz").unlink(missing_ok=True)
 

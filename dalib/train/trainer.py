@@ -126,7 +126,8 @@ class Trainer:
             )
         solved = isinstance(algorithm, FeatureAlgorithm)
         backbone = backbone.fix_parameters()
-        inner = replace(identity(backbone.dim), head=backbone.head) if backbone.frozen else backbone
+        bare = replace(identity(backbone.dim), head=backbone.head, head_classes=backbone.head_classes)
+        inner = bare if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
         answers = "as_given" if solved else config.answers

@@ -1,0 +1,204 @@
+"""Rows as others share them: WebDataset tars, AdaTime's and Digit-Five's folders."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from dalib.core.errors import DalibError
+from dalib.core.limits import amount_of
+from dalib.data.packing import Arrays
+
+PICTURES = ("jpg", "jpeg", "png", "webp", "bmp")
+DIGIT_FIVE = ("mnist_data.mat", "mnistm_with_label.mat", "svhn_train_32x32.mat", "syn_number.mat", "usps_28x28.mat")
+
+
+def arrays_of_adatime(folder: str | Path) -> Arrays:
+    """AdaTime's `train_N.pt` and `test_N.pt`, {"samples": (n, C, T), "labels": (n,)}: a domain N of both together.
+
+    Samples (n, T) have one channel; of (n, T, C), which has more steps than channels, the axes are turned. Nothing is
+    normalised (AdaTime takes every channel's mean and deviation from each file: `normalise`, or `standardise`).
+
+    Raises
+        DalibError: a file that is not of this form
+    """
+    arrays: Arrays = {}
+    files = sorted(Path(folder).glob("train_*.pt"), key=lambda p: (len(p.stem), p.stem))
+    for path in files:
+        domain = path.stem.removeprefix("train_")
+        parts = [_read_series(p) for p in (path, path.with_name(f"test_{domain}.pt")) if p.is_file()]
+        arrays[f"{domain}_x"] = np.concatenate([x for x, _ in parts])
+        arrays[f"{domain}_y"] = np.concatenate([y for _, y in parts])
+    if not arrays:
+        raise DalibError(f"{folder} holds no train_0.pt, train_1.pt …")
+    return arrays
+
+
+def _read_series(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    import torch
+
+    numpy_parts: list[Any] = [np.ndarray, np.dtype, type(np.dtype("f4")), type(np.dtype("f8")), type(np.dtype("i8"))]
+    numpy_parts += [np.zeros(0).__reduce__()[0]]
+    try:
+        allow = getattr(torch.serialization, "safe_globals", None)
+        with allow(numpy_parts) if allow else nullcontext():
+            stored = torch.load(path, map_location="cpu", weights_only=True)
+        x, y = (torch.as_tensor(stored[key]).numpy() for key in ("samples", "labels"))
+    except Exception as error:  # torch has many words for a file that is something else
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DalibError(
+            f'{path} is not {{"samples": tensor (n, C, T), "labels": tensor (n,)}} ({first}); save it so'
+        ) from error
+    x = x[:, None] if x.ndim == 2 else x
+    x = x.transpose(0, 2, 1) if x.ndim == 3 and x.shape[1] > x.shape[2] else x
+    return np.ascontiguousarray(x, dtype=np.float32), y.astype(np.int64).ravel()
+
+
+def arrays_of_digit_five(folder: str | Path) -> Arrays:
+    """The .mat files of Digit-Five, training and test images of a domain together: (n, H, W) or (n, H, W, 3) uint8.
+
+    In SVHN and SynDigits the label 10 is the digit 0.
+
+    Raises
+        DalibError: a file that is not there, or not of this form
+    """
+    from scipy.io import loadmat
+
+    content: dict[str, Any] = {}
+    for name in (*DIGIT_FIVE, "svhn_test_32x32.mat"):
+        path = Path(folder) / name
+        if not path.is_file():
+            raise DalibError(f"{folder} has no {name}; Digit-Five has {', '.join(DIGIT_FIVE)} and svhn_test_32x32.mat")
+        try:
+            content[name] = loadmat(path)
+        except Exception as error:
+            raise DalibError(f"cannot read {path} as a .mat file ({error})") from error
+    mnist, blended, svhn, syn, usps = (content[name] for name in DIGIT_FIVE)
+    more = content["svhn_test_32x32.mat"]
+    try:
+        parts = usps["dataset"]
+        return {
+            "mnist_x": np.concatenate([mnist["train_32"], mnist["test_32"]]).reshape(-1, 32, 32).astype(np.uint8),
+            "mnist_y": np.concatenate([mnist["label_train"], mnist["label_test"]]).argmax(1),
+            "mnist_m_x": np.concatenate([blended["train"], blended["test"]]).astype(np.uint8),
+            "mnist_m_y": np.concatenate([blended["label_train"], blended["label_test"]]).argmax(1),
+            "svhn_x": np.concatenate([svhn["X"], more["X"]], 3).transpose(3, 0, 1, 2).astype(np.uint8),
+            "svhn_y": np.concatenate([svhn["y"], more["y"]])[:, 0].astype(np.int64) % 10,
+            "syn_x": np.concatenate([syn["train_data"], syn["test_data"]]).astype(np.uint8),
+            "syn_y": np.concatenate([syn["train_label"], syn["test_label"]])[:, 0].astype(np.int64) % 10,
+            "usps_x": (np.concatenate([parts[0][0], parts[1][0]])[:, 0] * 255).astype(np.uint8),
+            "usps_y": np.concatenate([parts[0][1], parts[1][1]])[:, 0].astype(np.int64),
+        }
+    except (KeyError, IndexError, ValueError) as error:
+        raise DalibError(f"{folder} is not laid out as Digit-Five's .mat files ({error!r})") from error
+
+
+def arrays_of_webdataset(path: str | Path, resize: int = 0, domain: str = "") -> Arrays:
+    """A WebDataset tar: members `KEY.jpg`, `KEY.cls` … of one key are one sample; pictures, or rows as .npy.
+
+    The label is a `.cls` file (a whole number or a word), or `label` or `cls` of a `.json`; a `domain` of the .json is
+    the sample's domain, else it is `domain`, else the tar's name without its number (`photo-000001.tar`: photo).
+
+    Args
+        resize: side in pixels to which pictures are warped; 0: they are of one size
+    Raises
+        DalibError: not a tar, a picture that cannot be read, pictures of several sizes, samples without a picture
+    """
+    name = domain or re.sub(r"[-_.]?\d+$", "", Path(path).stem) or Path(path).stem
+    rows: dict[str, list[np.ndarray]] = {}
+    labels: dict[str, list[Any]] = {}
+    for key, sample in _samples(Path(path)):
+        x = _row_of(sample, f"{path}, {key}", resize)
+        notes = json.loads(sample["json"]) if "json" in sample else {}
+        y = sample["cls"].decode().strip() if "cls" in sample else notes.get("label", notes.get("cls"))
+        place = str(notes.get("domain", name))
+        rows.setdefault(place, []).append(x)
+        labels.setdefault(place, []).append(None if y is None else int(y) if str(y).lstrip("-").isdigit() else str(y))
+    return stack_domains(rows, labels, str(path))
+
+
+def _samples(path: Path) -> Iterable[tuple[str, dict[str, bytes]]]:
+    most, key = amount_of("DALIB_MAX_FILE", "500M"), ""
+    sample: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if not member.isfile():
+                    continue
+                if member.size > most:
+                    raise DalibError(f"{path}: {member.name} is larger than DALIB_MAX_FILE; set that if you trust it")
+                place = PurePosixPath(member.name)
+                stem, _, kind = place.name.partition(".")
+                this = str(place.with_name(stem))
+                if sample and this != key:
+                    yield key, sample
+                    sample = {}
+                key, content = this, tar.extractfile(member)
+                sample[kind.lower()] = content.read() if content else b""
+    except (tarfile.TarError, OSError) as error:
+        raise DalibError(f"cannot read {path} as a tar ({error})") from error
+    if sample:
+        yield key, sample
+
+
+def _row_of(sample: dict[str, bytes], where: str, resize: int) -> np.ndarray:
+    from PIL import Image
+
+    kind = next((k for k in PICTURES if k in sample), "npy" if "npy" in sample else "")
+    if not kind:
+        raise DalibError(
+            f"{where} has neither a picture ({', '.join(PICTURES)}) nor a .npy; it has {', '.join(sample)}"
+        )
+    try:
+        if kind == "npy":
+            return np.asarray(np.load(io.BytesIO(sample["npy"]), allow_pickle=False))
+        with Image.open(io.BytesIO(sample[kind])) as image:
+            return picture_row(image, resize)
+    except (OSError, ValueError) as error:
+        raise DalibError(f"{where}: cannot be read ({error}); leave that sample out") from error
+
+
+def picture_row(image: Any, resize: int = 0) -> np.ndarray:
+    """A PIL image -> (3, H, W) uint8, warped to resize x resize."""
+    from PIL import Image
+
+    image = image.convert("RGB")
+    if resize and image.size != (resize, resize):
+        image = image.resize((resize, resize), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
+def stack_domains(rows: dict[str, list[np.ndarray]], labels: dict[str, list[Any]], where: str) -> Arrays:
+    """domain -> rows and labels, None where there is none, as arrays.
+
+    where: they are from, for messages
+    Raises
+        DalibError: no row, rows of several shapes, a domain only some of whose rows have a label
+    """
+    arrays: Arrays = {}
+    for domain, xs in rows.items():
+        shapes = sorted({x.shape for x in xs})
+        if len(shapes) > 1:
+            raise DalibError(
+                f"{where}: rows of shapes {shapes[0]} and {shapes[1]}; give --resize N (resize=N), a side in pixels"
+            )
+        arrays[f"{domain}_x"] = np.stack(xs)
+        missing = sum(y is None for y in labels[domain])
+        if 0 < missing < len(xs):
+            raise DalibError(
+                f"{where}, domain '{domain}': {missing} of {len(xs)} samples have no label; give those a domain of "
+                "their own"
+            )
+        if not missing and xs:
+            arrays[f"{domain}_y"] = np.array(labels[domain])
+    if not arrays:
+        raise DalibError(f"{where} holds no sample")
+    return arrays

@@ -1,0 +1,170 @@
+"""Rows as others share them, packed as feature files: AdaTime, WebDataset, Hugging Face, WILDS."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dalib.core.errors import DalibError
+from dalib.data.catalog import load_data
+from dalib.data.file_kinds import arrays_of_files, pack_files
+from dalib.data.hubs import arrays_of_hf, arrays_of_splits, arrays_of_wilds
+from dalib.data.shared_formats import arrays_of_adatime, arrays_of_webdataset
+from tests.support.image_sets import png
+
+RNG = np.random.default_rng(0)
+
+
+def test_adatimes_files_are_a_domain_each_with_training_and_test_windows_together(tmp_path: Path) -> None:
+    x, y = torch.randn(6, 9, 20), torch.arange(6)
+    torch.save({"samples": x[:4], "labels": y[:4]}, tmp_path / "train_2.pt")
+    torch.save({"samples": x[4:], "labels": y[4:]}, tmp_path / "test_2.pt")
+    torch.save({"samples": x.transpose(1, 2), "labels": y.float()}, tmp_path / "train_11.pt")
+    made = arrays_of_adatime(tmp_path)
+    assert list(made) == ["2_x", "2_y", "11_x", "11_y"]
+    np.testing.assert_array_equal(made["2_x"], x.numpy())
+    np.testing.assert_array_equal(made["11_x"], x.numpy())
+    packed = pack_files([tmp_path], tmp_path / "har.npz")
+    assert packed.labelled == {"2": 6, "11": 6}
+    data = load_data("har", tmp_path / "har.npz")
+    assert data.classes[:2] == ("walk", "upstairs") and data.domain("11").x.shape == (6, 9, 20)
+    assert any("report macro_f1" in line for line in data.remarks)
+
+
+def test_windows_of_one_channel_and_numpy_arrays_are_read_too(tmp_path: Path) -> None:
+    x = RNG.normal(size=(4, 30))
+    torch.save({"samples": torch.as_tensor(x), "labels": torch.tensor([0, 1, 0, 1])}, tmp_path / "train_0.pt")
+    np.testing.assert_allclose(arrays_of_adatime(tmp_path)["0_x"], x[:, None], rtol=1e-6)
+    if hasattr(torch.serialization, "safe_globals"):
+        torch.save({"samples": x, "labels": np.array([0, 1, 0, 1])}, tmp_path / "train_0.pt")
+        np.testing.assert_allclose(arrays_of_adatime(tmp_path)["0_x"], x[:, None], rtol=1e-6)
+
+
+def test_a_file_that_would_run_code_or_is_something_else_is_one_line(tmp_path: Path) -> None:
+    torch.save({"samples": SimpleNamespace(), "labels": 1}, tmp_path / "train_0.pt")
+    with pytest.raises(DalibError, match=r'train_0\.pt is not \{"samples": tensor'):
+        arrays_of_adatime(tmp_path)
+    with pytest.raises(DalibError, match="holds no train_0"):
+        arrays_of_adatime(tmp_path / "nothing")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(DalibError, match="is a folder of neither"):
+        arrays_of_files([tmp_path / "other"])
+
+
+def _tar(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_a_webdataset_is_read_sample_by_sample(tmp_path: Path) -> None:
+    members: dict[str, bytes] = {}
+    for i in range(4):
+        members |= {f"a/{i:03d}.png": png(i, 6 + i), f"a/{i:03d}.cls": str(i % 2).encode()}
+    first = _tar(tmp_path / "photo-000000.tar", members)
+    notes = [json.dumps({"label": f"c{i % 2}", "domain": "sketch"}).encode() for i in range(4)]
+    second = _tar(
+        tmp_path / "more.tar", {f"{i}.{k}": v for i in range(4) for k, v in (("png", png(i, 8)), ("json", notes[i]))}
+    )
+    made = arrays_of_webdataset(first, resize=8)
+    assert made["photo_x"].shape == (4, 3, 8, 8) and made["photo_y"].tolist() == [0, 1, 0, 1]
+    exact = np.asarray(Image.open(io.BytesIO(png(2, 8)))).transpose(2, 0, 1)
+    np.testing.assert_array_equal(made["photo_x"][2], exact)
+    assert arrays_of_webdataset(second)["sketch_y"].tolist() == ["c0", "c1", "c0", "c1"]
+    with pytest.raises(DalibError, match=r"rows of shapes .* give --resize N"):
+        arrays_of_webdataset(first)
+
+
+def test_rows_of_numbers_missing_labels_and_damage_in_a_webdataset(tmp_path: Path) -> None:
+    row = io.BytesIO()
+    np.save(row, np.arange(5.0))
+    bare = _tar(tmp_path / "bare.tar", {"0.npy": row.getvalue(), "1.npy": row.getvalue()})
+    assert list(arrays_of_webdataset(bare)) == ["bare_x"]
+    half = _tar(tmp_path / "half.tar", {"0.npy": row.getvalue(), "0.cls": b"1", "1.npy": row.getvalue()})
+    with pytest.raises(DalibError, match="1 of 2 samples have no label"):
+        arrays_of_webdataset(half)
+    with pytest.raises(DalibError, match="0: cannot be read"):
+        arrays_of_webdataset(_tar(tmp_path / "odd.tar", {"0.png": b"no picture"}))
+    with pytest.raises(DalibError, match="has neither a picture"):
+        arrays_of_webdataset(_tar(tmp_path / "text.tar", {"0.txt": b"word"}))
+    (tmp_path / "broken.tar").write_bytes(b"x" * 700)
+    with pytest.raises(DalibError, match="as a tar"):
+        arrays_of_webdataset(tmp_path / "broken.tar")
+
+
+class _Table(list):  # type: ignore[type-arg]
+    """The part of `datasets.Dataset` that is used: rows, column_names, features."""
+
+    def __init__(self, rows: list[dict[str, Any]], features: dict[str, Any]) -> None:
+        super().__init__(rows)
+        self.features, self.column_names = features, list(features)
+
+
+class Image_(SimpleNamespace):
+    pass
+
+
+Image_.__name__ = "Image"
+
+
+def test_columns_of_a_hub_set_become_domains_labels_and_pictures() -> None:
+    pictures = [Image.open(io.BytesIO(png(i, 6))) for i in range(4)]
+    rows = [{"image": p, "label": i % 2, "site": "ab"[i // 2]} for i, p in enumerate(pictures)]
+    features = {"image": Image_(), "label": SimpleNamespace(names=["cat", "dog"]), "site": SimpleNamespace()}
+    made = arrays_of_splits({"train": _Table(rows, features)}, "hf:x", "site", "label", "", 6)
+    assert made["a_y"].tolist() == ["cat", "dog"] and made["b_x"].shape == (2, 3, 6, 6)
+    by_split = arrays_of_splits({"train": _Table(rows, features)}, "hf:x", "", "", "", 6)
+    assert list(by_split) == ["train_x"]
+    with pytest.raises(DalibError, match="has no column 'place'; it has image, label, site"):
+        arrays_of_splits(_Table(rows, features), "hf:x", "place", "", "", 6)
+    with pytest.raises(DalibError, match=r"several columns of images \(image, mask\)"):
+        arrays_of_splits(_Table(rows, {**features, "mask": Image_()}), "hf:x", "", "", "", 6)
+
+
+def test_local_parquet_is_read_through_the_package(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="the package datasets (extra hf) is not installed")
+    table = {"f": RNG.normal(size=(6, 3)).tolist(), "g": list(range(6)), "y": [0, 1] * 3, "site": ["a"] * 3 + ["b"] * 3}
+    datasets.Dataset.from_dict(table).to_parquet(str(tmp_path / "one.parquet"))
+    made = arrays_of_hf(f"hf:{tmp_path / 'one.parquet'}", "site", "y")
+    np.testing.assert_allclose(made["b_x"][0], [*table["f"][3], 3], rtol=1e-6)
+    packed = pack_files([f"hf:{tmp_path}"], tmp_path / "out.npz", "site", "y")
+    assert packed.labelled == {"a": 3, "b": 3}
+    with pytest.raises(DalibError, match="cannot load hf:"):
+        arrays_of_hf(f"hf:{tmp_path / 'nothing' / 'here'}")
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
+    with pytest.raises(DalibError, match=r"hf:owner/name@1 needs the package datasets; pip install 'dalib-toolkit\[hf\]'"):
+        arrays_of_files(["hf:owner/name@1"])
+    with pytest.raises(DalibError, match="is a data set by itself"):
+        arrays_of_files(["hf:owner/name@1", "b.csv"])
+    with pytest.raises(DalibError, match="files of one kind at once, not mat and table"):
+        arrays_of_files(["a.mat", "b.csv"])
+
+
+def test_a_wilds_set_is_cut_by_its_metadata() -> None:
+    rows = [Image.open(io.BytesIO(png(i, 6))) for i in range(6)]
+    dataset = SimpleNamespace(
+        metadata_fields=["hospital", "slide"],
+        metadata_array=torch.tensor([[0, 1], [0, 1], [1, 2], [1, 2], [1, 3], [1, 3]]),
+        y_array=torch.tensor([0, 1, 0, 1, 0, 1]), get_input=lambda i: rows[i], metadata_map=None,
+    )  # fmt: skip
+    made = arrays_of_wilds(dataset, "hospital", most=2)
+    assert made["hospital_1_y"].tolist() == [0, 1] and made["hospital_0_x"].shape == (2, 3, 6, 6)
+    dataset.metadata_map = {"hospital": ["north", "south"]}
+    assert "south_x" in arrays_of_wilds(dataset, "hospital")
+    with pytest.raises(DalibError, match="has no metadata 'region'; it has hospital, slide"):
+        arrays_of_wilds(dataset, "region")
