@@ -5,6 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
+__distribution__ = "dalib-toolkit"
+"""The name to install; the registry's `dalib` is another library, which is imported by the same name."""
+
+
+def _refuse_mixture() -> None:
+    """Raise ImportError where the files of the registry's `dalib` lie among these."""
+    from pathlib import Path
+
+    if any(Path(folder, room, "__init__.py").is_file() for folder in __path__ for room in ("vision", "modules")):
+        raise ImportError(
+            f"the files of another package named dalib lie among those of dalib-toolkit in {__path__[0]}; they cannot "
+            "share an environment: pip uninstall -y dalib dalib-toolkit, then pip install dalib-toolkit"
+        )
+
+
+_refuse_mixture()
 
 _HOME = {
     "AdaptationClassifier": "dalib.estimator",
@@ -54,6 +70,7 @@ _HOME = {
     "double_domains": "dalib.estimator",
     "evaluate": "dalib.evaluation",
     "expect": "dalib.expectation",
+    "export_model": "dalib.train.portable",
     "fit": "dalib.fitting",
     "get_data": "dalib.data.get",
     "load_backbone": "dalib.backbones",
@@ -61,17 +78,23 @@ _HOME = {
     "load_model": "dalib.train.model_file",
     "load_plugin": "dalib.core.registry",
     "load_suite": "dalib.bench.suite",
+    "model_card": "dalib.sharing.card",
     "make_data": "dalib.data.roots",
     "make_scorer": "dalib.estimator",
     "make_task": "dalib.data.tasks",
     "new_plugin": "dalib.checks",
+    "merge_records": "dalib.records.exchange",
     "open_server": "dalib.report.page.server",
+    "pull": "dalib.sharing.repository",
+    "push": "dalib.sharing.repository",
     "predict": "dalib.prediction",
     "rank": "dalib.ranking.rank",
     "row_shape": "dalib.core.rows",
     "run_suite": "dalib.bench.runner",
     "save_model": "dalib.train.model_file",
     "sign_domains": "dalib.estimator",
+    "suite_schema": "dalib.bench.schema",
+    "suite_status": "dalib.bench.status",
     "table": "dalib.report.reports",
     "target_scorer": "dalib.estimator",
     "verify": "dalib.verification",

@@ -41,6 +41,8 @@ class RunContext:
         validators: names of those that score every candidate beside the oracle; None = all
         distributed: the processes that `torch.distributed` connects share every step
         processes: how many share the run (`devices` of its row); 1 = this one alone
+        track: trackers that are told of the run, `tensorboard` or `tensorboard=DIR`
+        label, group: under which they list it; empty = as they do by themselves
     """
 
     root: str | None = None
@@ -52,6 +54,9 @@ class RunContext:
     validators: tuple[str, ...] | None = None
     distributed: bool = False
     processes: int = 1
+    track: tuple[str, ...] = ()
+    label: str = ""
+    group: str = ""
 
 
 @dataclass
@@ -95,6 +100,7 @@ def assemble(
     """
     import torch
 
+    from dalib.core.objective import find_objective
     from dalib.data.tasks import make_task
     from dalib.feed.embed import embed_data
     from dalib.train.device import pick_device
@@ -112,7 +118,14 @@ def assemble(
     data.split(spec.task, alone=PROTOCOLS.get(spec.protocol.name).labels == "target")
     backbone = open_backbone(spec.backbone, data, spec.seed, algorithm.needs_head)
     spec = _identify(spec, data, backbone) if where.checkpoint else spec
-    prepare = backbone.preprocess.at(spec.train.crop, spec.train.resize) if backbone.preprocess else None
+    objective = find_objective(data.objective)
+    if objective.dense and backbone.frozen:
+        raise DalibError(
+            f"backbone.frozen = true: {backbone.name}'s features of a whole picture say nothing of its pixels, and "
+            f"{data.name} is for {objective.name}; leave it out, or set train.backbone_rate = 0"
+        )
+    size = (spec.train.crop, spec.train.resize)
+    prepare = objective.prepare(backbone.preprocess, *size) if backbone.preprocess else None
     if prepare and prepare.crop > prepare.resize:
         raise DalibError(
             f"train.resize = {prepare.resize} is smaller than what {backbone.name} crops, {prepare.crop}; give "
@@ -161,7 +174,8 @@ def open_backbone(spec: BackboneSpec, data: LoadedData, seed: int, head: bool) -
     """A fresh backbone; a frozen one never changes, so it is shared between the runs of one process and seed."""
     from dalib.data.backbone import backbone_for
 
-    how: dict[str, Any] = {"frozen": spec.frozen, "seed": seed, "head": head, "options": spec.options}
+    how: dict[str, Any] = {"frozen": spec.frozen, "seed": seed, "head": head}
+    how |= {"options": spec.options, "pretraining": spec.pretraining}
     if not spec.frozen or not spec.hash:
         return backbone_for(data, spec.name, spec.weights, **how)
     known = f"{seed if spec.weights == 'none' else 0} {head} {data.fingerprint} {spec.model_dump_json()}"
@@ -206,13 +220,14 @@ def _embeds(backbone: Backbone, data: LoadedData) -> bool:
 
 
 def identify_weights(spec: BackboneSpec, backbone: Backbone) -> BackboneSpec:
-    """The spec with the hash of the weights, those of the classifier included where the network keeps it."""
+    """The spec with the weights' hash, those of the classifier included where it is kept, and what they have seen."""
     from dalib.backbones._weights import hash_state
 
     if spec.name == "identity":
-        return BackboneSpec()
+        return BackboneSpec(pretraining=spec.pretraining)
     head = f"+{hash_state(backbone.head)}" if backbone.head else ""
-    return spec.model_copy(update={"hash": backbone.weights_hash + head})
+    seen = spec.pretraining or backbone.pretraining
+    return spec.model_copy(update={"hash": backbone.weights_hash + head, "pretraining": seen})
 
 
 def _identify(spec: RunSpec, data: LoadedData, backbone: Backbone) -> RunSpec:

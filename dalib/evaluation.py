@@ -15,9 +15,10 @@ from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.data.catalog import LoadedData, load_data
+from dalib.data.scenes import is_scene_folder
 from dalib.prediction import normalise_as_trained
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
-from dalib.scoring.metrics import class_metrics, measure
+from dalib.scoring.metrics import class_metrics, measure, output_metrics, pixel_metrics
 from dalib.scoring.outside import answer_rows, write_record
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model
@@ -34,7 +35,9 @@ class Evaluation:
     """What `evaluate` returns.
 
     metrics: name -> value, every registered metric that applies to the model's kind of answer (`dalib list metrics`)
-    per_class: of classes that occur, class -> `precision`, `recall`, `f1`, `n`; empty where answers are no classes
+    per_class: of classes that occur, class -> `precision`, `recall`, `f1`, `n`; of masks they count pixels, and `iou`
+        is there too; empty where answers are no classes
+    per_output: of answers that are no classes, output -> every metric of it alone, and `n`
     rows: how many were measured
     remarks: what the data were read as, and what was left out and why
     expected: the accuracy that would have been expected without the labels; None where the model's file cannot say
@@ -46,6 +49,7 @@ class Evaluation:
     remarks: tuple[str, ...] = ()
     expected: ExpectedAccuracy | None = None
     about: dict[str, Any] = field(default_factory=dict, repr=False)
+    per_output: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def write_record(self, path: str | Path, label: str, task: str, *, seed: int = 0) -> Path:
         """An archive of this one run, as `dalib export` writes them: `dalib table suite.jsonl mine.jsonl` joins it.
@@ -66,10 +70,11 @@ class Evaluation:
         return write_record(path, label, task, seed, self.about, self.metrics)
 
     def frame(self) -> pd.DataFrame:
-        """One row per class: `class`, `n`, `precision`, `recall`, `f1`."""
+        """One row per class: `class`, `n`, `precision`, `recall`, `f1`; of masks `iou` too."""
         import pandas as pd
 
         columns = ["n", "precision", "recall", "f1"]
+        columns += ["iou"] if any("iou" in values for values in self.per_class.values()) else []
         return (
             pd.DataFrame.from_dict(self.per_class, orient="index", columns=columns).rename_axis("class").reset_index()
         )
@@ -133,9 +138,14 @@ def evaluate(
             outputs, (*fitted.classes, name_unknown(fitted.classes)), known, reject
         ).items():
             per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
+    if fitted.algorithm.objective.dense:
+        for name, values in pixel_metrics(outputs, fitted.classes).items():
+            per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
     plain = kind == "classification" and reject == 1 and not fitted.algorithm.rejects and fitted.algorithm.probabilistic
     expected = expected_accuracy(fitted.held_out, outputs) if plain and fitted.held_out is not None else None
-    return Evaluation(metrics, per_class, len(rows), remarks, expected)
+    told = output_metrics(outputs, fitted.classes, kind, "")
+    per_output = {name: {k.lstrip("_"): v for k, v in values.items()} for name, values in told.items()}
+    return Evaluation(metrics, per_class, len(rows), remarks, expected, per_output=per_output)
 
 
 def _evaluate_outside(
@@ -224,7 +234,8 @@ def _open_data(data: str, domain: str, root: str | Path | None, skips: bool) -> 
     """A data set by name or path, and which of its domains is meant."""
     name = data
     if root is None and ":" not in data and Path(data).expanduser().exists():
-        name, root = (f"features:{data}", None) if data.endswith(".npz") else ("image_folder", data)
+        folder = "mask_folder" if is_scene_folder(data) else "image_folder"
+        name, root = (f"features:{data}", None) if data.endswith(".npz") else (folder, data)
     loaded = load_data(name, root, partial=True, skip_unreadable=skips)
     if not domain and len(loaded.domains) > 1:
         raise DalibError(f"{data} has the domains {', '.join(loaded.domains)}; say which one to evaluate on")

@@ -22,15 +22,17 @@ from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, LISTENERS, PROTOCOLS
 from dalib.core.seeds import check_seed
 from dalib.core.types import Outputs, Task, name_unknown
-from dalib.data.backbone import default_backbone
+from dalib.data.backbone import default_backbone, default_frozen
 from dalib.data.oddities import find_absent, find_scales
+from dalib.data.peek import peek_objective
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
-from dalib.scoring.metrics import decide, domain_metrics, task_metrics
+from dalib.scoring.metrics import decide, domain_metrics, fitted_metrics, task_metrics
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import model_path, registered_name, save_model
 from dalib.train.recipes import fill_recipe
+from dalib.train.tracking import Tracker, make_tracker
 from dalib.train.trainer import OWN_LISTENERS
 
 OPEN = ("known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc")
@@ -81,6 +83,7 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: Report = lambda done, total: None,
     listeners: Sequence[Listener | str] = (),
+    track: Sequence[str] = (),
     distributed: bool = False,
 ) -> TrainedRun:
     """Train one algorithm on one task and measure it: what `dalib train` does.
@@ -103,6 +106,7 @@ def fit(
         checkpoint: file for the state while training lasts, from which the same call goes on; None = beside `out`
         progress: called with (done, total) while data are made and while training
         listeners: what else follows the training: a `dalib.Listener`, the name of one, or `step_log=FILE`
+        track: trackers that are told of it: `tensorboard`, `wandb`, `mlflow`, or with a place `tensorboard=DIR`
         distributed: the processes that `torch.distributed` connects share every step, whose batch is that of one
             process; the first one writes `out` and is followed. False: a process trains for itself
 
@@ -112,9 +116,10 @@ def fit(
     """
     spec = describe_run(
         dataset, source, target, algorithm,
-        hparams=hparams, train=train, protocol=protocol, backbone=backbone, data=data, seed=seed,
+        hparams=hparams, train=train, protocol=protocol, backbone=backbone, data=data, seed=seed, root=root,
     )  # fmt: skip
     followers = [make_listener(item) if isinstance(item, str) else item for item in listeners]
+    followers += [make_tracker(text) for text in track]
     return fit_run(
         spec, device=device, root=root, out=out, checkpoint=checkpoint, progress=progress, listeners=followers,
         distributed=distributed,
@@ -151,6 +156,7 @@ def describe_run(
     backbone: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     seed: int = 0,
+    root: str | Path | None = None,
 ) -> RunSpec:
     """The description of a run, every setting checked and defaults filled in; arguments as for `fit`.
 
@@ -165,7 +171,7 @@ def describe_run(
     info, network = DATASETS.get(dataset.partition(":")[0]), dict(backbone or {})
     if not network.get("name"):
         network["name"] = default_backbone(info)
-        network.setdefault("frozen", bool(info.generator))
+        network.setdefault("frozen", default_frozen(info))
     BACKBONES.get(network["name"].partition(":")[0])
     network = sort_options(network)
     network["weights"] = network.get("weights") or own_weights(network["name"])
@@ -178,6 +184,8 @@ def describe_run(
         )
     if reject != 1:
         cls.create(name, dict(hparams or {})).need_probabilities(f"protocol.reject = {reject}")
+    kind = peek_objective(info, dataset, root)
+    frozen = bool(network.get("frozen"))
     content = {
         "data": {**(data or {}), "dataset": dataset},
         "source": source,
@@ -187,7 +195,7 @@ def describe_run(
         "algorithm_version": cls.version,
         "hparams": cls.create(name, dict(hparams or {})).hparams,
         "backbone": network,
-        "train": fill_recipe(train or {}, cls, network["name"], network["weights"], bool(network.get("frozen"))),
+        "train": fill_recipe(train or {}, cls, network["name"], network["weights"], frozen, kind),
         "seed": seed,
     }
     spec = validate(RunSpec, content, f"run {name} {source}->{target}")
@@ -227,6 +235,8 @@ def fit_run(
         str(root) if root else None, device, checkpoint=str(kept) if kept else None, distributed=distributed
     )
     run = assemble(spec, where, report=progress, making=progress, listeners=listeners)
+    if any(isinstance(listener, Tracker) for listener in listeners):
+        run.trainer.evaluate = lambda fitted, step: {"metrics": fitted_metrics(fitted, run.task, spec.protocol.reject)}
     started = time.monotonic()
     fitted = run.fit()
     fitted.moments = run.data.moments(spec.target) if "zscore" in spec.data.normalise else ()

@@ -15,6 +15,7 @@ from dalib.core.rows import RowShape, RowView, combine
 from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.data.decode import decode_image
 from dalib.data.listing import ARCHIVES, CLUTTER, COMMON, LOOP, Listing, is_image
+from dalib.data.mask_files import check_names, write_mask
 from dalib.data.normalise import normalise_features
 from dalib.data.npz import check_rows, read_arrays
 from dalib.feed.embed import embed_images
@@ -47,7 +48,7 @@ class Answer(NamedTuple):
     """What a model whose labels are no classes says about one row: a value for each of its outputs.
 
     file: as in `Prediction`
-    values: numbers, or 0 and 1 where the question is yes or no
+    values: numbers, 0 and 1 where the question is yes or no, or the part of the picture that each class of pixels has
     """
 
     file: str
@@ -92,11 +93,13 @@ def predict(
     *,
     domain: str = "",
     device: str = "auto",
+    masks: str | Path | None = None,
 ) -> Predictions:
     """Classes of images or rows. See `stream_predictions` for the arguments and for data that do not fit in memory."""
     unreadable: dict[str, str] = {}
     model = model if isinstance(model, Fitted) else load_model(model, device)
-    rows = stream_predictions(model, data, top, domain=domain, device=device, report=unreadable.__setitem__)
+    how: dict[str, Any] = {"domain": domain, "device": device, "masks": masks}
+    rows = stream_predictions(model, data, top, report=unreadable.__setitem__, **how)
     return Predictions(tuple(rows), unreadable, columns(model))
 
 
@@ -109,6 +112,7 @@ def stream_predictions(
     device: str = "auto",
     report: Callable[[str, str], None] = lambda name, reason: None,
     follow: Callable[[Outputs], None] = lambda outputs: None,
+    masks: str | Path | None = None,
 ) -> Iterator[Prediction | Answer]:
     """Predictions one by one; images are read in chunks.
 
@@ -121,6 +125,8 @@ def stream_predictions(
         device: `auto`, `cpu`, `cuda`, `cuda:N`, for a model file
         report: told (name, reason) of images that cannot be read and are left out
         follow: told the outputs of every chunk of rows
+        masks: folder for the masks of a model that answers for every pixel: `<name>.png`, value = class, at the
+            picture's own size, and `<name>.overlay.jpg`, the picture with the mask on it
 
     Raises
         DalibError: nothing there, or rows of another sort than the model takes
@@ -131,6 +137,10 @@ def stream_predictions(
         raise DalibError(f"top = {top} asks for classes, but the model was trained for {kind}; leave it out")
     if not 1 <= top <= len(fitted.classes):
         raise DalibError(f"top = {top} is out of range; the model knows {len(fitted.classes)} classes, give 1 to that")
+    if masks is not None and not (fitted.algorithm.objective.dense and fitted.backbone.preprocess):
+        raise DalibError(f"masks = {masks}, but the model was not trained to answer for every pixel; leave it out")
+    if masks is not None and isinstance(data, np.ndarray):
+        raise DalibError(f"masks = {masks} are named after files; give an image, a folder or a zip")
     if isinstance(data, np.ndarray):
         return _rank(fitted, list(map(str, range(len(data)))), normalise_as_trained(fitted, data), top, follow)
     path = Path(data)
@@ -138,7 +148,10 @@ def stream_predictions(
         raise DalibError(f"nothing at {path}; give an image, a folder, a zip or a feature file (.npz)")
     if fitted.backbone.preprocess is None:
         return _predict_rows(fitted, path, domain, top, follow)
-    return _predict_images(fitted, find_images(path), top, report, follow)
+    images = find_images(path)
+    if masks is not None:
+        check_names(images.names, Path(masks))
+    return _predict_images(fitted, images, top, report, follow, None if masks is None else Path(masks))
 
 
 @dataclass(frozen=True)
@@ -177,6 +190,7 @@ def _predict_images(
     top: int,
     report: Callable[[str, str], None],
     follow: Callable[[Outputs], None],
+    masks: Path | None,
 ) -> Iterator[Prediction | Answer]:
     prepare = fitted.backbone.preprocess
     assert prepare is not None
@@ -193,7 +207,13 @@ def _predict_images(
             except Exception as error:
                 report(name, str(error).partition("<")[0].strip() or type(error).__name__)
         if names:
-            yield from _rank(fitted, names, np.stack(pixels), top, follow)
+            told: list[Outputs] = []
+            rows = _rank(fitted, names, np.stack(pixels), top, told.append)
+            follow(told[0])
+            if masks is not None:
+                for name, values in zip(names, told[0].prediction.numpy(), strict=True):
+                    write_mask(masks, name, images.read(name), values, fitted.classes)
+            yield from rows
 
 
 def _predict_rows(
@@ -265,7 +285,8 @@ def _rank(
     outputs = fitted.outputs(rows)
     follow(outputs)
     if _tells_answers(fitted):
-        told = fitted.algorithm.network.objective.decide(outputs.prediction).tolist()
+        objective = fitted.algorithm.network.objective
+        told = objective.tell(objective.decide(outputs.prediction), len(fitted.classes)).tolist()
         return (Answer(name, tuple(values)) for name, values in zip(names, told, strict=True))
     best, known = outputs.p.topk(top, dim=1), len(fitted.classes)
     reject = fitted.extra.get("protocol", {}).get("reject", 1.0)

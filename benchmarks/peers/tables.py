@@ -1,6 +1,6 @@
 """Examples of skada, ADAPT and POT on dalib: accuracy on the target, processor seconds and MiB on the same arrays.
 
-pip install dalib skada adapt pot
+pip install dalib-toolkit skada adapt pot
 OMP_NUM_THREADS=1 python benchmarks/peers/tables.py [--only WORD] > table.md
 
 Every line is a process of its own. Seconds are processor time of fit and predict, the least of three; MiB what the peak

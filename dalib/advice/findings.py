@@ -121,7 +121,10 @@ def judge_proportions(tasks: tuple[TaskFacts, ...]) -> list[Finding]:
     worst = max(known, key=lambda t: t.shift)
     reason = f"{worst.name}: class proportions differ by {worst.shift:.2f}, by chance {worst.shift_chance:.2f}"
     if any(has_label_shift(t) for t in known):
-        text = "label shift: methods that do not match the marginals (mcc, jumbot), not balanced transport or alignment"
+        text = (
+            "label shift: methods that do not match the marginals (mcc, jumbot) or find the proportions (label_shift), "
+            "not balanced transport or alignment"
+        )
         return [Finding("label shift", text, reason)]
     safe = ": transport and alignment are safe" if tasks[0].setting == "closed-set" else " among the shared classes"
     return [Finding("balanced", f"class proportions agree{safe}", reason)]

@@ -96,6 +96,9 @@ def _without_nan(value: Any) -> Any:
 BALANCED = {"train": {"sampler": "class_balanced"}}
 MCC = Row("mcc", {}, "asks for decided predictions and aligns nothing, so class proportions do not mislead it")
 JUMBOT = Row("jumbot", BALANCED, "unbalanced transport: rows without a partner stay out of the plan")
+LABEL_SHIFT = Row(
+    "label_shift", {}, "closed form: finds the target's class proportions and puts them in place of the source's"
+)
 OT_CLASS = Row(
     "ot_map_class",
     {"algorithm": "ot_map", "method": "class_regularised"},
@@ -162,7 +165,7 @@ def _pool(tasks: tuple[TaskFacts, ...], gains: Gains) -> tuple[list[Row], list[t
             ("ot_map, deep_jdot", "a balanced plan moves rows into other classes when proportions differ"),
             ("dann, mmd, coral", "equal marginals force unequal classes on top of each other"),
         ]
-        return [MCC, JUMBOT], avoid
+        return [MCC, LABEL_SHIFT, JUMBOT], avoid
     rows, avoid = [MCC, OT_CLASS], []
     if all(is_alike(t) for t in tasks):
         avoid = [("dann, mmd, coral", "there is nothing for them to align")]

@@ -33,6 +33,7 @@ class ADDA(SourceFirst, TargetStatistics):
     """
 
     family = "adversarial"
+    rows_only = True
     paper = "tzeng2017adda"
     withholds = False
     hidden: int = whole(default=500, doc="width of the discriminator's two hidden layers")

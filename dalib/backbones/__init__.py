@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ def load_backbone(
     seed: int | None = None,
     rows: RowShape | None = None,
     head: bool = False,
+    pretraining: Sequence[str] = (),
     **options: Any,
 ) -> Backbone:
     """Build the backbone `name`.
@@ -33,6 +34,7 @@ def load_backbone(
         seed: decides weights that are drawn at random, whatever was drawn before; None = as torch's generator stands
         rows: what the rows look like (`core.rows.row_shape(x)`), for networks built to fit: `mlp`, `cnn1d` …
         head: keep the classifier it was pretrained with, if the weights hold one, as `Backbone.head`
+        pretraining: what the weights were trained on, where their name does not say it (`imagenet-1k`)
         options: of this backbone, as its file lists them
 
     Raises
@@ -41,6 +43,7 @@ def load_backbone(
     """
     from dataclasses import replace
 
+    from dalib.backbones._pretraining import find_pretraining
     from dalib.core.errors import DalibError
     from dalib.core.registry import BACKBONES
 
@@ -64,12 +67,14 @@ def load_backbone(
     width = backbone.dim or dim
     if width < 1:
         raise DalibError(f"backbone '{name}' passes features as they are: give their width, dim = {dim} is none")
-    made = replace(backbone, dim=width, frozen=frozen, options={**backbone.options, **options})
+    seen = tuple(pretraining) or backbone.pretraining or find_pretraining(name, weights, options)
+    made = replace(backbone, dim=width, frozen=frozen, options={**backbone.options, **options}, pretraining=seen)
     if not head:
         return made
-    from dalib.backbones._classifier import load_classifier
+    from dalib.backbones._classifier import load_classifier, name_classes
 
-    return replace(made, head=load_classifier(made, weights))
+    kept = load_classifier(made, weights)
+    return replace(made, head=kept, head_classes=name_classes(kept, made.pretraining))
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,15 @@ def load_classifier(backbone: Backbone, weights: str) -> nn.Linear | None:
         head = model.get_classifier()
         return head if isinstance(head, nn.Linear) and head.in_features == backbone.dim else None
     return find_linear(read_weights(backbone, weights), backbone)
+
+
+def name_classes(head: nn.Linear | None, pretraining: Sequence[str]) -> tuple[str, ...]:
+    """ImageNet's 1000 names, in its order, of a head that was trained on it last; empty where nobody says so."""
+    if head is None or head.out_features != 1000 or tuple(pretraining)[-1:] != ("imagenet-1k",):
+        return ()
+    from torchvision.models import MobileNet_V2_Weights
+
+    return tuple(MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def read_weights(backbone: Backbone, weights: str) -> dict[str, Tensor]:

@@ -12,11 +12,11 @@ from dalib.backbones._weights import download_state, find_file, hash_state, load
 from dalib.core.backbone import Backbone, Preprocess
 
 
-def create_model(name: str) -> Any:
+def create_model(name: str, **how: Any) -> Any:
     """torchvision's model with random weights and its 1000-class head."""
     from torchvision import models
 
-    return models.get_model(name, weights=None)
+    return models.get_model(name, weights=None, **how)
 
 
 def finish(name: str, weights: str, model: nn.Module, *, dim: int, groups: Sequence[nn.Module], head: str) -> Backbone:

@@ -20,6 +20,10 @@ class BagOfWords(nn.Module):
         return masked_mean(self.embedding(x), x != 0)
 
 
+PRETRAINING = {"imagenet": ()}
+"""Random too: `imagenet` is the general default, and these have none of it."""
+
+
 def build(name: str, weights: str, rows: RowShape, width: int = 128) -> Backbone:
     """Groups: the embedding.
 

@@ -38,6 +38,10 @@ class FCN(nn.Module):
         return self.blocks(x).mean(2)
 
 
+PRETRAINING = {"imagenet": ()}
+"""Random too: `imagenet` is the general default, and these have none of it."""
+
+
 def build(
     name: str,
     weights: str,

@@ -33,6 +33,10 @@ class Encoder(nn.Module):
         return h[:, 0] if self.pooling == "first" else masked_mean(h, seen)
 
 
+PRETRAINING = {"imagenet": ()}
+"""Random too: `imagenet` is the general default, and these have none of it."""
+
+
 def build(
     name: str, weights: str, rows: RowShape, pooling: str = "mean", config: Mapping[str, Any] | None = None
 ) -> Backbone:
@@ -71,7 +75,7 @@ def load_encoder(name: str, weights: str, rows: RowShape, config: dict[str, Any]
     try:
         from transformers import AutoConfig, AutoModel
     except ImportError:
-        raise DalibError(f"backbone '{name}' needs the package transformers: pip install dalib[text]") from None
+        raise DalibError(f"backbone '{name}' needs the package transformers: pip install dalib-toolkit[text]") from None
     if weights in ("none", "imagenet"):
         small = {"model_type": "bert", "vocab_size": rows.ids, "hidden_size": 64, "intermediate_size": 128}
         small |= {"num_hidden_layers": 2, "num_attention_heads": 4}

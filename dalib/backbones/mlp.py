@@ -16,6 +16,10 @@ VERSION = 2
 """2: columns are divided by their reach (`ColumnReach`), not by their deviation."""
 
 
+PRETRAINING = {"imagenet": ()}
+"""Random too: `imagenet` is the general default, and these have none of it."""
+
+
 def build(name: str, weights: str, rows: RowShape, hidden: Sequence[int] = (128, 64)) -> Backbone:
     """x (B, d) -> z (B, hidden[-1]) >= 0; columns in [-3, 3] by their reach, then layers of Linear + BatchNorm + ReLU.
 

@@ -18,6 +18,7 @@ from dalib.core.errors import DalibError
 
 STARTS = (0, 2, 4, 7, 11, 14, 18)
 """First layers of the groups: stem and first block, then one per resolution or width, then the last convolution."""
+MAPS = ("features.1", "features.3", "features.6", "features.13", "features.18")
 NAMES = ("mobilenet_v2", "mobilenet_v2@3", "mobilenet_v2@6", "mobilenet_v2@10", "mobilenet_v2@13", "mobilenet_v2@17")
 
 
@@ -27,7 +28,9 @@ def build(name: str, weights: str) -> Backbone:
     Weights may also be an int8 .npz (`load_int8`): its network takes (x - .5) / .5 and the image turned by 180 degrees.
     """
     base, _, depth = name.partition("@")
-    return cut(build_whole(base, weights), name, int(depth) + 1) if depth else build_whole(base, weights)
+    if depth:
+        return cut(build_whole(base, weights), name, int(depth) + 1)
+    return replace(build_whole(base, weights), maps=MAPS)
 
 
 def cut(backbone: Backbone, name: str, depth: int) -> Backbone:

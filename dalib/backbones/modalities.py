@@ -33,6 +33,10 @@ class Modalities(nn.Module):
         return torch.cat([project(encode(x[name])) for name, encode, project in parts], 1)
 
 
+PRETRAINING = {"imagenet": ()}
+"""Random too: `imagenet` is the general default, and these have none of it."""
+
+
 def build(
     name: str,
     weights: str,
@@ -68,6 +72,7 @@ def build(
     taken = RowShape(fields={field: b.rows or rows.fields[field] for field, b in parts.items()})
     backbone = Backbone(name, module, dim, groups, rows=taken)
     backbone.parts = {field: prepare(b, rows.fields[field]) for field, b in parts.items() if b.preprocess}
+    backbone.pretraining = tuple(dict.fromkeys(seen for b in parts.values() for seen in b.pretraining))
     hashes = {field: b.weights_hash for field, b in parts.items()}
     if set(hashes.values()) != {"none"}:
         backbone.weights = "+".join(b.weights for b in parts.values())

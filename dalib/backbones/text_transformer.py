@@ -50,6 +50,10 @@ class TextTransformer(nn.Module):
         return masked_mean(self.norm(h), seen)
 
 
+PRETRAINING = {"imagenet": ()}
+"""Random too: `imagenet` is the general default, and these have none of it."""
+
+
 def build(
     name: str,
     weights: str,

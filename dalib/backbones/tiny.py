@@ -64,12 +64,15 @@ class TinyNet(nn.Module):
 
 WEIGHTS = Path(__file__).parent / "weights" / "tiny.safetensors"
 OWN_WEIGHTS = "pretrained"
+PRETRAINING = {"pretrained": ("drawn-objects",)}
+MAPS = ("stem.2", "stage1", "stage2", "stage3")
+"""Of a half, a quarter, an eighth and a sixteenth of the image's side."""
 
 
 def build(name: str, weights: str) -> Backbone:
     """`pretrained` is what ships with dalib (`benchmarks/pretrain_tiny.py` made it); groups: stem, three stages."""
     module, half = TinyNet(), (0.5, 0.5, 0.5)
-    backbone = Backbone(name, module, module.dim, module.layer_groups(), Preprocess(72, 64, half, half))
+    backbone = Backbone(name, module, module.dim, module.layer_groups(), Preprocess(72, 64, half, half), maps=MAPS)
     if weights == "none":
         return backbone
     path = WEIGHTS if weights == "pretrained" else find_file(weights, ("pretrained", "none"))

@@ -196,7 +196,7 @@ def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, known: 
         "algorithm_version": cls.version,
         "hparams": algorithm.hparams,
         "protocol": suite.section(label, "protocol"),
-        "train": suite.recipe(label, draw.train),
+        "train": suite.recipe(label, draw.train, data.objective),
         "backbone": _identify(suite, suite.section(label, "backbone"), data, cls.needs_head, known),
     }
 
@@ -212,7 +212,7 @@ def _identify(suite: Suite, spec: BackboneSpec, data: LoadedData, head: bool, kn
         raise DalibError(f'suite {suite.name}: images need a backbone; add [backbone] with name = "resnet50"')
     check_backbone(data, spec.name)
     if spec.name == "identity":
-        return BackboneSpec()
+        return BackboneSpec(pretraining=spec.pretraining)
     asked = f"{head} {spec.model_dump_json()}"
     if asked not in known:
         how: dict[str, Any] = {"frozen": spec.frozen, "seed": 0, "head": head, "options": spec.options}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from dalib.bench.pace import Pace
 from dalib.core.text import show_control
 
 EVERY_PART, EVERY_SECONDS = 0.05, 10.0
@@ -14,7 +16,11 @@ EVERY_PART, EVERY_SECONDS = 0.05, 10.0
 
 @dataclass
 class Tally:
-    """total: runs of the suite; skipped: those that had a record; accuracy: label -> last target accuracies."""
+    """total: runs of the suite; skipped: those that had a record; accuracy: label -> last target accuracies.
+
+    pace: tells how long the rest takes
+    moved: when a run ended last
+    """
 
     total: int
     skipped: int
@@ -23,7 +29,9 @@ class Tally:
     done: int = 0
     failed: int = 0
     elsewhere: int = 0
+    pace: Pace | None = None
     begun: float = field(default_factory=time.monotonic)
+    moved: float = field(default_factory=time.monotonic)
 
     @property
     def finished(self) -> int:
@@ -35,9 +43,20 @@ class Tally:
 
     @property
     def eta(self) -> float | None:
-        """Seconds left, from the mean pace of this session; None before the first run ended."""
-        here = self.finished - self.skipped
-        return (self.total - self.finished) * self.elapsed / here if here else None
+        """Seconds left, as the pace of runs that ended tells; None while it tells nothing."""
+        left = self.pace.seconds if self.pace else None
+        return None if left is None else max(left - (time.monotonic() - self.moved), 0.0)
+
+    def count(self, key: str, label: str, status: str, accuracy: float | None, seconds: Mapping[str, float]) -> None:
+        """A run has ended."""
+        if accuracy is not None:
+            self.accuracy[label].append(accuracy)
+        self.done += status == "ok"
+        self.failed += status == "failed"
+        self.elsewhere += status == "elsewhere"
+        if self.pace:
+            self.pace.end(key, seconds)
+        self.moved = time.monotonic()
 
 
 def clock(seconds: float | None) -> str:
@@ -64,7 +83,8 @@ class LineProgress:
         if failed or part - self._said >= EVERY_PART or now - self._when >= EVERY_SECONDS or part == 1:
             self._said, self._when = part, now
             width = len(str(tally.total))
-            self.say(f"[{tally.finished:{width}}/{tally.total}] {part:4.0%}  eta {clock(tally.eta)}  {text}")
+            left = "" if tally.eta is None else f"eta {clock(tally.eta)}  "
+            self.say(f"[{tally.finished:{width}}/{tally.total}] {part:4.0%}  {left}{text}")
 
     def stop(self, tally: Tally, message: str) -> None:
         self.say(message)
@@ -125,7 +145,7 @@ class LiveProgress:
         failed = Text(f"{t.failed} failed", "red" if t.failed else "dim")
         bar.add_row(
             ProgressBar(max(t.total, 1), t.finished, width=28), f"{t.finished}/{t.total} runs", failed,
-            f"{clock(t.elapsed)} elapsed", f"eta {clock(t.eta)}",
+            f"{clock(t.elapsed)} elapsed", "" if t.eta is None else f"eta {clock(t.eta)}",
         )  # fmt: skip
         return Group(rows, bar, Text(self._last, "dim", no_wrap=True, overflow="ellipsis"))
 

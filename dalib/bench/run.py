@@ -23,6 +23,7 @@ from dalib.records.spec import RunSpec
 if TYPE_CHECKING:
     from dalib.core.algorithm import Algorithm
     from dalib.core.backbone import Backbone
+    from dalib.core.listener import Listener
     from dalib.core.types import Outputs, Task
     from dalib.train.fitted import Fitted
     from dalib.train.trainer import Trainer
@@ -94,11 +95,19 @@ class RecordedRun:
 
     def prepare(self) -> None:
         """Put the run together."""
-        run = assemble(self.spec, self.context, evaluate=self.evaluate)
+        run = assemble(self.spec, self.context, evaluate=self.evaluate, listeners=self.trackers())
         self.task, self.backbone, self.algorithm, self.trainer = run.task, run.backbone, run.algorithm, run.trainer
         self.clock.lap("data")
         self.record.provenance["threads"] = _count_threads()
         self.record.provenance["device"] = _device_name(self.trainer.device)
+
+    def trackers(self) -> list[Listener]:
+        """What is told of this run beside its record."""
+        from dalib.train.tracking import make_tracker
+
+        spec, where = self.spec, self.context
+        name = f"{where.label} {spec.task} seed {spec.seed}" if where.label else ""
+        return [make_tracker(text, name, where.group or "dalib") for text in where.track]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -129,7 +138,7 @@ class RecordedRun:
         """Fill the record from the fitted model and its candidates."""
         from dalib.core.objective import find_objective
         from dalib.scoring.diagnose import warn
-        from dalib.scoring.metrics import class_metrics, task_metrics
+        from dalib.scoring.metrics import class_metrics, output_metrics, pixel_metrics, task_metrics
         from dalib.train.device import peak_memory
 
         record, task, known, arrays = self.record, self.task, len(self.task.classes), self.arrays
@@ -145,6 +154,10 @@ class RecordedRun:
         record.curve, record.objective = fitted.curve, task.objective
         if self.classes:
             record.per_class = class_metrics(self.last["target"], self.classes, known, self.spec.protocol.reject)
+        if find_objective(task.objective).dense:
+            record.per_class = pixel_metrics(self.last["target"], task.classes)
+        else:
+            record.per_output = output_metrics(self.last["target"], task.test.classes, task.objective)
         first = f"train_{find_objective(task.objective).metrics[0]}"
         record.candidates[-1].metrics[first] = task_metrics(fitted.outputs(task.labelled), "train", task)[first]
         record.counts = {
@@ -197,10 +210,12 @@ def _device_name(device: Any) -> str:
 def _provenance() -> dict[str, Any]:
     from importlib.metadata import version
 
-    packages = ("dalib", "torch", "torchvision", "numpy", "scikit-learn", "pot")
+    from dalib import __version__
+
+    packages = ("torch", "torchvision", "numpy", "scikit-learn", "pot")
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "host": platform.node(),
         "python": platform.python_version(),
-        "versions": {p: version(p) for p in packages},
+        "versions": {"dalib": __version__} | {p: version(p) for p in packages},
     }

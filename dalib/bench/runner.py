@@ -7,26 +7,29 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from dalib.assemble import RunContext
-from dalib.bench.cores import count_cores
+from dalib.bench.execution import Executor, choose_executor
 from dalib.bench.fleet import RUN_ONE, FleetMode, Item, do_item, pack
+from dalib.bench.pace import Pace
 from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
 from dalib.bench.row import Row
-from dalib.bench.schedule import assign_devices, longest_first
+from dalib.bench.schedule import assign_devices, expected_cost, longest_first
 from dalib.bench.search import Draw, propose
 from dalib.bench.suite import Suite, find_suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
 from dalib.core.errors import DalibError, unknown
-from dalib.core.registry import EXECUTORS, VALIDATORS, load_plugin
+from dalib.core.places import refuse_url
+from dalib.core.registry import VALIDATORS, load_plugin
 from dalib.core.text import say, show_control
 from dalib.records.locks import is_held, read_owner
+from dalib.records.shared import require_shared
 from dalib.records.store import Store
 
 Redo = Literal["never", "failed", "all"]
@@ -48,7 +51,6 @@ class RunOptions:
     """How the runs of a suite are done; see `run_suite`. Nothing here is in a key."""
 
     root: str | Path | None = None
-    jobs: int = 1
     redo: Redo = "never"
     device: str = "auto"
     dry_run: bool = False
@@ -56,21 +58,24 @@ class RunOptions:
     progress: Progress | None = None
     run: str = "dalib.bench.run:run_one"
     fleet: FleetMode = "auto"
-    executor: str = ""
+    executor: Executor = field(default_factory=lambda: Executor("inline", 1))
+    detach: bool = False
+    track: tuple[str, ...] = ()
+
+    @property
+    def jobs(self) -> int:
+        return self.executor.jobs
 
     def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise DalibError(f"jobs = {self.jobs} is below 1; give a number of worker processes")
         if self.redo not in ("never", "failed", "all"):
             raise DalibError(f"redo = {self.redo!r} is not one of never, failed, all")
         if self.fleet not in ("auto", "on", "off"):
             raise DalibError(f"fleet = {self.fleet!r} is not one of auto, on, off")
-        if self.executor and self.executor not in EXECUTORS:
-            raise unknown("executor", self.executor, EXECUTORS.names(), "dalib list executors")
+        if self.track:
+            from dalib.train.tracking import make_tracker
 
-    def execute(self) -> Callable[..., Any]:
-        """The executor: as named, else the one that suits the number of jobs."""
-        return cast("Callable[..., Any]", EXECUTORS.get(self.executor or ("inline" if self.jobs == 1 else "processes")))
+            for tracker in self.track:
+                make_tracker(tracker)
 
 
 def run_suite(
@@ -78,7 +83,7 @@ def run_suite(
     *,
     root: str | Path | None = None,
     store: str | Path = Path("results/runs"),
-    jobs: int = 1,
+    jobs: int | None = None,
     redo: Redo = "never",
     device: str = "auto",
     dry_run: bool = False,
@@ -87,7 +92,9 @@ def run_suite(
     only: Sequence[str] = (),
     run: str = "dalib.bench.run:run_one",
     fleet: FleetMode = "auto",
-    executor: str = "",
+    executor: str | Mapping[str, Any] = "",
+    detach: bool = False,
+    track: Sequence[str] = (),
 ) -> Summary:
     """Run what a suite lacks.
 
@@ -95,21 +102,28 @@ def run_suite(
         suite: a suite, its file, or the name of a known one
         root: folder of the data; wins over the suite's own
         store: folder of the records
-        jobs: worker processes, >= 1; 1 runs in this process
+        jobs: runs at a time, >= 1; None: the suite's, else one in this process, and elsewhere as many as there are
         redo: `never` skips every existing record, `failed` runs failed ones again, `all` runs everything again
         dry_run: print what would run and run nothing
         only: labels of the rows to run; all when empty
         run: `module:function` that runs one spec
         fleet: train runs that differ in task, seed or learning rate as one model: `auto` on a GPU, `on`, `off`
-        executor: how workers are made (`dalib list executors`); empty = `inline` for one job, `processes` for several
+        executor: where runs happen (`dalib list executors`), a name or `{"name": "slurm", "partition": "gpu"}`; empty =
+            the suite's, else `inline` for one job and `processes` for several
+        detach: hand the runs to the executor's engine and come back; the same call without it waits for them
+        track: trackers that are told of every run: `tensorboard`, `wandb`, `mlflow`, or with a place `tensorboard=DIR`
     Raises
         DalibError: a mistake in the suite, found before anything runs
         KeyboardInterrupt: after the workers have stopped; the same call goes on where it stopped
     """
+    refuse_url(store, "store =")
     for plugin in plugins:
         load_plugin(plugin)
-    how = RunOptions(root, jobs, redo, device, dry_run, tuple(plugins), progress, run, fleet, executor)
     loaded = suite if isinstance(suite, Suite) else load_suite(find_suite(str(suite)))
+    engine = choose_executor(loaded.executor, executor, jobs)
+    how = RunOptions(root, redo, device, dry_run, tuple(plugins), progress, run, fleet, engine, detach, tuple(track))
+    if detach and loaded.search.sampler == "tpe" and loaded.search.budget > 1:
+        raise DalibError(f"suite {loaded.name}: tpe proposes by the runs before; leave out detach (--detach)")
     labels = pick_labels(loaded, tuple(only))
     kept = Store(Path(store).resolve())
     total = Summary(0, 0, 0, 0.0)
@@ -156,26 +170,34 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
         for remark in planned.remarks:
             say(f"note: {remark}")
         _print_plan(planned, labels, known, {r.key for r in todo})
+        if script := how.executor.show_job(pack(_make_jobs(todo, stamps, kept, how, None, suite), "off")):
+            say(f"\n{script}")
         return Summary(0, len(chosen) - len(todo), 0, 0.0)
     judges = _judges(suite)
     kept.sweep()
     kept.write_manifest(planned.manifest())
-    root = how.root or suite.root
-    place = str(Path(root).resolve()) if root else None
-    threads, loaded = max(1, count_cores() // how.jobs), tuple(str(Path(p).resolve()) for p in how.plugins)
-    jobs = []
+    if how.executor.elsewhere:
+        require_shared(kept.root / "locks")
     todo = longest_first(todo, how.jobs)
-    for r, on in zip(todo, assign_devices(how.device, len(todo)), strict=True):
-        where = RunContext(place, on, threads, str(kept.checkpoint(r.key)), loaded, suite.keep_features, judges)
-        where, run = _shared(suite.algorithms[r.label], where, how.run)
-        jobs.append(Job(r.key, r.label, r.spec, where, kept.root, run, stamps[r.key]))
+    jobs = _make_jobs(todo, stamps, kept, how, judges, suite)
     accuracy: dict[str, list[float]] = {label: [] for label in labels}
     done_before = set(chosen) - {r.key for r in todo}
     for key in done_before:
         if (value := known[key].accuracy) is not None:
             accuracy[chosen[key].label].append(value)
-    tally = Tally(len(chosen), len(done_before), labels, accuracy)
-    summary = _run_all(pack(jobs, how.fleet, how.jobs), how, kept, tally, planned.remarks)
+    pace = Pace(how.jobs, {r.key: (r.label, expected_cost(r.spec)) for r in todo})
+    for key, result in known.items():
+        pace.learn(chosen[key].label, expected_cost(chosen[key].spec), result.seconds)
+    tally = Tally(len(chosen), len(done_before), labels, accuracy, pace=pace)
+    items = pack(jobs, how.fleet, how.jobs)
+    if how.detach:
+        number = how.executor.submit(items, do_item) if items else 0
+        say(
+            f"{number} of {len(chosen)} runs are with {how.executor.name}; "
+            "the same command without --detach waits for them"
+        )
+        return Summary(0, len(done_before), 0, 0.0)
+    summary = _run_all(items, how, kept, tally, planned.remarks)
     kept.sweep()
     if gone := sum(not kept.stamp(key) for key in chosen):
         raise DalibError(
@@ -189,6 +211,28 @@ def _shared(row: Row, where: RunContext, run: str) -> tuple[RunContext, str]:
     if row.devices == 1:
         return where, run
     return replace(where, processes=row.devices), RUN_SHARED if run == RUN_ONE else run
+
+
+def _make_jobs(
+    todo: Sequence[PlannedRun],
+    stamps: Mapping[str, int],
+    kept: Store,
+    how: RunOptions,
+    judges: tuple[str, ...] | None,
+    suite: Suite,
+) -> list[Job]:
+    root = how.root or suite.root
+    place = str(Path(root).resolve()) if root else None
+    loaded = tuple(str(Path(p).resolve()) for p in how.plugins)
+    devices = [how.device] * len(todo) if how.executor.elsewhere else assign_devices(how.device, len(todo))
+    jobs = []
+    for r, on in zip(todo, devices, strict=True):
+        checkpoint = str(kept.checkpoint(r.key))
+        where = RunContext(place, on, how.executor.threads, checkpoint, loaded, suite.keep_features, judges)
+        where = replace(where, track=how.track, label=r.label, group=suite.name) if how.track else where
+        where, run = _shared(suite.algorithms[r.label], where, how.run)
+        jobs.append(Job(r.key, r.label, r.spec, where, kept.root, run, stamps[r.key]))
+    return jobs
 
 
 def _judges(suite: Suite) -> tuple[str, ...] | None:
@@ -228,33 +272,37 @@ def _run_all(items: list[Item], how: RunOptions, store: Store, tally: Tally, rem
 
 
 def _count(tally: Tally, job: Job, result: Result) -> None:
-    if result.accuracy is not None:
-        tally.accuracy[job.label].append(result.accuracy)
-    tally.done += result.status == "ok"
-    tally.failed += result.status == "failed"
-    tally.elsewhere += result.status == "elsewhere"
+    tally.count(job.key, job.label, result.status, result.accuracy, result.seconds)
 
 
 def _results(
     items: list[Item], how: RunOptions, store: Store, say: Callable[[str], None]
 ) -> Iterator[tuple[Job, Result]]:
     """Results of all jobs; those that another process is at come last, when it has ended or died."""
-    execute, told = how.execute(), set[str]()
+    told = set[str]()
     while items:
         again: list[Item] = []
-        stream = execute(items, do_item, min(how.jobs, len(items)))
+        dead: list[Job] = []
+        stream = how.executor.execute(items, do_item)
         try:
             for item, results in stream:
                 if results is None and len(item) > 1:
                     again += [(job,) for job in item]
                     continue
-                for job, result in zip(item, results or [record_death(item[0])], strict=True):
+                if results is None:
+                    dead += item
+                    continue
+                for job, result in zip(item, results, strict=True):
                     if result.status == "busy":
                         again.append((job,))
                     else:
                         yield job, result
         finally:
-            stream.close()
+            stream.close()  # type: ignore[attr-defined]
+        for job in dead:
+            while (result := record_death(job)).status == "busy":  # a dead owner elsewhere is silent at first
+                time.sleep(0.2)
+            yield job, result
         items = again
         while items and all(is_held(store.lock(item[0].key)) for item in items):
             told |= _tell_waiting(items, store, told, say)

@@ -146,7 +146,7 @@ def import_optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise DalibError("sampler = 'tpe' needs Optuna; pip install 'dalib[search]', or use 'random'") from None
+        raise DalibError("sampler = 'tpe' needs Optuna; pip install 'dalib-toolkit[search]', or use 'random'") from None
     return optuna
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, StrictInt, ValidationError, model_validator
 from pydantic import field_validator as check_field
 
+from dalib.bench.execution import ExecutorSpec
 from dalib.bench.row import Row
 from dalib.bench.search import SearchSpec
 from dalib.bench.sweep import Sweep, expand_rows
@@ -34,7 +35,26 @@ SECTIONS: dict[str, type[BaseModel]] = {"train": TrainConfig, "backbone": Backbo
 
 
 class Suite(BaseModel):
-    """See docs/suites.md. `tasks` and `baseline` are checked against the data when the suite is planned."""
+    """See docs/suites.md. `tasks` and `baseline` are checked against the data when the suite is planned.
+
+    name: under which its records are listed; default: the file's name
+    title: above its tables
+    dataset: of the registry (`dalib list datasets`), or `features:PATH.npz`
+    root: where the data lie; default: DALIB_DATA
+    partial: the data set lacks images on purpose
+    skip_unreadable: leave out images that cannot be read, and say how many
+    normalise: of feature rows, in this order
+    tasks: `all` pairs of domains, `multi_source`, or some as `amazon->webcam`
+    seeds: every row runs once per task and seed
+    baseline: the row that others are compared with; default: source only
+    metric: of the table; default: the objective's first
+    protocol, backbone, train: of all rows; a row may override what it needs
+    search: hyper-parameters by validators
+    sweep: every row once per number of target labels
+    keep_features: store features beside outputs, for feature maps
+    validators: which score every evaluation point; fewer is faster
+    algorithms: the rows of the table: a table per row, or a list of names
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -55,6 +75,7 @@ class Suite(BaseModel):
     search: SearchSpec = SearchSpec()
     sweep: Sweep = Sweep()
     keep_features: StrictBool = False
+    executor: ExecutorSpec = ExecutorSpec()
     validators: Literal["all"] | list[str] = "all"
     algorithms: dict[str, Row]
     _sha256: str = PrivateAttr("")
@@ -105,11 +126,14 @@ class Suite(BaseModel):
         override = getattr(self.algorithms[label], name) | (more or {})
         return validate(SECTIONS[name], base | override, f"suite {self.name}", f"algorithms.{label}.{name}")
 
-    def recipe(self, label: str, more: dict[str, Any] | None = None) -> TrainConfig:
-        """The `train` of a row; what suite and row leave open is the recipe's for such a backbone and algorithm."""
+    def recipe(self, label: str, more: dict[str, Any] | None = None, objective: str = "classification") -> TrainConfig:
+        """The `train` of a row; what suite and row leave open is the recipe's for such a backbone and algorithm.
+
+        objective: what a label of the data is, which has a recipe too
+        """
         given, on = self.section(label, "train", more), self.section(label, "backbone")
         cls = ALGORITHMS.get(self.algorithms[label].algorithm)
-        filled = fill_recipe(given.model_dump(exclude_unset=True), cls, on.name, on.weights, on.frozen)
+        filled = fill_recipe(given.model_dump(exclude_unset=True), cls, on.name, on.weights, on.frozen, objective)
         return validate(TrainConfig, filled, f"suite {self.name}", f"algorithms.{label}.train")
 
 
@@ -230,14 +254,19 @@ def pick_labels(suite: Suite, only: tuple[str, ...]) -> list[str]:
     return [label for label, row in suite.algorithms.items() if not only or label in only or row.swept in only]
 
 
+def known_suites() -> dict[str, Path]:
+    """Name -> file of the suites in `benchmarks/` here, of the checkout, or shipped with the package."""
+    package = Path(__file__).resolve().parents[1]
+    folders = (Path("benchmarks"), package.parent / "benchmarks", package / "suites")
+    return {p.stem: p for folder in reversed(folders) for p in sorted(folder.glob("*.toml"))}
+
+
 def find_suite(name: str) -> Path:
-    """The file of a suite: a path, or a name in `benchmarks/` here, of the checkout, or shipped with the package."""
+    """The file of a suite: a path, or a name of `known_suites`."""
     path = Path(name)
     if path.is_file():
         return path
-    package = Path(__file__).resolve().parents[1]
-    folders = (Path("benchmarks"), package.parent / "benchmarks", package / "suites")
-    known = {p.stem: p for folder in reversed(folders) for p in sorted(folder.glob("*.toml"))}
+    known = known_suites()
     if name in known:
         return known[name]
     if path.is_dir() or path.suffix or len(path.parts) > 1:

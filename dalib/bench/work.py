@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from dalib.assemble import RunContext
 from dalib.core.errors import DalibError
-from dalib.records.locks import acquire, owns, release
+from dalib.records.locks import TakenOver, acquire, owns, release
 from dalib.records.record import Failure, Record
 from dalib.records.spec import RunSpec
 from dalib.records.store import Store
@@ -35,12 +35,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """status: `ok`, `failed`, `elsewhere` (another process has done it) or `busy` (another process is at it)."""
+    """status: `ok`, `failed`, `elsewhere` (another process has done it) or `busy` (another process is at it).
+
+    seconds: of its phases, as the record has them
+    """
 
     key: str
     status: Literal["ok", "failed", "elsewhere", "busy"]
     accuracy: float | None = None
     message: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def do_job(job: Job) -> Result:
@@ -80,25 +84,32 @@ def keep(job: Job, record: Record, arrays: dict[str, Any]) -> Result:
         raise DalibError(f"the store {store.root} was deleted while its runs were under way; run the suite again")
     if not owns(store.lock(job.key)):
         return summarise(store.get(job.key), "elsewhere") if job.key in store else Result(job.key, "busy")
-    store.put(record, arrays)
+    try:
+        store.put(record, arrays, leased=True)
+    except TakenOver:
+        return summarise(store.get(job.key), "elsewhere") if job.key in store else Result(job.key, "busy")
     store.checkpoint(job.key).unlink(missing_ok=True)
     return summarise(record)
 
 
 def record_death(job: Job) -> Result:
-    """The record of a run that killed its worker twice."""
-    store = Store(job.store)
+    """The record of a run that killed its worker twice, unless another process has the run by now."""
+    if (other := claim(job)) is not None:
+        return other
     message = "the worker was killed twice during this run (out of memory?); lower batch_size or --jobs (jobs=…)"
     record = Record(key=job.key, spec=job.spec, status="failed", error=Failure(type="WorkerDied", message=message))
-    store.put(record)
-    return summarise(record)
+    try:
+        return keep(job, record, {})
+    finally:
+        release(Store(job.store).lock(job.key))
 
 
 def summarise(record: Record, status: Literal["elsewhere"] | None = None) -> Result:
     """The result of a record: target accuracy in [0, 1] at the end, or the failure's message."""
     accuracy = record.candidates[-1].metrics.get("target_accuracy") if record.candidates else None
     message = f"{record.error.type}: {record.error.message}" if record.error else _first_metric(record)
-    return Result(record.key, status or record.status, accuracy if record.status == "ok" else None, message)
+    reached = accuracy if record.status == "ok" else None
+    return Result(record.key, status or record.status, reached, message, dict(record.seconds))
 
 
 def _first_metric(record: Record) -> str:

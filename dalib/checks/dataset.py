@@ -12,7 +12,7 @@ from pathlib import Path
 from dalib.checks.result import require
 from dalib.core.dataset import DatasetInfo
 
-KINDS = ("images", "arrays", "features")
+KINDS = ("images", "masks", "arrays", "features")
 
 
 def check_declaration_is_complete(info: DatasetInfo) -> None:
@@ -75,7 +75,7 @@ def check_declaration_is_frozen(info: DatasetInfo) -> None:
 
 
 def check_generator_makes_what_is_declared(info: DatasetInfo) -> None:
-    """Slow: domain/class folders with the declared number of files."""
+    """Slow: domain/class folders with the declared number of files; of pictures with masks as many of either."""
     if not info.generator:
         return
     module, _, function = info.generator.partition(":")
@@ -85,10 +85,12 @@ def check_generator_makes_what_is_declared(info: DatasetInfo) -> None:
             root = next((p for p in Path(folder).rglob(domain) if p.is_dir()), None)
             require(root, f"the generator makes no folder '{domain}'")
             assert root is not None
-            files = sum(p.is_file() for p in root.rglob("*"))
-            require(
-                not info.counts or files == info.counts[domain], f"the generator makes {files} files for '{domain}'"
-            )
+            for part in ("images", "masks") if info.kind == "masks" else (".",):
+                files = sum(p.is_file() for p in (root / part).rglob("*"))
+                where = f"'{domain}'" if part == "." else f"'{domain}/{part}'"
+                require(
+                    not info.counts or files == info.counts[domain], f"the generator makes {files} files for {where}"
+                )
 
 
 def _require_distinct(kind: str, names: Sequence[str]) -> None:

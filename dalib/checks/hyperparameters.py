@@ -9,11 +9,16 @@ from typing import Any
 
 import torch
 
+from dalib.checks import dense_world, world
 from dalib.checks.result import require
-from dalib.checks.world import attached
 from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
 from dalib.core.registry import OBJECTIVES
+
+
+def _attach(cls: type[Algorithm], **hparams: Any) -> Algorithm:
+    """In the world that the algorithm lives in."""
+    return (dense_world if dense_world.is_dense(cls) else world).attached(cls, **hparams)
 
 
 def check_docstring(cls: type[Algorithm]) -> None:
@@ -43,7 +48,7 @@ def check_defaults_are_usable(cls: type[Algorithm]) -> None:
             not isinstance(value, (list, dict, set)),
             f"the default of '{name}' is a mutable {type(value).__name__}, shared by all instances; use a tuple",
         )
-    attached(cls)
+    _attach(cls)
 
 
 def check_constructor_only_stores(cls: type[Algorithm]) -> None:
@@ -93,7 +98,7 @@ def check_wrong_hyperparameters_are_refused(cls: type[Algorithm]) -> None:
 
 def _refuse_or_accept(cls: type[Algorithm], name: str, value: float) -> None:
     try:
-        attached(cls, **{name: value})
+        _attach(cls, **{name: value})
     except DalibError:
         return
     except Exception as error:

@@ -15,7 +15,7 @@ from dalib.core.metric import Metric
 
 K = 4
 """Classes, columns or numbers per row."""
-KINDS = ("classification", "multilabel", "regression")
+KINDS = ("classification", "multilabel", "regression", "segmentation")
 """Kinds of answer that these checks can make."""
 TOLERANCE = 1e-6
 """Relative, for what may change by rounding only."""
@@ -46,6 +46,8 @@ def make_answers(cls: type[Metric], kind: str, noise: float = 0.0, n: int = 60) 
     elif kind == "multilabel":
         y = (rng.random((n, K)) < 0.5).astype(np.int64)
         clean = 6.0 * (2 * y - 1)
+    elif kind == "segmentation":
+        return _pixels(noise, n, rng)
     else:
         y = clean = rng.standard_normal((n, K))
     blur = rng.standard_normal(clean.shape)
@@ -53,6 +55,15 @@ def make_answers(cls: type[Metric], kind: str, noise: float = 0.0, n: int = 60) 
     if kind == "classification":
         return Answers(y, prediction, prediction.argmax(1), K)
     return Answers(y, prediction, (prediction > 0).astype(np.int64) if kind == "multilabel" else prediction)
+
+
+def _pixels(noise: float, n: int, rng: np.random.Generator) -> Answers:
+    """Masks of 6 x 6 pixels; with noise that part of them, at most half, is answered at random."""
+    y = rng.integers(0, K, (n, 6, 6))
+    wrong = rng.random(y.shape) < min(noise / 10, 0.5)
+    answer = np.where(wrong, rng.integers(0, K, y.shape), y)
+    answer = np.full_like(y, y[0, 0, 0]) if math.isinf(noise) else answer
+    return Answers(y, answer, answer, K)
 
 
 def _score(cls: type[Metric], given: Answers) -> float:
@@ -109,7 +120,16 @@ def check_row_order_is_irrelevant(cls: type[Metric]) -> None:
 
 
 def check_what_is_not_annotated_is_unread(cls: type[Metric]) -> None:
-    """Several answers per row: what is predicted where y = -1 does not matter."""
+    """Several answers per row: what is predicted where y = -1 does not matter, nor of a pixel where it is 255."""
+    if "segmentation" in cls.objectives:
+        given = make_answers(cls, "segmentation", noise=3.0)
+        hidden = np.random.default_rng(2).random(given.y.shape) < 0.3
+        given = replace(given, y=np.where(hidden, 255, given.y))
+        turned = replace(given, answer=np.where(hidden, (given.answer + 1) % K, given.answer))
+        first, second = _score(cls, given), _score(cls, turned)
+        require(
+            first == second, f"answers where y = 255 move the score from {first} to {second}; leave those pixels out"
+        )
     if "multilabel" not in cls.objectives:
         return
     given = make_answers(cls, "multilabel", noise=3.0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dalib.backbones import load_backbone
 from dalib.checks.result import require
 from dalib.checks.world import DIM, seeded
 from dalib.core.objective import Objective
 from dalib.core.registry import METRICS
 
-ROWS, OUTPUTS = 24, 3
+ROWS, OUTPUTS, SIDE = 24, 3, 8
 LABELS = {
     "classes": lambda: torch.arange(ROWS) % OUTPUTS,
     "yes and no": lambda: torch.arange(ROWS * OUTPUTS).view(ROWS, OUTPUTS) % 2,
@@ -22,7 +23,9 @@ LABELS = {
 def _example(cls: type[Objective]) -> tuple[Tensor, Tensor]:
     """A prediction, and labels of the first sort that the objective takes."""
     with seeded(0):
-        prediction = torch.randn(ROWS, OUTPUTS)
+        prediction = torch.randn(ROWS, OUTPUTS, *((SIDE, SIDE) if cls.dense else ()))
+    if cls.dense:
+        return prediction, torch.arange(ROWS * SIDE * SIDE).view(ROWS, SIDE, SIDE) % OUTPUTS
     reasons = []
     for sort, make in LABELS.items():
         try:
@@ -77,6 +80,12 @@ def check_it_decides_every_row(cls: type[Objective]) -> None:
 
 
 def check_its_head_has_the_width(cls: type[Objective]) -> None:
+    if cls.dense:
+        network = cls().network(load_backbone("tiny", "none", seed=0), OUTPUTS, DIM)
+        z, prediction = network(torch.zeros(2, 3, 32, 32))
+        shapes = tuple(z.shape), tuple(prediction.shape)
+        require(shapes == ((2, DIM), (2, OUTPUTS, 32, 32)), f"the network gives {shapes} for two pictures of 32 pixels")
+        return
     head = cls().head(DIM, OUTPUTS)
     require(isinstance(head, nn.Module), f"head gives a {type(head).__name__}; return an nn.Module")
     shape = tuple(head(torch.zeros(2, DIM)).shape)

@@ -32,7 +32,7 @@ def check_supervised_loss_is_said_once(cls: type[Algorithm]) -> None:
 def check_penalties_pull_on_weights(cls: type[Algorithm]) -> None:
     """Every term of `penalty` is a finite scalar with a gradient for some weight, once the weights have moved."""
     with seeded(0):
-        algorithm = cls()
+        algorithm = cls(**cls.trial)
         body = nn.Sequential(nn.Linear(DIM, DIM), nn.ReLU())
         backbone = Backbone.of(body, np.zeros((2, DIM), np.float32))
         if cls.needs_head:

@@ -23,20 +23,25 @@ from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
 
 DIM, K = 16, 3
+CLASSES = ("a", "b", "c")
 CONFIG = TrainConfig(steps=20, batch_size=16, bottleneck=DIM, lr=0.02, evaluations=2)
 _REFERENCE: dict[type[Algorithm], Fitted] = {}
 KINDS = ("classification", "multilabel", "regression")
 """Kinds of answers that this world can ask for, the first that an algorithm knows."""
 
 
+def centres() -> np.ndarray:
+    """Where the blobs lie (K, DIM)."""
+    return np.asarray(3 * np.random.default_rng(7).standard_normal((K, DIM)) / 2)
+
+
 def make_domain(name: str, n: int, seed: int, shift: float) -> Domain:
     """Three unit Gaussians around fixed centres, moved by `shift` in every coordinate."""
     rng = np.random.default_rng(seed)
-    centres = 3 * np.random.default_rng(7).standard_normal((K, DIM)) / 2
     y = np.arange(n) % K
     rng.shuffle(y)
-    x = centres[y] + rng.standard_normal((n, DIM)) + shift
-    return Domain(name, x.astype(np.float32), y, ("a", "b", "c"), f"blobs-{name}-{n}-{seed}-{shift}")
+    x = centres()[y] + rng.standard_normal((n, DIM)) + shift
+    return Domain(name, x.astype(np.float32), y, CLASSES, f"blobs-{name}-{n}-{seed}-{shift}")
 
 
 def make_task(n: int = 60, shift: float = 1.0, seed: int = 0) -> Task:
@@ -84,15 +89,22 @@ def fit(
         return {"target_accuracy": accuracy(fitted, task.test)}
 
     trainer = Trainer(config, seed=seed, device="cpu", **{"evaluate": evaluate, **changes})
-    return trainer.fit(cls(**(hparams or {})), task, features_of(cls))
+    return trainer.fit(cls(**{**cls.trial, **(hparams or {})}), task, features_of(cls))
 
 
 def features_of(cls: type[Algorithm]) -> Backbone:
-    """Features as they are; with a pretrained classifier of five classes for algorithms that need one."""
+    """Features as they are; with a pretrained classifier of five classes for algorithms that need one.
+
+    Its first three are the world's own, told apart by their centres and called as they are.
+    """
     if not cls.needs_head:
         return identity(DIM)
     with seeded(11):
-        return replace(identity(DIM), head=nn.Linear(DIM, 5))
+        head = nn.Linear(DIM, 5)
+    own = torch.as_tensor(centres(), dtype=torch.float32)
+    with torch.no_grad():
+        head.weight[:K], head.bias[:K] = own, -own.square().sum(1) / 2
+    return replace(identity(DIM), head=head, head_classes=(*CLASSES, "dog", "elk"))
 
 
 def reference_fit(cls: type[Algorithm]) -> Fitted:
@@ -111,7 +123,7 @@ def accuracy(fitted: Fitted, domain: Domain) -> float:
 def attached(cls: type[Algorithm], **hparams: Any) -> Algorithm:
     """cls(**hparams) on a fresh network of width 16 in training mode, with a head whose logits are not all alike."""
     with seeded(0):
-        algorithm = cls(**hparams)
+        algorithm = cls(**{**cls.trial, **hparams})
         algorithm.attach(Network(features_of(cls), K, bottleneck=0, objective=find_objective(kind_of(cls))))
         nn.init.normal_(next(algorithm.network.head.parameters()), 0.0, 0.3)
         return algorithm.train()

@@ -16,13 +16,17 @@ from dalib.cli import (
     evaluate,
     export,
     list_plugins,
+    merge,
     new,
     predict,
     rank,
     report,
     rescore,
     run,
+    schema,
+    share,
     show,
+    status,
     table,
     train,
 )
@@ -38,11 +42,17 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., Any]] = {
     "advise": advise.advise_user,
     "run": run.run_benchmark,
+    "status": status.show_status,
     "table": table.print_table,
     "report": report.write_report,
     "view": report.view_suite,
-    "export": export.export_records,
+    "export": export.export,
+    "import": merge.import_records,
+    "merge": merge.merge_stores,
     "rescore": rescore.rescore_records,
+    "schema": schema.print_schema,
+    "push": share.push_file,
+    "pull": share.pull_files,
     "train": train.train_model,
     "adapt": adapt.adapt_model,
     "predict": predict.predict_classes,
@@ -54,8 +64,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "new": new.write_plugin,
 }
 PANELS = {
-    **dict.fromkeys(("run", "table", "report", "view", "export", "rescore"), "Benchmarks"),
-    **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank"), "Models"),
+    **dict.fromkeys(
+        ("run", "status", "table", "report", "view", "export", "import", "merge", "rescore", "schema"), "Benchmarks"
+    ),
+    **dict.fromkeys(("train", "adapt", "predict", "evaluate", "rank", "push", "pull"), "Models"),
     "advise": "Data",
 }
 CLASSES: dict[str, type[TyperCommand]] = {

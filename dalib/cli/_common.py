@@ -15,6 +15,7 @@ import typer
 
 from dalib.core.errors import DalibError, unknown
 from dalib.core.files import write_text as write_atomically
+from dalib.core.places import refuse_url
 from dalib.core.text import Styled, say, show_control
 
 DataRoot = Annotated[
@@ -27,8 +28,14 @@ Plugins = Annotated[
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and say how many.")
 ]
-StoreRoot = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the records.")]
-SuiteName = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's .toml file, or the name of a known one.")]
+
+
+def _refuse_url(value: Path) -> Path:
+    refuse_url(value, "--store")
+    return value
+
+
+StoreRoot = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the records.", callback=_refuse_url)]
 
 
 def complete_names(kind: str) -> Callable[[str], list[str]]:
@@ -40,6 +47,39 @@ def complete_names(kind: str) -> Callable[[str], list[str]]:
         return [name for name in REGISTRIES[kind].names() if name.startswith(incomplete)]
 
     return complete
+
+
+def complete_suites(incomplete: str) -> list[str]:
+    """For shells: the names of known suites that begin as typed; where none does, the shell offers files."""
+    from dalib.bench.suite import known_suites
+
+    return [name for name in known_suites() if name.startswith(incomplete)]
+
+
+SuiteName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SUITE", help="A suite's .toml file, or the name of a known one.", autocompletion=complete_suites
+    ),
+]
+
+
+def complete_trackers(incomplete: str) -> list[str]:
+    """For shells: the names of trackers that begin as typed."""
+    from dalib.train.tracking import list_trackers
+
+    return [name for name in list_trackers() if name.startswith(incomplete)]
+
+
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME[=DIR]",
+        help="Tell a tracker of every run: tensorboard, wandb (offline unless WANDB_MODE says otherwise) or mlflow; "
+        "below tracking/ unless a place is given. May be repeated.",
+        autocompletion=complete_trackers,
+    ),
+]
 
 
 def choose(kind: str, value: str, known: Iterable[str]) -> str:

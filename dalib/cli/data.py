@@ -147,11 +147,13 @@ def make_data(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make it in.")],
 ) -> None:
     """Draw a data set that dalib makes itself, as image files."""
+    from dalib.core.registry import DATASETS
     from dalib.data.folders import ImageTree
     from dalib.data.roots import make_data as draw
+    from dalib.data.scenes import SceneTree
 
     open_folder(out, "--out")
     with progress_bar(f"drawing {dataset}") as progress:
         draw(dataset, out, progress)
-    tree = ImageTree(out)
+    tree = SceneTree(out) if DATASETS.get(dataset).kind == "masks" else ImageTree(out)
     say(f"{out}: {len(tree.files)} images in {len(tree.domains)} domains")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import nan
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,8 @@ def evaluate_model(
     answer = evaluate(model, dataset, domain, root=data_root, device=device, skip_unreadable=skip_unreadable)
     if format == "json":
         told: dict[str, object] = {"rows": answer.rows, "metrics": answer.metrics, "classes": answer.per_class}
+        if answer.per_output:
+            told["outputs"] = answer.per_output
         if answer.expected is not None:
             told["expected_accuracy"] = asdict(answer.expected)
         hand_out(to_json(told) + "\n")
@@ -55,6 +58,11 @@ def evaluate_model(
         ]
         + [("accuracy expected without labels", str(answer.expected))] * (answer.expected is not None)
     )
+    if classes and answer.per_output:
+        say()
+        names = [key for key in next(iter(answer.per_output.values())) if key != "n"]
+        table = [(c, f"{v['n']}", *(f"{v.get(key, nan):.4g}" for key in names)) for c, v in answer.per_output.items()]
+        print_columns(table, ("output", "n", *names))
     if classes and answer.per_class:
         say()
         keys = ("precision", "recall", "f1")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import Device, Plugins, load_plugins, write_text
+from dalib.cli._common import Device, Plugins, load_plugins, open_folder, write_text
 from dalib.core.text import disarm, hand_out, say
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ def predict_classes(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the CSV there instead of stdout.")] = None,
     top: Annotated[int, typer.Option(metavar="K", help="The K likeliest classes, a row each, best first.")] = 1,
     domain: Annotated[str, typer.Option(metavar="D", help="Which <domain>_x of a feature file.")] = "",
+    masks: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Of a model for pixels: write masks, and pictures with them on, there."),
+    ] = None,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Images that cannot be read do not make the exit status 1.")
     ] = False,
@@ -34,12 +38,16 @@ def predict_classes(
 ) -> int:
     """Predict classes: CSV with the columns file, class, probability; or a model's outputs, a column each.
 
+    Of a model for pixels a column per class has its part of the picture; --masks writes the class of every pixel.
+
     Rows are taken for rows of the target: a model trained with --normalise zscore scales them by the target's means and
     deviations in training, so that a row gets the same class whatever file it comes in.
     Rows that a model trained with protocol.reject turns down are `unknown`, without a probability.
     With ten rows or more, stderr says what accuracy to expect, where the model's file can tell.
     Images that cannot be read are named on stderr and left out; the exit status is then 1, unless --skip-unreadable.
     """
+    if masks is not None:
+        open_folder(masks, "--masks")
     from dalib.prediction import columns, stream_predictions
     from dalib.train.model_file import load_model
 
@@ -53,7 +61,7 @@ def predict_classes(
         say(f"dalib: cannot read image {name} ({reason})", file=sys.stderr)
 
     fitted, told = load_model(model, device), list[Any]()
-    rows = stream_predictions(fitted, path, top, domain=domain, report=report, follow=told.append)
+    rows = stream_predictions(fitted, path, top, domain=domain, report=report, follow=told.append, masks=masks)
     text = io.StringIO()
     writer = csv.writer(text if out else _StandardOutput(), lineterminator="\n")
     writer.writerow(columns(fitted))

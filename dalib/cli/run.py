@@ -16,6 +16,7 @@ from dalib.cli._common import (
     SkipUnreadable,
     StoreRoot,
     SuiteName,
+    Track,
     choose,
     complete_names,
     load_plugins,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 class RunCommand(SectionCommand):
     defaults = {"": "as the suite says"}
+    sections = ("executor",)
 
 
 def run_benchmark(
@@ -40,7 +42,10 @@ def run_benchmark(
     suite: SuiteName,
     data_root: DataRoot = None,
     store: StoreRoot = Path("results/runs"),
-    jobs: Annotated[int, typer.Option(metavar="N", help="Worker processes.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Runs at a time; default: the suite's, else 1 here and all elsewhere."),
+    ] = None,
     redo: Annotated[str, typer.Option(help="Which runs to repeat: never, failed or all.")] = "never",
     device: Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")] = False,
@@ -58,10 +63,15 @@ def run_benchmark(
         str,
         typer.Option(
             metavar="E",
-            help="Where runs happen (dalib list executors); default: inline for one job, processes for several.",
+            help="Where runs happen (dalib list executors), with --executor.KEY VALUE; default: the suite's, else "
+            "inline for one job, processes for several.",
             autocompletion=complete_names("executors"),
         ),
     ] = "",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Hand the runs to a queue and come back; run again to collect them.")
+    ] = False,
+    track: Track = None,
     skip_unreadable: SkipUnreadable = False,
     tables: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables.")] = Path("results/tables"),
     formats: Formats = "",
@@ -75,7 +85,7 @@ def run_benchmark(
     """
     choose("way to redo", redo, ("never", "failed", "all"))
     choose("--fleet", fleet, ("auto", "on", "off"))
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise DalibError(f"--jobs {jobs} is below 1; give a number of worker processes")
     from dalib.bench.runner import run_suite
     from dalib.bench.suite import add_plugin_rows, find_suite, load_suite
@@ -84,6 +94,7 @@ def run_benchmark(
     given = given_settings(ctx)
     if skip_unreadable:
         set_value(given, "data.skip_unreadable", True)
+    engine = {**given.pop("executor", {}), **({"name": executor} if executor else {})}
     planned = load_suite(find_suite(suite), given)
     add_plugin_rows(planned, plugin or ())
     wanted = split_formats(formats) if formats else ()
@@ -96,12 +107,12 @@ def run_benchmark(
 
         pick_device(device)
     options: dict[str, Any] = {"plugins": plugin or (), "only": only or (), "redo": redo, "dry_run": dry_run}
-    options |= {"fleet": fleet, "executor": executor}
+    options |= {"fleet": fleet, "executor": engine, "detach": detach, "track": track or ()}
     try:
         run_suite(planned, root=data_root, store=store, jobs=jobs, device=device, **options)
     except KeyboardInterrupt:
         return INTERRUPTED
-    if dry_run:
+    if dry_run or detach:
         return 0
     if not no_table:
         print_and_write(planned, store, tables, wanted)

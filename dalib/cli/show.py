@@ -148,19 +148,27 @@ def _show_dataset(name: str, info: DatasetInfo, summary: str) -> None:
 
 
 def _show_backbone(name: str, build: Any, summary: str) -> None:
+    from dalib.backbones import own_weights, takes_rows
+    from dalib.backbones._pretraining import find_pretraining
+
     say(bold(name), "  backbone")
     say(summary)
     _print_text(build.__doc__ or "")
-    if name in ("timm", "identity"):
-        return
-    backbone = build(name, "none")
-    prepare = backbone.preprocess
-    size = sum(p.numel() for p in backbone.module.parameters())
-    rows = [("features", backbone.dim), ("parameters", f"{size / 1e6:.2f} million"), ("blocks", len(backbone.groups))]
-    if prepare:
-        rows.append(("input", f"resized to {prepare.resize} px, crop {prepare.crop} px"))
-    say()
-    print_columns(rows)
+    rows: list[tuple[str, object]] = []
+    if not name.startswith("timm") and name != "identity" and not takes_rows(name):
+        backbone = build(name, "none")
+        prepare = backbone.preprocess
+        size = sum(p.numel() for p in backbone.module.parameters())
+        rows += [("features", backbone.dim), ("parameters", f"{size / 1e6:.2f} million")]
+        rows += [("blocks", len(backbone.groups))]
+        if prepare:
+            rows.append(("input", f"resized to {prepare.resize} px, crop {prepare.crop} px"))
+    if name not in ("timm", "identity"):
+        own = own_weights(name)
+        seen = " + ".join(find_pretraining(name, own))
+        rows.append(("pretrained on", f"{seen} (weights {own})" if seen else "nothing, from scratch"))
+        say()
+        print_columns(rows)
 
 
 def _show_format(name: str, cls: Any, summary: str) -> None:

@@ -13,6 +13,7 @@ from dalib.cli._common import (
     Device,
     Plugins,
     SkipUnreadable,
+    Track,
     bold,
     complete_names,
     load_plugins,
@@ -108,6 +109,7 @@ def train_model(
             autocompletion=complete_names("listeners"),
         ),
     ] = None,
+    track: Track = None,
     out: Annotated[Path | None, typer.Option(metavar="MODEL", help="Write the model there (.safetensors).")] = None,
 ) -> None:
     """Train one algorithm on one pair of domains and print how good it is.
@@ -153,7 +155,7 @@ def train_model(
     from dalib.train.ranks import connected
 
     options: dict[str, Any] = {"seed": seed, "root": data_root, "out": out, "checkpoint": checkpoint}
-    options |= {"listeners": listener or (), "hparams": given.pop("algorithm", {}), **given}
+    options |= {"listeners": listener or (), "track": track or (), "hparams": given.pop("algorithm", {}), **given}
     with connected(device) as (ranks, own):
         options |= {"device": own, "distributed": ranks is not None}
         if ranks is not None and not ranks.first:

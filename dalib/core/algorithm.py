@@ -11,16 +11,16 @@ from typing_extensions import dataclass_transform
 from dalib.core.contracts import Minimise, Terms, TrainerLike
 from dalib.core.declared import Declared
 from dalib.core.errors import DalibError
-from dalib.core.hyper import choice, flag, number, positive, state, whole
+from dalib.core.hyper import choice, flag, number, positive, state, text, whole
 from dalib.core.memory import require_memory
 from dalib.core.network import Network
 from dalib.core.objective import Objective, find_objective
-from dalib.core.registry import ALGORITHMS
+from dalib.core.registry import ALGORITHMS, OBJECTIVES
 from dalib.core.types import Domain, Source, Target
 from dalib.nn.classifiers import CLASSIFIERS, find_nearest, fit_classifier, score_classifier, warn_of_unit
 
 
-@dataclass_transform(field_specifiers=(number, positive, whole, choice, flag, state))
+@dataclass_transform(field_specifiers=(number, positive, whole, choice, flag, text, state))
 class Algorithm(Declared, nn.Module):
     """One idea for using unlabelled target rows. Only `adapt` is required, and not even that of a strategy of training.
 
@@ -33,6 +33,7 @@ class Algorithm(Declared, nn.Module):
         paper: BibTeX key in docs/references.bib, or an empty string
         version: raise it when the algorithm's numbers change; it is part of every record's key
         objectives: kinds of answers on which its mathematics works, by name; `any`
+        rows_only: it works on features of whole rows, not where every pixel has an answer (`Objective.dense`)
         uses_target: False lets the trainer skip the target's forward pass
         views: how many views of each target batch the loss needs; those after the first are `target.others`
         probabilistic: False if the scores are no log-probabilities (distances, regressions): only their order counts
@@ -45,6 +46,7 @@ class Algorithm(Declared, nn.Module):
             `step` or a `loss` of its own cannot either
         undivided: why several processes cannot share its steps (`torchrun`), for the message; empty if they can. What
             differentiates the loss itself cannot: a rank has the gradient of its own rows alone before they are summed
+        trial: hyper-parameters for the small world of the checks, where a default needs what may not be installed
         instead: what to take where the pairs of rows do not fit in memory, for the message
     """
 
@@ -53,6 +55,7 @@ class Algorithm(Declared, nn.Module):
     paper: ClassVar[str] = ""
     version: ClassVar[int] = 1
     objectives: ClassVar[tuple[str, ...]] = ("any",)
+    rows_only: ClassVar[bool] = False
     uses_target: ClassVar[bool] = True
     views: ClassVar[int] = 1
     probabilistic: bool = True
@@ -63,6 +66,7 @@ class Algorithm(Declared, nn.Module):
     of_the_source: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[str] = ""
     undivided: ClassVar[str] = ""
+    trial: ClassVar[dict[str, Any]] = {}
     instead: ClassVar[str] = "a part of the rows, or coral, subspace_alignment or easy_tl, which need none"
     network: Network
 
@@ -74,11 +78,21 @@ class Algorithm(Declared, nn.Module):
     @classmethod
     def check_objective(cls, kind: str) -> None:
         """Raise DalibError, which names algorithms that can, for answers of a kind that it does not know."""
-        if not {"any", kind}.intersection(cls.objectives):
+        if not cls.can_answer(kind):
             raise DalibError(
-                f"{cls.name_for_people()} needs {' or '.join(cls.objectives)}, but the labels are for {kind}; "
+                f"{cls.name_for_people()} needs {cls._needs()}, but the labels are for {kind}; "
                 f"{ALGORITHMS.suggest_for(kind)}"
             )
+
+    @classmethod
+    def can_answer(cls, kind: str) -> bool:
+        """Its mathematics works on answers of this kind."""
+        known = bool({"any", kind}.intersection(cls.objectives))
+        return known and not (cls.rows_only and kind in OBJECTIVES and OBJECTIVES.get(kind).dense)
+
+    @classmethod
+    def _needs(cls) -> str:
+        return "an answer per row" if cls.objectives == ("any",) else " or ".join(cls.objectives)
 
     @property
     def objective(self) -> Objective:

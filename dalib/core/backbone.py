@@ -49,7 +49,10 @@ class Preprocess:
         """
         crop = crop or self.crop
         if self.fixed and crop != self.crop:
-            raise DalibError(f"crop = {crop} does not fit this backbone: it takes {self.crop} px only; leave crop out")
+            raise DalibError(
+                f"crop = {crop} does not fit this backbone: it takes {self.crop} px only; leave crop out"
+                " (a timm model may be built for another size: its option img_size)"
+            )
         return replace(self, crop=crop, resize=resize or round(crop * self.resize / self.crop))
 
     def of_side(self, side: int) -> Preprocess:
@@ -77,7 +80,11 @@ class Backbone:
         options: what `load_backbone` was given beside name and weights
         head: the classifier that the weights hold, features (B, dim) -> logits of the pretrained classes; None unless
             asked for (`load_backbone(head=True)`) and there
+        maps: submodules whose outputs are feature maps (B, C, h, w), from fine to coarse, the last one what z is the
+            mean of; none where answers per pixel cannot be made
+        head_classes: what the head's outputs are called, where that is known
         fixed: names of the module's parameters that stay frozen; None = those whose `requires_grad` is False
+        pretraining: what the weights were trained on (`imagenet-1k`), in order; () = nothing, `unknown` = nobody says
     """
 
     name: str
@@ -93,7 +100,10 @@ class Backbone:
     parts: Mapping[str, Preprocess] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     head: nn.Linear | None = None
+    head_classes: tuple[str, ...] = ()
     fixed: frozenset[str] | None = None
+    maps: tuple[str, ...] = ()
+    pretraining: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, module: nn.Module, x: np.ndarray | Mapping[str, np.ndarray], name: str = "module") -> Backbone:

@@ -36,14 +36,15 @@ class DatasetInfo:
     Args
         name: registry name = file name
         title: one line for people
-        kind: `images` (domain/class/* in a folder or zip), `arrays` (images of one size per domain in an npz) or
-            `features` (npz)
+        kind: `images` (domain/class/* in a folder or zip), `masks` (domain/images/* with domain/masks/*), `arrays`
+            (images of one size per domain in an npz) or `features` (npz)
         domains: domain names in table order; empty = discovered in the data
         classes: class names in label order; empty = discovered, sorted
         counts: images per domain of the complete data set; empty = not checked
         source: where to fetch it (page or paper), for the message about a missing root
         licence: terms of use
         paper: BibTeX key
+        objective: what a label is; `classes` are the names of the outputs where it is no class
         generator: `module:function(root: Path)` that makes the data, or an empty string
         downloads: the archives that make up the data set, unpacked side by side (`dalib data get`)
         by_hand: what a person must do where no address serves it
@@ -64,6 +65,7 @@ class DatasetInfo:
     source: str = ""
     licence: str = ""
     paper: str = ""
+    objective: str = "classification"
     generator: str = ""
     class_aliases: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()

@@ -8,7 +8,6 @@ import glob
 import os
 import secrets
 import stat
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -44,7 +43,7 @@ def written_aside(path: Path) -> Iterator[IO[bytes]]:
     finally:
         aside.unlink(missing_ok=True)
     _sweep(path.parent.glob(f".{glob.escape(path.name[:80])}.*{SUFFIX}"))
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def read_file(path: Path) -> bytes:
@@ -65,12 +64,16 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`text` as UTF-8 in the place of `path`; names of files that are not UTF-8 keep their bytes."""
+    """`text` as UTF-8 in the place of `path`."""
+    write_atomic(path, to_bytes(text))
+
+
+def to_bytes(text: str) -> bytes:
+    """UTF-8; names of files that are not keep their bytes."""
     try:
-        content = text.encode(errors="surrogateescape")
+        return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:  # half a character that is no byte of any name
-        content = text.encode(errors="backslashreplace")
-    write_atomic(path, content)
+        return text.encode(errors="backslashreplace")
 
 
 def writer_of(part: Path) -> int:
@@ -92,13 +95,24 @@ def _sweep(parts: Iterable[Path]) -> int:
     for part in parts:
         with contextlib.suppress(OSError):
             pid = writer_of(part)
-            if not is_alive(pid) if pid else time.time() - part.stat().st_mtime > ABANDONED:
+            if not is_alive(pid) if pid else folder_time(part.parent) - part.stat().st_mtime > ABANDONED:
                 part.unlink()
                 removed += 1
     return removed
 
 
-def _sync_folder(folder: Path) -> None:
+def folder_time(folder: Path) -> float:
+    """Now, in seconds since 1970, by the clock that stamps a folder's files: its server's, not this host's."""
+    probe = folder / f".clock.{secrets.token_hex(8)}"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
     """Make the rename last; a platform that cannot open folders has no need of it or no way."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,21 +16,22 @@ Bound = float | None
 
 @dataclass(frozen=True)
 class Hyper:
-    """One hyper-parameter of an algorithm; made by `number`, `positive`, `whole`, `choice` or `flag`.
+    """One hyper-parameter of an algorithm; made by `number`, `positive`, `whole`, `choice`, `flag` or `text`.
 
     Args
         default: its value unless given
-        kind: `number`, `whole`, `choice`, `flag`, or `any` (declared by a constructor of one's own: nothing is checked)
+        kind: `number`, `whole`, `choice`, `flag`, `text`, or `any` (of a constructor of one's own: nothing is checked)
         above, least, below, most: bounds of a number, the first of each pair exclusive
         options: the words that a choice takes; words that a number may be replaced by
         nothing: None is a value too
         search: candidate values, in the order in which a search goes through them
         doc: what it means and in which unit, for people; the range is added
         last: stands behind those that subclasses declare
+        settle: makes of a text what is kept: a path with a sum of what lies there, so that a run's key knows it
     """
 
     default: Any
-    kind: Literal["number", "whole", "choice", "flag", "any"] = "any"
+    kind: Literal["number", "whole", "choice", "flag", "text", "any"] = "any"
     above: Bound = None
     least: Bound = None
     below: Bound = None
@@ -40,6 +41,7 @@ class Hyper:
     search: tuple[Any, ...] = ()
     doc: str = ""
     last: bool = False
+    settle: Callable[[str], str] | None = None
 
     @property
     def bounds(self) -> str:
@@ -62,7 +64,9 @@ class Hyper:
         return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
     def store(self, value: Any) -> Any:
-        """The value as it is; a whole number that comes as a float becomes one."""
+        """The value as it is; a whole number that comes as a float becomes one, a text is settled."""
+        if self.settle is not None and isinstance(value, str):
+            return self.settle(value)
         return int(value) if self.kind == "whole" and isinstance(value, float) and value.is_integer() else value
 
     def check(self, name: str, value: Any) -> None:
@@ -75,6 +79,9 @@ class Hyper:
         elif self.kind == "flag":
             if not isinstance(value, bool):
                 raise DalibError(f"{name} = {value!r} is not true or false; its default is {self.default!r}")
+        elif self.kind == "text":
+            if not isinstance(value, str) or not value:
+                raise DalibError(f"{name} = {value!r} is no text; its default is {self.default!r}")
         elif not self._fits(value):
             words = "".join(f"{option!r}, " for option in self.options).rstrip(", ")
             given = f"a {'whole ' if self.kind == 'whole' else ''}number {self.bounds}".strip()
@@ -112,7 +119,7 @@ def number(
     words: Sequence[str] = (), nothing: bool = False, search: Sequence[Any] = (), doc: str = "", last: bool = False,
 ) -> Any:  # fmt: skip
     """A finite number within bounds, or one of `words`, or (`nothing`) None."""
-    bounds = {"above": above, "least": least, "below": below, "most": most}
+    bounds: dict[str, Any] = {"above": above, "least": least, "below": below, "most": most}
     return Hyper(default, "number", **bounds, options=tuple(words), nothing=nothing, search=tuple(search), doc=doc,
                  last=last)  # fmt: skip
 
@@ -145,6 +152,11 @@ def choice(
 def flag(*, default: bool, search: Sequence[bool] = (), doc: str = "") -> Any:
     """True or False."""
     return Hyper(default, "flag", search=tuple(search), doc=doc)
+
+
+def text(*, default: str, settle: Callable[[str], str] | None = None, doc: str = "", last: bool = False) -> Any:
+    """Any words: a name, a path."""
+    return Hyper(default, "text", settle=settle, doc=doc, last=last)
 
 
 def state(*, init: Literal[False] = False) -> Any:

@@ -35,9 +35,13 @@ def may_unpack(packed: int) -> int:
     return max(MOST_TIMES * packed, largest_file())
 
 
-def refuse_bomb(path: Path, unpacked: int) -> None:
-    """DalibError where a file would unpack to more than `may_unpack`."""
-    packed = path.stat().st_size
+def refuse_bomb(path: Path, unpacked: int, packed: int = 0) -> None:
+    """DalibError where a file would unpack to more than `may_unpack`.
+
+    Args
+        packed: its bytes, where the path is a URL
+    """
+    packed = packed or path.stat().st_size
     if unpacked > may_unpack(packed):
         raise DalibError(
             f"{path} has {packed / 1e6:.1f} MB and would unpack to more than {may_unpack(packed) / 1e6:.0f} MB; if you "

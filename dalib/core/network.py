@@ -14,6 +14,7 @@ class Network(nn.Module):
     """x -> (z, prediction).
 
     `pretrained_head`: the classifier that the backbone came with, of its own classes; None unless it was kept.
+    `pretrained_classes`: what these are called, if that is known.
 
     Args
         backbone: the feature extractor
@@ -22,6 +23,8 @@ class Network(nn.Module):
         target_origin: which of them is the target itself, whose labelled rows came with the protocol; -1 = none
         objective: what an answer is; it makes the head. None = classification
         bottleneck: width of Linear + BatchNorm + ReLU after the backbone; 0 = none
+        answers: as `TrainConfig.answers`; unless `as_given`, buffers `answer_shift` and `answer_scale` (outputs,) keep
+            how numbers were scaled
         initialisation: of the linear layers of bottleneck and head: `torch`, their own as in Transfer-Learning-Library
             (uniform, |w| <= 1 / sqrt(fan in), biases too); `kaiming` normal of variance 2 / fan in in the bottleneck,
             deviation 0.01 in the head, biases 0. What a batch norm follows does not change with the scale of its
@@ -31,7 +34,12 @@ class Network(nn.Module):
         x (B, *S), or {modality: (B, *S)} -> z (B, dim), prediction (B, outputs); dim = bottleneck or backbone.dim
     """
 
+    dim: int
+    bottleneck: nn.Module
+    head: nn.Module
     pretrained_head: nn.Linear | None
+    answer_shift: Tensor
+    answer_scale: Tensor
 
     def __init__(
         self,
@@ -42,8 +50,10 @@ class Network(nn.Module):
         target_origin: int = -1,
         objective: Objective | None = None,
         initialisation: str = "torch",
+        answers: str = "as_given",
     ) -> None:
         super().__init__()
+        self.answers = answers
         self.backbone = backbone.module
         self.groups = list(backbone.groups)
         self.outputs = outputs
@@ -51,8 +61,18 @@ class Network(nn.Module):
         self.origins = origins
         self.target_origin = target_origin
         object.__setattr__(self, "pretrained_head", backbone.head)  # no submodule: who needs it copies it
+        self.pretrained_classes = backbone.head_classes
+        self.make_layers(backbone, outputs, bottleneck, initialisation)
+        if answers != "as_given":
+            self.register_buffer("answer_shift", torch.zeros(outputs))
+            self.register_buffer("answer_scale", torch.ones(outputs))
+        if answers == "bounded":
+            self.head = nn.Sequential(self.head, nn.Sigmoid())
+
+    def make_layers(self, backbone: Backbone, outputs: int, bottleneck: int, initialisation: str) -> None:
+        """Bottleneck and head, and the width of z."""
         self.dim = bottleneck or backbone.dim
-        self.bottleneck: nn.Module = nn.Identity()
+        self.bottleneck = nn.Identity()
         if bottleneck:
             linear = nn.Linear(backbone.dim, bottleneck)
             if initialisation == "kaiming":
@@ -77,6 +97,24 @@ class Network(nn.Module):
     def forward(self, x: Input) -> tuple[Tensor, Tensor]:
         z = self.bottleneck(self.backbone(x))
         return z, self.head(z)
+
+    def scale_answers(self, y: Tensor) -> Tensor:
+        """Numbers (n, outputs) as they are learnt, and their scale from now on: `y` are the labelled rows' own."""
+        if self.answers == "as_given":
+            return y
+        exact = y.double()
+        low, spread = exact.mean(0), exact.std(0, correction=0)
+        if self.answers == "bounded":
+            low, spread = exact.amin(0), exact.amax(0) - exact.amin(0)
+        self.answer_shift.copy_(low)
+        self.answer_scale.copy_(torch.where(spread > 0, spread, 1.0))
+        return ((exact - self.answer_shift.double().cpu()) / self.answer_scale.double().cpu()).to(y.dtype)
+
+    def restore_answers(self, prediction: Tensor) -> Tensor:
+        """What the head says, in the unit of the labels."""
+        if self.answers == "as_given":
+            return prediction
+        return prediction * self.answer_scale.to(prediction) + self.answer_shift.to(prediction)
 
     def embed(self, x: Input) -> Tensor:
         """The backbone's own features (B, backbone.dim), without the bottleneck."""

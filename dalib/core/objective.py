@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
 from dalib.core.errors import DalibError
 from dalib.core.registry import OBJECTIVES
+
+if TYPE_CHECKING:
+    from dalib.core.backbone import Backbone, Preprocess
+    from dalib.core.network import Network
 
 
 class Objective:
@@ -17,15 +21,36 @@ class Objective:
     Class variables
         name: registry name, also of the loss term
         metrics: names of metrics that tell how good answers are; the first is the table's unless a suite says otherwise
-        reads: what an algorithm may count on beside z: `probabilities` of classes, or nothing
+        dense: an answer for every pixel: labels (n, H, W) follow the crops and flips of their pictures
+        recipe: fields of TrainConfig that stand where a run on such answers leaves them open
+        scales: answers are numbers, which `TrainConfig.answers` may scale
     """
 
     name: ClassVar[str] = ""
     metrics: ClassVar[tuple[str, ...]] = ()
+    dense: ClassVar[bool] = False
+    recipe: ClassVar[dict[str, Any]] = {}
+    scales: ClassVar[bool] = False
 
     def head(self, dim: int, outputs: int) -> nn.Module:
         """What stands on z: (B, dim) -> prediction (B, outputs)."""
         return nn.Linear(dim, outputs)
+
+    def prepare(self, preprocess: Preprocess, crop: int = 0, resize: int = 0) -> Preprocess:
+        """How a network of that preparation takes images at the recipe's `crop` and `resize` (0 = its own)."""
+        return preprocess.at(crop, resize)
+
+    def network(self, backbone: Backbone, outputs: int, bottleneck: int = 256, **how: Any) -> Network:
+        """The network that answers: backbone, bottleneck and head.
+
+        how: as of `Network`; `decoder`, for dense answers only
+        """
+        from dalib.core.network import Network
+
+        decoder = how.pop("decoder", "")
+        if decoder:
+            raise DalibError(f"train.decoder = {decoder} is for an answer per pixel, not for {self.name}; leave it out")
+        return Network(backbone, outputs, bottleneck, objective=self, **how)
 
     def row_losses(self, prediction: Tensor, y: Tensor) -> Tensor:
         """The supervised loss of each row (B,)."""
@@ -51,6 +76,14 @@ class Objective:
     def decide(self, prediction: Tensor) -> Tensor:
         """prediction (n, outputs) -> the answer that a user is told."""
         raise NotImplementedError
+
+    def keep(self, prediction: Tensor) -> Tensor:
+        """What is kept of the predictions for a whole domain, of which `decide` says the same; here all of it."""
+        return prediction.float()
+
+    def tell(self, answer: Tensor, outputs: int) -> Tensor:
+        """Answers as a number per row and output (n, outputs), for tables of predictions."""
+        return answer
 
 
 @cache

@@ -176,7 +176,7 @@ class AlgorithmRegistry(Registry[Any]):
 
     def able(self, objective: str) -> list[str]:
         """Names of the algorithms that work on this kind of answers; imports all of them."""
-        return [name for name in self.names() if {"any", objective}.intersection(self.get(name).objectives)]
+        return [name for name in self.names() if self.get(name).can_answer(objective)]
 
     def suggest_for(self, objective: str) -> str:
         """`take one of …`: algorithms that work on this kind of answers, some of every family."""

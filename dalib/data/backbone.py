@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ def backbone_for(
     seed: int | None = None,
     head: bool = False,
     options: Mapping[str, Any] | None = None,
+    pretraining: Sequence[str] = (),
 ) -> Backbone:
     """`load_backbone` for a data set.
 
@@ -32,7 +33,7 @@ def backbone_for(
     """
     check_backbone(data, name)
     check_options(name, options or {})
-    how: dict[str, Any] = {"frozen": frozen, "seed": seed, "head": head, **(options or {})}
+    how: dict[str, Any] = {"frozen": frozen, "seed": seed, "head": head, "pretraining": pretraining, **(options or {})}
     if takes_rows(name):
         return load_backbone(name, weights, rows=data.row_shape(), **how)
     return load_backbone(name, weights, dim=_first_rows(data).shape[1] if data.kind == "features" else 0, **how)
@@ -62,6 +63,11 @@ def default_backbone(info: DatasetInfo) -> str:
     if info.kind == "features":
         return "identity"
     return "tiny" if info.generator else "resnet50"
+
+
+def default_frozen(info: DatasetInfo) -> bool:
+    """Whether that backbone is frozen: features of a whole picture say nothing of its pixels."""
+    return bool(info.generator) and info.kind != "masks"
 
 
 def suit_rows(x: np.ndarray | RowView) -> tuple[str, ...]:

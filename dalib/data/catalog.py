@@ -15,7 +15,7 @@ from dalib.core.registry import DATASETS
 from dalib.core.rows import RowShape, RowView, row_shape, take_rows
 from dalib.core.types import Domain, pick_domain
 from dalib.data.arrays import load_arrays, resize_domain
-from dalib.data.declaration import Match, canonical, conventions, match_declaration
+from dalib.data.declaration import Match, canonical, conventions, match_declaration, translate
 from dalib.data.decode import decode_domain
 from dalib.data.features import FeatureSet, load_features
 from dalib.data.folders import ImageTree, lone_folders
@@ -24,6 +24,7 @@ from dalib.data.lists import pick_listed
 from dalib.data.normalise import Moments, find_moments, normalise_features, prepare_rows
 from dalib.data.pictures import Pictures
 from dalib.data.roots import Progress, find_feature_file, find_root
+from dalib.data.scenes import SceneTree, decode_masks, looks_like_masks
 from dalib.data.settings import split_task
 from dalib.data.unreadable import count_skipped
 from dalib.data.unreadable import skip_unreadable as skip
@@ -173,13 +174,16 @@ def load_data(
     if normalise and info.kind != "features":
         raise DalibError(f"{name} holds images; normalise = {list(normalise)} is for feature data only")
     if skip_unreadable and info.kind != "images":
-        raise DalibError(f"{name} holds arrays; skip_unreadable is for image files only: leave it out")
+        what = "pictures that need their masks" if info.kind == "masks" else "arrays"
+        raise DalibError(f"{name} holds {what}; skip_unreadable is for image files only: leave it out")
     normalise_features(np.zeros((1, 1)), normalise)
     where = find_feature_file(path, root) if name == "features" else find_root(info, root, progress)
     if info.kind == "features":
         return _load_feature_data(dataset, info, where, partial, tuple(normalise))
     if info.kind == "arrays":
         return _load_array_data(dataset, info, where, partial)
+    if info.kind == "masks":
+        return _load_mask_data(dataset, info, where, partial)
     return _load_image_data(dataset, info, where, partial, skip_unreadable)
 
 
@@ -202,6 +206,12 @@ def _accept(info: DatasetInfo, match: Match, where: Path, partial: bool, levels:
 def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool, skips: bool) -> LoadedData:
     tree = pick_listed(ImageTree(where), info)
     counts, own = tree.counts(), not info.domains
+    for domain, folders in counts.items():
+        if looks_like_masks(set(folders)):
+            raise DalibError(
+                f"{where} can be read in two ways: {', '.join(sorted(folders))} of '{domain}' are pictures with a mask "
+                "each (dataset mask_folder), or classes (rename them)"
+            )
     lone = lone_folders(counts) if own else {}
     bare = {canonical(d): d for d in (*lone, *(tree.flat if own else ()))}
     match = match_declaration(info, {d: c for d, c in counts.items() if d not in lone}, str(where))
@@ -237,6 +247,43 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
         dataset, info, where, match.classes, present, match.counts, "images", fingerprint, bool(note), note, load,
         remarks=tuple(remarks), unlabelled={name: len(tree.of_domain(d)) for name, d in bare.items()},
         absent={d: f"'{d}' is no domain: folder {d} in {where} holds no image" for d in tree.vacant}, skips=skips,
+    )  # fmt: skip
+
+
+def _load_mask_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
+    tree = SceneTree(where)
+    classes = info.classes or tree.names
+    if not classes:
+        raise DalibError(f"{where} has no classes.txt, so nobody knows what a mask's values mean; give a name per line")
+    if info.classes and tree.names and tree.names != info.classes:
+        raise DalibError(
+            f"{where}/classes.txt names {', '.join(tree.names)}, but {info.name} has {', '.join(info.classes)}"
+        )
+    folders = {
+        n: f for f, n in translate(tree.domains, info.domains or tree.domains, info.class_aliases, str(where)).items()
+    }
+    counts = {name: len(tree.of_domain(folder)) for name, folder in folders.items()}
+    differences = [f"{name} missing" for name in info.domains if name not in folders]
+    differences += [
+        f"{name} {n} of {info.counts[name]} images" for name, n in counts.items() if info.counts.get(name, n) != n
+    ]
+    if not folders and info.domains:
+        raise DalibError(f"{where} has none of {info.name}'s domains {', '.join(info.domains)} (found: {tree.domains})")
+    note = _accept(info, Match(folders, classes, {}, counts, tuple(differences)), where, partial)
+
+    def load(name: str, resize: int | None) -> Domain:
+        folder = folders.get(name, name)
+        bare = _load_flat(tree, folder, resize, classes)
+        if folder in tree.flat:
+            return replace(bare, name=name, objective="segmentation")
+        y = decode_masks(tree, folder, resize or 0, len(classes))
+        return replace(bare, name=name, y=y, objective="segmentation")
+
+    order = [name for name in info.domains or sorted(folders) if name in folders]
+    return LoadedData(
+        dataset, info, where, classes, tuple(order), counts, "images", tree.fingerprint(*folders.values()), bool(note),
+        note, load, objective="segmentation", remarks=tuple(tree.describe()),
+        unlabelled={name: len(members) for name, members in tree.flat.items()},
     )  # fmt: skip
 
 

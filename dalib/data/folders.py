@@ -203,6 +203,11 @@ class ImageTree:
         """The bytes of one file; safe from several threads."""
         return self.listing.read(member)
 
+    @property
+    def members(self) -> list[str]:
+        """Every file whose content counts."""
+        return [f.member for f in self.files] + [m for flat in self.flat.values() for m in flat]
+
     @cached_property
     def checksums(self) -> dict[str, tuple[int, int]]:
         """member -> (bytes, CRC-32): from a zip's directory, or computed once per state of a folder's file.
@@ -210,7 +215,7 @@ class ImageTree:
         A state is what git's index holds: size, both times and inode. A file that was changed less than two seconds
         before its checksum was taken is read again, since a clock may not have told the two apart.
         """
-        members = [f.member for f in self.files] + [m for flat in self.flat.values() for m in flat]
+        members = self.members
         if self.zipped:
             return {m: self.listing.state(m) for m in members}  # type: ignore[misc]
         name = hashlib.sha256(os.fsencode(self.listing.base.resolve())).hexdigest()[:32]

@@ -19,7 +19,7 @@ def arrays_of_hf(name: str, domain: str = "", label: str = "", image: str = "", 
     """A Hugging Face data set, `hf:OWNER/NAME@REVISION`, or a local file or folder of parquet, `hf:FOLDER`.
 
     All its splits are read, a domain each unless `domain` names a column of domains; say the revision, or another
-    upload is another data set. Needs `pip install dalib[hf]`.
+    upload is another data set. Needs `pip install dalib-toolkit[hf]`.
 
     Args
         domain, label, image: columns; image empty: the one of images, else all other columns of numbers are features
@@ -34,7 +34,7 @@ def _load_hub(given: str) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise DalibError(f"{HUB}{given} needs the package datasets; pip install 'dalib[hf]'") from error
+        raise DalibError(f"{HUB}{given} needs the package datasets; pip install 'dalib-toolkit[hf]'") from error
     path = Path(given).expanduser()
     try:
         if path.exists():

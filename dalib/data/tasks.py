@@ -54,6 +54,8 @@ def make_task(
     bare = wanted.y is None
     if bare and divide.uses_target_labels():
         raise DalibError(f"protocol {spec.name} needs labels of the target, and '{target}' has none; use uda")
+    if (spec.source_classes or spec.target_classes) and data.objective == "segmentation":
+        raise DalibError("source_classes and target_classes choose pictures by their class; of masks leave them out")
     if spec.source_classes or spec.target_classes:
         known, kept = (pick_classes(data.classes, items) for items in (spec.source_classes, spec.target_classes))
         given = keep_classes(given, known, known)
@@ -64,7 +66,8 @@ def make_task(
                 f"protocol {spec.name} needs labels of target classes that the source lacks; use {' or '.join(others)}"
             )
     if bare:
-        wanted = replace(wanted, y=np.zeros(len(wanted), np.int64))
+        shape = wanted.x.shape[2:] if data.objective == "segmentation" else ()
+        wanted = replace(wanted, y=np.zeros((len(wanted), *shape), np.uint8 if shape else np.int64))
     labelled, seen, held, test = divide(spec, seed).split(given, wanted)
     if bare:
         test = test.take(np.arange(0), "unlabelled")

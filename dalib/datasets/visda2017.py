@@ -6,7 +6,7 @@ STATED = "thuml/Transfer-Learning-Library, tllib/vision/datasets/visda2017.py (c
 
 DATASET = DatasetInfo(
     name="visda2017",
-    title="VisDA-2017: 12 classes, synthetic renderings to 55 388 photographs; results are means over classes (macro_recall)",
+    title="VisDA-2017: 12 classes, renderings to 55 388 photographs; results are means over classes (macro_recall)",
     domains=("train", "validation"),
     classes=(
         "aeroplane",

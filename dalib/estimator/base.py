@@ -267,7 +267,9 @@ class AdaptationEstimator(BaseEstimator):
         return x
 
     def _trainer(self, seed: int, backbone: Backbone) -> Trainer:
-        recipe = fill_recipe({}, type(self._copy()), backbone.name, backbone.weights, backbone.frozen)
+        kind = "regression" if self._numbers else "classification"
+        recipe = fill_recipe({}, type(self._copy()), backbone.name, backbone.weights, backbone.frozen, kind)
+        recipe.pop("answers", None)  # y is scaled before it comes here
         return Trainer(read_recipe(self.train, recipe), seed=seed, device=self.device)
 
     def _copy(self) -> Algorithm:

@@ -70,6 +70,25 @@ def cut_views(x: Tensor | Pieces, index: Tensor, views: Views, crop: int, rotate
     return _cut_all(x, index, views, crop, rotate180)
 
 
+def cut_masks(y: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
+    """Masks y (n, R, R) of the images that `cut_views` cuts, rows index (B,) -> (B, crop, crop) int64.
+
+    Every pixel is that of the mask under the middle of the image's pixel: nothing is mixed, on every device alike.
+    """
+    box, flip = send(views.box, y.device), send(views.flip, y.device)
+    top, left, height, width = box.unbind(1)
+    rows = _under_middles(top, height, torch.full_like(flip, rotate180), crop)
+    columns = _under_middles(left, width, flip ^ rotate180, crop)
+    return y[send(index, y.device)[:, None, None], rows[:, :, None], columns[:, None, :]].long()
+
+
+def _under_middles(start: Tensor, size: Tensor, reverse: Tensor, crop: int) -> Tensor:
+    """Where (B, crop) each of `crop` pixels comes from that cover `size` from `start`; the last first if reverse."""
+    out = torch.arange(crop, device=start.device).expand(len(size), crop)
+    out = torch.where(reverse[:, None], crop - 1 - out, out)
+    return start[:, None] + (2 * out + 1) * size[:, None] // (2 * crop)
+
+
 def _cut_each(x: Tensor | Pieces, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
     """Image by image: on a CPU each stays in the cache, which beats one operation over the batch."""
     out = torch.empty(len(index), x.shape[1], crop, crop, dtype=x.dtype)

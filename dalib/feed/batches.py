@@ -12,7 +12,16 @@ from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.rows import RowShape, RowView
 from dalib.core.types import Domain
-from dalib.feed.augment import cut_and_normalise, cut_views, distort, draw_views, drop_features, normalise
+from dalib.feed.augment import (
+    Views,
+    cut_and_normalise,
+    cut_masks,
+    cut_views,
+    distort,
+    draw_views,
+    drop_features,
+    normalise,
+)
 from dalib.feed.colour import draw_jitter, jitter_colours
 from dalib.feed.placement import RESIDENTS, Pieces, as_tensor, device_budget, send, send_rows
 
@@ -36,7 +45,7 @@ class DomainStore:
     Attributes
         x: what rows are read from; for a split of images the whole array that it was picked from
         rows: (n,) int64, on the CPU: the split's rows in x; None where x holds the domain's rows and no other
-        y: labels on the device, (n,) int64 or as the objective says, or None
+        y: labels on the device, (n,) int64 or as the objective says, or None; masks (n, R, R) as they are
 
     Raises
         DalibError: images without a preprocess, features with one, or images of another size than preprocess.resize
@@ -86,6 +95,7 @@ class DomainStore:
         scale_min: float = 0.08,
         generator: torch.Generator | None = None,
         jitter: float = 0.0,
+        views: Views | None = None,
     ) -> Tensor:
         """Rows of `index` (B,) as the network's input: float32 (B, 3, crop, crop) normalised, or (B, *S) as they are.
 
@@ -94,6 +104,7 @@ class DomainStore:
             scale_min: smallest part of the area that `standard` keeps, in (0, 1]
             generator: of the CPU, the only source of chance, so that every device sees the same views
             jitter: strength of the colour jitter of images, in [0, 1]; `strong` has its own
+            views: what is cut out of each image, from `draw`; drawn here unless given
         """
         p = self.preprocess
         x = self.x
@@ -105,7 +116,7 @@ class DomainStore:
             assert isinstance(x, Tensor)
             x = x.index_select(0, send(index, x.device))
             return drop_features(x, generator) if augment == "strong" else x
-        views = draw_views(augment, len(index), x.shape[2], p.crop, scale_min, generator)
+        views = views or self.draw(augment, len(index), scale_min, generator)
         if augment == "strong":
             pixels = distort(cut_views(x, index, views, p.crop, p.rotate180), generator)
             return normalise(pixels, p.mean, p.std)
@@ -114,9 +125,23 @@ class DomainStore:
             return normalise(jitter_colours(pixels, draw_jitter(jitter, len(index), generator)), p.mean, p.std)
         return cut_and_normalise(x, index, views, p.crop, p.rotate180, p.mean, p.std)
 
+    def draw(self, augment: str, count: int, scale_min: float, generator: torch.Generator | None) -> Views:
+        """What is cut out of each of `count` images; see `batch`."""
+        assert self.preprocess is not None
+        return draw_views(augment, count, self.x.shape[2], self.preprocess.crop, scale_min, generator)
+
+    def labels(self, index: Tensor, views: Views | None = None) -> Tensor:
+        """Labels of the rows `index` (B,); with `views` of masks, what they cut out."""
+        assert self.y is not None
+        if views is None or self.preprocess is None:
+            return self.y.index_select(0, send(index, self.device))
+        return cut_masks(self.y, index, views, self.preprocess.crop, self.preprocess.rotate180)
+
 
 def label_tensor(y: np.ndarray) -> Tensor:
-    """Labels as an objective takes them: whole numbers as int64, others as float32."""
+    """Labels as an objective takes them: whole numbers as int64, others as float32; masks stay a byte per pixel."""
+    if y.ndim == 3:
+        return as_tensor(np.ascontiguousarray(y))
     return torch.as_tensor(y, dtype=torch.float32 if y.dtype.kind == "f" else torch.int64)
 
 

@@ -18,7 +18,9 @@ class Regression(Objective):
     """
 
     name = "regression"
-    metrics = ("mae", "rmse", "r2")
+    metrics = ("mae", "rmse", "r2", "nmae", "nrmse")
+    recipe = {"answers": "standardised", "augment": "none"}
+    scales = True
 
     def row_losses(self, prediction: Tensor, y: Tensor) -> Tensor:
         return (prediction - y.to(prediction.dtype)).square().mean(1)

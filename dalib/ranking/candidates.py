@@ -100,6 +100,9 @@ def embed_candidate(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = backbone_for(data, candidate.name, candidate.weights)
+        fixed = backbone.preprocess if backbone.preprocess and backbone.preprocess.fixed else None
+        if fixed and crop not in (0, fixed.crop) and candidate.name.startswith("timm:"):
+            backbone = backbone_for(data, candidate.name, candidate.weights, options={"img_size": crop})
     if backbone.preprocess and crop:
         backbone = replace(backbone, preprocess=backbone.preprocess.at(crop))
     domain = data.domain(target, backbone.preprocess.resize if backbone.preprocess else None)

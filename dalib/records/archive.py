@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,8 +13,8 @@ from pydantic import ValidationError
 
 from dalib.core.checksum import seal_lines, unseal_lines
 from dalib.core.errors import DalibError, unknown
-from dalib.core.files import read_file, write_atomic
 from dalib.core.limits import may_unpack, refuse_bomb
+from dalib.core.places import is_url, read_bytes, write_bytes
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.records.store import Store, make_frame
@@ -27,14 +28,14 @@ HOST_SPECIFIC = ("host", "python", "cwd", "peak_memory_bytes", "warnings")
 def export(store: Store, manifest: Manifest, path: str | Path) -> int:
     """Write the manifest and its records (sorted by key), without what tells about the host; returns their number.
 
-    The last line is the checksum of those before it. A path that ends in .gz is compressed, the same content always
-    to the same bytes.
+    The last line is the checksum of those before it. The path may be a URL (`s3://…`). One that ends in .gz is
+    compressed, the same content always to the same bytes.
     """
     lines = [manifest.model_dump_json()]
     for record in store.records(sorted(manifest.keys)):
         lines.append(_anonymise(record).model_dump_json())
     content = seal_lines(("\n".join(lines) + "\n").encode())
-    write_atomic(Path(path), gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content)
+    write_bytes(path, gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content)
     return len(lines) - 1
 
 
@@ -54,26 +55,24 @@ def _anonymise(record: Record) -> Record:
     return record.model_copy(update=update)
 
 
-def _read(path: Path) -> bytes:
-    """The lines of an archive.
+def _read(path: str | Path) -> bytes:
+    """The lines of an archive at a path or URL.
 
     Raises
         FileNotFoundError: nothing there, or no ordinary file
         DalibError: a packed one that inflates hugely
     """
-    if not path.is_file():
-        raise FileNotFoundError(path)
-    if path.suffix != ".gz":
-        return read_file(path)
-    with gzip.open(path) as file:
-        most = may_unpack(path.stat().st_size)
-        content = file.read(most + 1)
-    refuse_bomb(path, len(content))
+    packed = read_bytes(path)
+    if not str(path).endswith(".gz"):
+        return packed
+    with gzip.open(io.BytesIO(packed)) as file:
+        content = file.read(may_unpack(len(packed)) + 1)
+    refuse_bomb(Path(path), len(content), len(packed))
     return content
 
 
 class Archive:
-    """Read-only: `in`, `get`, `records`, `frame` and `manifest` of a file that `export` wrote.
+    """Read-only: `in`, `get`, `records`, `frame` and `manifest` of a file that `export` wrote, at a path or URL.
 
     Raises
         DalibError: the file is missing or not such a file
@@ -82,7 +81,7 @@ class Archive:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            content = _read(self.path)
+            content = _read(path if is_url(path) else self.path)
             first, *rest = unseal_lines(content).decode().splitlines()
             self._manifest = Manifest.model_validate_json(first)
             self._records = {r.key: r for r in (Record.read(line) for line in rest)}

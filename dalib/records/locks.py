@@ -1,18 +1,23 @@
-"""One process per run: a lock file with an owner, who says every few seconds that he lives.
+"""One process per run: a lease, a file with an owner who says every few seconds that he lives.
 
-A lock file is made whole, by a link, and holds a random token. An owner on this machine and in this container is dead
+A lease is made whole, by a link, and holds a random token. An owner on this machine and in this container is dead
 when his process is (a zombie is); one elsewhere when his file was not touched for `SILENCE` seconds, by the clock of
-the file system. A dead owner's lock is renamed away before a new one is made, under a guard where the system has one,
-so that one of several takes it over. What is no lock (other content) belongs to nobody.
+the file system. A dead owner's lease is renamed away before a new one is made, so that one of several takes it over; a
+guard, where the system has one at once, only spares them the race. What is no lease (other content) belongs to nobody.
+
+What an owner writes is fenced: `publish` renames a file of his token's name, which was there when he got the lease and
+which the next owner takes away. One who was paused, and whose lease was taken meanwhile, finds nothing to rename.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import threading
@@ -22,8 +27,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dalib.core.files import read_file
+from dalib.core.files import folder_time, read_file, sync_folder
 from dalib.core.processes import place, process_started
+from dalib.records.shared import require_shared
 
 try:
     import fcntl
@@ -32,11 +38,17 @@ except ImportError:  # Windows
 
 BEAT, SILENCE = 5.0, 60.0
 """Seconds between two signs of life, and without one until an owner elsewhere counts as dead."""
+PATIENCE = 2.0
+"""Seconds that the guard is waited for; a lock server that does not answer is done without."""
+KINDS = ("json", "npz")
+"""What an owner may publish, once each."""
+_STAGE = re.compile(r"\.(?P<name>.+)\.(?P<token>[0-9a-f]{32})\.(?:json|npz)\.stage")
 
 
 @dataclass(frozen=True)
 class Owner:
-    """token: random, of one lock; place: machine and container (`core.processes.place`); since: seconds since 1970."""
+    """token: random, of one lease; place: boot of a machine, and container (`core.processes.place`); since: seconds
+    since 1970, by the clock of the file system."""
 
     token: str
     host: str
@@ -50,27 +62,42 @@ class Owner:
         return f"process {self.pid} on {self.host}, since {time.strftime('%H:%M:%S', time.localtime(self.since))}"
 
 
+class TakenOver(Exception):
+    """The lease is another process's by now; nothing was written."""
+
+
 _HELD: dict[Path, str] = {}
 """Lock file -> its token, of the locks of this process."""
 _beating: threading.Thread | None = None
 
 
 def acquire(path: Path) -> bool:
-    """Make the lock file with this process as its owner; False if somebody who lives has it."""
+    """Make the lock file with this process as its owner; False if somebody who lives has it.
+
+    Raises
+        DalibError: the owner is another machine, and this file system cannot keep two apart
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _guard(path.parent / ".guard"):
         if os.path.lexists(path):
             before = read_owner(path)
+            if before is not None and before.place != place():
+                require_shared(path.parent)
             if before is not None and _lives(path, before):
                 return False
             if not _remove(path, before):
                 return False
         token = secrets.token_hex(16)
         pid = os.getpid()
-        owner = Owner(token, platform.node(), place(), pid, process_started(pid), time.time())
+        owner = Owner(token, platform.node(), place(), pid, process_started(pid), folder_time(path.parent))
+        for kind in KINDS:
+            _stage(path, token, kind).touch()
         if not _make(path, json.dumps(asdict(owner))):
+            _drop_stages(path, token)
             return False
-    _HELD[path] = token
+        _HELD[path] = token
+        if owns(path):
+            _drop_stages(path, but=token)
     _beat()
     return True
 
@@ -79,7 +106,32 @@ def release(path: Path) -> None:
     """Give a lock back; one that was taken over meanwhile stays."""
     if owns(path):
         path.unlink(missing_ok=True)
-    _HELD.pop(path, None)
+    if token := _HELD.pop(path, ""):
+        _drop_stages(path, token)
+
+
+def publish(path: Path, kind: str, content: bytes, final: Path) -> None:
+    """`content` in the place of `final`, if the lock is this process's at the moment of the renaming.
+
+    Args
+        kind: one of `KINDS`
+    Raises
+        TakenOver: it is another's
+    """
+    stage = _stage(path, _HELD.get(path, ""), kind)
+    try:
+        with os.fdopen(os.open(stage, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0)), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        final.parent.mkdir(parents=True, exist_ok=True)
+        stage.replace(final)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, getattr(errno, "ESTALE", errno.ENOENT)) and not stage.exists():
+            raise TakenOver(path.name) from None
+        error.filename = error.filename or str(final)
+        raise
+    sync_folder(final.parent)
 
 
 def owns(path: Path) -> bool:
@@ -99,11 +151,15 @@ def sweep_locks(folder: Path) -> None:
     with _guard(folder / ".guard"):
         for path in folder.glob("*"):
             owner = read_owner(path)
-            if path.name.startswith("."):
+            if stage := _STAGE.fullmatch(path.name):
+                holder = read_owner(path.with_name(stage["name"]))
+                if (holder is None or holder.token != stage["token"]) and _silence(path) > SILENCE:
+                    path.unlink(missing_ok=True)
+            elif path.name.startswith("."):
                 if path.name != ".guard" and _silence(path) > SILENCE:
                     path.unlink(missing_ok=True)
-            elif owner is not None and not _lives(path, owner):
-                _remove(path, owner)
+            elif owner is not None and not _lives(path, owner) and _remove(path, owner):
+                _drop_stages(path, owner.token)
 
 
 def read_owner(path: Path) -> Owner | None:
@@ -126,17 +182,28 @@ def _lives(path: Path, owner: Owner) -> bool:
 
 def _silence(path: Path) -> float:
     """Seconds since the last sign of life, both times by the clock of the file system."""
-    probe = path.with_name(f".clock.{secrets.token_hex(8)}")
     try:
-        probe.touch()
-        return probe.stat().st_mtime - path.stat().st_mtime
+        return folder_time(path.parent) - path.stat().st_mtime
     except FileNotFoundError:
         return float("inf")
     except OSError:
         return 0.0
-    finally:
+
+
+def _stage(path: Path, token: str, kind: str) -> Path:
+    return path.with_name(f".{path.name}.{token}.{kind}.stage")
+
+
+def _drop_stages(path: Path, token: str = "", but: str = "") -> None:
+    """Take away what owners of a lock would publish: of one token, or of all but one."""
+    if token:
+        stages = [_stage(path, token, kind) for kind in KINDS]
+    else:
+        found = path.parent.glob(f".{glob.escape(path.name)}.*.stage")
+        stages = [s for s in found if (m := _STAGE.fullmatch(s.name)) and m["name"] == path.name and m["token"] != but]
+    for stage in stages:
         with contextlib.suppress(OSError):
-            probe.unlink(missing_ok=True)
+            stage.unlink(missing_ok=True)
 
 
 def _remove(path: Path, owner: Owner | None) -> bool:
@@ -189,7 +256,8 @@ def _touch_locks() -> None:
         time.sleep(BEAT)
         for path in list(_HELD):
             with contextlib.suppress(OSError):
-                os.utime(path)
+                if owns(path):
+                    os.utime(path)
 
 
 @contextmanager
@@ -202,7 +270,13 @@ def _guard(path: Path) -> Iterator[None]:
         yield
         return
     with file:
-        if fcntl is not None:
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
+        until = time.monotonic() + PATIENCE
+        while fcntl is not None and time.monotonic() < until:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.005)
+            except OSError:  # a file system without such locks
+                break
         yield

@@ -39,6 +39,7 @@ class Record(BaseModel):
 
     candidates: in order of step; the last one is the end of training
     per_class: class name -> {`target_recall`, `target_precision`, `target_f1`, `n`} at the end
+    per_output: of answers that are no classes, output -> {`target_<metric>`, `n`} at the end
     objective: what a label is
     curve: `step` and one list per loss term, window means
     seconds: `data`, `fit`, `evaluate`, `total`; wall clock
@@ -54,6 +55,7 @@ class Record(BaseModel):
     status: Literal["ok", "failed"]
     candidates: list[Candidate] = Field(default_factory=list)
     per_class: dict[str, dict[str, float]] = Field(default_factory=dict)
+    per_output: dict[str, dict[str, float]] = Field(default_factory=dict)
     objective: str = "classification"
     curve: dict[str, list[float]] = Field(default_factory=dict)
     seconds: dict[str, float] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from dalib.backbones import backbone_version
+from dalib.backbones._pretraining import find_pretraining
 from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import ALGORITHMS, PROTOCOLS
 from dalib.train.config import TrainConfig
@@ -29,6 +30,7 @@ class BackboneSpec(Frozen):
     weights: `imagenet`, `pretrained`, `none` or a path
     frozen: train on its features only
     options: of a backbone that is built to fit its rows, `{ channels = [32, 64] }`
+    pretraining: what the weights were trained on, in order; left out, what their name says. Never part of the key
 
     `hash` (sha256 of the state dict) is filled in by the planner; with it the path itself is not part of the key.
     """
@@ -38,6 +40,12 @@ class BackboneSpec(Frozen):
     frozen: bool = False
     hash: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
+    pretraining: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """What the weights were trained on: as said, else by their name; () = nothing."""
+        return self.pretraining or find_pretraining(self.name, self.weights, self.options)
 
 
 class DataSpec(Frozen):
@@ -99,6 +107,7 @@ class RunSpec(Frozen):
             content["data"]["dataset"] = self.data.dataset.partition(":")[0]
         if self.backbone.hash:
             content["backbone"].pop("weights", None)
+        content.get("backbone", {}).pop("pretraining", None)
         parts: dict[str, Any] = {"run": self, "data": self.data, "backbone": self.backbone, "train": self.train}
         versions = {name: part.VERSION for name, part in (parts | {"protocol": self.protocol}).items()}
         if self.protocol.name in PROTOCOLS:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import secrets
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from dalib.core.checksum import is_sealed, seal, seal_json, unseal, unseal_json
 from dalib.core.errors import DalibError, unknown
-from dalib.core.files import read_file, sweep_parts, write_atomic, write_text
-from dalib.records.locks import sweep_locks
+from dalib.core.files import read_file, sweep_parts, to_bytes, write_atomic, write_text
+from dalib.core.places import refuse_url
+from dalib.records.locks import publish, sweep_locks
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 
@@ -28,6 +29,7 @@ class Store:
     """The folder of the records: `ab/abcd….json` (+ `.npz`), `manifests/`, `checkpoints/`, `locks/`."""
 
     def __init__(self, root: str | Path) -> None:
+        refuse_url(root, "the store")
         self.root = Path(root)
 
     def path(self, key: str) -> Path:
@@ -58,31 +60,35 @@ class Store:
 
     def _read(self, key: str) -> Record | None:
         path = self.path(key)
-        try:
-            record = Record.read(unseal_json(read_file(path)))
-            if record.key != key:
-                raise ValueError(f"it holds the record of {record.key[:12]}…")
-            return record
-        except FileNotFoundError:
-            return None
-        except (ValidationError, ValueError, OSError, RecursionError) as error:
-            state = "cannot be read" if isinstance(error, OSError) else "is damaged"
-            text = f"record {path} {state} and counts as missing: {_reason(error)}"
-            warnings.warn(text, RuntimeWarning, stacklevel=3)
-            return None
+        return read_record(lambda: read_file(path), key, str(path))
 
-    def put(self, record: Record, arrays: dict[str, np.ndarray] | None = None) -> None:
-        """Keep a record; arrays lie beside it as npz, float16 where labels are classes. The JSON comes last."""
+    def put(self, record: Record, arrays: dict[str, np.ndarray] | None = None, leased: bool = False) -> None:
+        """Keep a record; arrays lie beside it as npz, float16 where labels are classes. The JSON comes last.
+
+        Args
+            leased: this process has the run's lock, and writes only as long as it has
+        Raises
+            TakenOver: it had the lock; another process has it now
+        """
         path = self.path(record.key)
+
+        def write(kind: str, content: bytes) -> None:
+            final = path.with_suffix(f".{kind}")
+            _clear_folder(final)
+            if leased:
+                publish(self.lock(record.key), kind, content, final)
+            else:
+                write_atomic(final, content)
+
         if arrays:
             short = record.objective == "classification"
             half = {k: v.astype(np.float16) if short and v.dtype.kind == "f" else v for k, v in arrays.items()}
             content = io.BytesIO()
             np.savez_compressed(content, **half)  # type: ignore[arg-type]
-            _clear_folder(path.with_suffix(".npz"))
-            write_atomic(path.with_suffix(".npz"), seal(content.getvalue()))
+            write("npz", seal(content.getvalue()))
         name = path.with_suffix(".npz").name if arrays else None
-        self.update(record.model_copy(update={"predictions": name}))
+        text = seal_json(record.model_copy(update={"predictions": name}).model_dump_json(indent=1))
+        write("json", to_bytes(text))
         if not arrays:
             path.with_suffix(".npz").unlink(missing_ok=True)
 
@@ -143,6 +149,22 @@ class Store:
         sweep_parts(self.root)
         with contextlib.suppress(OSError):  # another process was faster
             sweep_locks(self.root / "locks")
+
+
+def read_record(read: Callable[[], bytes], key: str, where: str) -> Record | None:
+    """The record of a key from the bytes of its file; None when there are none or they are damaged (with a warning)."""
+    try:
+        record = Record.read(unseal_json(read()))
+        if record.key != key:
+            raise ValueError(f"it holds the record of {record.key[:12]}…")
+        return record
+    except FileNotFoundError:
+        return None
+    except (ValidationError, ValueError, OSError, RecursionError) as error:
+        state = "cannot be read" if isinstance(error, OSError) else "is damaged"
+        text = f"record {where} {state} and counts as missing: {_reason(error)}"
+        warnings.warn(text, RuntimeWarning, stacklevel=4)
+        return None
 
 
 def _reason(error: Exception) -> str:

@@ -83,11 +83,12 @@ def word_rows(text: str, dataset: str) -> str:
 
 
 def describe_backbone(spec: BackboneSpec) -> str:
-    """`mobilenet_v2 (imagenet weights), frozen`; a path is cut to its file name."""
+    """`mobilenet_v2 (imagenet weights), frozen, pretrained on imagenet-1k`; a path is cut to its file name."""
+    seen = f", pretrained on {' + '.join(spec.seen)}" if spec.seen else ""
     if spec.name == "identity":
-        return "features as given"
+        return f"features as given{seen}"
     weights = "random weights" if spec.weights == "none" else f"{PurePath(spec.weights).name} weights"
-    return f"{spec.name} ({weights}), {'frozen' if spec.frozen else 'fine-tuned'}"
+    return f"{spec.name} ({weights}), {'frozen' if spec.frozen else 'fine-tuned'}{seen}"
 
 
 def _setting(specs: Sequence[RunSpec]) -> str:

@@ -28,7 +28,13 @@ def make_sheet(table: ResultTable) -> Sheet:
 
 def lay_out(table: ResultTable) -> tuple[list[str], list[Block]]:
     """Header and blocks: competing rows, references, then one block per kind of published row."""
-    header = ["Algorithm", *(column.short for column in table.columns), "Average", "Rank"]
+    header = [
+        "Algorithm",
+        *(["Pretraining"] if _differ(table) else []),
+        *(column.short for column in table.columns),
+        "Average",
+        "Rank",
+    ]
     if table.baseline:
         header.append(f"vs {table.baseline}")
     header.append("n")
@@ -71,6 +77,8 @@ def _row(row: TableRow, table: ResultTable, best: dict[str, str]) -> tuple[Shown
     name = row.label if row.label == row.algorithm else f"{row.label} ({row.algorithm})"
     average = row.average
     cells = [Shown(row.label, hint=f"{name}, protocol {row.protocol}")]
+    if _differ(table):
+        cells.append(_seen(row))
     cells += [shown(row.cells[c.name], c.name) for c in table.columns]
     if row.complete:
         cells.append(shown(average, "average"))
@@ -83,6 +91,19 @@ def _row(row: TableRow, table: ResultTable, best: dict[str, str]) -> tuple[Shown
     seeds = {cell.n_ok for cell in row.cells.values()}
     count = str(seeds.pop()) if row.complete and len(seeds) == 1 else f"{row.n_ok}/{row.n_expected} runs"
     return (*cells, Shown(count))
+
+
+def _differ(table: ResultTable) -> bool:
+    """The rows have several backbones, or weights of one, so that what each has seen is a column."""
+    rows = (*table.rows, *table.references)
+    return len({(row.backbone.name, row.backbone.hash, *row.backbone.seen) for row in rows if row.n_ok}) > 1
+
+
+def _seen(row: TableRow) -> Shown:
+    """What the row's backbone was pretrained on."""
+    if row.backbone.name == "identity" and not row.backbone.seen:
+        return Shown("–", dim=True, hint="features as given")
+    return Shown(" + ".join(row.backbone.seen) or "none", hint=row.backbone.name)
 
 
 def _gain(row: TableRow, baseline: str, scale: Scale) -> Shown:
@@ -117,7 +138,8 @@ def _published_row(entry: dict[object, object], table: ResultTable, width: int) 
     name = Shown(
         f"{entry['algorithm']} [{reported_by.partition(' (')[0]}]{mark}", hint=f"{hint}; checked: {entry['checked']}"
     )
-    return _pad([name, *(_number(value) for value in numbers)], width)
+    before = [Shown(str(entry["backbone"]))] if _differ(table) else []
+    return _pad([name, *before, *(_number(value) for value in numbers)], width)
 
 
 def _number(value: object) -> Shown:

@@ -15,29 +15,47 @@ _COLUMNS = ("n", "target_recall", "target_precision", "target_f1")
 def class_report(record: Record) -> pd.DataFrame:
     """Index class; columns n (test images), target_recall, target_precision, target_f1 in %. Worst recall first.
 
+    Of masks n is the number of pixels, and target_iou is there too.
+    Where answers are no classes: index output; columns `target_<metric>` as they are, and n.
+
     Measured at the end of training. Raises DalibError for a run that failed or holds no classes.
     """
+    if record.per_output:
+        return pd.DataFrame.from_dict(record.per_output, orient="index").rename_axis("output")
     if not record.per_class:
         raise DalibError(
             f"{record.spec.algorithm} on {record.spec.task}, seed {record.spec.seed}, has no per-class numbers"
             f" (status {record.status}); run it again with --redo failed (redo='failed')"
         )
-    table = pd.DataFrame.from_dict(record.per_class, orient="index").reindex(columns=list(_COLUMNS))
+    columns = _columns(record)
+    table = pd.DataFrame.from_dict(record.per_class, orient="index").reindex(columns=list(columns))
     table = table.rename_axis("class").astype({"n": int})
-    table[list(_COLUMNS[1:])] *= 100
+    table[list(columns[1:])] *= 100
     return table.sort_values(["target_recall", "target_f1"], kind="stable")
+
+
+def _columns(record: Record) -> tuple[str, ...]:
+    return (*_COLUMNS, "target_iou") if record.objective == "segmentation" else _COLUMNS
 
 
 def render_classes(record: Record) -> str:
     """`class_report` as a GitHub table with one decimal."""
     spec = record.spec
+    title = escape(f"{spec.algorithm}, {spec.task}, seed {spec.seed}")
+    if record.per_output:
+        table = class_report(record)
+        heads = [str(column).removeprefix("target_") for column in table.columns]
+        rows = [[escape(str(name)), *(f"{value:.4g}" for value in row)] for name, row in table.iterrows()]
+        grid = markdown_grid(["Output", *heads], rows)
+        return f"## {title}\n\n{grid}\n\nOf the target's test rows, at the end of training.\n"
     lines = [
-        [escape(str(name)), str(int(row["n"])), *(f"{row[column]:.1f}" for column in _COLUMNS[1:])]
+        [escape(str(name)), str(int(row["n"])), *(f"{row[column]:.1f}" for column in _columns(record)[1:])]
         for name, row in class_report(record).iterrows()
     ]
-    grid = markdown_grid(["Class", "n", "Recall", "Precision", "F1"], lines)
-    title = escape(f"{spec.algorithm}, {spec.task}, seed {spec.seed}")
-    return f"## {title}\n\n{grid}\n\nIn % of the target's test images, at the end of training; lowest recall first.\n"
+    pixels = record.objective == "segmentation"
+    what = "pixels" if pixels else "test images"
+    grid = markdown_grid(["Class", "n", "Recall", "Precision", "F1", *(["IoU"] if pixels else [])], lines)
+    return f"## {title}\n\n{grid}\n\nIn % of the target's {what}, at the end of training; lowest recall first.\n"
 
 
 def find_records(source: RecordSource, suite: str, label: str, task: str) -> list[Record]:

@@ -16,6 +16,7 @@ from dalib.core.protocol import uses_target_labels
 from dalib.core.registry import DEFAULT_PROTOCOL
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
+from dalib.records.spec import BackboneSpec
 from dalib.report.caption import write_caption
 from dalib.report.scale import Scale, scale_of
 from dalib.report.select import check_rule, rules, select
@@ -73,6 +74,7 @@ class TableRow:
 
     rank: average rank over the tasks among the complete rows, 1 = best in the metric's direction
     gain: average minus the baseline's
+    backbone: of the row's runs
     """
 
     label: str
@@ -81,6 +83,7 @@ class TableRow:
     cells: dict[str, TableCell]
     rank: float = math.nan
     gain: float = math.nan
+    backbone: BackboneSpec = field(default_factory=BackboneSpec)
 
     @property
     def reference(self) -> bool:
@@ -239,7 +242,8 @@ def _rows(
         spec = next((r.spec for runs in tasks.values() for draws in runs.values() for r in draws if r), None)
         cells = {task: _cell(runs, rule, scale, known) for task, runs in tasks.items()}
         algorithm, protocol = (spec.algorithm, spec.protocol.name) if spec else (label, DEFAULT_PROTOCOL)
-        rows.append(TableRow(label, algorithm, protocol, cells))
+        backbone = spec.backbone if spec else BackboneSpec()
+        rows.append(TableRow(label, algorithm, protocol, cells, backbone=backbone))
     return rows
 
 

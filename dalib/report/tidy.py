@@ -10,8 +10,8 @@ from dalib.report.published import is_checked
 from dalib.report.table import ResultTable, TableRow
 
 COLUMNS = (
-    "suite", "kind", "label", "algorithm", "protocol", "dataset", "backbone", "task", "source", "target", "metric",
-    "select", "mean", "std", "n_ok", "n_expected", "n_failed", "n_missing", "n_unavailable", "reported_by",
+    "suite", "kind", "label", "algorithm", "protocol", "dataset", "backbone", "pretraining", "task", "source", "target",
+    "metric", "select", "mean", "std", "n_ok", "n_expected", "n_failed", "n_missing", "n_unavailable", "reported_by",
 )  # fmt: skip
 
 
@@ -19,6 +19,7 @@ def tidy(table: ResultTable) -> pd.DataFrame:
     """The table as `COLUMNS`.
 
     kind: `run` (competing), `reference` (uses target labels), `paper` or `rerun` (published by others)
+    pretraining: what the row's backbone has seen; `none` from scratch, empty for features and published rows
     label, algorithm, protocol, dataset, backbone, task (`source->target`), source, target: what the numbers belong to
     metric, select: the metric and the selection rule; empty for published rows, whose rule is theirs
     mean, std: over seeds (ddof 1), in % to 3 decimals, of another unit to 6 digits; empty where there is none
@@ -40,6 +41,7 @@ def tidy(table: ResultTable) -> pd.DataFrame:
 
 def _line(table: ResultTable, row: TableRow, name: str) -> dict[str, object]:
     cell, scale = row.cells[name], table.scale
+    seen = " + ".join(row.backbone.seen) or ("" if row.backbone.name == "identity" else "none")
 
     def number(value: float) -> float:
         return round(100 * value, 3) if scale.unit == "%" else float(f"{value:.6g}")
@@ -47,7 +49,7 @@ def _line(table: ResultTable, row: TableRow, name: str) -> dict[str, object]:
     return {
         "suite": table.suite, "kind": "reference" if row.reference else "run",
         "label": row.label, "algorithm": row.algorithm, "protocol": row.protocol, "dataset": table.dataset,
-        "backbone": "/".join(table.backbones), "metric": table.metric, "select": table.select,
+        "backbone": "/".join(table.backbones), "pretraining": seen, "metric": table.metric, "select": table.select,
         "mean": number(cell.mean), "std": number(cell.std),
         "n_ok": cell.n_ok, "n_expected": cell.n_expected, "n_failed": cell.n_failed, "n_missing": cell.n_missing,
         "n_unavailable": cell.n_unavailable, **_task(name),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dalib.core.registry import VALIDATORS
 from dalib.core.types import Domain, Source, Target, Task
+from dalib.feed.placement import as_tensor
 from dalib.nn.adversarial import DomainDiscriminator
 from dalib.records.record import Candidate
 from dalib.train.fitted import Fitted
@@ -63,7 +64,8 @@ def _batch(fitted: Fitted, task: Task) -> tuple[Source, Target]:
         return Target(x, index.to(fitted.device), z.float().requires_grad_(), logits.float())
 
     s, target = rows(task.labelled), rows(task.target)
-    y, origin = (torch.as_tensor(v).to(s.index.device)[s.index] for v in (task.labelled.labels, task.labelled.origin))
+    y, origin = (as_tensor(v).to(s.index.device)[s.index] for v in (task.labelled.labels, task.labelled.origin))
+    y = y.long() if fitted.algorithm.objective.dense else y
     return Source(s.x, s.index, y, s.z, s.logits, origin), target
 
 

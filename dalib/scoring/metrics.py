@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from dalib.core.metric import Metric
 from dalib.core.objective import find_objective
 from dalib.core.registry import METRICS, VALIDATORS
 from dalib.core.types import Outputs, Task
+from dalib.metrics._confusion import confusion
+
+if TYPE_CHECKING:
+    from dalib.train.fitted import Fitted
 
 
 def decide(logits: np.ndarray, known: int, reject: float = 1.0) -> np.ndarray:
@@ -74,6 +79,16 @@ def task_metrics(outputs: Outputs, prefix: str, task: Task, reject: float = 1.0)
     return measure(outputs, prefix, len(task.classes), task.objective, reject)
 
 
+def fitted_metrics(fitted: Fitted, task: Task, reject: float = 1.0) -> dict[str, float]:
+    """`task_metrics` of a model on the target's rows and on held-out ones of the source, where there are any."""
+    found: dict[str, float] = {}
+    if len(task.test):
+        found |= task_metrics(fitted.outputs(task.test), "target", task, reject)
+    if len(task.validation):
+        found |= task_metrics(fitted.outputs(task.validation), "source", task)
+    return found
+
+
 def measure(
     outputs: Outputs, prefix: str, known: int, objective: str = "classification", reject: float = 1.0
 ) -> dict[str, float]:
@@ -104,6 +119,40 @@ def class_metrics(
         classes[c]: {name: round(float(column[i]), 6) for name, column in zip(names, columns, strict=True)}
         for i, c in enumerate(present)
     }
+
+
+def pixel_metrics(outputs: Outputs, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """class -> {`target_iou`, `target_precision`, `target_recall`, `target_f1`, `n`} for classes of pixels that occur.
+
+    All are of pixels; F1 is Dice's coefficient, n the number of pixels with that label.
+    """
+    if outputs.y is None or not len(outputs.y):
+        return {}
+    counts = confusion(outputs.y.numpy(), outputs.prediction.numpy(), len(classes)).astype(float)
+    hits, there, called = counts.diagonal(), counts.sum(1), counts.sum(0)
+    columns = {
+        "target_precision": hits / np.maximum(called, 1),
+        "target_recall": hits / np.maximum(there, 1),
+        "target_f1": 2 * hits / np.maximum(there + called, 1),
+        "target_iou": hits / np.maximum(there + called - hits, 1),
+        "n": there,
+    }
+    return {
+        classes[c]: {name: round(float(column[c]), 6) for name, column in columns.items()}
+        for c in np.flatnonzero(there)
+    }
+
+
+def output_metrics(outputs: Outputs, names: tuple[str, ...], objective: str, prefix: str = "target") -> dict[str, Any]:
+    """output -> {`<prefix>_<metric>`, `n`}: each column of answers that are no classes by itself, n annotated rows."""
+    if outputs.y is None or not len(outputs.y) or objective == "classification" or find_objective(objective).dense:
+        return {}
+    told: dict[str, Any] = {}
+    for k, name in enumerate(names):
+        column = Outputs(outputs.z, outputs.prediction[:, k : k + 1], outputs.y[:, k : k + 1])
+        rows = len(outputs.y) if outputs.y.is_floating_point() else int((outputs.y[:, k] >= 0).sum())
+        told[name] = {**measure(column, prefix, 0, objective), "n": rows}
+    return told
 
 
 def scores(

@@ -43,7 +43,18 @@ class TrainConfig(BaseModel):
         scale_min: smallest part of the area that `standard` keeps, in (0, 1]
         colour_jitter: s of torchvision's ColorJitter(s, s, s, s / 4) on training images, in [0, 1]; 0 = none
         sampler: `shuffle`; labelled batches in which every class (`class_balanced`) or every domain with labels, a few
+            labelled target rows among them (`domain_balanced`), has the same share; `rare_classes`: pictures with masks
+            of a class that is drawn the more often the fewer pixels it has
+        fourier: half side, as a part of the image's, of the square of low frequencies whose amplitudes a source image
+            takes from a target image of the batch (Fourier domain adaptation), in [0, 0.5); 0 = none
+        decoder: from feature maps to an answer per pixel: `unet`, or torchvision's `fcn`, `deeplabv3`, `lraspp`; empty:
+            `unet`; for such answers only
             labelled target rows among them (`domain_balanced`), has the same share
+        answers: how numbers are scaled to be learnt, and taken back where rows are predicted: `as_given`;
+            `standardised` (mean 0 and deviation 1 over the labelled rows); `bounded` (their range becomes [0, 1], and
+            the head ends in a sigmoid, so no answer leaves it). Methods that solve need none
+        invariant: numbers stay what they are when a picture is cropped or flipped (an age, a price); else training on
+            pictures whose answers are numbers takes augment = `none` only
         evaluations: points along training at which candidates are evaluated; the last is the end
     """
 
@@ -76,7 +87,11 @@ class TrainConfig(BaseModel):
     augment: Literal["none", "flip", "standard"] = "standard"
     scale_min: float = Field(0.08, gt=0, le=1)
     colour_jitter: float = Field(0.0, ge=0, le=1)
-    sampler: Literal["shuffle", "class_balanced", "domain_balanced"] = "shuffle"
+    sampler: Literal["shuffle", "class_balanced", "domain_balanced", "rare_classes"] = "shuffle"
+    fourier: float = Field(0.0, ge=0, lt=0.5)
+    decoder: Literal["", "unet", "fcn", "deeplabv3", "lraspp"] = ""
+    answers: Literal["as_given", "standardised", "bounded"] = "as_given"
+    invariant: bool = False
     evaluations: int = Field(5, ge=1, le=100_000)
 
     @model_validator(mode="after")

@@ -42,7 +42,7 @@ def continue_network(model: Fitted) -> tuple[Network, Backbone]:
         DalibError: the model predicts in another way, or its network is no longer what its backbone's name says
     """
     algorithm, name = model.algorithm, model.algorithm.name_for_people()
-    if len(model.classes) < 2:
+    if len(model.classes) < 2 and algorithm.network.objective.name == "classification":
         raise DalibError(f"the model knows one class ('{model.classes[0]}') only, so nothing can be told apart")
     if algorithm.rejects:
         raise DalibError(

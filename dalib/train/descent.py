@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, TrainerLike
+from dalib.core.errors import DalibError
 from dalib.core.rows import Input, join, pick
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
+from dalib.feed.augment import Views
 from dalib.feed.batches import DomainStore, EpisodeStream, IndexStream, WeightedStream
-from dalib.feed.placement import send
+from dalib.feed.fourier import take_style
+from dalib.feed.placement import as_tensor, send
+from dalib.feed.rare_classes import RareClassStream
 from dalib.feed.stores import FieldStore
 from dalib.nn.batch_norms import BATCH_NORMS
 from dalib.train.batch_norm import reestimate
@@ -61,13 +66,17 @@ class Descent:
         if config.batch_norm == "eval":
             self.frozen += [m for m in algorithm.network.backbone.modules() if isinstance(m, BATCH_NORMS)]
         self.parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        labels, origin = torch.as_tensor(source.labels), torch.as_tensor(source.origin)
+        self.dense = algorithm.objective.dense
+        labels, origin = as_tensor(source.labels), torch.as_tensor(source.origin)
+        self._refuse_samplers(source)
         groups_of = {"class_balanced": labels, "domain_balanced": origin}
         balanced = groups_of.get(config.sampler) if len(source) else None
         ways, each = algorithm.episode
         labelled: IndexStream
         if ways:
             labelled = EpisodeStream(labels, origin, ways, each, seed=3 * seed)
+        elif config.sampler == "rare_classes" and len(source):
+            labelled = RareClassStream(labels, algorithm.network.outputs, config.batch_size, seed=3 * seed)
         elif source.weight is not None and len(source) and np.ptp(source.weight):
             labelled = WeightedStream(config.batch_size, 3 * seed, torch.as_tensor(source.weight))
         else:
@@ -101,13 +110,35 @@ class Descent:
         rows = self._rows(labelled, self.streams[0].next())
         assert isinstance(rows, LabelledRows)
         views: list[Rows] = []
-        if self.algorithm.uses_target:
+        uses_target, style = self.algorithm.uses_target, self.config.fourier
+        if uses_target or style:
             index = self.streams[1].next()
-            for i in range(self.algorithm.views):
-                views.append(self._rows(unlabelled, index, "strong" if i else self.config.augment))
+            cuts = self._cuts(unlabelled, index)  # pixels of several views must be those of one another
+            for i in range(self.algorithm.views if uses_target else 1):
+                views.append(self._rows(unlabelled, index, "strong" if i else self.config.augment, cuts))
         else:
             self.streams[1].skip()
-        return rows, views
+        if style and len(rows):
+            rows = replace(rows, x=take_style(rows.x, views[0].x, unlabelled.preprocess, style))
+        return rows, views if uses_target else []
+
+    def _cuts(self, store: DomainStore | FieldStore, index: Tensor) -> Views | None:
+        """Where every pixel has an answer: what is cut out of each image, for all that is made of it."""
+        if not self.dense or not len(index):
+            return None
+        return store.draw(self.config.augment, len(index), self.config.scale_min, self.draws)
+
+    def _refuse_samplers(self, source: Domain) -> None:
+        """DalibError for settings that mean nothing for these rows."""
+        config, kind = self.config, self.algorithm.objective.name
+        if config.fourier and not source.is_images:
+            raise DalibError(f"train.fourier = {config.fourier:g} is for images; leave it out")
+        if config.sampler == "rare_classes" and not self.dense:
+            raise DalibError(
+                f"train.sampler = rare_classes is for masks, not for {kind}; use class_balanced or shuffle"
+            )
+        if config.sampler == "class_balanced" and self.dense:
+            raise DalibError("train.sampler = class_balanced needs one class per picture; of masks use rare_classes")
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the steps still to come."""
@@ -131,18 +162,23 @@ class Descent:
             "target": self.streams[1],
         }
 
-    def _rows(self, store: DomainStore | FieldStore, index: Tensor, augment: str = "") -> Rows:
+    def _rows(
+        self, store: DomainStore | FieldStore, index: Tensor, augment: str = "", cuts: Views | None = None
+    ) -> Rows:
         config = self.config
+        cuts = cuts or self._cuts(store, index)
+        how: dict[str, Any] = {"views": cuts} if cuts else {}
         x = store.batch(
             index,
             augment=augment or config.augment,
             scale_min=config.scale_min,
             generator=self.draws,
             jitter=config.colour_jitter,
+            **how,
         )
         x = arrange(x, config.channels_last)
         index = send(index, self.fitted.device)
-        return Rows(x, index) if store.y is None else LabelledRows(x, index, store.y.index_select(0, index))
+        return Rows(x, index) if store.y is None else LabelledRows(x, index, store.labels(index, cuts))
 
     def forward(
         self, source: LabelledRows, views: Sequence[Rows], origin: Tensor | None = None

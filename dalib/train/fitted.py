@@ -7,7 +7,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone
@@ -17,11 +19,14 @@ from dalib.core.rows import Input
 from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.feed.batches import DomainStore
 from dalib.feed.embed import embed_domain
+from dalib.feed.placement import as_tensor
 from dalib.feed.stores import open_store
 from dalib.train.config import TrainConfig
 from dalib.train.device import arrange, autocast
 
 EVAL_BATCH = 256
+DENSE_BATCH = 32
+"""Where every pixel has an answer."""
 
 
 @dataclass
@@ -105,6 +110,8 @@ class Fitted:
             yield arrange(store.batch(index), self.config.channels_last)
 
     def _batch_size(self, store: DomainStore) -> int:
+        if self.algorithm.objective.dense:
+            return DENSE_BATCH
         return EVAL_BATCH if store.preprocess or (self.backbone.rows and not self.backbone.frozen) else 4096
 
     @torch.no_grad()
@@ -122,9 +129,16 @@ class Fitted:
         return torch.cat(parts)
 
     def outputs(self, domain: Domain) -> Outputs:
-        """Features and logits of a whole domain, float32, on the CPU."""
-        y = None if domain.y is None else torch.as_tensor(domain.y)
+        """Features and logits of a whole domain, float32, on the CPU; numbers in the unit of their labels."""
+        y = None if domain.y is None else as_tensor(np.asarray(domain.y))
         if not len(domain):
             return Outputs(torch.zeros(0, self.algorithm.network.dim), torch.zeros(0, len(self.names)), y)
-        z, logits = self.map_rows(domain, self.algorithm.predict)
-        return Outputs(z.float().cpu(), logits.float().cpu(), y)
+        objective = self.algorithm.objective
+
+        def answer(x: Any) -> tuple[Tensor, Tensor]:
+            z, prediction = self.algorithm.predict(x)
+            return z, objective.keep(prediction)
+
+        z, prediction = self.map_rows(domain, answer)
+        prediction = self.algorithm.network.restore_answers(prediction)
+        return Outputs(z.float().cpu(), prediction.cpu(), y)

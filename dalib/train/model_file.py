@@ -20,7 +20,6 @@ from dalib.core.backbone import Backbone, Preprocess, identity
 from dalib.core.checksum import NO_SUM, header_sum_is_right, with_header_sum
 from dalib.core.errors import DalibError, suggest
 from dalib.core.files import write_atomic
-from dalib.core.network import Network
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, BACKBONES, plugin_files, snake_case
 from dalib.core.rows import RowShape
@@ -61,6 +60,7 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
         "hparams": fitted.algorithm.hparams,
         "classes": fitted.classes,
         "objective": fitted.algorithm.network.objective.name,
+        "answers": fitted.algorithm.network.answers,
         "origins": fitted.algorithm.network.origins,
         "config": fitted.config.model_dump(),
         "backbone": {
@@ -178,7 +178,8 @@ def _build(facts: dict[str, Any]) -> tuple[Algorithm, Backbone, TrainConfig]:
     inner = identity(backbone.dim) if backbone.frozen else backbone
     width = 0 if solved else config.bottleneck
     objective = find_objective(facts.get("objective", "classification"))
-    algorithm.attach(Network(inner, len(facts["classes"]), width, facts.get("origins", 1), objective=objective))
+    how = {"origins": facts.get("origins", 1), "answers": facts.get("answers", "as_given"), "decoder": config.decoder}
+    algorithm.attach(objective.network(inner, len(facts["classes"]), width, **how))
     return algorithm, backbone, config
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dalib.core.registry import OBJECTIVES
+
 if TYPE_CHECKING:
     from dalib.core.algorithm import Algorithm
 
@@ -24,7 +26,19 @@ def name_recipe(backbone: str, weights: str, frozen: bool) -> str:
 
 
 def fill_recipe(
-    given: Mapping[str, Any], algorithm: type[Algorithm], backbone: str, weights: str, frozen: bool
+    given: Mapping[str, Any],
+    algorithm: type[Algorithm],
+    backbone: str,
+    weights: str,
+    frozen: bool,
+    objective: str = "classification",
 ) -> dict[str, Any]:
-    """Fields of TrainConfig: the recipe of that kind, over it the algorithm's own, over both what was given."""
-    return {**RECIPES[name_recipe(backbone, weights, frozen)], **algorithm.recipe, **given}
+    """Fields of TrainConfig: the recipe of that kind, over it the answers' and the algorithm's, over them the given.
+
+    objective: what a label is. Numbers that belong to pictures rule out crops and flips, unless `invariant` is given
+    """
+    kind = name_recipe(backbone, weights, frozen)
+    own = dict(OBJECTIVES.get(objective).recipe) if objective != "classification" else {}
+    if kind == "features" or given.get("invariant"):
+        own.pop("augment", None)
+    return {**RECIPES[kind], **own, **algorithm.recipe, **given}

@@ -17,9 +17,10 @@ from dalib.core.errors import DalibError
 from dalib.core.listener import Listener
 from dalib.core.memory import hold_memory
 from dalib.core.network import Network
-from dalib.core.objective import find_objective
+from dalib.core.objective import Objective, find_objective
 from dalib.core.seeds import check_seed
 from dalib.core.types import Domain, Task
+from dalib.train.answers import check_answers
 from dalib.train.config import TrainConfig
 from dalib.train.continuation import check_source_free, continue_network
 from dalib.train.device import pick_device, seeded
@@ -110,8 +111,8 @@ class Trainer:
 
         listeners: in place of those that `fit` has
         """
-        config = self.config
-        backbone = self._prepared(backbone)
+        config, objective = self.config, find_objective(task.objective)
+        backbone = self._prepared(backbone, objective)
         if not len(task.labelled) or not len(task.target):
             raise DalibError(
                 f"task {task.name} has {len(task.labelled)} labelled and {len(task.target)} target rows; both need some"
@@ -125,12 +126,25 @@ class Trainer:
             )
         solved = isinstance(algorithm, FeatureAlgorithm)
         backbone = backbone.fix_parameters()
-        inner = replace(identity(backbone.dim), head=backbone.head) if backbone.frozen else backbone
+        bare = replace(identity(backbone.dim), head=backbone.head, head_classes=backbone.head_classes)
+        inner = bare if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
-        objective = find_objective(task.objective)
-        start = config.initialisation
-        network = Network(inner, len(task.classes), width, origins, task.target_origin, objective, start)
+        answers = "as_given" if solved else config.answers
+        check_answers(task, config, moves=bool(backbone.preprocess) and not backbone.frozen and not solved)
+        network = objective.network(
+            inner,
+            len(task.classes),
+            width,
+            origins=origins,
+            target_origin=task.target_origin,
+            initialisation=config.initialisation,
+            answers=answers,
+            decoder=config.decoder,
+        )
+        if answers != "as_given":
+            y = network.scale_answers(torch.as_tensor(task.labelled.labels))
+            task = replace(task, labelled=replace(task.labelled, y=y.numpy()))
         return self._open(algorithm, network, backbone, task, listeners)
 
     def adapt(self, algorithm: Algorithm, model: Fitted, target: Domain) -> Fitted:
@@ -157,18 +171,21 @@ class Trainer:
         nothing = replace(seen.take(np.arange(0), "withheld"), y=np.zeros(0, np.int64), classes=model.classes)
         task = Task(f"->{target.name}", nothing, seen, nothing, nothing)
         with hold_memory(), seeded(self.seed, self.device):
-            engine = self._open(algorithm, network, self._prepared(backbone).fix_parameters(), task)
+            prepared = self._prepared(backbone, network.objective)
+            engine = self._open(algorithm, network, prepared.fix_parameters(), task)
             engine.fitted.moments = model.moments
             with followed(engine, engine.listeners):
                 algorithm.go_on(engine, engine.labelled, engine.target)
                 engine.finish()
             return engine.fitted
 
-    def _prepared(self, backbone: Backbone) -> Backbone:
-        """With the recipe's crop."""
+    def _prepared(self, backbone: Backbone, objective: Objective) -> Backbone:
+        """With the recipe's crop, as answers of this kind need it."""
         if not backbone.preprocess:
             return backbone
-        return replace(backbone, preprocess=backbone.preprocess.at(self.config.crop, self.config.resize))
+        return replace(
+            backbone, preprocess=objective.prepare(backbone.preprocess, self.config.crop, self.config.resize)
+        )
 
     def _open(
         self,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 import dalib
 from dalib import AdaptationClassifier
+from dalib.nn.label_shift import fit_calibration
 from tests.support.algorithms import check_refusal
 
 
@@ -63,6 +66,29 @@ def test_a_class_that_no_row_is_called_is_said() -> None:
     (x_s, y_s), (x_t, _) = _draw(rng, 1000, 0.05), _draw(rng, 800, 0.5)
     with pytest.warns(UserWarning, match=r"none of the 800 target rows is called 1 .* label_shift re-estimates"):
         AdaptationClassifier(dalib.LinearProbe(C=1e-6), device="cpu").fit(x_s, y_s, x_t)
+
+
+@pytest.mark.parametrize("calibration", ["temperature", "bias_corrected"])
+def test_calibrated_proportions_are_those_of_em_on_calibrated_probabilities(calibration: str) -> None:
+    rng = np.random.default_rng(3)
+    (x_s, y_s), (x_t, _) = _draw(rng, 800, 0.2), _draw(rng, 800, 0.7)
+    part = np.zeros(len(y_s), int)
+    x_wide, x_t = (np.hstack([x, rng.normal(size=(800, 150))]) for x in (x_s, x_t))
+    for c in (0, 1):
+        part[y_s == c] = np.arange((y_s == c).sum()) % 5
+    score = np.zeros((800, 2))
+    for i in range(5):
+        model = LogisticRegression(tol=1e-8, max_iter=5000).fit(x_wide[part != i], y_s[part != i])
+        margin = model.decision_function(x_wide[part == i])
+        score[part == i] = np.stack([-margin, margin], 1) / 2
+    s, b = fit_calibration(torch.from_numpy(score), torch.from_numpy(y_s), calibration == "bias_corrected")
+    assert s < 0.9  # 155 columns and 640 rows: surer than it should be
+    margin = LogisticRegression(tol=1e-8, max_iter=5000).fit(x_wide, y_s).decision_function(x_t)
+    p_s, p_t = (softmax(s * v + b.numpy(), 1) for v in (score, np.stack([-margin, margin], 1) / 2))
+    q, r = _saerens(p_t, p_s.mean(0))
+    fitted = AdaptationClassifier(dalib.LabelShift(calibration=calibration), device="cpu").fit(x_wide, y_s, x_t)
+    np.testing.assert_allclose(fitted.fitted_.algorithm.proportions, q, atol=5e-3)
+    np.testing.assert_allclose(fitted.predict_proba(x_t), r, atol=1e-2)
 
 
 def test_hyper_parameters_out_of_range_are_refused() -> None:

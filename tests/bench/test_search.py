@@ -134,7 +134,7 @@ def test_a_searched_suite_runs_resumes_and_makes_a_table(suite, tmp_path, starts
 
 
 def test_tpe_proposes_in_rounds_and_starts_again_where_it_stopped(suite, tmp_path, starts) -> None:
-    pytest.importorskip("optuna", reason="optuna is not installed; pip install 'dalib[search]'")
+    pytest.importorskip("optuna", reason="optuna is not installed; pip install 'dalib-toolkit[search]'")
     search = {"budget": 4, "sampler": "tpe", "validator": "oracle_free", "train": {"lr": {"low": 1e-3, "high": 0.1}}}
     found = with_search(suite, **search)
     options = {
@@ -148,7 +148,7 @@ def test_tpe_proposes_in_rounds_and_starts_again_where_it_stopped(suite, tmp_pat
 
 
 def test_tpe_finds_the_better_half_of_a_line() -> None:
-    pytest.importorskip("optuna", reason="optuna is not installed; pip install 'dalib[search]'")
+    pytest.importorskip("optuna", reason="optuna is not installed; pip install 'dalib-toolkit[search]'")
     search = SearchSpec(budget=30, sampler="tpe", train={"lr": {"low": 0.0, "high": 1.0}})
     space, history = {"train.lr": search.train["lr"]}, []
     for _ in range(30):

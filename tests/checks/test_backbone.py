@@ -15,9 +15,9 @@ NAMES = ["timm:resnet10t" if name == "timm" else name for name in BACKBONES.name
 
 def _skip_without_its_extra(name: str) -> None:
     if name.startswith("timm:") and importlib.util.find_spec("timm") is None:
-        pytest.skip("timm is an optional dependency (pip install dalib[timm])")
+        pytest.skip("timm is an optional dependency (pip install dalib-toolkit[timm])")
     if name == "hf" and importlib.util.find_spec("transformers") is None:
-        pytest.skip("transformers is an optional dependency (pip install dalib[text])")
+        pytest.skip("transformers is an optional dependency (pip install dalib-toolkit[text])")
 
 
 @pytest.mark.parametrize("check", BACKBONE_CHECKS, ids=lambda c: c.__name__.removeprefix("check_"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from dalib.checks import check_executor
@@ -10,5 +12,8 @@ from dalib.core.registry import EXECUTORS
 
 @pytest.mark.parametrize("name", EXECUTORS.names())
 def test_every_executor_passes_its_checks(name: str) -> None:
+    missing = getattr(sys.modules[EXECUTORS.get(name).__module__], "find_missing", str)()
+    if missing:
+        pytest.skip(missing)
     results = check_executor(EXECUTORS.get(name), name)
     assert len(results) == 4 and not [r for r in results if not r.passed]

@@ -29,7 +29,7 @@ Dalib = Callable[..., Answer]
 def one_core() -> Iterator[None]:
     """Runs in this process get one thread, as the tests do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dalib.bench.runner.count_cores", lambda: 1)
+        patch.setattr("dalib.bench.execution.count_cores", lambda: 1)
         yield
 
 

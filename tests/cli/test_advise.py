@@ -133,7 +133,9 @@ LIMITS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], set[str]]] = {
     "small distance": ({"a_distance": 0.5}, {"a_distance": 0.51}, set(), {"mcc", "dann", "ot_map_sinkhorn"}),
     "small distance by gain": ({"ceiling": 0.82}, {"ceiling": 0.83}, set(), {"mcc", "dann"}),
     "labels pay": ({"ceiling": 0.905}, {"ceiling": 0.895}, {"few_labels"}, set()),
-    "label shift": ({"shift": 0.2}, {"shift": 0.19}, {"jumbot", "mcc"}, {"dann", "dann_mcc", "ot_map_sinkhorn"}),
+    "label shift": (
+        {"shift": 0.2}, {"shift": 0.19}, {"jumbot", "mcc", "label_shift"}, {"dann", "dann_mcc", "ot_map_sinkhorn"},
+    ),
     "label shift beyond chance": (
         {"shift": 0.3, "shift_chance": 0.15}, {"shift": 0.3, "shift_chance": 0.16}, {"jumbot"}, {"dann"},
     ),
@@ -286,7 +288,9 @@ WORLDS: dict[str, tuple[Counts, float, str, str, str, set[str]]] = {
     "alike": ({"s": EVEN, "t": EVEN}, 0.0, "", "small distance", "closed-set", {"source_only", "linear_probe"}),
     "apart": ({"s": EVEN, "t": EVEN}, 3.0, "", "large distance", "closed-set", {"mcc", "dann", "ot_map_sinkhorn"}),
     "few": ({"s": (9, 9, 9), "t": (8, 8, 8)}, 3.0, "", "few rows", "closed-set", {"mcc", "easy_tl", "jda"}),
-    "label shift": ({"s": (60, 30, 15), "t": (15, 30, 60)}, 3.0, "", "label shift", "closed-set", {"mcc", "jumbot"}),
+    "label shift": (
+        {"s": (60, 30, 15), "t": (15, 30, 60)}, 3.0, "", "label shift", "closed-set", {"mcc", "label_shift", "jumbot"},
+    ),
     "partial": ({"s": EVEN, "t": (30, 30, 0)}, 3.0, "--source s --target t", "partial", "partial", {"pada"}),
     "open-set": ({"s": (30, 30, 0), "t": EVEN}, 3.0, "--source s --target t", "open-set", "open-set", {"osbp"}),
     "both": ({"s": (30, 30, 0), "t": (0, 30, 30)}, 3.0, "--target t", "open-set", "open-partial", {"osbp"}),

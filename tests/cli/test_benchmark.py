@@ -235,7 +235,7 @@ from pathlib import Path
 import dalib.bench.runner
 from dalib.cli import main
 from dalib.train.descent import Descent
-dalib.bench.runner.count_cores = lambda: 1
+dalib.bench.execution.count_cores = lambda: 1
 store, draw = Path(sys.argv[sys.argv.index("--store") + 1]), Descent.draw
 
 def draw_or_die(self):

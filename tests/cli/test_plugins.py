@@ -37,6 +37,20 @@ def test_algorithms_for_a_kind_of_answers_are_those_that_say_so(dalib: Dalib) ->
     assert "did you mean 'regression'" in error
 
 
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("resnet50", "imagenet-1k (weights imagenet)"),
+        ("tiny", "drawn-objects (weights pretrained)"),
+        ("lenet", "nothing, from scratch"),
+        ("mlp", "nothing, from scratch"),
+        ("timm:vit_base_patch16_224.augreg_in21k_ft_in1k", "imagenet-21k + imagenet-1k (weights imagenet)"),
+    ],
+)
+def test_show_says_what_a_backbone_has_seen(name: str, seen: str, dalib: Dalib) -> None:
+    assert f"pretrained on  {seen}" in dalib("show", name).out
+
+
 def test_families_are_those_of_the_classes(dalib: Dalib) -> None:
     header, *lines = dalib("list", "algorithms").out.splitlines()
     assert header.split()[:4] == ["name", "family", "setting", "cost"]

@@ -239,6 +239,7 @@ def test_a_shell_completes_sections_values_and_hyper_parameters() -> None:
     assert complete("train", "--algorithm", "dann", "--algorithm.w") == ["--algorithm.weight"]
     assert complete("train", "--algorithm", "mcc") == ["mcc"]
     assert complete("run", "--protocol.sh") == ["--protocol.shots"]
+    assert complete("run", "dem") == complete("report", "dem") == ["demo"] and complete("run", "./no/file") == []
 
 
 def test_a_backbones_setting_is_refused_with_the_right_spelling() -> None:

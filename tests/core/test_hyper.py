@@ -168,3 +168,16 @@ def test_a_type_checker_refuses_a_wrong_name_and_a_wrong_type(tmp_path: Path):
     lines = [line for line in run.stdout.splitlines() if "use.py" in line and "error" in line]
     assert len(lines) == 2 and 'Unexpected keyword argument "wieght"' in lines[0], run.stdout
     assert 'expected "float"' in lines[1], run.stdout
+
+
+def test_a_text_is_kept_as_it_settles_and_is_never_empty() -> None:
+    from dalib.core.hyper import text
+
+    class Named(Algorithm):
+        """A name; name: any."""
+
+        name_of: str = text(default="plain", settle=lambda value: value.strip(), doc="what it is called")
+
+    assert Named(name_of=" x ").hparams == {"name_of": "x"} and Named.create("named", {}).name_of == "plain"
+    with pytest.raises(DalibError, match="name_of = '' is no text; its default is 'plain'"):
+        Named(name_of="").check()

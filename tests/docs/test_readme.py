@@ -96,8 +96,17 @@ def test_every_command_and_setting_exists() -> None:
             assert section == "algorithm" or set(own) <= set(SECTIONS[section].model_fields), words
 
 
+def spell(n: int) -> str:
+    """A number from 80 to 119 in words: eighty, ninety-five, a hundred and two."""
+    ones = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    ones += tuple(f"{stem}teen" for stem in ("thir", "four", "fif", "six", "seven", "eigh", "nine"))
+    if n >= 100:
+        return f"a hundred and {ones[n - 100]}".removesuffix(" and ")
+    return f"{'eighty' if n < 90 else 'ninety'}-{ones[n % 10]}".rstrip("-")
+
+
 def test_what_it_counts_is_counted() -> None:
-    assert dalib.__version__ and len(ALGORITHMS.files()) == 89 and "eighty-nine" in TEXT
+    assert dalib.__version__ and spell(len(ALGORITHMS.files())) in TEXT
     suites = [load_suite(ROOT / f"benchmarks/{name}.toml") for name in FULL]
     assert {len(suite.algorithms) for suite in suites} == {63} and "sixty-three rows" in " ".join(TEXT.split())
 

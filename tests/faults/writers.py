@@ -52,8 +52,8 @@ class Scene:
         self.children: list[Child] = []
         self.spared: set[Path] = set()
 
-    def start(self, home: str = "", seconds: float = 0.02) -> Child:
-        """A runner; home: name of another boot of another machine."""
+    def start(self, home: str = "", seconds: float = 0.02, clock: float = 0) -> Child:
+        """A runner; home: name of another boot of another machine; clock: seconds by which that one's is wrong."""
 
         def work() -> None:
             os.environ |= {"FAKE_LOG": str(self.log), "FAKE_SECONDS": str(seconds)}
@@ -61,6 +61,9 @@ class Scene:
             if home:
                 processes._read_boot = processes._read_space = lambda: home  # type: ignore[assignment]
                 processes.place.cache_clear()
+            if clock:
+                right = time.time
+                time.time = lambda: right() + clock
             run = "tests.support.fake_runs:sleep_briefly"
             run_suite(self.suite, store=self.store.root, run=run, progress=LineProgress())
 
@@ -134,6 +137,27 @@ def one_is_killed(scene: Scene, chance: random.Random) -> str:
     first, *_ = [scene.start(home, 0.05) for home in homes]
     time.sleep(chance.random() * 0.6)
     first.stop(signal.SIGKILL)
+    return scene.judge(again=1)
+
+
+def one_is_paused(scene: Scene, chance: random.Random) -> str:
+    """One of two hosts is stopped until its leases are taken, and wakes: what it then writes must not count."""
+    first, _ = scene.start("one", 0.05), scene.start("two", 0.05)
+    time.sleep(0.1 + chance.random() * 0.4)
+    os.kill(first.pid, signal.SIGSTOP)
+    time.sleep(2.0 + chance.random())
+    os.kill(first.pid, signal.SIGCONT)
+    return scene.judge(again=1)
+
+
+def clocks_apart(scene: Scene, chance: random.Random) -> str:
+    """Two hosts whose clocks are an hour before and after the file server's; one of them may die."""
+    hosts = [scene.start("one", 0.05, clock=-3600), scene.start("two", 0.05, clock=3600)]
+    if chance.random() < 0.5:
+        time.sleep(chance.random() * 0.5)
+        hosts[chance.randrange(2)].stop(signal.SIGKILL)
+    time.sleep(2.5)
+    scene.start("three")  # finds what the dead left, which is silent by then
     return scene.judge(again=1)
 
 
@@ -217,6 +241,8 @@ SCENES: dict[str, Callable[[Scene, random.Random], str]] = {
     "several runners at once": together,
     "runners of two containers": in_two_containers,
     "-9 for one of three runners": one_is_killed,
+    "a paused owner wakes": one_is_paused,
+    "clocks an hour apart": clocks_apart,
     "SIGTERM for one of three runners": one_is_terminated,
     "locks of dead owners": dead_owners,
     "a zombie's lock": a_zombie,

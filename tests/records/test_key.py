@@ -36,6 +36,14 @@ def test_the_key_knows_neither_dict_order_nor_where_files_lie():
     assert file.key == other.key
 
 
+def test_what_the_weights_have_seen_is_no_part_of_the_key():
+    said = SPEC.backbone.model_copy(update={"pretraining": ("laion-2b",)})
+    assert change(backbone=said).key == SPEC.key and said.seen == ("laion-2b",)
+    assert SPEC.backbone.seen == ("imagenet-1k",)
+    bare = RunSpec(data=SPEC.data, source="a", target="b", algorithm="coral")
+    assert bare.model_copy(update={"backbone": BackboneSpec(pretraining=("decaf",))}).key == bare.key
+
+
 CHANGES = [
     {"source": "dslr"}, {"target": "dslr"}, {"algorithm": "mmd"}, {"algorithm_version": 3}, {"seed": 1},
     {"hparams": {"weight": 2.0, "hidden": 64}},

@@ -3,11 +3,12 @@ import math
 import pytest
 
 from dalib.core.errors import DalibError
-from dalib.records.spec import DataSpec
+from dalib.records.spec import BackboneSpec, DataSpec
 from dalib.report.caption import word_rows
-from dalib.report.layout import cell_text, lay_out
+from dalib.report.layout import cell_text, lay_out, make_sheet
 from dalib.report.scale import Scale
 from dalib.report.table import TableCell, TableRow, build_table, short_columns
+from dalib.report.tidy import tidy
 from tests.support.report_shelf import FAILED, MISSING, Shelf, points
 
 
@@ -132,6 +133,24 @@ def test_the_caption_says_what_was_done(shelf: Shelf) -> None:
     ):  # fmt: skip
         assert words in caption
     assert "PARTIAL" not in caption
+
+
+def test_what_backbones_have_seen_is_in_the_caption_and_a_column_where_they_differ(shelf: Shelf) -> None:
+    table = build_table(shelf, "toy")
+    assert "mobilenet_v2 (imagenet weights), frozen, pretrained on imagenet-1k." in table.caption
+    assert "Pretraining" not in make_sheet(table).header and set(tidy(table)["pretraining"]) == {"imagenet-1k"}
+    clip = BackboneSpec(name="timm:vit_base_patch16_clip_224.openai", weights="imagenet", frozen=True)
+    scratch = BackboneSpec(name="resnet18", hash="none")
+    for task in ("amazon->webcam", "webcam->amazon"):
+        shelf.put("clip", task, [0.8, 0.8], backbone=clip).put("scratch", task, [0.1, 0.1], backbone=scratch)
+    sheet = make_sheet(table := build_table(shelf, "toy"))
+    assert sheet.header[:2] == ("Algorithm", "Pretraining")
+    seen = {row[0].text: row[1].text for block in sheet.blocks for row in block.rows}
+    assert seen == dict.fromkeys(["source_only", "mmd", "dann", "target_labels"], "imagenet-1k") | {
+        "clip": "unknown-web", "scratch": "none",
+    }  # fmt: skip
+    assert len({len(row) for block in sheet.blocks for row in block.rows} | {len(sheet.header)}) == 1
+    assert set(tidy(table).set_index("label")["pretraining"]["clip"]) == {"unknown-web"}
 
 
 def test_the_caption_marks_the_oracle_partial_copies_and_holes(shelf: Shelf) -> None:

@@ -212,7 +212,7 @@ def test_the_classifier_takes_dictionaries_and_copies_its_backbone() -> None:
 
 
 def test_a_hugging_face_encoder_from_a_folder(tmp_path: Path) -> None:
-    transformers = pytest.importorskip("transformers", reason="optional dependency (pip install dalib[text])")
+    transformers = pytest.importorskip("transformers", reason="optional dependency (pip install dalib-toolkit[text])")
     config = transformers.BertConfig(
         vocab_size=20, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
         max_position_embeddings=8,

@@ -11,18 +11,18 @@ random stream of its own, named by (seed, class, domain, index): any one can be 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from .objects import OBJECTS
+from .publish import publish
 from .render import draw
+from .scenes import write_mini_scenes
 from .styles import STYLES
 
-__all__ = ["CLASSES", "COUNTS", "DRAWING_VERSION", "draw", "write_mini_office"]
+__all__ = ["CLASSES", "COUNTS", "DRAWING_VERSION", "draw", "write_mini_office", "write_mini_scenes"]
 
 DRAWING_VERSION = 1
 """Raised whenever a pixel changes."""
@@ -40,8 +40,6 @@ COUNTS: dict[str, tuple[int, ...]] = {
     domain: tuple(max(6, round(int(n) * _SHARE[domain])) for n in line.split()) for domain, line in _OFFICE31.items()
 }
 """Pictures per class, in the order of `CLASSES`."""
-
-MARKER = ".mini_office.json"
 
 
 def write_mini_office(
@@ -66,20 +64,8 @@ def write_mini_office(
         if len(row) != len(CLASSES):
             raise ValueError(f"{domain} has {len(row)} counts; give one for each of the {len(CLASSES)} classes")
     marker = json.dumps({"version": DRAWING_VERSION, "seed": seed, "counts": {d: list(counts[d]) for d in counts}})
-    root = Path(root)
-    if _marker(root) == marker:
-        return
-    if root.exists() and _marker(root) is None and any(root.iterdir()):
-        raise FileExistsError(f"{root} is not a mini_office set; give an empty or a new folder")
-    root.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
-        _write(fresh, seed, counts, progress or (lambda done, total: None))
-        (fresh / MARKER).write_text(marker)
-        fresh.chmod(0o755)
-        _replace(root, fresh, marker)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    report = progress or (lambda done, total: None)
+    publish(root, "mini_office", marker, lambda folder: _write(folder, seed, counts, report))
 
 
 def _write(root: Path, seed: int, counts: Mapping[str, Sequence[int]], progress: Callable[[int, int], None]) -> None:
@@ -93,23 +79,3 @@ def _write(root: Path, seed: int, counts: Mapping[str, Sequence[int]], progress:
                 picture.save(folder / f"frame_{index + 1:04d}.jpg", quality=STYLES[domain].quality)
                 done += 1
                 progress(done, total)
-
-
-def _replace(root: Path, fresh: Path, marker: str) -> None:
-    """Move `fresh` to `root`; what was there goes, unless another process has finished the same set meanwhile."""
-    if _marker(root) == marker:
-        return
-    if root.exists():
-        old = fresh.with_name(f"{fresh.name}-old")
-        root.replace(old)
-        shutil.rmtree(old)
-    try:
-        fresh.replace(root)
-    except OSError:
-        if _marker(root) != marker:
-            raise
-
-
-def _marker(root: Path) -> str | None:
-    path = root / MARKER
-    return path.read_text() if path.is_file() else None

@@ -37,10 +37,10 @@ def photograph(drawing: Drawing, strokes: Sequence[Stroke], style: Style, rng: n
     scene = backdrop(style.backdrops[int(rng.integers(len(style.backdrops)))], size, rng)
     view = _view(drawing, style, rng)
     for _ in range(int(rng.integers(style.clutter[0], style.clutter[1] + 1))):
-        _place(scene, _thing(size, rng, near=0.38), rng, style)
-    _place(scene, rasterise(strokes, view, size), rng, style)
+        place(scene, stray_thing(size, rng, near=0.38), rng, style)
+    place(scene, rasterise(strokes, view, size), rng, style)
     if rng.random() < style.occlude:
-        _place(scene, _thing(size, rng, near=0.36, fill=(0.2, 0.35)), rng, style)
+        place(scene, stray_thing(size, rng, near=0.36, fill=(0.2, 0.35)), rng, style)
     pixels = round(style.size * rng.uniform(*style.resolution))
     scene = scene.resize((pixels, pixels), Image.Resampling.BOX if pixels == style.size else Image.Resampling.BILINEAR)
     scene = scene.filter(ImageFilter.GaussianBlur(rng.uniform(*style.blur)))
@@ -61,7 +61,9 @@ def _view(drawing: Drawing, style: Style, rng: np.random.Generator) -> View:
     )
 
 
-def _thing(size: int, rng: np.random.Generator, near: float, fill: tuple[float, float] = (0.25, 0.6)) -> Image.Image:
+def stray_thing(
+    size: int, rng: np.random.Generator, near: float, fill: tuple[float, float] = (0.25, 0.6)
+) -> Image.Image:
     """A nameless thing whose middle lies on a ring of radius `near` or more around the middle of the frame."""
     drawing = CLUTTER[int(rng.integers(len(CLUTTER)))]
     angle, radius = rng.uniform(0, 2 * np.pi), rng.uniform(near, near + 0.2)
@@ -70,7 +72,7 @@ def _thing(size: int, rng: np.random.Generator, near: float, fill: tuple[float, 
     return rasterise(sample(drawing, rng), View(yaw, pitch, roll, rng.uniform(*fill), centre), size)
 
 
-def _place(scene: Image.Image, thing: Image.Image, rng: np.random.Generator, style: Style) -> None:
+def place(scene: Image.Image, thing: Image.Image, rng: np.random.Generator, style: Style) -> None:
     """Light `thing`, drop its shadow on `scene` and paste it there, in place."""
     size = thing.width
     alpha = thing.getchannel("A")

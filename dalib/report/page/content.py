@@ -146,6 +146,8 @@ def _describe_row(label: str, manifest: Manifest, records: dict[str, Record]) ->
     if not specs:
         return {"label": label, "algorithm": label, "reference": False, "settings": {}, "varies": []}
     flat = [_flatten(spec.model_dump(mode="json", exclude={"source", "target", "seed"})) for spec in specs]
+    for settings, spec in zip(flat, specs, strict=True):
+        settings["backbone.pretraining"] = list(spec.backbone.seen)
     shared = {k: v for k, v in flat[0].items() if all(other.get(k) == v for other in flat)}
     varies = sorted({k for settings in flat for k in settings} - set(shared))
     default = {f"train.{k}" for k in specs[0].train.model_dump()} - {

@@ -1,0 +1,79 @@
+"""A teacher labels target pictures, half of a source picture's classes are laid on them, rare classes come often."""
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from dalib.core.algorithm import Algorithm, Terms
+from dalib.core.hyper import positive, state
+from dalib.core.types import Source, Target
+from dalib.nn.averaging import move_towards
+from dalib.nn.pixels import draw_class_mask, weighed_cross_entropy
+
+Self = TypeVar("Self", bound="DAFormer")
+
+
+class DAFormer(Algorithm):
+    """DAFormer's way of training on any network: mean teacher, ClassMix and rare-class sampling.
+
+    loss = CE(prediction_s, y_s) + weight * mean over pixels of w CE(student(m x_s + (1 - m) x_t'), m y_s + (1 - m) l)
+    l = argmax of the teacher on x_t; m = pixels of half of the classes of y_s; x_t' = the strong view, cut out alike
+    w = 1 where m, else the part of the teacher's pixels that are surer than `threshold`
+    after step n = 0, 1, …:  teacher := a * teacher + (1 - a) * student,  a = min(1 - 1 / (n + 1), decay)
+
+    Shapes
+        x (B, 3, H, W), prediction (B, K, H, W), y (B, H, W)
+    Reference
+        Hoyer et al. DAFormer: Improving Network Architectures and Training Strategies for Domain-Adaptive Semantic
+        Segmentation. CVPR 2022. arXiv:2111.14887, and the authors' code; ClassMix: Olsson et al. arXiv:2007.07936.
+        Departures: any network; no feature distance to ImageNet's network; the recipe's strong view (there: colour
+        jitter and blur of the mixture); `decay` 0.99, for some hundred steps (there: 0.999, for 40 000); the
+        teacher is in evaluation mode with averaged batch-norm
+        statistics; half of the classes of each picture (there: of the batch),
+        never the pixels without a label. The teacher predicts (there: the student).
+    """
+
+    family = "self-training"
+    objectives = ("segmentation",)
+    paper = "hoyer2022daformer"
+    views = 2
+    recipe = {"sampler": "rare_classes"}
+    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0), doc="trade-off of the mixed pictures")
+    threshold: float = positive(
+        default=0.968, zero=True, most=1, search=(0.9, 0.968), doc="probability of a sure pixel"
+    )
+    decay: float = positive(default=0.99, zero=True, below=1, doc="most of itself that the teacher keeps in a step")
+    moves: Tensor = state()
+
+    def build(self, dim: int, outputs: int) -> None:
+        self.teacher = copy.deepcopy(self.network).requires_grad_(False)
+        self.register_buffer("moves", torch.zeros(()))
+
+    def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
+        return [*super().rates(backbone_rate), (self.teacher, 0.0)]
+
+    def train(self: Self, mode: bool = True) -> Self:
+        super().train(mode)
+        if hasattr(self, "teacher"):
+            self.teacher.eval()
+        return self
+
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        n = min(len(source), len(target))
+        with torch.no_grad():
+            sure, label = self.teacher(target.x[:n])[1].softmax(1).max(1)
+            m = draw_class_mask(source.y[:n])
+            part = (sure >= self.threshold).float().mean()
+            x = torch.where(m[:, None], source.x[:n], target.strong.x[:n])
+        mixed = self.network(x)[1].float()
+        loss = weighed_cross_entropy(mixed, torch.where(m, source.y[:n], label), torch.where(m, 1.0, part))
+        return {"mixed": self.weight * loss}
+
+    def end_step(self) -> None:
+        self.moves += 1
+        move_towards([self.teacher], [self.network], (1 / self.moves).clamp(min=1 - self.decay))
+
+    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.teacher(x)

@@ -1,0 +1,79 @@
+"""The network of an answer for every pixel: feature maps of the backbone, a bottleneck on the coarsest, a decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from dalib.core.backbone import Backbone
+from dalib.core.errors import DalibError
+from dalib.core.network import Network
+from dalib.core.rows import Input
+from dalib.nn.decoders import make_decoder
+from dalib.nn.feature_levels import feature_levels
+
+PROBE = 64
+"""Side of the image by which the widths of the feature maps are found, where the backbone names no side."""
+
+
+class DenseNetwork(Network):
+    """x -> (z, prediction), where z is the mean over positions of the maps that the decoder starts from.
+
+    maps = feature maps of the backbone, fine to coarse;  f = bottleneck(coarsest);  z = mean over positions of f
+    prediction = decoder(finer maps, f), enlarged to the image (bilinear)
+
+    Args
+        decoder: `unet` goes up through all maps; `fcn`, `deeplabv3` and `lraspp` are torchvision's heads; empty:
+            `unet`
+
+    Shapes
+        x (B, 3, H, W) -> z (B, dim), prediction (B, outputs, H, W)
+    """
+
+    def __init__(
+        self, backbone: Backbone, outputs: int, bottleneck: int = 256, *, decoder: str = "", **how: Any
+    ) -> None:
+        if not backbone.maps:
+            raise DalibError(
+                f"backbone '{backbone.name}' gives no feature maps, from which answers per pixel are made; use tiny, a "
+                "resnet or mobilenet_v2"
+            )
+        self.decoder = decoder or "unet"
+        super().__init__(backbone, outputs, bottleneck, **how)
+
+    def make_layers(self, backbone: Backbone, outputs: int, bottleneck: int, initialisation: str) -> None:
+        self.maps = backbone.maps
+        widths = _widths(backbone)
+        self.dim = bottleneck or widths[-1]
+        self.bottleneck = nn.Identity()
+        if bottleneck:
+            conv = nn.Conv2d(widths[-1], bottleneck, 1)
+            if initialisation == "kaiming":
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+                nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            self.bottleneck = nn.Sequential(conv, nn.BatchNorm2d(bottleneck), nn.ReLU())
+        self.head = make_decoder(self.decoder, [*widths[:-1], self.dim], outputs)
+
+    def forward(self, x: Input) -> tuple[Tensor, Tensor]:
+        assert isinstance(x, Tensor)
+        *finer, coarsest = feature_levels(self.backbone, self.maps, x)
+        f = self.bottleneck(coarsest)
+        prediction = self.head([*finer, f])
+        return f.mean((2, 3)), interpolate(prediction, x.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _widths(backbone: Backbone) -> list[int]:
+    """Channels of every map, from one black image; nothing of the module changes."""
+    module, side = backbone.module, backbone.preprocess.crop if backbone.preprocess else PROBE
+    training = {part: part.training for part in module.modules()}
+    parameter = next(module.parameters())
+    try:
+        with torch.no_grad():
+            black = torch.zeros(1, 3, side, side, dtype=parameter.dtype, device=parameter.device)
+            return [level.shape[1] for level in feature_levels(module.eval(), backbone.maps, black)]
+    finally:
+        for part, flag in training.items():
+            part.training = flag

@@ -1,0 +1,1 @@
+"""Models and results in repositories: model cards, `dalib.push` and `dalib.pull`."""

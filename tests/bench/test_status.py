@@ -1,0 +1,45 @@
+"""How far a suite is: from its store, whoever runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import dalib
+from dalib.bench import status
+from dalib.bench.plan import plan
+from dalib.bench.suite import Suite
+from dalib.cli import main
+from dalib.core.errors import DalibError
+from dalib.records.locks import acquire, release
+from dalib.records.store import Store
+
+
+def test_done_failed_running_queued_and_missing_add_up(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path / "store")
+    with pytest.raises(DalibError, match="no suite with runs named 'demo'"):
+        status.suite_status("demo", store.root)
+    dalib.run_suite(suite, store=store.root, run="tests.support.fake_runs:fail_on_seed_1", only=["strong"])
+    todo = [run.key for run in plan(suite).runs if run.key not in store]
+    assert len(todo) == 6 and acquire(store.lock(todo[0]))
+    monkeypatch.setattr(status, "_queued", lambda root: {*todo[:3], "unknown"})
+    found = dalib.suite_status("demo", store.root)
+    assert (found.total, found.done, len(found.failed), len(found.running)) == (12, 4, 2, 1)
+    assert (found.queued, found.missing) == (2, 3)
+    assert found.eta is not None and found.running[0].seconds < 100
+    assert main(["status", "demo", "--store", str(store.root)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("demo: 4 of 12 runs done, 2 failed, 1 running, 2 queued, 3 not begun; eta 0:0")
+    assert lines[1].startswith("running  source_only a->b seed") and "process" in lines[1] and "since" in lines[1]
+    assert [line[-18:] for line in lines[2:]] == ["RuntimeError: boom"] * 2
+    release(store.lock(todo[0]))
+    assert dalib.suite_status("demo", store.root).eta is None
+
+
+def test_all_done_has_nothing_left(suite: Suite, tmp_path: Path) -> None:
+    dalib.run_suite(suite, store=tmp_path, run="tests.support.fake_runs:finish")
+    found = dalib.suite_status("demo", tmp_path)
+    assert (found.done, found.missing, found.eta) == (12, 0, 0.0)
