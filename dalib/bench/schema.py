@@ -10,7 +10,7 @@ from dalib.bench.row import Row
 from dalib.bench.suite import SECTIONS, Suite
 from dalib.core.fields import read_docs
 from dalib.core.hyper import Hyper
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, METRICS, PROTOCOLS, VALIDATORS, Registry
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, EXECUTORS, METRICS, PROTOCOLS, VALIDATORS, Registry
 
 Schema = dict[str, Any]
 FILLED_IN = {"hash", "swept"}
@@ -31,7 +31,7 @@ def suite_schema() -> Schema:
             rooms[model.__name__] = _explain(rooms[model.__name__], model)
     for room, name, registry in (
         ("BackboneSpec", "name", BACKBONES), ("ProtocolSpec", "name", PROTOCOLS),
-        ("SearchSpec", "validator", VALIDATORS),
+        ("SearchSpec", "validator", VALIDATORS), ("ExecutorSpec", "name", EXECUTORS),
     ):  # fmt: skip
         rooms[room]["properties"][name] |= _words(registry)
     rooms["Row"] = _row_schema()
