@@ -6,11 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from dalib.bench.execution import ExecutorSpec
 from dalib.bench.row import Row
-from dalib.bench.search import SearchSpec
 from dalib.bench.suite import SECTIONS, Suite
-from dalib.bench.sweep import Sweep
 from dalib.core.fields import read_docs
 from dalib.core.hyper import Hyper
 from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, EXECUTORS, METRICS, PROTOCOLS, VALIDATORS, Registry
@@ -28,9 +25,10 @@ def suite_schema() -> Schema:
     """
     schema = Suite.model_json_schema()
     rooms = schema["$defs"]
-    described: list[type[BaseModel]] = [*SECTIONS.values(), SearchSpec, Sweep, ExecutorSpec]
-    for model in described:
-        rooms[model.__name__] = _explain(rooms[model.__name__], model)
+    described = {name: field.annotation for name, field in Suite.model_fields.items()}
+    for model in described.values():
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            rooms[model.__name__] = _explain(rooms[model.__name__], model)
     for room, name, registry in (
         ("BackboneSpec", "name", BACKBONES), ("ProtocolSpec", "name", PROTOCOLS),
         ("SearchSpec", "validator", VALIDATORS), ("ExecutorSpec", "name", EXECUTORS),
@@ -99,9 +97,9 @@ def _hyper_schema(hyper: Hyper) -> Schema:
     }  # fmt: skip
     kinds: dict[str, Schema] = {
         "number": {"type": "number"}, "whole": {"type": "integer"}, "flag": {"type": "boolean"},
-        "choice": {}, "any": {},
+        "text": {"type": "string"},
     }  # fmt: skip
-    value = kinds[hyper.kind] | {key: bound for key, bound in bounds.items() if bound is not None}
+    value = kinds.get(hyper.kind, {}) | {key: bound for key, bound in bounds.items() if bound is not None}
     if hyper.options:
         words = {"enum": list(hyper.options)}
         value = words if hyper.kind == "choice" else {"anyOf": [value, words]}
