@@ -107,7 +107,9 @@ def _load(encoder: str) -> tuple[Any, Any]:
     try:
         from transformers import AutoModel, AutoTokenizer
     except ImportError:
-        raise DalibError(f"encoder '{name}' needs the package transformers: pip install dalib-toolkit[zero-shot]") from None
+        raise DalibError(
+            f"encoder '{name}' needs the package transformers: pip install dalib-toolkit[zero-shot]"
+        ) from None
     try:
         how: dict[str, Any] = {"local_files_only": True}
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
