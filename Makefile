@@ -51,6 +51,7 @@ tables: $(VENV)/.ready  ## write results/tables again from the committed records
 	@$(BIN)/python benchmarks/recipe_study.py tables
 	@$(BIN)/python benchmarks/closed_form_tables.py > /dev/null
 	@$(BIN)/python benchmarks/label_shift.py tables
+	@$(BIN)/python benchmarks/first_tables.py
 	@$(BIN)/python -m dalib.advice.evidence results/tables
 
 costs: $(VENV)/.ready  ## measure what each algorithm costs beside source-only, for the catalogue (keep the machine quiet)

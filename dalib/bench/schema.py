@@ -7,12 +7,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from dalib.bench.row import Row
-from dalib.bench.search import SearchSpec
 from dalib.bench.suite import SECTIONS, Suite
-from dalib.bench.sweep import Sweep
 from dalib.core.fields import read_docs
 from dalib.core.hyper import Hyper
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, METRICS, PROTOCOLS, VALIDATORS, Registry
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, EXECUTORS, METRICS, PROTOCOLS, VALIDATORS, Registry
 
 Schema = dict[str, Any]
 FILLED_IN = {"hash", "swept"}
@@ -27,12 +25,13 @@ def suite_schema() -> Schema:
     """
     schema = Suite.model_json_schema()
     rooms = schema["$defs"]
-    described: list[type[BaseModel]] = [*SECTIONS.values(), SearchSpec, Sweep]
-    for model in described:
-        rooms[model.__name__] = _explain(rooms[model.__name__], model)
+    described = {name: field.annotation for name, field in Suite.model_fields.items()}
+    for model in described.values():
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            rooms[model.__name__] = _explain(rooms[model.__name__], model)
     for room, name, registry in (
         ("BackboneSpec", "name", BACKBONES), ("ProtocolSpec", "name", PROTOCOLS),
-        ("SearchSpec", "validator", VALIDATORS),
+        ("SearchSpec", "validator", VALIDATORS), ("ExecutorSpec", "name", EXECUTORS),
     ):  # fmt: skip
         rooms[room]["properties"][name] |= _words(registry)
     rooms["Row"] = _row_schema()
@@ -98,9 +97,9 @@ def _hyper_schema(hyper: Hyper) -> Schema:
     }  # fmt: skip
     kinds: dict[str, Schema] = {
         "number": {"type": "number"}, "whole": {"type": "integer"}, "flag": {"type": "boolean"},
-        "choice": {}, "any": {},
+        "text": {"type": "string"},
     }  # fmt: skip
-    value = kinds[hyper.kind] | {key: bound for key, bound in bounds.items() if bound is not None}
+    value = kinds.get(hyper.kind, {}) | {key: bound for key, bound in bounds.items() if bound is not None}
     if hyper.options:
         words = {"enum": list(hyper.options)}
         value = words if hyper.kind == "choice" else {"anyOf": [value, words]}
