@@ -16,7 +16,7 @@ def find_fault() -> str:
     place = getattr(dalib, "__file__", None) or "a folder without __init__.py"
     return (
         f"`import dalib` finds {place}, which is not dalib-toolkit but another package of that name, or what was left "
-        "of one: pip uninstall -y dalib dalib-toolkit, then pip install dalib-toolkit"
+        "of one: pip uninstall -y dalib dalib-toolkit, then install dalib-toolkit again"
     )
 
 

@@ -39,8 +39,8 @@ METHODS: dict[str, PriorShift | None] = {
     "label_shift, temperature": dalib.LabelShift(calibration="temperature"),
     "label_shift, bias_corrected": dalib.LabelShift(calibration="bias_corrected"),
     "bbse, hard": dalib.BBSE(),
-    "bbse, soft": dalib.BBSE(answers="soft"),
-    "bbse, soft, bias_corrected": dalib.BBSE(answers="soft", calibration="bias_corrected"),
+    "bbse, soft": dalib.BBSE(confusion="soft"),
+    "bbse, soft, bias_corrected": dalib.BBSE(confusion="soft", calibration="bias_corrected"),
 }
 HEADER = ("task", "shift", "draw", "method", "accuracy", "macro_recall", "off")
 

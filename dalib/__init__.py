@@ -16,7 +16,7 @@ def _refuse_mixture() -> None:
     if any(Path(folder, room, "__init__.py").is_file() for folder in __path__ for room in ("vision", "modules")):
         raise ImportError(
             f"the files of another package named dalib lie among those of dalib-toolkit in {__path__[0]}; they cannot "
-            "share an environment: pip uninstall -y dalib dalib-toolkit, then pip install dalib-toolkit"
+            "share an environment: pip uninstall -y dalib dalib-toolkit, then install dalib-toolkit again"
         )
 
 

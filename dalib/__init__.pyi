@@ -105,6 +105,8 @@ from dalib.algorithms.vada import VADA as VADA
 from dalib.algorithms.wdgrl import WDGRL as WDGRL
 from dalib.algorithms.wise_ft import WiseFt as WiseFt
 from dalib.algorithms.zero_shot import ZeroShot as ZeroShot
+from dalib.algorithms.zero_shot_distillation import ZeroShotDistillation as ZeroShotDistillation
+from dalib.algorithms.zero_shot_prior import ZeroShotPrior as ZeroShotPrior
 from dalib.backbones import load_backbone as load_backbone
 from dalib.bench.runner import run_suite as run_suite
 from dalib.bench.schema import suite_schema as suite_schema

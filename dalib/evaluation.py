@@ -130,8 +130,10 @@ def evaluate(
     rows = label_as_trained(fitted, rows)
     outputs, known = fitted.outputs(rows), len(fitted.classes)
     kind = fitted.algorithm.network.objective.name
+    told_limits = fitted.extra.get("thresholds")
+    limits = None if told_limits is None else np.asarray(told_limits, float)
     reject = _protocol(fitted).get("reject", 1.0) if kind == "classification" else 1.0
-    metrics = {name.lstrip("_"): value for name, value in measure(outputs, "", known, kind, reject).items()}
+    metrics = {name.lstrip("_"): value for name, value in measure(outputs, "", known, kind, reject, limits).items()}
     per_class: dict[str, dict[str, float]] = {}
     if kind == "classification":
         for name, values in class_metrics(
@@ -143,7 +145,7 @@ def evaluate(
             per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
     plain = kind == "classification" and reject == 1 and not fitted.algorithm.rejects and fitted.algorithm.probabilistic
     expected = expected_accuracy(fitted.held_out, outputs) if plain and fitted.held_out is not None else None
-    told = output_metrics(outputs, fitted.classes, kind, "")
+    told = output_metrics(outputs, fitted.classes, kind, "", limits)
     per_output = {name: {k.lstrip("_"): v for k, v in values.items()} for name, values in told.items()}
     return Evaluation(metrics, per_class, len(rows), remarks, expected, per_output=per_output)
 

@@ -29,6 +29,7 @@ from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import decide, domain_metrics, fitted_metrics, task_metrics
+from dalib.scoring.thresholds import thresholds_for
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import model_path, registered_name, save_model
 from dalib.train.recipes import fill_recipe
@@ -253,7 +254,11 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
     """How good a fitted model is, which joins the facts that its model file keeps."""
     named, metric = PROTOCOLS.get(task.protocol).rows, find_objective(task.objective).metrics[0]
     rows = dict(zip(named, (task.labelled, task.validation, task.test), strict=True))
-    values = {k: task_metrics(fitted.outputs(d), "", task)[f"_{metric}"] for k, d in rows.items() if len(d)}
+    chosen = spec.protocol.threshold != "half"
+    limits = thresholds_for(spec.protocol, task.objective, fitted.outputs(task.validation)) if chosen else None
+    values = {
+        k: task_metrics(fitted.outputs(d), "", task, thresholds=limits)[f"_{metric}"] for k, d in rows.items() if len(d)
+    }
     if task.objective == "classification" and len(task.validation):
         told = fitted.outputs(task.validation)
         fitted.held_out = Outputs(told.z[:, :0], told.logits, told.y)
@@ -276,6 +281,8 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
         "values": values,
         "partial": note,
     }
+    if limits is not None:
+        fitted.extra["thresholds"] = limits.tolist()
     largest = max(len(task.labelled), len(task.target))
     remarks: tuple[str, ...] = ()
     if fitted.curve and spec.train.batch_size > largest:

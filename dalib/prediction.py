@@ -287,6 +287,8 @@ def _rank(
     if _tells_answers(fitted):
         objective = fitted.algorithm.network.objective
         told = objective.tell(objective.decide(outputs.prediction), len(fitted.classes)).tolist()
+        if limits := fitted.extra.get("thresholds"):
+            told = (outputs.prediction.numpy() > np.asarray(limits)).astype(int).tolist()
         return (Answer(name, tuple(values)) for name, values in zip(names, told, strict=True))
     best, known = outputs.p.topk(top, dim=1), len(fitted.classes)
     reject = fitted.extra.get("protocol", {}).get("reject", 1.0)

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from dalib.advice.images import MEASURES
 from dalib.advice.material import Material, Options, Part, pick_rows
 from dalib.advice.rows import embed_samples, refuse_images
 from dalib.core.errors import DalibError
@@ -28,7 +29,7 @@ def open_features(path: str, options: Options) -> Material:
     """`<domain>_x` and `<domain>_y` of an .npz; a domain without labels is an unlabelled target."""
     file = find_feature_file(path, options.data_root)
     arrays = read_arrays(file)
-    refuse_answers(read_objective(arrays), str(file), "the measures of dalib advise")
+    refuse_answers(read_objective(arrays), str(file), MEASURES)
     keys = find_keys(arrays)
     if not keys:
         raise DalibError(f"{file} has no key <domain>_x; expected {LAYOUT}")

@@ -19,7 +19,9 @@ from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
+from dalib.core.objective import refuse_answers
 from dalib.core.types import Domain
+from dalib.data.answered import find_answers
 from dalib.data.cache import cached_array
 from dalib.data.declaration import match_declaration
 from dalib.data.decode import decode_image
@@ -30,6 +32,7 @@ from dalib.data.unreadable import count_skipped, skip_unreadable
 from dalib.feed.embed import embed_images
 from dalib.train.device import pick_device
 
+MEASURES = "the measures of dalib advise"
 SIZED = 100
 """Images of a domain whose size is read."""
 
@@ -39,6 +42,8 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
     tree = skip_unreadable(ImageTree(where)) if options.skip_unreadable else ImageTree(where)
     folders = tree.counts()
     own = not info.domains
+    if own and (answers := find_answers(tree)) is not None:
+        refuse_answers(answers.objective, str(where), MEASURES)
     nameless = lone_folders(folders) if own else {}
     if own and tree.split_like:
         raise DalibError(f"{where}: {tree.levels()}; give {LAYOUT}, each split in a root of its own")
@@ -69,6 +74,7 @@ def open_images(info: DatasetInfo, where: Path, root: Path | None, options: Opti
             parts[folder] = Part(folder, {}, len(strays))
             remarks.append(f"'{folder}' has images but no class folders: taken as unlabelled")
     remarks += [*match.differences, *filter(None, [tree.levels() if own else "", count_skipped(tree)])]
+    remarks += _numbers_as_classes(match.classes) if own else []
     partial = bool(match.differences) or bool(own and tree.levels())
     remarks += [line for line in tree.describe() if "outside any class" not in line and "no class folders" not in line]
     kept = Material(info.name, root, "images", match.classes, parts, partial, remarks=remarks)
@@ -147,3 +153,15 @@ def _median_side(tree: ImageTree, members: Sequence[str]) -> tuple[int, int]:
             sides.append(image.size)
     width, height = np.median(np.array(sides), axis=0)
     return int(width), int(height)
+
+
+def _numbers_as_classes(classes: Sequence[str]) -> list[str]:
+    """A word where class folders are named by numbers that are no mere count of classes."""
+    if not all(name.replace(".", "", 1).lstrip("-").isdigit() for name in classes):
+        return []
+    if sorted(map(float, classes)) in ([*map(float, range(len(classes)))], [*map(float, range(1, len(classes) + 1))]):
+        return []
+    return [
+        f"class folders are numbers ({', '.join(classes[:4])} …) and taken for classes; numbers to be learnt stand in "
+        "domain/regression.csv"
+    ]

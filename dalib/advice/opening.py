@@ -5,19 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from dalib.advice.features import open_features
-from dalib.advice.images import open_images
+from dalib.advice.images import MEASURES, open_images
 from dalib.advice.material import Material, Options
 from dalib.advice.rows import open_arrays
 from dalib.core.errors import DalibError, suggest
+from dalib.core.objective import refuse_answers
 from dalib.core.registry import DATASETS
 from dalib.data.roots import find_root
+from dalib.data.scenes import is_scene_folder
 
 
 def open_material(path: str, options: Options) -> Material:
     """Open `path`: a folder or zip of images, a feature file (`features:` may precede it) or the name of a data set.
 
     Raises
-        DalibError: nothing there, not of a known layout, an unreadable image, a backbone that does not load
+        DalibError: nothing there, not of a known layout, answers that are no classes, an unreadable image, a backbone
+            that does not load
     """
     if path.startswith("features:") or path.endswith(".npz"):
         return open_features(path.removeprefix("features:"), options)
@@ -25,11 +28,14 @@ def open_material(path: str, options: Options) -> Material:
         steps = ",".join(options.normalise)
         raise DalibError(f"{path} holds images; --normalise {steps} (normalise=…) is for feature data only")
     where = Path(path).expanduser()
+    if is_scene_folder(where) or (path in DATASETS and DATASETS.get(path).kind == "masks"):
+        refuse_answers("segmentation", path, "the measures of dalib advise")
     if where.exists():
         return open_images(DATASETS.get("image_folder"), where, where, options)
     own = ("image_folder", "features")
     if path in DATASETS and path not in own:
         info = DATASETS.get(path)
+        refuse_answers(info.objective, path, MEASURES)
         root = find_root(info, options.data_root, options.report)
         return (
             open_images(info, root, options.data_root, options)

@@ -25,14 +25,16 @@ class BBSE(PriorShift):
 
     paper = "lipton2018bbse"
     leaves_out = True
-    answers: str = choice(
+    confusion: str = choice(
         default="hard", options=("hard", "soft"), search=("hard", "soft"),
-        doc="what counts as an answer: the likeliest class, or the probabilities",
+        doc="what the classifier says of a row: the likeliest class, or its probabilities",
     )  # fmt: skip
 
     def estimate(self, logits_s: Tensor, y_s: Tensor, logits_t: Tensor, p: Tensor) -> Tensor:
         if not len(y_s):
             return p
-        said = [one_hot(r.argmax(1), len(p)) if self.answers == "hard" else r.softmax(1) for r in (logits_s, logits_t)]
+        said = [
+            one_hot(r.argmax(1), len(p)) if self.confusion == "hard" else r.softmax(1) for r in (logits_s, logits_t)
+        ]
         q = confusion_weights(said[0], y_s, said[1]) * p
         return q / q.sum()

@@ -36,7 +36,7 @@ class ZeroShot(FeatureAlgorithm):
     encoder: str = text(
         default=SENTENCES, settle=settle_encoder, doc="of names: `minilm` (dalib[zero-shot]), `spelling`, or a folder"
     )
-    temperature: float = positive(default=0.05, doc="divides the cosines", search=(0.02, 0.05, 0.1))
+    temperature: float = positive(default=0.1, doc="divides the cosines", search=(0.05, 0.1, 0.2))
     head_weight: Tensor = state()
     head_bias: Tensor = state()
     known_names: Tensor = state()

@@ -53,6 +53,7 @@ class RecordedRun:
     algorithm: Algorithm
     task: Task
     backbone: Backbone
+    thresholds: np.ndarray | None = None
 
     def __init__(self, spec: RunSpec, context: RunContext) -> None:
         self.spec = spec
@@ -119,12 +120,14 @@ class RecordedRun:
         from dalib.scoring.diagnose import domain_accuracy
         from dalib.scoring.metrics import scores, task_metrics
         from dalib.scoring.rescore import outputs_to_arrays
+        from dalib.scoring.thresholds import thresholds_for
 
         begun, task = time.monotonic(), self.task
         target, held_out = fitted.outputs(task.test), fitted.outputs(task.validation)
         self.last["target"] = target
-        metrics = task_metrics(target, "target", task, self.spec.protocol.reject)
-        metrics |= task_metrics(held_out, "source", task)
+        self.thresholds = thresholds_for(self.spec.protocol, task.objective, held_out)
+        metrics = task_metrics(target, "target", task, self.spec.protocol.reject, self.thresholds)
+        metrics |= task_metrics(held_out, "source", task, thresholds=self.thresholds)
         told = domain_accuracy(fitted, task)
         metrics |= {} if math.isnan(told) else {"domain_accuracy": round(told, 6)}
         self.clock.add("evaluate", time.monotonic() - begun)
@@ -157,7 +160,9 @@ class RecordedRun:
         if find_objective(task.objective).dense:
             record.per_class = pixel_metrics(self.last["target"], task.classes)
         else:
-            record.per_output = output_metrics(self.last["target"], task.test.classes, task.objective)
+            record.per_output = output_metrics(
+                self.last["target"], task.test.classes, task.objective, thresholds=self.thresholds
+            )
         first = f"train_{find_objective(task.objective).metrics[0]}"
         record.candidates[-1].metrics[first] = task_metrics(fitted.outputs(task.labelled), "train", task)[first]
         record.counts = {

@@ -163,7 +163,7 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
     suite = planned.suite
     chosen = {r.key: r for r in planned.runs if r.label in labels}
     stamps = {key: kept.stamp(key) for key in chosen}  # before the look: what is written after it shows
-    known = {key: summarise(kept.get(key)) for key in chosen if key in kept}
+    known = {record.key: summarise(record) for record in kept.records(chosen)}
     skip = {"never": {"ok", "failed"}, "failed": {"ok"}, "all": set()}[how.redo]
     todo = [r for key, r in chosen.items() if key not in known or known[key].status not in skip]
     if how.dry_run:

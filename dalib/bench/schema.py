@@ -6,13 +6,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from dalib.bench.execution import ExecutorSpec
 from dalib.bench.row import Row
 from dalib.bench.search import SearchSpec
 from dalib.bench.suite import SECTIONS, Suite
 from dalib.bench.sweep import Sweep
 from dalib.core.fields import read_docs
 from dalib.core.hyper import Hyper
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, METRICS, PROTOCOLS, VALIDATORS, Registry
+from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, EXECUTORS, METRICS, PROTOCOLS, VALIDATORS, Registry
 
 Schema = dict[str, Any]
 FILLED_IN = {"hash", "swept"}
@@ -27,12 +28,12 @@ def suite_schema() -> Schema:
     """
     schema = Suite.model_json_schema()
     rooms = schema["$defs"]
-    described: list[type[BaseModel]] = [*SECTIONS.values(), SearchSpec, Sweep]
+    described: list[type[BaseModel]] = [*SECTIONS.values(), SearchSpec, Sweep, ExecutorSpec]
     for model in described:
         rooms[model.__name__] = _explain(rooms[model.__name__], model)
     for room, name, registry in (
         ("BackboneSpec", "name", BACKBONES), ("ProtocolSpec", "name", PROTOCOLS),
-        ("SearchSpec", "validator", VALIDATORS),
+        ("SearchSpec", "validator", VALIDATORS), ("ExecutorSpec", "name", EXECUTORS),
     ):  # fmt: skip
         rooms[room]["properties"][name] |= _words(registry)
     rooms["Row"] = _row_schema()

@@ -52,6 +52,7 @@ class Suite(BaseModel):
     search: hyper-parameters by validators
     sweep: every row once per number of target labels
     keep_features: store features beside outputs, for feature maps
+    executor: where runs happen, with the executor's own settings; in no key
     validators: which score every evaluation point; fewer is faster
     algorithms: the rows of the table: a table per row, or a list of names
     """

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from dalib.checks.result import require
 from dalib.core.dataset import DatasetInfo
 
@@ -75,18 +77,25 @@ def check_declaration_is_frozen(info: DatasetInfo) -> None:
 
 
 def check_generator_makes_what_is_declared(info: DatasetInfo) -> None:
-    """Slow: domain/class folders with the declared number of files; of pictures with masks as many of either."""
+    """Slow: folders of domains with the declared number of files beside their tables, of masks, or rows in an .npz."""
     if not info.generator:
         return
     module, _, function = info.generator.partition(":")
     with tempfile.TemporaryDirectory() as folder:
         getattr(importlib.import_module(module), function)(Path(folder))
+        if info.kind == "features":
+            path = Path(folder) / f"{info.name}.npz"
+            require(path.is_file(), f"the generator makes no {path.name}")
+            with np.load(path) as arrays:
+                made = {domain: len(arrays.get(f"{domain}_x", ())) for domain in info.domains}
+            require(made == dict(info.counts), f"the generator makes {made} rows, declared are {dict(info.counts)}")
+            return
         for domain in info.domains:
             root = next((p for p in Path(folder).rglob(domain) if p.is_dir()), None)
             require(root, f"the generator makes no folder '{domain}'")
             assert root is not None
             for part in ("images", "masks") if info.kind == "masks" else (".",):
-                files = sum(p.is_file() for p in (root / part).rglob("*"))
+                files = sum(p.is_file() and p.suffix != ".csv" for p in (root / part).rglob("*"))
                 where = f"'{domain}'" if part == "." else f"'{domain}/{part}'"
                 require(
                     not info.counts or files == info.counts[domain], f"the generator makes {files} files for {where}"

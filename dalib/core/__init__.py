@@ -6,5 +6,5 @@ if getattr(dalib, "__distribution__", "") != "dalib-toolkit":
     raise ImportError(
         f"dalib {getattr(dalib, '__version__', '')} at {getattr(dalib, '__file__', None)} is not dalib-toolkit but "
         "another package of that name, or what was left of one; they cannot share an environment: "
-        "pip uninstall -y dalib dalib-toolkit, then pip install dalib-toolkit"
+        "pip uninstall -y dalib dalib-toolkit, then install dalib-toolkit again"
     )

@@ -34,6 +34,8 @@ class ProtocolSpec(BaseModel):
         lacks are `unknown` (open-set)
     reject: in an open-set task, rows whose entropy exceeds this part of log K are predicted unknown by algorithms that
         have no output for it; 1 = none
+    threshold: when a yes/no answer is yes: `half`, at a probability above 1/2; `held_out`, above the threshold of each
+        output that has the best F1 on held-out rows of the source (`validation` > 0)
     VERSION: part of every key; raise it when a default or the meaning of a value changes
     """
 
@@ -50,6 +52,7 @@ class ProtocolSpec(BaseModel):
     source_classes: tuple[str, ...] = ()
     target_classes: tuple[str, ...] = ()
     reject: float = Field(1.0, gt=0, le=1)
+    threshold: Literal["half", "held_out"] = "half"
 
     @field_validator("name")
     @classmethod

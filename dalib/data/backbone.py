@@ -67,7 +67,7 @@ def default_backbone(info: DatasetInfo) -> str:
 
 def default_frozen(info: DatasetInfo) -> bool:
     """Whether that backbone is frozen: features of a whole picture say nothing of its pixels."""
-    return bool(info.generator) and info.kind != "masks"
+    return bool(info.generator) and info.kind == "images"
 
 
 def suit_rows(x: np.ndarray | RowView) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
@@ -14,6 +15,8 @@ from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
 from dalib.core.rows import RowShape, RowView, row_shape, take_rows
 from dalib.core.types import Domain, pick_domain
+from dalib.data.answered import LAYOUT as ANSWERED
+from dalib.data.answered import Answers, find_answers
 from dalib.data.arrays import load_arrays, resize_domain
 from dalib.data.declaration import Match, canonical, conventions, match_declaration, translate
 from dalib.data.decode import decode_domain
@@ -116,7 +119,9 @@ class LoadedData:
         skipped = count_skipped(pictures)
 
         def load(name: str, resize: int | None) -> Domain:
-            return _load_flat(pictures, name, resize, self.classes) if name == target else self._load(name, resize)
+            if name != target:
+                return self._load(name, resize)
+            return replace(_load_flat(pictures, name, resize, self.classes), objective=self.objective)
 
         more = {target: len(pictures.flat[target])}
         remarks = (f"target {target}: {more[target]} images without labels; its folders are not read", *self.remarks)
@@ -203,8 +208,54 @@ def _accept(info: DatasetInfo, match: Match, where: Path, partial: bool, levels:
     return note
 
 
+def _load_answered(
+    dataset: str, info: DatasetInfo, where: Path, partial: bool, tree: ImageTree, answers: Answers
+) -> LoadedData:
+    """Images with a table of answers per domain; a domain without a table has none."""
+    plain = {canonical(folder): folder for folder in (*tree.domains, *tree.flat)}
+    present = {name: folder for name, folder in plain.items() if folder in answers.y}
+    bare = {name: folder for name, folder in plain.items() if folder not in answers.y}
+    order = info.domains or tuple(sorted(present))
+    absent = [name for name in info.domains if name not in present]
+    counts = {name: len(tree.of_domain(present[name])) for name in order if name in present}
+    wrong = [f"{name} missing" for name in absent]
+    wrong += [f"{name} {counts[name]} of {n} images" for name, n in info.counts.items() if counts.get(name, n) != n]
+    if info.classes and answers.names != info.classes:
+        raise DalibError(f"{where} has the outputs {', '.join(answers.names)}; {info.name}: {', '.join(info.classes)}")
+    note = ", ".join(wrong)
+    if note and not partial:
+        raise DalibError(
+            f"{where} is not the complete {info.name}: {note}; --partial (partial=True) accepts it and marks the "
+            "results"
+        )
+    note = ", ".join(filter(None, (note, count_skipped(tree))))
+
+    def load(name: str, resize: int | None) -> Domain:
+        folder = plain[name]
+        files, x = tree.of_domain(folder), decode_domain(tree, folder, resize or 0)
+        y = np.stack([answers.y[folder][f.member] for f in files]) if folder in answers.y else None
+        content = f"{tree.fingerprint(folder)}:{answers.digest.get(folder, 'bare')}:{resize}px"
+        members = tuple(f.member for f in files)
+        return Domain(name, x, y, answers.names, content, members, objective=answers.objective)
+
+    told = sorted(answers.digest[present[name]] for name in counts)
+    fingerprint = hashlib.sha256("".join((tree.fingerprint(*present.values()), *told)).encode()).hexdigest()
+    what = f"{answers.objective}: {', '.join(answers.names)}"
+    remarks = (f"read as domain/image with a table per domain ({what})", *tree.describe()[1:])
+    return LoadedData(
+        dataset, info, where, answers.names, tuple(counts), counts, "images", fingerprint, bool(note), note, load,
+        objective=answers.objective, remarks=remarks, skips=bool(tree.skipped),
+        unlabelled={name: len(tree.of_domain(folder)) for name, folder in bare.items()},
+    )  # fmt: skip
+
+
 def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool, skips: bool) -> LoadedData:
     tree = pick_listed(ImageTree(where), info)
+    answers = find_answers(tree) if not info.domains or info.objective != "classification" else None
+    if answers is not None:
+        return _load_answered(dataset, info, where, partial, skip(tree) if skips else tree, answers)
+    if info.objective != "classification":
+        raise DalibError(f"{where} has no tables of answers, which {info.name} needs; give {ANSWERED}")
     counts, own = tree.counts(), not info.domains
     for domain, folders in counts.items():
         if looks_like_masks(set(folders)):
@@ -309,6 +360,7 @@ def _load_array_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
 def _load_feature_data(
     dataset: str, info: DatasetInfo, where: Path, partial: bool, normalise: tuple[str, ...]
 ) -> LoadedData:
+    where = where / f"{info.name}.npz" if where.is_dir() else where
     stored: FeatureSet = load_features(where)
     if stored.objective == "classification":
         match = match_declaration(info, stored.counts(), str(where), stored.classes)

@@ -179,7 +179,10 @@ def check_labels(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int)
             f"label', move these rows to a domain of their own without labels; classes are integers >= 0"
         )
     if y.dtype.kind not in "iuf" or (y.dtype.kind == "f" and not (y == np.floor(y)).all()):
-        raise DalibError(f"{path}: {key} holds {y.dtype} values that are not integers; labels are integers >= 0")
+        raise DalibError(
+            f"{path}: {key} holds {y.dtype} values that are not integers; labels are integers >= 0, or "
+            "numbers to be learnt: store objective = 'regression' then"
+        )
     if (y < 0).any():
         raise DalibError(f"{path}: {key} has the negative label {int(y.min())}; labels are integers >= 0")
     most = 53 if y.dtype.kind == "f" else 63

@@ -45,6 +45,7 @@ def make_task(
     """
     spec = read_protocol(protocol, settings)
     divide: type[Protocol] = PROTOCOLS.get(spec.name)
+    _check_threshold(spec, data.objective)
     sources, target = data.split(f"{source}->{target}", alone=divide.labels == "target")
     for name in () if isinstance(spec.source_per_class, int) else spec.source_per_class:
         if name not in data.domains:
@@ -74,6 +75,22 @@ def make_task(
     name = target if sources == (target,) else f"{'+'.join(sources)}->{target}"
     _refuse_poor(name, labelled, wanted, spec)
     return Task(name, labelled, seen.unlabelled(), held, test, spec.name)
+
+
+def _check_threshold(spec: ProtocolSpec, objective: str) -> None:
+    """DalibError for thresholds of what is no yes/no answer, or without rows to choose them on."""
+    if spec.threshold == "half":
+        return
+    if objective != "multilabel":
+        raise DalibError(
+            f"protocol.threshold = {spec.threshold!r} is for several yes/no answers, but the labels are for "
+            f"{objective}; leave it out"
+        )
+    if not spec.validation:
+        raise DalibError(
+            f"protocol.threshold = {spec.threshold!r} needs held-out rows of the source, and protocol.validation is 0; "
+            "raise it"
+        )
 
 
 def _refuse_poor(task: str, labelled: Domain, wanted: Domain, spec: ProtocolSpec) -> None:

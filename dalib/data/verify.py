@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
+from dalib.data.answered import find_answers
 from dalib.data.declaration import match_declaration
 from dalib.data.decode import decode_image, find_depth
 from dalib.data.folders import ImageTree, lone_folders
@@ -25,6 +27,7 @@ from dalib.data.suspects import describe_images, find_suspects
 SKIPPED = "skipped"
 KINDS = {
     "incomplete": "differs from the declaration",
+    "answers": "a domain's table of answers cannot be used",
     "levels": "folders where images are expected: which level are the classes?",
     "unreadable": "truncated or not an image",
     "empty": "a file of 0 bytes, or a class folder without images",
@@ -98,6 +101,13 @@ def verify_root(
     labelled = {d: c for d, c in counts.items() if d not in lone}
     differences = match_declaration(info, labelled, str(tree.root)).differences
     findings = [Finding("incomplete", "", "", "", difference) for difference in differences]
+    try:
+        answers = find_answers(tree)
+    except DalibError as error:
+        findings.append(Finding("answers", "", "", "", str(error).removeprefix(f"{tree.root}: ")))
+        answers = None
+    if answers is not None:
+        findings = [f for f in findings if f.kind != "incomplete"]
     findings += [Finding("empty", d, c, "", "class folder without images") for d, c in tree.empty]
     findings += [Finding("empty", d, "", "", "folder beside the domains without images") for d in tree.vacant]
     flat = {m for members in tree.flat.values() for m in members} if own else set()

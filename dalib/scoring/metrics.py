@@ -74,9 +74,11 @@ def domain_metrics(
     return {f"{prefix}_{name}": float(value) for name, value in values.items() if not math.isnan(value)}
 
 
-def task_metrics(outputs: Outputs, prefix: str, task: Task, reject: float = 1.0) -> dict[str, float]:
+def task_metrics(
+    outputs: Outputs, prefix: str, task: Task, reject: float = 1.0, thresholds: np.ndarray | None = None
+) -> dict[str, float]:
     """`measure` of rows of a task."""
-    return measure(outputs, prefix, len(task.classes), task.objective, reject)
+    return measure(outputs, prefix, len(task.classes), task.objective, reject, thresholds)
 
 
 def fitted_metrics(fitted: Fitted, task: Task, reject: float = 1.0) -> dict[str, float]:
@@ -90,15 +92,24 @@ def fitted_metrics(fitted: Fitted, task: Task, reject: float = 1.0) -> dict[str,
 
 
 def measure(
-    outputs: Outputs, prefix: str, known: int, objective: str = "classification", reject: float = 1.0
+    outputs: Outputs,
+    prefix: str,
+    known: int,
+    objective: str = "classification",
+    reject: float = 1.0,
+    thresholds: np.ndarray | None = None,
 ) -> dict[str, float]:
     """`domain_metrics`, decided as the objective does, as a record keeps them.
 
     Six decimals in classification, six significant digits otherwise.
+
+    thresholds: logits (K,) above which a yes/no answer is yes; None = as the objective decides
     """
     if objective == "classification":
         return {k: round(v, 6) for k, v in domain_metrics(outputs, prefix, known, reject).items()}
     answer = find_objective(objective).decide(outputs.prediction).numpy()
+    if thresholds is not None:
+        answer = (outputs.prediction.numpy() > thresholds).astype(np.int64)
     values = domain_metrics(outputs, prefix, known, reject, objective, answer)
     return {name: float(f"{value:.6g}") for name, value in values.items()}
 
@@ -143,7 +154,13 @@ def pixel_metrics(outputs: Outputs, classes: tuple[str, ...]) -> dict[str, dict[
     }
 
 
-def output_metrics(outputs: Outputs, names: tuple[str, ...], objective: str, prefix: str = "target") -> dict[str, Any]:
+def output_metrics(
+    outputs: Outputs,
+    names: tuple[str, ...],
+    objective: str,
+    prefix: str = "target",
+    thresholds: np.ndarray | None = None,
+) -> dict[str, Any]:
     """output -> {`<prefix>_<metric>`, `n`}: each column of answers that are no classes by itself, n annotated rows."""
     if outputs.y is None or not len(outputs.y) or objective == "classification" or find_objective(objective).dense:
         return {}
@@ -151,7 +168,8 @@ def output_metrics(outputs: Outputs, names: tuple[str, ...], objective: str, pre
     for k, name in enumerate(names):
         column = Outputs(outputs.z, outputs.prediction[:, k : k + 1], outputs.y[:, k : k + 1])
         rows = len(outputs.y) if outputs.y.is_floating_point() else int((outputs.y[:, k] >= 0).sum())
-        told[name] = {**measure(column, prefix, 0, objective), "n": rows}
+        own = None if thresholds is None else thresholds[k : k + 1]
+        told[name] = {**measure(column, prefix, 0, objective, thresholds=own), "n": rows}
     return told
 
 

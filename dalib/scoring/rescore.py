@@ -22,6 +22,7 @@ from dalib.records.record import Candidate, Record
 from dalib.records.store import Store
 from dalib.scoring.diagnose import warn
 from dalib.scoring.metrics import measure, metrics_for, scores
+from dalib.scoring.thresholds import thresholds_for
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,9 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
             known -= 1
         added = measure(target, "target", known, "classification", reject) | measure(source, "source", known)
     else:
-        added = measure(target, "target", 0, record.objective) | measure(source, "source", 0, record.objective)
+        limits = thresholds_for(record.spec.protocol, record.objective, source)
+        added = measure(target, "target", 0, record.objective, thresholds=limits)
+        added |= measure(source, "source", 0, record.objective, thresholds=limits)
     candidate.metrics |= {name: value for name, value in added.items() if name not in candidate.metrics}
     return before != (len(candidate.scores), len(candidate.metrics))
 

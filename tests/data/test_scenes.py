@@ -168,3 +168,11 @@ def test_verify_compares_boxes_with_their_pictures(root):
     assert not any("box 1 " in detail for _, detail in told)
     (root / "day" / "boxes.json").write_text("{")
     assert [f.kind for f in verify(root)] == ["unreadable"]
+
+
+@pytest.mark.parametrize("what", ["advise", "rank"])
+def test_what_compares_classes_names_the_answers_that_it_sees(root, what):
+    from dalib.ranking.rank import rank
+
+    with pytest.raises(DalibError, match=r"has labels for segmentation, and .* compare classes"):
+        dalib.advise(str(root)) if what == "advise" else rank("mask_folder", "day", root=root)

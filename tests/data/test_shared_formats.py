@@ -147,7 +147,9 @@ def test_local_parquet_is_read_through_the_package(tmp_path: Path) -> None:
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    with pytest.raises(DalibError, match=r"hf:owner/name@1 needs the package datasets; pip install 'dalib-toolkit\[hf\]'"):
+    with pytest.raises(
+        DalibError, match=r"hf:owner/name@1 needs the package datasets; pip install 'dalib-toolkit\[hf\]'"
+    ):
         arrays_of_files(["hf:owner/name@1"])
     with pytest.raises(DalibError, match="is a data set by itself"):
         arrays_of_files(["hf:owner/name@1", "b.csv"])

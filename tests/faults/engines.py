@@ -77,6 +77,7 @@ class Ray:
     daemon = "raylet"
 
     def __init__(self, folder: Path) -> None:
+        os.environ["RAY_AUTH_MODE"] = "disabled"  # the nodes are of this machine and this process
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -115,7 +116,7 @@ class Ray:
 
     def _start(self, *words: str) -> subprocess.Popen[bytes]:
         ray = str(Path(sys.executable).with_name("ray"))
-        command = [ray, "start", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1", "--disable-usage-stats"]
+        command = [ray, "start", "--block", "--num-cpus=2", "--disable-usage-stats"]
         command += ["--object-store-memory=100000000", *words]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 

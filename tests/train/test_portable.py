@@ -135,6 +135,25 @@ def test_answers_that_differ_are_refused_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_of_numbers_gives_answers_in_their_own_unit(toy: Path) -> None:
+    chance = np.random.default_rng(1)
+    x = {f"{d}_x": chance.normal(size=(40, 6)).astype(np.float32) for d in "ab"}
+    y = {f"{d}_y": 100 + 20 * x[f"{d}_x"][:, 0] for d in "ab"}
+    np.savez(toy / "numbers.npz", **x, **y, objective="regression")
+    run = dalib.fit(f"features:{toy}/numbers.npz", "a", "b", "source_only", train={"steps": 20}, out=toy / "numbers")
+    module, facts = read_torch(export_model(toy / "numbers.safetensors", to="torch"))
+    (answers,) = module(torch.from_numpy(x["b_x"][:6]))
+    told = [row.values for row in dalib.predict(run.path, x["b_x"][:6]).rows]
+    assert facts["outputs"] == ["answers"] and answers.tolist() == [pytest.approx(v, rel=1e-5) for v in told]
+
+
+def test_answers_that_are_maps_are_refused(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = train(toy, "dann").fitted
+    monkeypatch.setattr(Portable, "forward", lambda self, x: (torch.zeros(len(x), 2, 4, 4),))
+    with pytest.raises(DalibError, match=r"classification answers \(2, 4, 4\) per row, which export does not know"):
+        export_model(fitted, toy / "map", to="torch")
+
+
 def test_what_cannot_be_written_is_said_in_one_line(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DalibError, match="to = 'jax' is not one of onnx, torch"):
         export_model(toy / "none.safetensors", to="jax")  # type: ignore[arg-type]

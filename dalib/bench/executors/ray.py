@@ -91,8 +91,9 @@ def _connect(ray: Any, address: str) -> None:
             logging_level="ERROR",
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
         raise DalibError(
-            f"no ray cluster at {address or 'this machine'} ({(str(error).strip().splitlines() or [''])[0][:200]}); "
+            f"no ray cluster at {address or 'this machine'} ({reason[0][:200]}); "
             "ray start --head begins one, or leave address out"
         ) from None
 

@@ -1,0 +1,78 @@
+"""mini_attributes: the pictures of mini_office, asked several things at once: kind, colour and style of each thing.
+
+`electronics`, `furniture`, `stationery`: the table that its class is in. `dark`, `grey`, `pale`, `vivid`, `wood`: the
+family of its main colour, of which one is true. `lying`: a thing seen from above, not from the front. `turned`: its
+left and right may not be exchanged. All are properties of what is drawn; no camera changes them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from . import CLASSES, COUNTS, DRAWING_VERSION
+from .objects import OBJECTS
+from .palette import FAMILIES
+from .publish import publish
+from .render import draw, generator
+from .styles import STYLES
+from .table_electronics import ELECTRONICS
+from .table_furniture import FURNITURE
+from .table_stationery import STATIONERY
+
+KINDS = {"electronics": ELECTRONICS, "furniture": FURNITURE, "stationery": STATIONERY}
+ATTRIBUTES = (*KINDS, *sorted(FAMILIES), "lying", "turned")
+
+
+def tell(cls: str, domain: str, index: int, seed: int = 0) -> tuple[int, ...]:
+    """Whether each of `ATTRIBUTES` is true of the picture that `draw` makes of the same arguments."""
+    drawing, style = OBJECTS[cls], STYLES[domain]
+    who = ("desk", index % style.individuals) if style.individuals else (domain, index)
+    family = drawing.palette[int(generator(seed, cls, *who).integers(len(drawing.palette)))]  # the palette's first draw
+    told = {kind: cls in table for kind, table in KINDS.items()}
+    told |= {name: name == family for name in FAMILIES}
+    told |= {"lying": drawing.lying, "turned": not drawing.mirror}
+    return tuple(int(told[name]) for name in ATTRIBUTES)
+
+
+def write_mini_attributes(
+    root: Path,
+    seed: int = 0,
+    counts: Mapping[str, Sequence[int]] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write root/{domain}/{class}/frame_0001.jpg … and root/{domain}/multilabel.csv; a finished set is left alone.
+
+    Args
+        counts: pictures per class for each domain, default those of mini_office
+        progress: called with (pictures written, pictures in all)
+    Raises
+        FileExistsError: `root` holds something that this function did not write
+    """
+    wanted = {domain: list(row) for domain, row in (COUNTS if counts is None else counts).items()}
+    total = sum(map(sum, wanted.values()))
+
+    def write(folder: Path) -> None:
+        done = 0
+        for domain, row in wanted.items():
+            (folder / domain).mkdir(parents=True)
+            with (folder / domain / "multilabel.csv").open("w", newline="", encoding="utf-8") as file:
+                table = csv.writer(file, lineterminator="\n")
+                table.writerow(("file", *ATTRIBUTES))
+                for cls, count in zip(CLASSES, row, strict=True):
+                    (folder / domain / cls).mkdir()
+                    for index in range(count):
+                        name = f"{cls}/frame_{index + 1:04d}.jpg"
+                        picture = Image.fromarray(draw(cls, domain, index, seed))
+                        picture.save(folder / domain / name, quality=STYLES[domain].quality)
+                        table.writerow((name, *tell(cls, domain, index, seed)))
+                        done += 1
+                        if progress:
+                            progress(done, total)
+
+    marker = json.dumps({"version": DRAWING_VERSION, "seed": seed, "counts": wanted})
+    publish(Path(root), "mini_attributes", marker, write)
