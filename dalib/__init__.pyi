@@ -51,6 +51,7 @@ from dalib.algorithms.homm import HoMM as HoMM
 from dalib.algorithms.importance_weighted import ImportanceWeighted as ImportanceWeighted
 from dalib.algorithms.independent import Independent as Independent
 from dalib.algorithms.jan import JAN as JAN
+from dalib.algorithms.jcpot import JCPOT as JCPOT
 from dalib.algorithms.jda import JDA as JDA
 from dalib.algorithms.jdot import JDOT as JDOT
 from dalib.algorithms.jgsa import JGSA as JGSA

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from dalib.core.checksum import seal_json, seal_lines, unseal_json, unseal_lines
+from dalib.core.checksum import unseal_lines
 from dalib.core.errors import DalibError
 from dalib.core.files import write_text
 from dalib.records.archive import Archive, export
@@ -168,7 +169,7 @@ def test_committed_records_bear_the_keys_of_their_content(script: ModuleType) ->
     archives = sorted((Path(__file__).parents[2] / "results" / "records").glob("*.jsonl*"))
     for path in [p for p in archives if p.stat().st_size < 400_000]:
         content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+        text = unseal_lines(gzip.decompress(content) if path.suffix == ".gz" else content).decode()
         bears = [json.loads(line)["key"] for line in text.rstrip("\n").split("\n")[1:]]
         assert bears == sorted(bears)
         keys = script.new_keys(text.rstrip("\n").split("\n")[1:], path)
