@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from dalib.core.checksum import seal_json, seal_lines, unseal_json, unseal_lines
-from dalib.core.checksum import unseal_lines
 from dalib.core.errors import DalibError
 from dalib.core.files import write_text
 from dalib.records.archive import Archive, export
