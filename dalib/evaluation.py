@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
+from dalib.core.objective import says_nothing
 from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.data.catalog import LoadedData, load_data
 from dalib.data.scenes import is_scene_folder
@@ -127,6 +128,11 @@ def evaluate(
         rows, remarks = load_domain(fitted, str(data), domain, root, skip_unreadable)
     if rows.y is None:
         raise DalibError(f"domain '{rows.name}' has no labels to compare with; dalib.predict answers without them")
+    if says_nothing(rows.objective, rows.labels):
+        raise DalibError(
+            f"every answer of '{rows.name}' says that nobody said, so there is nothing to compare with; dalib.predict "
+            "answers without labels"
+        )
     rows = label_as_trained(fitted, rows)
     outputs, known = fitted.outputs(rows), len(fitted.classes)
     kind = fitted.algorithm.network.objective.name

@@ -11,6 +11,8 @@ from dalib.core.errors import DalibError
 from dalib.core.registry import OBJECTIVES
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dalib.core.backbone import Backbone, Preprocess
     from dalib.core.network import Network
 
@@ -93,6 +95,12 @@ def find_objective(name: str = "classification") -> Objective:
     """The objective of that name, the same object every time; DalibError for an unknown one."""
     objective: Objective = OBJECTIVES.get(name)()
     return objective
+
+
+def says_nothing(objective: str, y: np.ndarray) -> bool:
+    """Nobody gave any answer: there are rows, and all of y is what stands where nobody said (`Objective.unsaid`)."""
+    unsaid = find_objective(objective).unsaid
+    return unsaid is not None and len(y) > 0 and all(bool((row == unsaid).all()) for row in y)
 
 
 def refuse_answers(objective: str, where: str, what: str) -> None:

@@ -173,6 +173,8 @@ def test_a_target_of_which_nobody_said_anything_is_one_without_labels(tmp_path) 
     assert len(task.test) == 0 and len(task.target) == 12
     run = dalib.fit("image_folder", "day", "night", "mmd", root=root, backbone={"name": "tiny"}, train=TRAIN)
     assert set(run.values) <= {"source, training rows", "source, held-out rows"}
+    with pytest.raises(DalibError, match="every answer of 'night' says that nobody said"):
+        dalib.evaluate(run.fitted, "image_folder", "night", root=root)
     with pytest.raises(DalibError, match="needs labels of the target, and 'night' has none"):
         dalib.make_task(load_data("image_folder", root), "day", "night", "semi_supervised", resize=16)
 

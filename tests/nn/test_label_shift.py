@@ -61,3 +61,11 @@ def test_rows_that_are_all_right_ask_for_no_infinity() -> None:
 def test_rows_are_dealt_by_class_and_a_class_of_one_row_is_left_aside() -> None:
     y = torch.tensor([0, 1, 0, 2, 0, 1, 0])
     assert deal_rows(y, 3).tolist() == [0, 0, 1, -1, 2, 1, 0]
+
+
+def test_biases_of_a_calibration_have_mean_zero() -> None:
+    g = torch.Generator().manual_seed(0)
+    y = torch.randint(3, (60,), generator=g)
+    logits = torch.nn.functional.one_hot(y, 3) + torch.randn(60, 3, generator=g) + torch.tensor([2.0, 0.0, -1.0])
+    _, b = fit_calibration(logits, y, biased=True)
+    assert abs(float(b.mean())) < 1e-12 and float(b.abs().max()) > 0.3

@@ -47,6 +47,15 @@ def test_equal_spans_are_at_distance_zero_and_orthogonal_ones_at_their_dimension
     assert float(subspace_distance(apart[:3], apart[6:9], 0.0)) == pytest.approx(3.0)
 
 
+def test_at_most_half_of_the_dimensions_is_compared() -> None:
+    z_s, z_t = batches(20, 30, 9)
+    U_s, U_t = (torch.linalg.svd(z.T, full_matrices=False).U[:, :4] for z in (z_s, z_t))
+    P_s, cosine, Ph_t = torch.linalg.svd(U_s.T @ U_t)
+    expected = (1 - cosine**2).sqrt().sum() + 0.1 * torch.linalg.matrix_norm(P_s.abs() - Ph_t.T.abs())
+    torch.testing.assert_close(subspace_distance(z_s, z_t, 0.1), expected)
+    assert float(expected.detach()) > 0.5
+
+
 @pytest.mark.parametrize("z", [torch.zeros(6, 8), torch.ones(6, 8), torch.eye(6, 8)])
 @pytest.mark.parametrize("distance", [subspace_distance, gram_distance])
 def test_degenerate_batches_have_finite_gradients(z: Tensor, distance: object) -> None:
