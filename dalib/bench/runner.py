@@ -123,7 +123,7 @@ def run_suite(
     engine = choose_executor(loaded.executor, executor, jobs)
     how = RunOptions(root, redo, device, dry_run, tuple(plugins), progress, run, fleet, engine, detach, tuple(track))
     if detach and loaded.search.sampler == "tpe" and loaded.search.budget > 1:
-        raise DalibError(f"suite {loaded.name}: tpe proposes by the runs before; leave out detach (--detach)")
+        raise DalibError(f"suite {loaded.name}: tpe proposes by the runs before; leave out --detach (detach=True)")
     labels = pick_labels(loaded, tuple(only))
     kept = Store(Path(store).resolve())
     total = Summary(0, 0, 0, 0.0)
@@ -194,7 +194,7 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
         number = how.executor.submit(items, do_item) if items else 0
         say(
             f"{number} of {len(chosen)} runs are with {how.executor.name}; "
-            "the same command without --detach waits for them"
+            "the same command without --detach (detach=True) waits for them"
         )
         return Summary(0, len(done_before), 0, 0.0)
     summary = _run_all(items, how, kept, tally, planned.remarks)

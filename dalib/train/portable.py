@@ -226,7 +226,9 @@ def _to_onnx(program: Any, portable: Portable, sample: Tensor, facts: dict[str, 
     except ImportError as error:
         raise DalibError(f"ONNX needs the package {error.name}: pip install 'dalib-toolkit[onnx]'") from None
     if "dynamo" not in inspect.signature(torch.onnx.export).parameters:
-        raise DalibError(f"ONNX needs torch 2.6 or newer, this is {torch.__version__}; --to torch works with it")
+        raise DalibError(
+            f"ONNX needs torch 2.6 or newer, this is {torch.__version__}; --to torch (to='torch') works with it"
+        )
     made = torch.onnx.export(
         program, (), dynamo=True, input_names=["x"], output_names=list(portable.outputs), verbose=False
     )

@@ -156,13 +156,14 @@ def connected(device: str) -> Iterator[tuple[Ranks | None, str]]:
     if on_gpu and int(os.environ.get("LOCAL_RANK", "0")) >= torch.cuda.device_count():
         raise DalibError(
             f"{os.environ.get('LOCAL_WORLD_SIZE', 'several')} processes on {torch.cuda.device_count()} GPUs; start one "
-            "per GPU, or give --device cpu"
+            "per GPU, or give --device cpu (device='cpu')"
         )
     if on_gpu:
         torch.cuda.set_device(own)
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
     try:
         yield find_ranks(), own
+        dist.barrier()  # the first one may still be writing: none leaves before the others are done
     finally:
         dist.destroy_process_group()
 

@@ -22,12 +22,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dalib.checks.world import CONFIG, features_of, make_task
-from dalib.checks.world import fit as fit_small
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.listener import Listener, RunLike
 from dalib.core.registry import ALGORITHMS
 from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
+from tests.support.any_world import backbone_for, recipe_for, task_for
 from tests.support.image_world import make_backbone, make_image_task, recipe
 
 Fit = Callable[[bool], Fitted]
@@ -38,7 +38,9 @@ def features(name: str, **changes: Any) -> Fit:
     """Four steps; discriminators without dropout, whose draws are those of one process all the same."""
 
     def fit(distributed: bool) -> Fitted:
-        return fit_small(ALGORITHMS.get(name), distributed=distributed, evaluate=None, **{"steps": 4, **changes})
+        cls = ALGORITHMS.get(name)
+        trainer = Trainer(recipe_for(cls, CONFIG, **{"steps": 4, **changes}), device="cpu", distributed=distributed)
+        return trainer.fit(cls(**cls.trial), task_for(cls), backbone_for(cls))
 
     return fit
 
@@ -126,6 +128,7 @@ def main() -> None:
                 print(f"rank {rank}, {name}: {found[name]}", file=sys.stderr)
     if not rank:
         print(json.dumps(found))
+    dist.barrier()
     dist.destroy_process_group()
 
 
