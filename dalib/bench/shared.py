@@ -39,21 +39,22 @@ def run_shared(spec: RunSpec, context: RunContext) -> Made:
             min_nodes=1, max_nodes=1, nproc_per_node=n, run_id=f"dalib-{os.getpid()}", max_restarts=0,
             rdzv_backend="c10d", rdzv_endpoint="localhost:0", monitor_interval=0.1,
         )  # fmt: skip
-        died = ""
+        ended = False
         try:
             elastic_launch(config, _run_rank)(spec, each, folder)
-        except ChildFailedError as error:
-            rank, first = error.get_first_failure()
-            if first.exitcode < 0:
-                ended = f"rank {rank} of {n} ended with {first.exitcode}"
-                died = f"a process was killed (out of memory?): {ended}; lower batch_size or devices"
+        except ChildFailedError:
+            ended = True
         except SignalException:
             raise KeyboardInterrupt from None
         told: list[tuple[float, Made]] = [pickle.loads(file.read_bytes()) for file in Path(folder).glob("rank*")]
+        silent = [rank for rank in range(n) if not Path(folder, f"rank{rank}").exists()]
     told.sort(key=lambda made: made[0])
-    failed = next((record for _, (record, _) in told if record.error), None)
-    if died:
-        failed = Record(key=spec.key, spec=spec, status="failed", error=Failure(type="WorkerDied", message=died))
+    failures = [record for _, (record, _) in told if record.error]
+    failed = next((record for record in failures if not _lost_another(record)), None)
+    if failed is None and (ended or failures):
+        names = ", ".join(map(str, silent)) or "one"
+        message = f"no word from process {names} of {n}: killed (out of memory?); lower batch_size or devices"
+        failed = Record(key=spec.key, spec=spec, status="failed", error=Failure(type="WorkerDied", message=message))
     if failed is not None:
         failed.seconds = {"total": round(time.monotonic() - started, 3)}
     record, arrays = (failed, {}) if failed else next(made for _, made in told if made[1])
@@ -78,9 +79,17 @@ def _run_rank(spec: RunSpec, context: RunContext, folder: str) -> None:
         _leave(folder, rank, Record(key=spec.key, spec=spec, status="failed", error=failure), {})
 
 
+def _lost_another(record: Record) -> bool:
+    """The failure is that another process is gone."""
+    error = record.error
+    return error is not None and (error.type.startswith("Dist") or "gloo" in error.message or "NCCL" in error.message)
+
+
 def _leave(folder: str, rank: int, record: Record, arrays: dict[str, np.ndarray]) -> None:
     """What came of the run in this process, for the one that started it."""
-    Path(folder, f"rank{rank}").write_bytes(pickle.dumps((time.time(), (record, arrays))))
+    part = Path(folder, f"part{rank}")
+    part.write_bytes(pickle.dumps((time.time(), (record, arrays))))
+    part.replace(Path(folder, f"rank{rank}"))
 
 
 def _help(spec: RunSpec, context: RunContext) -> Made:
