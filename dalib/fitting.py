@@ -169,6 +169,11 @@ def describe_run(
             raise DalibError("hparams belong to an algorithm given by name; set them in the algorithm itself")
         hparams, algorithm = algorithm.hparams, registered_name(algorithm)
     check_seed(seed)
+    sections = {"hparams": hparams, "train": train, "protocol": protocol, "backbone": backbone, "data": data}
+    for section, given in sections.items():
+        if given is not None and not isinstance(given, Mapping):
+            key = "steps" if section == "train" else "name" if section in ("protocol", "backbone") else "KEY"
+            raise DalibError(f"{section} = {given!r} is no mapping of settings; give {section}={{{key!r}: …}}")
     info, network = DATASETS.get(dataset.partition(":")[0]), dict(backbone or {})
     if not network.get("name"):
         network["name"] = default_backbone(info)
@@ -256,9 +261,8 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
     rows = dict(zip(named, (task.labelled, task.validation, task.test), strict=True))
     chosen = spec.protocol.threshold != "half"
     limits = thresholds_for(spec.protocol, task.objective, fitted.outputs(task.validation)) if chosen else None
-    values = {
-        k: task_metrics(fitted.outputs(d), "", task, thresholds=limits)[f"_{metric}"] for k, d in rows.items() if len(d)
-    }
+    found = {k: task_metrics(fitted.outputs(d), "", task, thresholds=limits) for k, d in rows.items() if len(d)}
+    values = {k: metrics[f"_{metric}"] for k, metrics in found.items() if f"_{metric}" in metrics}
     if task.objective == "classification" and len(task.validation):
         told = fitted.outputs(task.validation)
         fitted.held_out = Outputs(told.z[:, :0], told.logits, told.y)

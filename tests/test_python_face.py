@@ -246,3 +246,9 @@ def test_a_public_name_is_explained_and_stands_on_the_api_page(name: str) -> Non
     directive = "autoclass" if isinstance(thing, type) else "autofunction"
     directive = "autoexception" if name == "DalibError" else directive
     assert f".. {directive}:: dalib.{name}\n" in page
+
+
+@pytest.mark.parametrize("section", ["hparams", "train", "protocol", "backbone", "data"])
+def test_settings_of_fit_that_are_no_mapping_are_one_clear_line(section) -> None:
+    with pytest.raises(dalib.DalibError, match=f"^{section} = 'tiny' is no mapping of settings; give {section}="):
+        dalib.fit("mini_shifts", "calm", "offset", "dann", **{section: "tiny"})

@@ -24,7 +24,7 @@ from dalib.cli._common import (
 )
 from dalib.cli._sections import FORMER, SectionCommand, given_settings, set_value
 from dalib.core.errors import DalibError
-from dalib.core.registry import DEFAULT_PROTOCOL, METRICS
+from dalib.core.registry import DEFAULT_PROTOCOL, METRICS, PROTOCOLS
 from dalib.core.text import say
 
 if TYPE_CHECKING:
@@ -185,11 +185,13 @@ def print_values(run: TrainedRun) -> None:
     for doubt in run.expected.doubts if run.expected else ():
         say(f"note: expected accuracy: {doubt}")
     sizes = (len(run.task.labelled), len(run.task.validation), len(run.task.test))
-    counts = [n for n in sizes if n]
+    counts = dict(zip(PROTOCOLS.get(run.task.protocol).rows, sizes, strict=True))
+    unknown = [k for k, n in counts.items() if n and k not in run.values]
     form = "7.2%" if METRICS.get(run.metric).unit == "%" else "9.4g"
     name = run.metric.replace("_", " ")
     print_columns(
-        [(f"{name} on {k}", f"{v:{form}}", f"n = {n}") for (k, v), n in zip(run.values.items(), counts, strict=True)]
+        [(f"{name} on {k}", f"{v:{form}}", f"n = {counts[k]}") for k, v in run.values.items()]
+        + [(f"{name} on {k}", "unknown", f"n = {counts[k]}, whose labels do not tell") for k in unknown]
         + ([] if sizes[2] else [(f"{name} on target", "unknown", f"n = {len(run.task.target)}, without labels")])
         + [("expected on target", str(run.expected), "without labels")] * (run.expected is not None)
         + [(f"target, {k.replace('_', ' ')}", f"{v:7.2%}", "") for k, v in run.opened.items()]

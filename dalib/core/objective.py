@@ -24,6 +24,7 @@ class Objective:
         dense: an answer for every pixel: labels (n, H, W) follow the crops and flips of their pictures
         recipe: fields of TrainConfig that stand where a run on such answers leaves them open
         scales: answers are numbers, which `TrainConfig.answers` may scale
+        unsaid: what stands in y where nobody said; None where every answer is given
     """
 
     name: ClassVar[str] = ""
@@ -31,6 +32,7 @@ class Objective:
     dense: ClassVar[bool] = False
     recipe: ClassVar[dict[str, Any]] = {}
     scales: ClassVar[bool] = False
+    unsaid: ClassVar[int | None] = None
 
     def head(self, dim: int, outputs: int) -> nn.Module:
         """What stands on z: (B, dim) -> prediction (B, outputs)."""

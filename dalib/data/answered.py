@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from dalib.core.errors import DalibError
+from dalib.data.answers import refuse_large
 from dalib.data.folders import ImageTree
 
 TABLES = {"regression.csv": "regression", "multilabel.csv": "multilabel"}
@@ -94,6 +95,7 @@ def _read_table(
         if name in rows:
             raise DalibError(f"{where}, line {number}: {name} is there twice; keep one of its lines")
         rows[name] = np.array([_read_answer(where, number, word, objective) for word in line[1:]])
+        refuse_large(f"{where}, line {number}", rows[name])
     dtype = np.float32 if objective == "regression" else np.int64
     return heads[1:], {name: values.astype(dtype) for name, values in rows.items()}
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from dalib.core.errors import DalibError, unknown
 from dalib.core.registry import OBJECTIVES
+
+LARGEST = 1e18
+OTHER_UNIT = 8.0
+"""Ratio of typical sizes from which answers that do not overlap are asked for their unit."""
 
 
 def read_answers(
@@ -50,8 +54,44 @@ def read_domain(path: Path, objective: str, key: str, arrays: Mapping[str, np.nd
     if y.dtype.kind not in "iufb" or not np.isfinite(y).all():
         raise DalibError(f"{path}: {key} holds {y.dtype} values, or NaN; {objective} needs finite numbers")
     if objective != "multilabel":
+        refuse_large(f"{path}: {key}", y)
         return y.astype(np.float32)
     strange = y[~np.isin(y, (-1, 0, 1))]
     if len(strange):
         raise DalibError(f"{path}: {key} holds {strange[0]}; answers are 0, 1, or -1 where nobody said")
     return y.astype(np.int64)
+
+
+def refuse_large(where: str, y: np.ndarray) -> None:
+    """DalibError where squares of answers are beyond float32, in which they are learnt and measured."""
+    largest = float(np.abs(y.astype(np.float64)).max(initial=0))
+    if largest > LARGEST:
+        raise DalibError(f"{where} holds {largest:.3g}, whose square float32 cannot hold; give it in a larger unit")
+
+
+def odd_answers(objective: str, names: Sequence[str], y: Mapping[str, np.ndarray]) -> Iterator[tuple[str, str, str]]:
+    """(domain, output, what is odd): an answer that never changes or is never given, or is as if in another unit.
+
+    y: domain -> (n, m), n >= 1, in one order of outputs
+    """
+    first = next(iter(y), "")
+    for domain, rows in y.items():
+        for k, name in enumerate(names):
+            said = rows[rows[:, k] >= 0, k] if objective == "multilabel" else rows[:, k]
+            if not len(said):
+                yield domain, name, f"-1 in all {len(rows)} rows: nobody said"
+            elif len(said) > 1 and said.min() == said.max():
+                yield domain, name, f"{said[0]:g} in all {len(said)} rows that have it"
+            elif objective == "regression" and _differs_in_unit(said, y[first][:, k]):
+                yield (
+                    domain,
+                    name,
+                    f"from {said.min():g} to {said.max():g}, in '{first}' from {y[first][:, k].min():g} to "
+                    f"{y[first][:, k].max():g}: another unit?",
+                )
+
+
+def _differs_in_unit(a: np.ndarray, b: np.ndarray) -> bool:
+    apart = a.min() > b.max() or b.min() > a.max()
+    low, high = sorted(float(np.median(np.abs(v))) for v in (a, b))
+    return bool(apart and high > OTHER_UNIT * low)

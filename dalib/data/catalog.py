@@ -98,7 +98,9 @@ class LoadedData:
         sources, target = split_task(task, (*self.domains, *self.unlabelled), self.absent, alone=alone)
         for name in sources:
             if name in self.unlabelled:
-                way = f"store {name}_y" if self.kind == "features" else "sort it into class folders"
+                ways = {"classification": "sort it into class folders", "segmentation": "put masks beside its pictures"}
+                table = f"put {self.objective}.csv, as other domains have it, into its folder"
+                way = f"store {name}_y" if self.kind == "features" else ways.get(self.objective, table)
                 raise DalibError(f"domain '{name}' has no labels; a source needs them: {way}")
         return sources, target
 

@@ -79,8 +79,16 @@ class SceneTree(ImageTree):
         member = "/".join((*self.wrap, "classes.txt"))
         if member not in self.listing.ignored and not (self.listing.base / member).is_file():
             return ()
-        lines = self.listing.read(member).decode("utf-8", errors="replace").split("\n")
-        return tuple(line.strip() for line in lines if line.strip())
+        text = self.listing.read(member).decode("utf-8-sig", errors="replace")
+        names = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
+        if "" in names:
+            raise DalibError(
+                f"{self.root}: line {names.index('') + 1} of classes.txt is blank, and a name's line is its value in "
+                "the masks; name that value, or take the line out"
+            )
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise DalibError(f"{self.root}: classes.txt names '{twice[0]}' twice; give every value a name of its own")
+        return tuple(names)
 
     @property
     def members(self) -> list[str]:

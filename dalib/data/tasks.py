@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.objective import find_objective
 from dalib.core.protocol import Protocol, ProtocolSpec
 from dalib.core.registry import DEFAULT_PROTOCOL, PROTOCOLS
 from dalib.core.splits import concatenate, pick_per_class
@@ -52,7 +53,7 @@ def make_task(
             raise unknown("domain", name, data.domains, "source_per_class")
     parts = [_limit(data.domain(name, resize), spec, seed) for name in sources]
     given, wanted = concatenate(parts) if len(parts) > 1 else parts[0], data.domain(target, resize)
-    bare = wanted.y is None
+    bare = wanted.y is None or _says_nothing(wanted)
     if bare and divide.uses_target_labels():
         raise DalibError(f"protocol {spec.name} needs labels of the target, and '{target}' has none; use uda")
     if (spec.source_classes or spec.target_classes) and data.objective == "segmentation":
@@ -96,6 +97,7 @@ def _check_threshold(spec: ProtocolSpec, objective: str) -> None:
 def _refuse_poor(task: str, labelled: Domain, wanted: Domain, spec: ProtocolSpec) -> None:
     """DalibError where the labelled rows leave nothing to learn."""
     if labelled.objective != "classification":
+        _refuse_unsaid(task, labelled)
         return
     if not len(labelled):
         most = int(np.bincount(wanted.labels).max(initial=0))
@@ -107,6 +109,31 @@ def _refuse_poor(task: str, labelled: Domain, wanted: Domain, spec: ProtocolSpec
         cls = labelled.classes[there[0]]
         raise DalibError(
             f"{task}: all labelled rows are '{cls}'; with one class nothing can be told apart: give 2 or more"
+        )
+
+
+def _says_nothing(domain: Domain) -> bool:
+    """Nobody gave any answer: -1 throughout, or masks of 255 alone."""
+    unsaid = find_objective(domain.objective).unsaid
+    return unsaid is not None and len(domain) > 0 and all(bool((row == unsaid).all()) for row in domain.labels)
+
+
+def _refuse_unsaid(task: str, labelled: Domain) -> None:
+    """DalibError where an answer is given in no labelled row, so that a head would be left as it began."""
+    if _says_nothing(labelled):
+        unsaid = find_objective(labelled.objective).unsaid
+        raise DalibError(f"{task}: every answer of the labelled rows is {unsaid}, where nobody said; give some")
+    if labelled.objective == "segmentation" and len(labelled.classes) < 2:
+        raise DalibError(
+            f"{task}: '{labelled.classes[0]}' is the only class; with one class nothing can be told apart: name more"
+        )
+    if labelled.objective != "multilabel" or not len(labelled):
+        return
+    lost = [name for k, name in enumerate(labelled.classes) if not (labelled.labels[:, k] >= 0).any()]
+    if lost:
+        raise DalibError(
+            f"{task}: '{lost[0]}' is -1 in all {len(labelled)} labelled rows ({len(lost)} of {len(labelled.classes)} "
+            "answers are), so nothing can be learnt of it; leave the column out, or answer it in some rows"
         )
 
 

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
-from dalib.data.answered import find_answers
+from dalib.data.answered import Answers, find_answers
+from dalib.data.answers import odd_answers
 from dalib.data.declaration import match_declaration
 from dalib.data.decode import decode_image, find_depth
 from dalib.data.folders import ImageTree, lone_folders
@@ -25,6 +27,7 @@ from dalib.data.roots import find_root
 from dalib.data.suspects import describe_images, find_suspects
 
 SKIPPED = "skipped"
+ODD_ANSWERS = "an answer that is alike in all rows of a domain, or that may be in another unit than in others"
 KINDS = {
     "incomplete": "differs from the declaration",
     "answers": "a domain's table of answers cannot be used",
@@ -33,6 +36,7 @@ KINDS = {
     "empty": "a file of 0 bytes, or a class folder without images",
     "stray": "an image outside any class folder; it is never used",
     "left out": "not an image that is read, or a link that is not followed; it is never used",
+    "odd answers": ODD_ANSWERS,
     "blank": "every pixel is the same",
     "depth": "16-bit files of a domain are read as of different depths: they may be brighter or darker than meant",
     "tiny": "a side shorter than 8 pixels",
@@ -108,6 +112,9 @@ def verify_root(
         answers = None
     if answers is not None:
         findings = [f for f in findings if f.kind != "incomplete"]
+        told = {d: np.stack(list(rows.values())) for d, rows in answers.y.items() if rows}
+        odd = odd_answers(answers.objective, answers.names, told)
+        findings += [Finding("odd answers", d, name, "", detail) for d, name, detail in odd]
     findings += [Finding("empty", d, c, "", "class folder without images") for d, c in tree.empty]
     findings += [Finding("empty", d, "", "", "folder beside the domains without images") for d in tree.vacant]
     flat = {m for members in tree.flat.values() for m in members} if own else set()
@@ -130,10 +137,10 @@ def verify_root(
             if examined.pixels is not None:
                 sound.append(examined)
                 digests.setdefault(examined.digest, []).append(examined.file)
-        if domain not in lone and domain not in tree.flat:
+        if domain not in lone and domain not in tree.flat and answers is None:
             findings += _suspects(sound, embed)
         findings += _depths(domain, sound)
-    findings += [f for files in digests.values() for f in _duplicates(files)]
+    findings += [f for files in digests.values() for f in _duplicates(files, answers)]
     return sort_findings(findings, KINDS)
 
 
@@ -178,12 +185,22 @@ def _depths(domain: str, examined: Sequence[_Examined]) -> Iterator[Finding]:
         yield Finding("depth", domain, "", "", f"by their largest value: {told}")
 
 
-def _duplicates(files: Sequence[ImageFile]) -> Iterator[Finding]:
+def _duplicates(files: Sequence[ImageFile], answers: Answers | None) -> Iterator[Finding]:
     """Each file after the first, compared with the one it has most in common with."""
+
+    def label(file: ImageFile) -> Any:
+        if answers is None:
+            return file.cls
+        own = answers.y.get(file.domain, {}).get(file.member)
+        return None if own is None else tuple(own.tolist())
+
+    def differ(a: ImageFile, b: ImageFile) -> bool:
+        return label(a) != label(b) and (answers is None or None not in (label(a), label(b)))
+
     for i, file in enumerate(files[1:], 1):
-        twin = max(files[:i], key=lambda f: (f.cls != file.cls, f.domain == file.domain))
+        twin = max(files[:i], key=lambda f: (differ(f, file), f.domain == file.domain))
         kind = "duplicate" if twin.domain == file.domain else "duplicate across domains"
-        kind = kind if twin.cls == file.cls else "duplicate across classes"
+        kind = "duplicate across classes" if differ(twin, file) else kind
         yield _finding(kind, file, f"same bytes as {twin.member}")
 
 

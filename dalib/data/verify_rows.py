@@ -13,14 +13,14 @@ import numpy as np
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
-from dalib.data.answers import read_domain
+from dalib.data.answers import odd_answers, read_domain
 from dalib.data.arrays import LAYOUT as IMAGES
 from dalib.data.declaration import match_declaration
 from dalib.data.features import find_keys, find_labelled, read_objective
 from dalib.data.npz import LAYOUT as FEATURES
 from dalib.data.npz import read_arrays
 from dalib.data.roots import find_feature_file, find_root
-from dalib.data.verify import Finding, sort_findings
+from dalib.data.verify import ODD_ANSWERS, Finding, sort_findings
 
 RARE, UNBALANCED = 3, 10
 KINDS = {
@@ -28,6 +28,7 @@ KINDS = {
     "label": "labels that are missing everywhere, no classes, or without a class name",
     "not finite": "rows with NaN or infinity",
     "incomplete": "differs from the declaration, or a class that other domains have is missing",
+    "odd answers": ODD_ANSWERS,
     "blank": "rows whose values are all the same",
     "duplicate": "same values as another row of its domain and class",
     "duplicate across domains": "same values as a row of the same class in another domain",
@@ -101,6 +102,12 @@ def verify_rows(root: str | Path, dataset: str = "features") -> list[Finding]:
             y, problems = _labels(arrays.get(f"{stem}_y"), n, names)
         findings += [_finding("label", domain, f"{stem}_y", detail) for detail in problems]
         parts.append(_Part(domain, "/".join(own.values()), x, y))
+    told = {part.domain: part.y for part in parts if objective != "classification" and part.y is not None}
+    if len({y.shape[1] for y in told.values()}) == 1:
+        width = next(iter(told.values())).shape[1]
+        called = names if len(names) == width else tuple(f"y{k}" for k in range(width))
+        odd = odd_answers(objective, called, told)
+        findings += [_finding("odd answers", d, f"{d}_y", f"{name}: {detail}") for d, name, detail in odd]
     findings += _differing_shapes(parts, info)
     findings += [f for part in parts for f in _odd_rows(part)]
     findings += _duplicates(parts)

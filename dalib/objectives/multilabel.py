@@ -21,6 +21,7 @@ class Multilabel(Objective):
 
     name = "multilabel"
     metrics = ("mean_average_precision", "micro_f1")
+    unsaid = -1
 
     def row_losses(self, prediction: Tensor, y: Tensor) -> Tensor:
         told = y >= 0

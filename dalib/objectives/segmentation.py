@@ -32,6 +32,7 @@ class Segmentation(Objective):
     name = "segmentation"
     metrics = ("mean_iou", "pixel_accuracy")
     dense = True
+    unsaid = IGNORE
 
     def prepare(self, preprocess: Preprocess, crop: int = 0, resize: int = 0) -> Preprocess:
         side = preprocess.at(crop, 0).crop

@@ -14,6 +14,7 @@ import dalib
 from dalib.core.errors import DalibError
 from dalib.data.catalog import load_data
 from dalib.data.peek import peek_objective
+from dalib.verification import verify
 
 TRAIN = {"steps": 3, "batch_size": 4, "evaluations": 1}
 
@@ -156,3 +157,111 @@ def test_advice_says_what_the_answers_are_and_guesses_no_classes(tmp_path) -> No
 
     assert _numbers_as_classes(("0", "1", "2")) == _numbers_as_classes(("cat", "7")) == []
     assert "domain/regression.csv" in _numbers_as_classes(("12", "31", "47.5"))[0]
+
+
+def relabel(root: Path, domain: str, change, kind: str = "multilabel") -> None:
+    """Every line of a domain's table with other answers: change(i, answers) -> answers."""
+    path = root / domain / f"{kind}.csv"
+    head, *lines = lines_of(path)
+    write_table(path, [head, *([line[0], *change(i, line[1:])] for i, line in enumerate(lines))])
+
+
+def test_a_target_of_which_nobody_said_anything_is_one_without_labels(tmp_path) -> None:
+    root = write(tmp_path / "set", "multilabel")
+    relabel(root, "night", lambda i, answers: ["-1", "-1"])
+    task = dalib.make_task(load_data("image_folder", root), "day", "night", resize=16)
+    assert len(task.test) == 0 and len(task.target) == 12
+    run = dalib.fit("image_folder", "day", "night", "mmd", root=root, backbone={"name": "tiny"}, train=TRAIN)
+    assert set(run.values) <= {"source, training rows", "source, held-out rows"}
+    with pytest.raises(DalibError, match="needs labels of the target, and 'night' has none"):
+        dalib.make_task(load_data("image_folder", root), "day", "night", "semi_supervised", resize=16)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda i, answers: ["-1", "-1"], "every answer of the labelled rows is -1"),
+        (lambda i, answers: ["-1", answers[1]], "'level' is -1 in all 11 labelled rows \\(1 of 2 answers are\\)"),
+    ],
+)
+def test_an_answer_that_no_labelled_row_has_is_refused(tmp_path, change, told) -> None:
+    root = write(tmp_path / "set", "multilabel")
+    relabel(root, "day", change)
+    with pytest.raises(DalibError, match=told):
+        dalib.make_task(load_data("image_folder", root), "day", "night", resize=16)
+
+
+def test_held_out_rows_of_which_nobody_said_anything_have_no_number(tmp_path) -> None:
+    root = write(tmp_path / "set", "multilabel")
+    held = dalib.make_task(load_data("image_folder", root), "day", "night", resize=16).validation
+    relabel(root, "day", lambda i, answers: ["-1", "-1"] if f"day/images/{i}.png" in held.files else ["1", "0"])
+    run = dalib.fit("image_folder", "day", "night", "mmd", root=root, backbone={"name": "tiny"}, train=TRAIN)
+    assert set(run.values) == {"source, training rows", "target"}
+
+
+@pytest.mark.parametrize("word", ["1e39", "-2e18"])
+def test_an_answer_whose_square_is_beyond_float32_is_refused(tmp_path, word) -> None:
+    root = write(tmp_path / "set")
+    relabel(root, "day", lambda i, answers: [word, answers[1]] if i == 3 else answers, "regression")
+    with pytest.raises(DalibError, match=r"day/regression.csv, line 5 holds .*give it in a larger unit"):
+        load_data("image_folder", root)
+
+
+def test_a_source_without_a_table_is_told_what_to_put_there(tmp_path) -> None:
+    root = write(tmp_path / "set")
+    (root / "day" / "regression.csv").unlink()
+    with pytest.raises(DalibError, match="'day' has no labels; a source needs them: put regression"):
+        dalib.make_task(load_data("image_folder", root), "day", "night", resize=16)
+
+
+def odd(root: Path | str) -> list[tuple[str, str]]:
+    return [(f.domain, f"{f.cls or f.file}: {f.detail}") for f in verify(root) if f.kind == "odd answers"]
+
+
+def test_verify_points_at_answers_that_never_change_or_may_be_in_another_unit(tmp_path) -> None:
+    root = write(tmp_path / "set")
+    assert odd(root) == []
+    relabel(root, "night", lambda i, answers: [str(9 + float(answers[0])), answers[1]], "regression")
+    (domain, told), *more = odd(root)
+    assert not more and domain == "night" and told.startswith("level: from 9.") and told.endswith("another unit?")
+    relabel(root, "night", lambda i, answers: [str(float(answers[0]) - 9), "5"], "regression")
+    assert odd(root) == [("night", "square: 5 in all 12 rows that have it")]
+    shifted = write(tmp_path / "shifted")
+    relabel(shifted, "night", lambda i, answers: [str(1.5 + float(answers[0])), answers[1]], "regression")
+    assert odd(shifted) == []
+
+
+def test_verify_points_at_yes_or_no_that_nobody_said(tmp_path) -> None:
+    root = write(tmp_path / "set", "multilabel")
+    relabel(root, "day", lambda i, answers: ["-1", "1" if i else "-1"])
+    assert odd(root) == [
+        ("day", "level: -1 in all 12 rows: nobody said"),
+        ("day", "square: 1 in all 11 rows that have it"),
+    ]
+
+
+def test_verify_of_a_feature_file_points_at_odd_answers(tmp_path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 9, 4)), np.linspace(1, 2, 9)
+    path = tmp_path / "rows.npz"
+    np.savez(path, objective="regression", a_x=x[0], a_y=y, b_x=x[1], b_y=y * 1000)
+    assert [d for d, _ in odd(path)] == ["b"]
+    np.savez(path, objective="regression", a_x=x[0], a_y=y, b_x=x[1], b_y=y * 1e30)
+    with pytest.raises(DalibError, match=r"b_y holds 2e\+30, whose square"):
+        load_data(f"features:{path}")
+
+
+def test_verify_compares_the_answers_of_equal_pictures_and_not_their_folders(tmp_path) -> None:
+    root = write(tmp_path / "set", domains=("day",))
+    folder = root / "day"
+    for i in range(12):
+        (folder / ("few" if i < 6 else "many")).mkdir(exist_ok=True)
+        (folder / "images" / f"{i}.png").rename(folder / ("few" if i < 6 else "many") / f"{i}.png")
+    (folder / "images").rmdir()
+    shutil.copy(folder / "few/0.png", folder / "many/6.png")
+    shutil.copy(folder / "few/1.png", folder / "few/2.png")
+    head, *lines = lines_of(folder / "regression.csv")
+    lines = [[f"{'few' if i < 6 else 'many'}/{i}.png", *line[1:]] for i, line in enumerate(lines)]
+    lines[6][1:] = lines[0][1:]
+    write_table(folder / "regression.csv", [head, *lines])
+    found = {f.file: f.kind for f in verify(root)}
+    assert found == {"day/many/6.png": "duplicate", "day/few/2.png": "duplicate across classes"}

@@ -176,3 +176,42 @@ def test_what_compares_classes_names_the_answers_that_it_sees(root, what):
 
     with pytest.raises(DalibError, match=r"has labels for segmentation, and .* compare classes"):
         dalib.advise(str(root)) if what == "advise" else rank("mask_folder", "day", root=root)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("a\n\nb\nc\n", "line 2 of classes.txt is blank"), ("a\nb\na\n", "classes.txt names 'a' twice")],
+)
+def test_a_list_of_classes_whose_lines_are_no_values_is_refused(root, text, told):
+    (root / "classes.txt").write_text(text)
+    with pytest.raises(DalibError, match=told):
+        load_data("mask_folder", root)
+
+
+def test_a_list_of_classes_may_begin_with_a_mark_and_end_in_blank_lines(root):
+    (root / "classes.txt").write_text("\ufeff" + "\n".join(CLASSES) + "\n\n \n", encoding="utf-8")
+    assert load_data("mask_folder", root).classes == CLASSES
+
+
+def test_masks_of_255_alone_are_no_labels(root):
+    for path in (root / "dusk/masks").iterdir():
+        save(path, np.full_like(read(path), 255))
+    data = load_data("mask_folder", root)
+    task = dalib.make_task(data, "day", "dusk", resize=16)
+    assert len(task.test) == 0 and len(task.target) == 4
+    with pytest.raises(DalibError, match="every answer of the labelled rows is 255"):
+        dalib.make_task(data, "dusk", "day", resize=16)
+
+
+def test_a_source_without_masks_is_told_what_to_put_there(root):
+    shutil.rmtree(root / "day/masks")
+    with pytest.raises(DalibError, match="a source needs them: put masks beside its pictures"):
+        dalib.make_task(load_data("mask_folder", root), "day", "dusk", resize=16)
+
+
+def test_pixels_of_one_class_are_refused(root):
+    (root / "classes.txt").write_text("ground\n")
+    for path in (*(root / "day/masks").iterdir(), *(root / "dusk/masks").iterdir()):
+        save(path, np.zeros_like(read(path)))
+    with pytest.raises(DalibError, match="'ground' is the only class"):
+        dalib.make_task(load_data("mask_folder", root), "day", "dusk", resize=16)
