@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
+import signal
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +22,7 @@ from dalib.core.errors import DalibError
 from dalib.records.record import Failure, Record
 from dalib.records.spec import RunSpec
 
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name))
 Made = tuple[Record, dict[str, np.ndarray]]
 
 
@@ -41,7 +46,8 @@ def run_shared(spec: RunSpec, context: RunContext) -> Made:
         )  # fmt: skip
         ended = False
         try:
-            elastic_launch(config, _run_rank)(spec, each, folder)
+            with _undisturbed():
+                elastic_launch(config, _run_rank)(spec, each, folder)
         except ChildFailedError:
             ended = True
         except SignalException:
@@ -60,6 +66,26 @@ def run_shared(spec: RunSpec, context: RunContext) -> Made:
     record, arrays = (failed, {}) if failed else next(made for _, made in told if made[1])
     record.provenance["processes"] = n
     return record, arrays
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """The launcher takes every signal for itself, for good, and logs what the record says already: not so inside."""
+    mine = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in SIGNALS} if mine else {}
+    loggers = [logging.getLogger(name) for name in ("torch.distributed.elastic", "torch.multiprocessing.spawn")]
+    loggers += [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)
+                if name.startswith("torch.distributed.elastic.")]  # fmt: skip
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _run_rank(spec: RunSpec, context: RunContext, folder: str) -> None:
@@ -99,9 +125,3 @@ def _help(spec: RunSpec, context: RunContext) -> Made:
         run.prepare()
         run.trainer.fit(run.algorithm, run.task, run.backbone)
     return run.record, {}
-
-
-def _exit_of(error: Any) -> str:
-    """`rank 1 ended with -9`."""
-    rank, failure = error.get_first_failure()
-    return f"rank {rank} ended with {failure.exitcode}"
