@@ -23,6 +23,7 @@ class BBSE(PriorShift):
         it, where the paper trains a second time with w as row weights; without an inverse, least squares.
     """
 
+    family = "importance weighting"
     paper = "lipton2018bbse"
     leaves_out = True
     confusion: str = choice(

@@ -23,6 +23,7 @@ class LabelShift(PriorShift):
         Shift Adaptation. ICML 2020. arXiv:1901.06852.
     """
 
+    family = "importance weighting"
     paper = "saerens2002adjusting"
 
     def estimate(self, logits_s: Tensor, y_s: Tensor, logits_t: Tensor, p: Tensor) -> Tensor:

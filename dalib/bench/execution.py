@@ -123,7 +123,7 @@ def _check_options(name: str, given: dict[str, Any]) -> dict[str, Any]:
     }
     for key in given:
         if key not in known:
-            raise unknown(f"setting of executor {name}", key, known, f"[executor], --executor.{key}")
+            raise unknown(f"setting of executor {name}", key, known, f"[executor] or --executor.{key} (executor=…)")
     if not given:
         return {}
     model = create_model("Options", **known)  # type: ignore[call-overload]

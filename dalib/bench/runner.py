@@ -9,31 +9,27 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from dalib.assemble import RunContext
-from dalib.bench.execution import Executor, choose_executor
-from dalib.bench.fleet import RUN_ONE, FleetMode, Item, do_item, pack
+from dalib.bench.execution import choose_executor
+from dalib.bench.fleet import FleetMode, Item, do_item, pack
+from dalib.bench.jobs import Redo, RunOptions, make_jobs, pick_judges
 from dalib.bench.pace import Pace
 from dalib.bench.plan import Plan, PlannedRun, plan, searched
 from dalib.bench.progress import Progress, Tally, choose_progress, clock
-from dalib.bench.row import Row
-from dalib.bench.schedule import assign_devices, expected_cost, longest_first
+from dalib.bench.schedule import expected_cost, longest_first
 from dalib.bench.search import Draw, propose
 from dalib.bench.suite import Suite, find_suite, load_suite, pick_labels
 from dalib.bench.work import Job, Result, record_death, summarise
-from dalib.core.errors import DalibError, unknown
+from dalib.core.errors import DalibError
 from dalib.core.places import refuse_url
-from dalib.core.registry import VALIDATORS, load_plugin
+from dalib.core.registry import load_plugin
 from dalib.core.text import say, show_control
 from dalib.records.locks import is_held, read_owner
 from dalib.records.shared import require_shared
 from dalib.records.store import Store
-
-Redo = Literal["never", "failed", "all"]
-RUN_SHARED = "dalib.bench.shared:run_shared"
 
 
 @dataclass(frozen=True)
@@ -44,38 +40,6 @@ class Summary:
     skipped: int
     failed: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How the runs of a suite are done; see `run_suite`. Nothing here is in a key."""
-
-    root: str | Path | None = None
-    redo: Redo = "never"
-    device: str = "auto"
-    dry_run: bool = False
-    plugins: tuple[str | Path, ...] = ()
-    progress: Progress | None = None
-    run: str = "dalib.bench.run:run_one"
-    fleet: FleetMode = "auto"
-    executor: Executor = field(default_factory=lambda: Executor("inline", 1))
-    detach: bool = False
-    track: tuple[str, ...] = ()
-
-    @property
-    def jobs(self) -> int:
-        return self.executor.jobs
-
-    def __post_init__(self) -> None:
-        if self.redo not in ("never", "failed", "all"):
-            raise DalibError(f"redo = {self.redo!r} is not one of never, failed, all")
-        if self.fleet not in ("auto", "on", "off"):
-            raise DalibError(f"fleet = {self.fleet!r} is not one of auto, on, off")
-        if self.track:
-            from dalib.train.tracking import make_tracker
-
-            for tracker in self.track:
-                make_tracker(tracker)
 
 
 def run_suite(
@@ -123,7 +87,7 @@ def run_suite(
     engine = choose_executor(loaded.executor, executor, jobs)
     how = RunOptions(root, redo, device, dry_run, tuple(plugins), progress, run, fleet, engine, detach, tuple(track))
     if detach and loaded.search.sampler == "tpe" and loaded.search.budget > 1:
-        raise DalibError(f"suite {loaded.name}: tpe proposes by the runs before; leave out detach (--detach)")
+        raise DalibError(f"suite {loaded.name}: tpe proposes by the runs before; leave out --detach (detach=True)")
     labels = pick_labels(loaded, tuple(only))
     kept = Store(Path(store).resolve())
     total = Summary(0, 0, 0, 0.0)
@@ -170,16 +134,16 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
         for remark in planned.remarks:
             say(f"note: {remark}")
         _print_plan(planned, labels, known, {r.key for r in todo})
-        if script := how.executor.show_job(pack(_make_jobs(todo, stamps, kept, how, None, suite), "off")):
+        if script := how.executor.show_job(pack(make_jobs(todo, stamps, kept, how, None, suite), "off")):
             say(f"\n{script}")
         return Summary(0, len(chosen) - len(todo), 0, 0.0)
-    judges = _judges(suite)
+    judges = pick_judges(suite)
     kept.sweep()
     kept.write_manifest(planned.manifest())
     if how.executor.elsewhere:
         require_shared(kept.root / "locks")
     todo = longest_first(todo, how.jobs)
-    jobs = _make_jobs(todo, stamps, kept, how, judges, suite)
+    jobs = make_jobs(todo, stamps, kept, how, judges, suite)
     accuracy: dict[str, list[float]] = {label: [] for label in labels}
     done_before = set(chosen) - {r.key for r in todo}
     for key in done_before:
@@ -194,7 +158,7 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
         number = how.executor.submit(items, do_item) if items else 0
         say(
             f"{number} of {len(chosen)} runs are with {how.executor.name}; "
-            "the same command without --detach waits for them"
+            "the same command without --detach (detach=True) waits for them"
         )
         return Summary(0, len(done_before), 0, 0.0)
     summary = _run_all(items, how, kept, tally, planned.remarks)
@@ -204,45 +168,6 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
             f"{gone} of {len(chosen)} records are not in {kept.root}, which was deleted or moved meanwhile; run again"
         )
     return summary
-
-
-def _shared(row: Row, where: RunContext, run: str) -> tuple[RunContext, str]:
-    """Where a run of the row happens and what does it: several processes if the row asks for `devices`."""
-    if row.devices == 1:
-        return where, run
-    return replace(where, processes=row.devices), RUN_SHARED if run == RUN_ONE else run
-
-
-def _make_jobs(
-    todo: Sequence[PlannedRun],
-    stamps: Mapping[str, int],
-    kept: Store,
-    how: RunOptions,
-    judges: tuple[str, ...] | None,
-    suite: Suite,
-) -> list[Job]:
-    root = how.root or suite.root
-    place = str(Path(root).resolve()) if root else None
-    loaded = tuple(str(Path(p).resolve()) for p in how.plugins)
-    devices = [how.device] * len(todo) if how.executor.elsewhere else assign_devices(how.device, len(todo))
-    jobs = []
-    for r, on in zip(todo, devices, strict=True):
-        checkpoint = str(kept.checkpoint(r.key))
-        where = RunContext(place, on, how.executor.threads, checkpoint, loaded, suite.keep_features, judges)
-        where = replace(where, track=how.track, label=r.label, group=suite.name) if how.track else where
-        where, run = _shared(suite.algorithms[r.label], where, how.run)
-        jobs.append(Job(r.key, r.label, r.spec, where, kept.root, run, stamps[r.key]))
-    return jobs
-
-
-def _judges(suite: Suite) -> tuple[str, ...] | None:
-    """Names of the validators that score; None = all. Raises DalibError for a name that is not registered."""
-    if isinstance(suite.validators, str):
-        return None
-    for name in suite.validators:
-        if name not in VALIDATORS.names():
-            raise unknown("validator", name, VALIDATORS.names(), f"suite {suite.name}")
-    return tuple(suite.validators)
 
 
 def _run_all(items: list[Item], how: RunOptions, store: Store, tally: Tally, remarks: Sequence[str] = ()) -> Summary:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
+import signal
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +22,7 @@ from dalib.core.errors import DalibError
 from dalib.records.record import Failure, Record
 from dalib.records.spec import RunSpec
 
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name))
 Made = tuple[Record, dict[str, np.ndarray]]
 
 
@@ -39,26 +44,48 @@ def run_shared(spec: RunSpec, context: RunContext) -> Made:
             min_nodes=1, max_nodes=1, nproc_per_node=n, run_id=f"dalib-{os.getpid()}", max_restarts=0,
             rdzv_backend="c10d", rdzv_endpoint="localhost:0", monitor_interval=0.1,
         )  # fmt: skip
-        died = ""
+        ended = False
         try:
-            elastic_launch(config, _run_rank)(spec, each, folder)
-        except ChildFailedError as error:
-            rank, first = error.get_first_failure()
-            if first.exitcode < 0:
-                ended = f"rank {rank} of {n} ended with {first.exitcode}"
-                died = f"a process was killed (out of memory?): {ended}; lower batch_size or devices"
+            with _undisturbed():
+                elastic_launch(config, _run_rank)(spec, each, folder)
+        except ChildFailedError:
+            ended = True
         except SignalException:
             raise KeyboardInterrupt from None
         told: list[tuple[float, Made]] = [pickle.loads(file.read_bytes()) for file in Path(folder).glob("rank*")]
+        silent = [rank for rank in range(n) if not Path(folder, f"rank{rank}").exists()]
     told.sort(key=lambda made: made[0])
-    failed = next((record for _, (record, _) in told if record.error), None)
-    if died:
-        failed = Record(key=spec.key, spec=spec, status="failed", error=Failure(type="WorkerDied", message=died))
+    failures = [record for _, (record, _) in told if record.error]
+    failed = next((record for record in failures if not _lost_another(record)), None)
+    if failed is None and (ended or failures):
+        names = ", ".join(map(str, silent)) or "one"
+        message = f"no word from process {names} of {n}: killed (out of memory?); lower batch_size or devices"
+        failed = Record(key=spec.key, spec=spec, status="failed", error=Failure(type="WorkerDied", message=message))
     if failed is not None:
         failed.seconds = {"total": round(time.monotonic() - started, 3)}
     record, arrays = (failed, {}) if failed else next(made for _, made in told if made[1])
     record.provenance["processes"] = n
     return record, arrays
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """The launcher takes every signal for itself, for good, and logs what the record says already: not so inside."""
+    mine = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in SIGNALS} if mine else {}
+    loggers = [logging.getLogger(name) for name in ("torch.distributed.elastic", "torch.multiprocessing.spawn")]
+    loggers += [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)
+                if name.startswith("torch.distributed.elastic.")]  # fmt: skip
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _run_rank(spec: RunSpec, context: RunContext, folder: str) -> None:
@@ -78,9 +105,17 @@ def _run_rank(spec: RunSpec, context: RunContext, folder: str) -> None:
         _leave(folder, rank, Record(key=spec.key, spec=spec, status="failed", error=failure), {})
 
 
+def _lost_another(record: Record) -> bool:
+    """The failure is that another process is gone."""
+    error = record.error
+    return error is not None and (error.type.startswith("Dist") or "gloo" in error.message or "NCCL" in error.message)
+
+
 def _leave(folder: str, rank: int, record: Record, arrays: dict[str, np.ndarray]) -> None:
     """What came of the run in this process, for the one that started it."""
-    Path(folder, f"rank{rank}").write_bytes(pickle.dumps((time.time(), (record, arrays))))
+    part = Path(folder, f"part{rank}")
+    part.write_bytes(pickle.dumps((time.time(), (record, arrays))))
+    part.replace(Path(folder, f"rank{rank}"))
 
 
 def _help(spec: RunSpec, context: RunContext) -> Made:
@@ -90,9 +125,3 @@ def _help(spec: RunSpec, context: RunContext) -> Made:
         run.prepare()
         run.trainer.fit(run.algorithm, run.task, run.backbone)
     return run.record, {}
-
-
-def _exit_of(error: Any) -> str:
-    """`rank 1 ended with -9`."""
-    rank, failure = error.get_first_failure()
-    return f"rank {rank} ended with {failure.exitcode}"

@@ -15,7 +15,7 @@ import typer
 
 from dalib.core.errors import DalibError, unknown
 from dalib.core.files import write_text as write_atomically
-from dalib.core.places import refuse_url
+from dalib.core.places import refuse_remote, refuse_url
 from dalib.core.text import Styled, say, show_control
 
 DataRoot = Annotated[
@@ -152,6 +152,7 @@ def open_folder(path: Path, option: str) -> Path:
     Raises
         DalibError: it cannot be made or written to
     """
+    refuse_remote(path, option)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, Terms, TrainerLike
 from dalib.core.errors import DalibError
-from dalib.core.registry import ALGORITHMS, snake_case
+from dalib.core.registry import ALGORITHMS, OBJECTIVES, snake_case
 from dalib.core.types import Domain, Source, Target
 
 ONCE = {
@@ -176,6 +176,13 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
         picky = ((name, cls.objectives) for name, cls in parts if "any" not in cls.objectives)
         told = ", ".join(f"{name} for {' or '.join(wanted)}" for name, wanted in picky)
         raise DalibError(f"{' and '.join(names)} cannot be combined: they are for different answers ({told})")
+    common = set.intersection(*kinds) if kinds else {"any"}
+    narrow = [name for name, cls in parts if cls.rows_only]
+    if narrow and all(kind in OBJECTIVES and OBJECTIVES.get(kind).dense for kind in common):
+        wide = [name for name, cls in parts if "any" not in cls.objectives]
+        raise DalibError(
+            f"{' and '.join(names)} cannot be combined: {narrow[0]} needs an answer per row, {wide[0]} one per pixel"
+        )
     version = 0
     for cls in classes:
         version = 1000 * version + cls.version
@@ -184,7 +191,8 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
         "classes": classes,
         "version": version,
         "paper": ", ".join(cls.paper for cls in classes if cls.paper),
-        "objectives": tuple(sorted(set.intersection(*kinds))) if kinds else ("any",),
+        "objectives": tuple(sorted(common)),
+        "undivided": next((cls.undivided for cls in classes if cls.undivided), ""),
         "rows_only": any(cls.rows_only for cls in classes),
         "uses_target": any(cls.uses_target for cls in classes),
         "recipe": _agree([cls.recipe for cls in classes]),

@@ -124,6 +124,12 @@ def refuse_url(where: str | Path, what: str) -> None:
         )
 
 
+def refuse_remote(where: str | Path, what: str) -> None:
+    """Raises DalibError where only a path of this machine will do, and a URL would become a folder named `s3:`."""
+    if is_url(where):
+        raise DalibError(f"{what} {where} is a URL, which only records go to; give a path of this machine")
+
+
 def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") for part in name.split("/"))
 

@@ -156,7 +156,7 @@ def conventions(info: DatasetInfo, rows: int) -> list[str]:
             f"the one with {declared}"
         )
     if info.metric:
-        said.append(f"tables of {info.name} report {info.metric}: --metric {info.metric}")
+        said.append(f"tables of {info.name} report {info.metric}: --metric {info.metric} (metric=…)")
     return said
 
 

@@ -36,7 +36,7 @@ def pack_files(
     if len(files) == 1 and (Path(files[0]) / DIGIT_FIVE[0]).is_file():
         digits: Sequence[str] = DATASETS.get("digit_five").domains
         images = write_checked(arrays_of_digit_five(files[0]), out, lambda path: load_arrays(path, digits))
-        return Packed({d: len(y) for d, y in images.y.items()}, {}, 10, f"digit_five --data-root {out}")
+        return Packed({d: len(y) for d, y in images.y.items()}, {}, 10, f"digit_five {'--data-root'} {out}")
     made = pack(arrays_of_files(files, domain, label, one_hot, image, resize), out)
     return Packed({d: len(y) for d, y in made.y.items()}, made.unlabelled, len(made.classes), f"features:{out}")
 
@@ -59,7 +59,9 @@ def arrays_of_files(
     names = [str(f) for f in files]
     if any(name.startswith(HUB) for name in names):
         if len(names) > 1:
-            raise DalibError(f"{names[0]} is a data set by itself; give it alone, its domains by --domain COLUMN")
+            raise DalibError(
+                f"{names[0]} is a data set by itself; give it alone, its domains by --domain COLUMN (domain=…)"
+            )
         return arrays_of_hf(names[0], domain, label, image, resize)
     paths = [Path(f).expanduser() for f in files]
     if len(paths) == 1 and paths[0].is_dir():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any, Literal
 
 from dalib.core.errors import DalibError
-from dalib.core.files import write_text
+from dalib.core.files import read_file, write_atomic, write_text
+from dalib.core.places import refuse_remote
 from dalib.sharing.card import model_card
 
 MODEL, RECORDS, CARD = ".safetensors", (".jsonl", ".jsonl.gz"), "README.md"
@@ -38,8 +38,7 @@ def push(what: str | Path, to: str | Path, *, private: bool = True) -> str:
     name = _repository(to)
     if not name:
         folder = Path(to)
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / path.name)
+        _copy(path, folder)
         if not (folder / CARD).exists():
             write_text(folder / CARD, card)
         return str(folder / path.name)
@@ -65,12 +64,12 @@ def pull(where: str | Path, out: str | Path = ".", *, revision: str = "") -> lis
     Raises
         DalibError: no such repository, or no model and no records in it
     """
+    refuse_remote(out, "out")
     name, folder = _repository(where), Path(out)
     if not name:
         found = sorted(p for p in Path(where).glob("*") if p.name.endswith((MODEL, *RECORDS)))
         _refuse_nothing(found, where)
-        folder.mkdir(parents=True, exist_ok=True)
-        return [Path(shutil.copyfile(path, folder / path.name)) for path in found]
+        return [_copy(path, folder) for path in found]
     hub = _import_hub()
     api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
     with _explained(hub, name):
@@ -94,6 +93,7 @@ def _repository(where: str | Path) -> str:
     """`OWNER/NAME` of `hf:OWNER/NAME`; empty for a folder."""
     text = str(where)
     if not text.startswith("hf:"):
+        refuse_remote(text, "the repository")
         return ""
     found = _NAME.fullmatch(text)
     if not found:
@@ -104,6 +104,15 @@ def _repository(where: str | Path) -> str:
 def _refuse_nothing(found: list[Any], where: str | Path) -> None:
     if not found:
         raise DalibError(f"{where} holds no model ({MODEL}) and no records ({', '.join(RECORDS)})")
+
+
+def _copy(path: Path, folder: Path) -> Path:
+    """The file in that folder, whole or not at all; where it lies there already it stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / path.name
+    if not (copy.exists() and copy.samefile(path)):
+        write_atomic(copy, read_file(path))
+    return copy
 
 
 def _records_card(path: Path) -> str:

@@ -45,7 +45,10 @@ def update(
     for p in parameters:
         p.grad = None
     loss = reduce(torch.add, terms)
-    (loss / ranks.size if ranks else loss).backward()
+    if ranks is not None:
+        ranks.descend_from(loss)
+    else:
+        loss.backward()
     if only is not None:
         kept = {p for module in only for p in module.parameters()}
         for p in parameters:

@@ -21,6 +21,7 @@ from dalib.core.checksum import NO_SUM, header_sum_is_right, with_header_sum
 from dalib.core.errors import DalibError, suggest
 from dalib.core.files import write_atomic
 from dalib.core.objective import find_objective
+from dalib.core.places import refuse_remote
 from dalib.core.registry import ALGORITHMS, BACKBONES, plugin_files, snake_case
 from dalib.core.rows import RowShape
 from dalib.core.types import Outputs
@@ -93,7 +94,8 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
 
 
 def model_path(path: str | Path) -> Path:
-    """The path with the ending of model files. DalibError for one without a name, as an empty one is."""
+    """The path with the ending of model files. DalibError for one without a name, as an empty one is, and for a URL."""
+    refuse_remote(path, "the model file")
     path = Path(path)
     if not path.name:
         raise DalibError(f"'{path}' is a folder; give the model file a name, for example {path / 'model.safetensors'}")

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
+from dalib.core.places import refuse_remote
 from dalib.core.types import Domain, name_unknown
 from dalib.data.normalise import normalise_features
 from dalib.feed.embed import embed_images
@@ -122,6 +123,7 @@ def export_model(model: Fitted | str | Path, path: str | Path = "", to: To = "on
         raise DalibError(f"to = {to!r} is not one of {', '.join(ENDINGS)}")
     if not path and isinstance(model, Fitted):
         raise DalibError("a model that has no file needs a path to be written to; give path")
+    refuse_remote(path, "the exported file")
     path = Path(path or Path(str(model)).with_suffix(ENDINGS[to]))
     path = path if path.suffix == ENDINGS[to] else path.with_name(path.name + ENDINGS[to])
     fitted = model if isinstance(model, Fitted) else load_model(model, "cpu")
@@ -226,7 +228,9 @@ def _to_onnx(program: Any, portable: Portable, sample: Tensor, facts: dict[str, 
     except ImportError as error:
         raise DalibError(f"ONNX needs the package {error.name}: pip install 'dalib-toolkit[onnx]'") from None
     if "dynamo" not in inspect.signature(torch.onnx.export).parameters:
-        raise DalibError(f"ONNX needs torch 2.6 or newer, this is {torch.__version__}; --to torch works with it")
+        raise DalibError(
+            f"ONNX needs torch 2.6 or newer, this is {torch.__version__}; --to torch (to='torch') works with it"
+        )
     made = torch.onnx.export(
         program, (), dynamo=True, input_names=["x"], output_names=list(portable.outputs), verbose=False
     )

@@ -89,6 +89,14 @@ class Ranks:
         whole[self.share(rows)] = own
         return _sum(whole)
 
+    def descend_from(self, loss: Tensor) -> None:
+        """This rank's part of the gradients of the one loss that all ranks have; `sum_gradients` adds the others'."""
+        _Sum.descending = True
+        try:
+            (loss / self.size).backward()  # type: ignore[no-untyped-call]
+        finally:
+            _Sum.descending = False
+
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Give every parameter the sum of all ranks' gradients, in one message per kind of number."""
         kinds: dict[torch.dtype, list[Tensor]] = {}
@@ -156,19 +164,23 @@ def connected(device: str) -> Iterator[tuple[Ranks | None, str]]:
     if on_gpu and int(os.environ.get("LOCAL_RANK", "0")) >= torch.cuda.device_count():
         raise DalibError(
             f"{os.environ.get('LOCAL_WORLD_SIZE', 'several')} processes on {torch.cuda.device_count()} GPUs; start one "
-            "per GPU, or give --device cpu"
+            "per GPU, or give --device cpu (device='cpu')"
         )
     if on_gpu:
         torch.cuda.set_device(own)
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
     try:
         yield find_ranks(), own
+        dist.barrier()  # the first one may still be writing: none leaves before the others are done
     finally:
         dist.destroy_process_group()
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over ranks, on every rank; so is its gradient."""
+    """The sum over ranks, on every rank; so is its gradient, which is this rank's part of the whole one."""
+
+    descending = False
+    """True in the step's own backward pass; of no thread, for devices have threads of their own."""
 
     @staticmethod
     def forward(ctx: object, x: Tensor) -> Tensor:
@@ -178,6 +190,11 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        if not _Sum.descending:
+            raise DalibError(
+                "the algorithm differentiates its loss through the network itself, where a process has the gradient of "
+                "its own rows alone; start one process, and say undivided = 'why' in its class"
+            )
         total = gradients[0].clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total

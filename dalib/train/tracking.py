@@ -190,7 +190,7 @@ def make_tracker(text: str, name: str = "", group: str = "dalib") -> Tracker:
     kind, _, place = text.partition("=")
     known = list_trackers()
     if kind not in known:
-        raise unknown("tracker", kind, known, "--track NAME[=DIR]")
+        raise unknown("tracker", kind, known, "--track NAME[=DIR] (track=…)")
     cls: type[Tracker] = LISTENERS.get(kind)
     cls.check()
     return cls(place, name, group)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from dalib.assemble import RunContext
 from dalib.bench.runner import run_suite
-from dalib.bench.shared import run_shared
+from dalib.bench.shared import SIGNALS, run_shared
 from dalib.bench.suite import load_suite
 from dalib.fitting import describe_run
 from dalib.records.store import Store
@@ -56,7 +57,7 @@ def test_a_suites_shared_runs_have_the_records_of_one_process(data: Path, tmp_pa
 
 @pytest.mark.parametrize(("way", "type_", "words"), [
     ("raise", "RuntimeError", "the second process stumbles"),
-    ("kill", "WorkerDied", "rank 1 of 2 ended with -9"),
+    ("kill", "WorkerDied", "no word from process 1 of 2"),
 ])  # fmt: skip
 def test_one_process_that_fails_or_dies_is_the_runs_failure(
     data: Path, tmp_path: Path, way: str, type_: str, words: str
@@ -74,3 +75,13 @@ def test_a_row_asks_for_one_device_or_more(data: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text(f'dataset = "features:{data}"\n[algorithms]\ndann = {{ devices = 0 }}\n')
     with pytest.raises(Exception, match="devices"):
         load_suite(tmp_path / "bad.toml")
+
+
+def test_after_a_shared_run_signals_are_those_of_before(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    spec = describe_run(f"features:{data}", "left", "right", "source_only", train={"steps": 3})
+    bad = spec.model_copy(update={"train": spec.train.model_copy(update={"batch_size": 1})})
+    record, _ = run_shared(bad, RunContext(device="cpu", processes=2))
+    assert record.status == "failed" and record.error is not None and "batches of 1 rows" in record.error.message
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+    assert "Traceback" not in capfd.readouterr().err

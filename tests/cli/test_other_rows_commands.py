@@ -15,12 +15,13 @@ import torch
 
 from dalib.advice import distances
 from dalib.backbones import load_backbone
-from dalib.core.registry import MEASURES
+from dalib.core.registry import DATASETS, MEASURES
 from dalib.core.rows import combine, row_shape
 from dalib.core.types import Domain, Outputs
 from dalib.feed.embed import embed_images
 
 Dalib = Callable[..., Any]
+ARRAYS = ", ".join(n for n in DATASETS.names() if DATASETS.get(n).kind == "arrays")
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +256,10 @@ def test_advice_on_images_in_arrays_is_advice_on_images(dalib: Dalib, rows: Path
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        (("{}/digits.npz",), "holds images in arrays (10, 10); give the name of their data set (digits) in its place"),
+        (
+            ("{}/digits.npz",),
+            f"holds images in arrays (10, 10); give the name of their data set ({ARRAYS}) in its place",
+        ),
         (("{}/series.npz", "--backbone", "resnet18"), "backbone 'resnet18' does not take rows (2, 16); use cnn1d"),
         (("{}/series.npz", "--backbone", "mlp"), "backbone 'mlp' takes rows of numbers (n, d); these rows are (2, 16)"),
         (("{}/series.npz", "--normalise", "l2"), "normalise = ['l2'] is for features (n, d), not for rows (2, 16)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from dalib import DANN, MCC, MCD
 from dalib.bench.row import Row
 from dalib.checks import check_plugin, new_plugin
 from dalib.checks.runner import check_algorithm
-from dalib.checks.world import CONFIG, attached, batches, make_task
+from dalib.checks.world import CONFIG, attached, make_task
 from dalib.checks.world import DIM as DIM_WORLD
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
 from dalib.core.backbone import Backbone, identity
@@ -29,6 +30,7 @@ from dalib.core.registry import ALGORITHMS, load_plugin
 from dalib.core.types import Domain, Source, Target, Task
 from dalib.train.trainer import Trainer
 from tests.support.algorithms import DIM, K, batch
+from tests.support.any_world import world_of
 
 
 def small_network(task: Task) -> Backbone:
@@ -143,7 +145,8 @@ def contradict(first: str, second: str) -> bool:
     """Both want to train, predict or supervise in a way of their own, or they know no kind of answers in common."""
     classes = ALGORITHMS.get(first), ALGORITHMS.get(second)
     picky = [set(cls.objectives) for cls in classes if "any" not in cls.objectives]
-    if picky and not set.intersection(*picky):
+    common = set.intersection(*picky) if picky else {"any"}
+    if not common or (common == {"segmentation"} and any(cls.rows_only for cls in classes)):
         return True
     return any(all(any(overrides(c, m) for m in methods) for c in classes) for methods in ONCE.values())
 
@@ -156,17 +159,24 @@ def test_every_pair_whose_mathematics_adds_is_summed_and_supervises_once(first: 
             with pytest.raises(DalibError, match=f"{min(first, second)} and {max(first, second)} cannot be combined"):
                 combine(*parts)
             continue
-        algorithm = attached(combine(*parts))
-        source, target = batches(algorithm)
+        both = combine(*parts)
+        algorithm = world_of(both).attached(both)
+        source, target = world_of(both).batches(algorithm)
         terms = algorithm.loss(source, target, 0.5)
         adapted = [name for part in algorithm.parts.values() for name in {**part.adapt(source, target, 0.5)}]
         pulled = [name for part in algorithm.parts.values() for name in part.penalty()]
-        kind = "regression" if "dd" in (first, second) else "classification"
+        kind = algorithm.objective.name
         assert len(terms) == 1 + len(adapted) + len(pulled) and next(iter(terms)) == kind, (first, second)
         assert all(term.isfinite() for term in terms.values()), (first, second)
         if not any(overrides(cls, m) for _, cls in parts for m in ("supervise", "answer")):
-            expected = mse_loss if kind == "regression" else cross_entropy
+            expected = mse_loss if kind == "regression" else partial(cross_entropy, ignore_index=255)
             torch.testing.assert_close(terms[kind], expected(source.logits, source.y))
+
+
+def test_what_keeps_a_part_in_one_process_keeps_the_sum_there() -> None:
+    assert combine(("dann", DANN), ("mcc", MCC)).undivided == ""
+    prior = ALGORITHMS.get("zero_shot_prior")
+    assert prior.undivided and combine(("dann", DANN), ("zero_shot_prior", prior)).undivided == prior.undivided
 
 
 def test_penalties_and_strategies_of_training_add() -> None:

@@ -24,7 +24,7 @@ DOMAINS = ("amazon", "dslr", "webcam")
 class Data:
     """Three domains of 24, 12 and 18 rows; every row's first number is its position, the second its domain."""
 
-    name, domains, classes = "toy", DOMAINS, CLASSES
+    name, domains, classes, objective = "toy", DOMAINS, CLASSES, "classification"
     unlabelled: ClassVar[dict[str, int]] = {}
     absent: ClassVar[dict[str, str]] = {}
     split = LoadedData.split

@@ -21,7 +21,8 @@ from tests.support.image_sets import png, write_folder
 
 DECLARED = [n for n in DATASETS.names() if n not in ("features", "image_folder", "mask_folder")]
 IMAGES = [name for name in DECLARED if DATASETS.get(name).kind == "images" and not DATASETS.get(name).generator]
-"""`mini_office` is drawn; its own tests read it."""
+FEATURES = [n for n in DECLARED if DATASETS.get(n).kind == "features" and not DATASETS.get(n).generator]
+"""What dalib makes itself is read by tests of its own."""
 PICTURES = [png(i, 4) for i in range(7)]
 CUT = {"domainnet126": "{d}_list.txt", "mini_domainnet": "splits_mini/{d}_{split}.txt"}
 
@@ -82,7 +83,7 @@ def _rows(info: DatasetInfo, classes: int) -> dict[str, np.ndarray]:
     return {**arrays, **{f"{d}_x": np.random.default_rng(0).normal(size=shape).astype(np.float32) for d in domains}}
 
 
-@pytest.mark.parametrize("name", [n for n in DECLARED if DATASETS.get(n).kind == "features"])
+@pytest.mark.parametrize("name", FEATURES)
 def test_a_small_feature_file_of_a_declared_set_is_found_by_its_name(name: str, tmp_path: Path) -> None:
     info = DATASETS.get(name)
     K = len(info.classes) or info.class_count

@@ -20,7 +20,7 @@ SIZES = {"amazon": [30, 24, 21], "webcam": [12, 9, 8], "dslr": [8, 8, 10]}
 class Data:
     """Three domains whose row i holds [i, position of the domain]."""
 
-    name, classes, domains = "office", ("mug", "bike", "pen"), tuple(SIZES)
+    name, classes, domains, objective = "office", ("mug", "bike", "pen"), tuple(SIZES), "classification"
     unlabelled: ClassVar[dict[str, int]] = {}
     absent: ClassVar[dict[str, str]] = {}
     split = LoadedData.split

@@ -44,7 +44,7 @@ def test_numbers_and_several_answers_have_metrics_of_their_own() -> None:
     rng = np.random.default_rng(1)
     y, prediction = rng.standard_normal((30, 2)), rng.standard_normal((30, 2))
     numbers = domain_metrics(outputs(prediction, y), "target", 0, objective="regression")
-    assert set(numbers) == {"target_mae", "target_rmse", "target_r2"}
+    assert set(numbers) == {"target_mae", "target_rmse", "target_r2", "target_nmae", "target_nrmse"}
     assert numbers["target_rmse"] == pytest.approx(root_mean_squared_error(y, prediction))
     there, answer = (y > 0).astype(np.int64), (prediction > 0).astype(np.int64)
     several = domain_metrics(outputs(prediction, there), "target", 0, objective="multilabel", answer=answer)

@@ -13,6 +13,7 @@ import dalib
 from dalib.cli import main
 from dalib.core.errors import DalibError
 from dalib.sharing.card import SEEN
+from dalib.train.model_file import model_path
 from tests.support.hub_server import HubServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +74,28 @@ def test_a_folder_holds_what_a_repository_would_and_keeps_a_card_that_was_edited
     assert (there / "README.md").read_text() == "mine"
     (copy,) = dalib.pull(there, tmp_path / "here")
     assert copy.read_bytes() == model.read_bytes() and not (tmp_path / "here" / "README.md").exists()
+
+
+def test_a_folder_of_its_own_stays_and_what_comes_is_whole_or_not_there(model: Path, tmp_path: Path) -> None:
+    own = tmp_path / model.name
+    own.write_bytes(model.read_bytes())
+    assert dalib.push(own, tmp_path) == str(own) and dalib.pull(tmp_path, tmp_path) == [own]
+    assert own.read_bytes() == model.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {model.name, "README.md"}
+
+
+def test_a_url_is_no_folder(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for call in (
+        lambda: dalib.push(model, "s3://bucket/models"),
+        lambda: dalib.pull(model.parent, "s3://bucket/models"),
+        lambda: dalib.pull("s3://bucket/models", tmp_path / "here"),
+        lambda: dalib.export_model(model, "s3://bucket/model.pt2", to="torch"),
+        lambda: model_path("s3://bucket/model"),
+    ):
+        with pytest.raises(DalibError, match=r"s3:/.*bucket.* is a URL, which only records go to"):
+            call()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_goes_to_the_service_and_comes_back(

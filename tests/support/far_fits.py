@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dalib.checks.world import CONFIG, DIM, features_of, make_task
+from dalib.checks.dense_world import is_dense
+from dalib.checks.world import CONFIG, DIM, make_task
 from dalib.core.algorithm import Terms
 from dalib.core.backbone import identity
 from dalib.core.registry import ALGORITHMS, VALIDATORS
@@ -29,6 +30,7 @@ from dalib.train.fleet import Member, fit_fleet
 from dalib.train.model_file import load_model, save_model
 from dalib.train.multi_task import MultiTask
 from dalib.train.trainer import Trainer
+from tests.support.any_world import backbone_for, recipe_for, task_for
 from tests.support.far_device import far, far_device, near
 from tests.support.image_world import Plain, make_backbone, make_image_task, recipe
 
@@ -39,10 +41,14 @@ def features(name: str) -> Fit:
     """Logits after twelve steps with an evaluation in between."""
 
     def fit(device: torch.device) -> Tensor:
-        cls, task = ALGORITHMS.get(name), make_task()
-        config = CONFIG.model_copy(update={"steps": 12})
+        cls = ALGORITHMS.get(name)
+        task, config = (
+            task_for(cls),
+            recipe_for(cls, CONFIG, **({"augment": "flip"} if is_dense(cls) else {"steps": 12})),
+        )
         trainer = Trainer(config, device=str(device), evaluate=lambda fitted, _: {"z": fitted.outputs(task.test).z})
-        return trainer.fit(cls(), task, features_of(cls)).outputs(task.test).logits
+        outputs = trainer.fit(cls(**cls.trial), task, backbone_for(cls)).outputs(task.test)
+        return outputs.z if is_dense(cls) else outputs.logits
 
     return fit
 

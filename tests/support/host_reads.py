@@ -23,15 +23,20 @@ READS = {
     torch.linalg.solve, torch.linalg.inv, torch.linalg.matrix_norm,
 }  # fmt: skip
 SOLVER = "cuSOLVER's answer is checked on the host"
+PIXELS = "pixels are kept by their class, so their number is known after the values only"
 MASKS = "support and query rows are taken by masks, so their number is known after the labels only"
 EXCEPTIONS = {
     "bnm": SOLVER,
     "bsp": SOLVER,
     "bss": SOLVER,
+    "cbst": PIXELS,
+    "daformer": PIXELS,
+    "dare_gram": SOLVER,
     "deep_jdot": "the exact transport problem is solved by a network simplex on the host",
     "maml": MASKS,
     "prototypical": MASKS,
     "reptile": MASKS,
+    "rsd": SOLVER,
 }
 
 

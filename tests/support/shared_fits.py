@@ -14,20 +14,25 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from dalib.checks.world import CONFIG, features_of, make_task
 from dalib.checks.world import fit as fit_small
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
+from dalib.core.errors import DalibError
 from dalib.core.listener import Listener, RunLike
 from dalib.core.registry import ALGORITHMS
+from dalib.core.types import Source, Target
 from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
+from tests.support.any_world import backbone_for, recipe_for, task_for
 from tests.support.image_world import make_backbone, make_image_task, recipe
 
 Fit = Callable[[bool], Fitted]
@@ -38,7 +43,9 @@ def features(name: str, **changes: Any) -> Fit:
     """Four steps; discriminators without dropout, whose draws are those of one process all the same."""
 
     def fit(distributed: bool) -> Fitted:
-        return fit_small(ALGORITHMS.get(name), distributed=distributed, evaluate=None, **{"steps": 4, **changes})
+        cls = ALGORITHMS.get(name)
+        trainer = Trainer(recipe_for(cls, CONFIG, **{"steps": 4, **changes}), device="cpu", distributed=distributed)
+        return trainer.fit(cls(**cls.trial), task_for(cls), backbone_for(cls))
 
     return fit
 
@@ -78,6 +85,24 @@ def resumed(distributed: bool) -> Fitted:
     return Trainer(config, device="cpu", distributed=True, **kept).fit(cls(), make_task(), features_of(cls))
 
 
+class SlopeOfLoss(Algorithm):
+    """A plug-in that differentiates its own loss through the network, and does not say so."""
+
+    def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
+        weights = list(self.network.bottleneck.parameters())
+        slopes = torch.autograd.grad(source.logits.square().mean(), weights, create_graph=True)
+        return {"slope": torch.stack([slope.square().sum() for slope in slopes]).sum()}
+
+
+def refused(distributed: bool) -> Fitted:
+    """A fit without it, if it is refused; with it, it would be another one."""
+    with suppress(DalibError):
+        fit_small(SlopeOfLoss, distributed=distributed, evaluate=None, steps=1)
+        if distributed:
+            raise AssertionError("a slope of the own rows' loss alone was taken for that of the whole one")
+    return features("source_only", steps=1)(distributed)
+
+
 def compare(fit: Fit) -> str:
     """What is wrong with the shared fit, on the first rank; on others only whether it fails."""
     shared = fit(True).algorithm.state_dict()
@@ -101,6 +126,8 @@ def cases(which: str) -> dict[str, Fit]:
     if which == "algorithms":
         deep = {name: ALGORITHMS.get(name) for name in ALGORITHMS.names()}
         return {n: features(n) for n, c in deep.items() if not issubclass(c, FeatureAlgorithm) and not c.undivided}
+    whole = make_task()
+    few = replace(whole, target=whole.target.take(np.arange(2), "two"))
     return {
         "images": images(),
         "images, one pass per batch": images("mmd", forward="separate", steps=6),
@@ -108,6 +135,8 @@ def cases(which: str) -> dict[str, Fit]:
         "clipped": features("dann", clip=0.1),
         "averaged statistics": images("source_only", batch_norm="eval"),
         "odd batch": features("mcc", batch_size=7),
+        "fewer rows than processes": features("mmd", task=few),
+        "refused": refused,
         "resumed": resumed,
     }
 
@@ -126,6 +155,7 @@ def main() -> None:
                 print(f"rank {rank}, {name}: {found[name]}", file=sys.stderr)
     if not rank:
         print(json.dumps(found))
+    dist.barrier()
     dist.destroy_process_group()
 
 

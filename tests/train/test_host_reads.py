@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from dalib.checks.world import CONFIG, DIM, fit, make_task
+from dalib.checks.world import CONFIG
 from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.backbone import identity
 from dalib.core.listener import Listener, RunLike
 from dalib.core.registry import ALGORITHMS
 from dalib.train.trainer import Trainer
+from tests.support.any_world import backbone_for, recipe_for, task_for
 from tests.support.host_reads import DEEP, EXCEPTIONS, HostReads
 
 
@@ -28,9 +28,10 @@ def reads_of_steps(cls: type[Algorithm], steps: int = 3) -> list[str]:
                 super().step(*given)
 
     with torch.random.fork_rng(devices=[]):
-        fit(Watched, steps=1)  # constants are made once
-        mode.found.clear()
-        fit(Watched, steps=steps)
+        for number in (1, steps):  # in the first one constants are made
+            mode.found.clear()
+            config = recipe_for(cls, CONFIG, steps=number, evaluations=1)
+            Trainer(config, device="cpu").fit(Watched(**cls.trial), task_for(cls), backbone_for(cls))
     return mode.found
 
 
@@ -83,10 +84,10 @@ def test_a_step_on_a_gpu_does_not_wait(name: str) -> None:
                 raise StopIteration
 
     steps: list[int] = []
-    config = CONFIG.model_copy(update={"steps": 4, "evaluations": 1})
+    config = recipe_for(Watched, CONFIG, steps=4, evaluations=1)
     trainer = Trainer(config, device="cuda", listeners=[Enough()])
     try:
         with pytest.raises(StopIteration):
-            trainer.fit(Watched(), make_task(), identity(DIM))
+            trainer.fit(Watched(**Watched.trial), task_for(Watched), backbone_for(Watched))
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -23,7 +23,7 @@ from dalib.train.trainer import Trainer
 from tests.support.worlds import write_features
 
 ROOT = Path(__file__).parents[2]
-UNDIVIDED = {"gradient_norm", "maml", "reptile", "sdat", "stoch_norm"}
+UNDIVIDED = {"gradient_norm", "maml", "reptile", "sdat", "stoch_norm", "zero_shot_distillation", "zero_shot_prior"}
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
 
 
@@ -53,7 +53,7 @@ def test_every_descending_algorithm_ends_where_one_process_does(tmp_path: Path) 
 
 def test_so_do_images_and_three_processes_and_what_one_began_three_go_on_with(tmp_path: Path) -> None:
     found = share(3, "rest", tmp_path)
-    assert len(found) == 7
+    assert len(found) == 9
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 

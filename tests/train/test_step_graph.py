@@ -32,6 +32,7 @@ from dalib.train.fleet import Member, fit_fleet
 from dalib.train.graph import REHEARSALS
 from dalib.train.multi_task import MultiTask
 from dalib.train.trainer import Trainer
+from tests.support.any_world import backbone_for, recipe_for, task_for
 from tests.support.host_reads import DEEP, EXCEPTIONS
 from tests.support.image_world import Plain, copy_state, differing, make_backbone, make_image_task, recipe
 from tests.support.step_tape import Tape, TapeRecorder
@@ -66,11 +67,10 @@ def fit(cls: type[Algorithm], **changes: Any) -> Fitted:
         logits = fitted.outputs(task.test).logits
         return {"logits": logits.tolist(), "chance": torch.get_rng_state().tolist()}
 
-    task = make_task(40)
+    task = task_for(cls, 40)
     widths = {name: 8 for name in cls.defaults() if name.endswith("hidden")}
-    trainer = Trainer(SMALL.model_copy(update=given), device="cpu", evaluate=evaluate, **changes)
-    backbone = features_of(cls)
-    return trainer.fit(cls(**widths), task, backbone)
+    trainer = Trainer(recipe_for(cls, SMALL, **given), device="cpu", evaluate=evaluate, **changes)
+    return trainer.fit(cls(**{**cls.trial, **widths}), task, backbone_for(cls))
 
 
 def assert_alike(a: Fitted, b: Fitted) -> None:
@@ -96,7 +96,8 @@ def test_a_recorded_run_equals_a_plain_one(name: str, taped: Recorders, monkeypa
         assert taped[0].tapes == []
     else:
         assert said == []
-        descents = [SMALL.steps] if len(taped) == 1 else [SMALL.steps // 2] * 2
+        all_steps = recipe_for(cls, SMALL).steps
+        descents = [all_steps] if len(taped) == 1 else [all_steps // 2] * 2
         assert plays(taped) == [[steps - 2] for steps in descents]
 
 

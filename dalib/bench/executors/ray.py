@@ -94,7 +94,7 @@ def _connect(ray: Any, address: str) -> None:
         reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
         raise DalibError(
             f"no ray cluster at {address or 'this machine'} ({reason[0][:200]}); "
-            "ray start --head begins one, or leave address out"
+            "`ray start`, as its head, begins one; or leave address out"
         ) from None
 
 

@@ -244,7 +244,7 @@ class _Queue:
         lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
         others = [line for line in lines if json.loads(line)[0] not in self.seen]
         write_text(self.ledger, "".join(f"{line}\n" for line in others))
-        for how in ([], ["--full", "--signal=KILL"]) if self.tasks else ():
+        for how in ([], ["--full", "--signal", "KILL"]) if self.tasks else ():
             subprocess.run(["scancel", *how, *self.tasks], capture_output=True, check=False)
         self.tasks.clear()
 
