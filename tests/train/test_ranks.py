@@ -38,7 +38,7 @@ def share(size: int, which: str, folder: Path) -> dict[str, str]:
         )
         for rank in range(size)
     ]  # fmt: skip
-    told = [rank.communicate() for rank in ranks]
+    told = [rank.communicate(timeout=300) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0] * size, [err[-1500:] for _, err in told]
     return cast("dict[str, str]", json.loads(told[0][0]))
 
@@ -110,7 +110,7 @@ def test_the_command_under_torchrun_writes_one_model_and_prints_once(tmp_path: P
     train = ["train", "--dataset", f"features:{data}", "--source", "left", "--target", "right", "--algorithm", "mmd"]
     train += ["--steps", "20", "--device", "cpu", "--out", str(tmp_path / "model.safetensors")]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dalib"]
-    done = subprocess.run([*launch, *train], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run([*launch, *train], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert not done.returncode, done.stderr[-2000:]
     assert done.stdout.count("accuracy on target") == 1 and done.stdout.count("model.safetensors") >= 1
     alone = subprocess.run([sys.executable, "-m", "dalib", *train], cwd=tmp_path, capture_output=True, text=True)
