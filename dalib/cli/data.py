@@ -146,8 +146,9 @@ def make_data(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A data set that dalib makes itself.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make it in.")],
 ) -> None:
-    """Draw a data set that dalib makes itself, as image files."""
+    """Make a data set that dalib makes itself: pictures that it draws, or rows of numbers."""
     from dalib.core.registry import DATASETS
+    from dalib.data.catalog import load_data
     from dalib.data.folders import ImageTree
     from dalib.data.roots import make_data as draw
     from dalib.data.scenes import SceneTree
@@ -155,5 +156,10 @@ def make_data(
     open_folder(out, "--out")
     with progress_bar(f"drawing {dataset}") as progress:
         draw(dataset, out, progress)
-    tree = SceneTree(out) if DATASETS.get(dataset).kind == "masks" else ImageTree(out)
+    kind = DATASETS.get(dataset).kind
+    if kind == "features":
+        counts = load_data(dataset, out).counts
+        say(f"{out}: {sum(counts.values())} rows in {len(counts)} domains")
+        return
+    tree = SceneTree(out) if kind == "masks" else ImageTree(out)
     say(f"{out}: {len(tree.files)} images in {len(tree.domains)} domains")

@@ -55,6 +55,12 @@ def test_mini_office_is_made_and_is_complete(dalib: Dalib, tmp_path: Path) -> No
     assert dalib("data", "info", "mini_office", "--data-root", tmp_path / "mini_office").status == 0
 
 
+@pytest.mark.parametrize(("name", "told"), [("mini_shifts", "2500 rows in 5"), ("diabetes", "442 rows in 2")])
+def test_sets_of_numbers_are_made_and_counted(name: str, told: str, dalib: Dalib, tmp_path: Path) -> None:
+    answer = dalib("data", "make", name, "--out", tmp_path / "made")
+    assert answer.status == 0 and answer.out.strip().endswith(f"{told} domains")
+
+
 def test_a_table_is_packed_and_trained_on(dalib: Dalib, tmp_path: Path) -> None:
     rows = [f"{i % 2 + 0.1 * (i % 7)},{i % 3},{('lab', 'field')[i % 4 > 1]},{('mug', 'pen')[i % 2]}" for i in range(40)]
     (tmp_path / "t.csv").write_text("\n".join(["a,b,site,kind", *rows]))
