@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import reduce
 from typing import Any
 
@@ -45,10 +45,8 @@ def update(
     for p in parameters:
         p.grad = None
     loss = reduce(torch.add, terms)
-    if ranks is not None:
-        ranks.descend_from(loss)
-    else:
-        loss.backward()
+    with ranks.descending() if ranks else nullcontext():
+        (loss / ranks.size if ranks else loss).backward()
     if only is not None:
         kept = {p for module in only for p in module.parameters()}
         for p in parameters:

@@ -89,11 +89,12 @@ class Ranks:
         whole[self.share(rows)] = own
         return _sum(whole)
 
-    def descend_from(self, loss: Tensor) -> None:
-        """This rank's part of the gradients of the one loss that all ranks have; `sum_gradients` adds the others'."""
+    @contextmanager
+    def descending(self) -> Iterator[None]:
+        """Inside is the step's own backward pass, from this rank's part of the one loss that all have."""
         _Sum.descending = True
         try:
-            (loss / self.size).backward()  # type: ignore[no-untyped-call]
+            yield
         finally:
             _Sum.descending = False
 
