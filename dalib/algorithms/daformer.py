@@ -1,21 +1,16 @@
 """A teacher labels target pictures, half of a source picture's classes are laid on them, rare classes come often."""
 
-import copy
-from typing import TypeVar
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.hyper import positive, state
+from dalib.algorithms._teacher import Taught
+from dalib.core.algorithm import Terms
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
-from dalib.nn.averaging import move_towards
 from dalib.nn.pixels import draw_class_mask, weighed_cross_entropy
 
-Self = TypeVar("Self", bound="DAFormer")
 
-
-class DAFormer(Algorithm):
+class DAFormer(Taught):
     """DAFormer's way of training on any network: mean teacher, ClassMix and rare-class sampling.
 
     loss = CE(prediction_s, y_s) + weight * mean over pixels of w CE(student(m x_s + (1 - m) x_t'), m y_s + (1 - m) l)
@@ -45,20 +40,6 @@ class DAFormer(Algorithm):
         default=0.968, zero=True, most=1, search=(0.9, 0.968), doc="probability of a sure pixel"
     )
     decay: float = positive(default=0.99, zero=True, below=1, doc="most of itself that the teacher keeps in a step")
-    moves: Tensor = state()
-
-    def build(self, dim: int, outputs: int) -> None:
-        self.teacher = copy.deepcopy(self.network).requires_grad_(False)
-        self.register_buffer("moves", torch.zeros(()))
-
-    def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
-        return [*super().rates(backbone_rate), (self.teacher, 0.0)]
-
-    def train(self: Self, mode: bool = True) -> Self:
-        super().train(mode)
-        if hasattr(self, "teacher"):
-            self.teacher.eval()
-        return self
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         n = min(len(source), len(target))
@@ -70,10 +51,3 @@ class DAFormer(Algorithm):
         mixed = self.network(x)[1].float()
         loss = weighed_cross_entropy(mixed, torch.where(m, source.y[:n], label), torch.where(m, 1.0, part))
         return {"mixed": self.weight * loss}
-
-    def end_step(self) -> None:
-        self.moves += 1
-        move_towards([self.teacher], [self.network], (1 / self.moves).clamp(min=1 - self.decay))
-
-    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.teacher(x)

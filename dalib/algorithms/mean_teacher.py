@@ -1,21 +1,16 @@
 """The average of the network's past weights teaches it to predict two views of a target row alike."""
 
-import copy
-from typing import TypeVar
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dalib.core.algorithm import Algorithm, Terms
-from dalib.core.hyper import positive, state
+from dalib.algorithms._teacher import Taught
+from dalib.core.algorithm import Terms
+from dalib.core.hyper import positive
 from dalib.core.types import Source, Target
-from dalib.nn.averaging import move_towards
 from dalib.nn.self_ensembling import confident_consistency, distance_from_balance
 
-Self = TypeVar("Self", bound="MeanTeacher")
 
-
-class MeanTeacher(Algorithm):
+class MeanTeacher(Taught):
     """Self-ensembling: a student that learns by gradients, and a teacher that follows it.
 
     loss = CE(logits_s, y_s)
@@ -52,20 +47,6 @@ class MeanTeacher(Algorithm):
     decay: float = positive(
         default=0.99, zero=True, below=1, search=(0.99, 0.999), doc="most of itself that the teacher keeps in a step"
     )
-    moves: Tensor = state()
-
-    def build(self, dim: int, outputs: int) -> None:
-        self.teacher = copy.deepcopy(self.network).requires_grad_(False)
-        self.register_buffer("moves", torch.zeros(()))
-
-    def rates(self, backbone_rate: float) -> list[tuple[nn.Module, float]]:
-        return [*super().rates(backbone_rate), (self.teacher, 0.0)]
-
-    def train(self: Self, mode: bool = True) -> Self:
-        super().train(mode)
-        if hasattr(self, "teacher"):
-            self.teacher.eval()
-        return self
 
     def adapt(self, source: Source, target: Target, progress: float | Tensor) -> Terms:
         p = target.strong.logits.softmax(1)
@@ -73,10 +54,3 @@ class MeanTeacher(Algorithm):
             q = self.teacher(target.x)[1].softmax(1)
         consistency = confident_consistency(p, q, self.threshold) + self.balance * distance_from_balance(p)
         return {"consistency": self.weight * consistency}
-
-    def end_step(self) -> None:
-        self.moves += 1
-        move_towards([self.teacher], [self.network], (1 / self.moves).clamp(min=1 - self.decay))
-
-    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.teacher(x)

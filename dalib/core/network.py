@@ -107,8 +107,9 @@ class Network(nn.Module):
         if self.answers == "bounded":
             low, spread = exact.amin(0), exact.amax(0) - exact.amin(0)
         self.answer_shift.copy_(low)
-        self.answer_scale.copy_(torch.where(spread > 0, spread, 1.0))
-        return ((exact - self.answer_shift.double().cpu()) / self.answer_scale.double().cpu()).to(y.dtype)
+        unit = torch.where(spread > 0, spread, 1.0)
+        self.answer_scale.copy_(spread if self.answers == "bounded" else unit)  # bounded by one value it is that value
+        return ((exact - self.answer_shift.double().cpu()) / unit.to(self.answer_scale).double().cpu()).to(y.dtype)
 
     def restore_answers(self, prediction: Tensor) -> Tensor:
         """What the head says, in the unit of the labels."""

@@ -54,7 +54,7 @@ class Descent:
         self.algorithm = algorithm
         self.config = config
         self.target = target
-        self.seed, self.ranks = seed, ranks
+        self.seed, self.ranks, self.calls = seed, ranks, 0
         self.first, self.last = first, last
         self.step = first
         self.passes = -1
@@ -96,6 +96,7 @@ class Descent:
     def prepare(self, trainer: TrainerLike) -> bool:
         """What is due before a step: a new pass over the target, training mode, learning rates; True at a new pass."""
         algorithm, begins = self.algorithm, self.streams[1].passes > self.passes
+        self.calls = 0
         if begins:
             self.passes = self.streams[1].passes
             algorithm.begin_epoch(trainer, self.target)
@@ -208,7 +209,8 @@ class Descent:
     def _through(self, x: Input) -> tuple[Tensor, Tensor]:
         """x through the network, alone or with the other ranks."""
         if self.ranks is not None:
-            return self.ranks.through(self.algorithm.network, x, seed=3 * self.seed + self.step)
+            self.calls += 1
+            return self.ranks.through(self.algorithm.network, x, seed=1000 * (3 * self.seed + self.step) + self.calls)
         z, logits = self.network(x)
         return z, logits
 

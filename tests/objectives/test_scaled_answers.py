@@ -22,15 +22,15 @@ from tests.support.numbers import D, error, fit, make_task
 
 def test_the_scale_is_that_of_the_labelled_rows_and_comes_back() -> None:
     y = torch.tensor([[1.0, 10.0], [3.0, 10.0], [8.0, 10.0]])
-    for answers, shift, scale in (
-        ("standardised", [4.0, 10.0], [np.std([1, 3, 8]), 1.0]),
-        ("bounded", [1.0, 10.0], [7.0, 1.0]),
+    for answers, shift, scale, unit in (
+        ("standardised", [4.0, 10.0], [np.std([1, 3, 8]), 1.0], [np.std([1, 3, 8]), 1.0]),
+        ("bounded", [1.0, 10.0], [7.0, 0.0], [7.0, 1.0]),
     ):
         network = Network(identity(4), 2, 0, objective=find_objective("regression"), answers=answers)
         scaled = network.scale_answers(y)
         np.testing.assert_allclose(network.answer_shift.numpy(), shift, rtol=1e-6)
         np.testing.assert_allclose(network.answer_scale.numpy(), scale, rtol=1e-6)
-        np.testing.assert_allclose(scaled.numpy(), (y.numpy() - shift) / scale, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(scaled.numpy(), (y.numpy() - shift) / unit, rtol=1e-6, atol=1e-7)
         np.testing.assert_allclose(network.restore_answers(scaled).numpy(), y.numpy(), rtol=1e-6)
 
 
@@ -45,6 +45,13 @@ def test_answers_of_a_large_unit_are_learnt_with_it() -> None:
     recipe_of_numbers = {"steps": 300, "lr": 0.05, "bottleneck": 0, "answers": "standardised"}
     reached = error(fit(dalib.SourceOnly(), task, **recipe_of_numbers), task.labelled)
     assert reached < 0.2 * float(task.test.labels.std())
+
+
+def test_an_answer_that_is_always_the_same_is_bounded_by_itself() -> None:
+    network = Network(identity(4), 2, 0, objective=find_objective("regression"), answers="bounded")
+    network.scale_answers(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+    told = network.restore_answers(torch.tensor([[0.5, 0.48], [1.0, 0.9]]))
+    assert told.tolist() == [[2.0, 5.0], [3.0, 5.0]]
 
 
 def test_bounded_answers_stay_within_the_range_of_the_source() -> None:
