@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 IN_A_FLEET: dict[str, Any] = {"may_differ_in_a_fleet": True}
 """Of a setting: runs that train together, as one vectorised model, may each have a value of their own."""
+ADAMW_RATE = 3e-3
 
 
 class TrainConfig(BaseModel):
@@ -19,7 +20,7 @@ class TrainConfig(BaseModel):
         steps: optimiser steps
         batch_size: rows per step from each of the two domains
         optimiser: `sgd` (Nesterov when momentum > 0) or `adamw`
-        lr: learning rate of new layers
+        lr: learning rate of new layers; left out, 0.03 with `sgd` and 0.003 with `adamw`
         backbone_rate: factor on lr for the pretrained backbone; 0 freezes it
         momentum: of `sgd`; what it is there, `beta1` is with `adamw`
         beta1: of `adamw`: part of the running mean of gradients that a step keeps; adversarial games often take 0.5
@@ -98,6 +99,12 @@ class TrainConfig(BaseModel):
     def _crop_fits(self) -> TrainConfig:
         if self.resize and self.crop > self.resize:
             raise ValueError(f"crop = {self.crop} is larger than resize = {self.resize}; raise resize or lower crop")
+        return self
+
+    @model_validator(mode="after")
+    def _rate_is_the_optimisers(self) -> TrainConfig:
+        if self.optimiser == "adamw" and "lr" not in self.model_fields_set:
+            self.__dict__["lr"] = ADAMW_RATE  # not as a field that was given: a row may choose sgd again
         return self
 
     @model_validator(mode="after")
