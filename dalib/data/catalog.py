@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
@@ -19,7 +21,7 @@ from dalib.data.answered import LAYOUT as ANSWERED
 from dalib.data.answered import Answers, find_answers
 from dalib.data.arrays import load_arrays, resize_domain
 from dalib.data.declaration import Match, canonical, conventions, match_declaration, translate
-from dalib.data.decode import decode_domain
+from dalib.data.decode import decode_domain, read_picture
 from dalib.data.features import FeatureSet, load_features
 from dalib.data.folders import ImageTree, lone_folders
 from dalib.data.layout import LAYOUT
@@ -70,6 +72,7 @@ class LoadedData:
     absent: dict[str, str] = field(default_factory=dict)
     skips: bool = False
     _measure: Callable[[str], Moments] = field(default=lambda name: (), repr=False)
+    _picture: Callable[[str, int], Image.Image] | None = field(default=None, repr=False)
     _loaded: dict[tuple[str, int | None], Domain] = field(default_factory=dict, repr=False)
 
     def domain(self, name: str, resize: int | None = None) -> Domain:
@@ -86,6 +89,38 @@ class LoadedData:
         if (name, resize) not in self._loaded:
             self._loaded[name, resize] = self._load(name, resize)
         return self._loaded[name, resize]
+
+    @property
+    def has_pictures(self) -> bool:
+        """`picture` can be asked."""
+        return self._picture is not None
+
+    def picture(self, name: str, row: int) -> Image.Image:
+        """The picture of a row as it lies on the disk: RGB, upright, in its own size.
+
+        Raises
+            DalibError: the data are no pictures, or the file cannot be read
+        """
+        if self._picture is None:
+            raise DalibError(f"{self.name} holds no pictures that can be looked at one by one; use domain()")
+        return self._picture(name, row)
+
+    def numbered(self) -> LoadedData:
+        """The same rows, each its number in its domain (1,) in place of what it is: no picture is decoded.
+
+        Divided by `make_task`, it tells which rows a run was tested on.
+
+        Raises
+            DalibError: the data hold no pictures
+        """
+        if not self.has_pictures:
+            raise DalibError(f"{self.name} holds no pictures to number; domain() has its rows")
+
+        def load(name: str, resize: int | None) -> Domain:
+            found = self._load(name, 0)
+            return replace(found, x=np.arange(len(found))[:, None], fingerprint=f"{found.fingerprint}:numbers")
+
+        return replace(self, kind="features", _load=load, _loaded={})
 
     def split(self, task: str, *, alone: bool = False) -> tuple[tuple[str, ...], str]:
         """`dslr+webcam->amazon` -> (("dslr", "webcam"), "amazon"); the target may be unlabelled.
@@ -294,10 +329,18 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
         fingerprint = f"{tree.fingerprint(folder)}:{resize}px"
         return Domain(name, x, y, match.classes, fingerprint, tuple(f.member for f in files))
 
+    def show(name: str, row: int) -> Image.Image:
+        return read_picture(tree, numbered_files(name)[row])
+
+    @lru_cache(maxsize=8)
+    def numbered_files(name: str) -> tuple[str, ...]:
+        return load(name, 0).files
+
     fingerprint = tree.fingerprint(*match.domains.values())
     present = tuple(match.domains)
     return LoadedData(
         dataset, info, where, match.classes, present, match.counts, "images", fingerprint, bool(note), note, load,
+        _picture=show,
         remarks=tuple(remarks), unlabelled={name: len(tree.of_domain(d)) for name, d in bare.items()},
         absent={d: f"'{d}' is no domain: folder {d} in {where} holds no image" for d in tree.vacant}, skips=skips,
     )  # fmt: skip
@@ -345,17 +388,23 @@ def _load_array_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     match = match_declaration(info, arrays.counts(), str(where), info.classes)
     note = _accept(info, match, where, partial)
 
+    def kept_rows(name: str) -> np.ndarray:
+        return np.flatnonzero(arrays.y[name] < len(match.classes))
+
+    def show(name: str, row: int) -> Image.Image:
+        return arrays.picture(name, int(kept_rows(name)[row]))
+
     def load(name: str, resize: int | None) -> Domain:
         x: np.ndarray | RowView = resize_domain(arrays, name, resize or 0)
         y = arrays.y[name]
-        known = np.flatnonzero(y < len(match.classes))
+        known = kept_rows(name)
         x, y = (x, y) if len(known) == len(y) else (take_rows(x, known), y[known])
         return Domain(name, x, y, match.classes, f"{arrays.fingerprint}:{name}:{resize}px")
 
     present = tuple(match.domains)
     return LoadedData(
         dataset, info, where, match.classes, present, match.counts, "images", arrays.fingerprint, bool(note), note,
-        load, remarks=tuple(conventions(info, sum(match.counts.values()))),
+        load, remarks=tuple(conventions(info, sum(match.counts.values()))), _picture=show,
     )  # fmt: skip
 
 
