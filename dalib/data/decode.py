@@ -21,6 +21,9 @@ _VERSION = 3
 _AHEAD = 256
 """Most images that are in memory at once while a domain is decoded; of large ones half a gigabyte."""
 
+ORIENTATION, SIDEWAYS = 274, 5
+"""EXIF's tag; from 5 on an image is shown with its sides exchanged."""
+
 
 def decode_image(content: bytes, resize: int) -> np.ndarray:
     """Encoded image -> (3, R, R) uint8 RGB.
@@ -47,6 +50,13 @@ def decode_image(content: bytes, resize: int) -> np.ndarray:
             raise ValueError(f"{opened.width} x {opened.height} pixels; an image may have {most} (DALIB_MAX_PIXELS)")
         image = as_rgb(ImageOps.exif_transpose(opened))
     return np.asarray(image.resize((resize, resize), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+
+
+def shown_size(content: bytes) -> tuple[int, int]:
+    """Width and height of an encoded image as it is shown: EXIF orientation may exchange its sides."""
+    with Image.open(io.BytesIO(content)) as opened:
+        turned = opened.getexif().get(ORIENTATION, 1) >= SIDEWAYS
+        return opened.size[::-1] if turned else opened.size
 
 
 def find_depth(image: Image.Image) -> int:
