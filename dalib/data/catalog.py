@@ -29,6 +29,7 @@ from dalib.data.lists import pick_listed
 from dalib.data.normalise import Moments, find_moments, normalise_features, prepare_rows
 from dalib.data.pictures import Pictures
 from dalib.data.roots import Progress, find_feature_file, find_root
+from dalib.data.scene_boxes import hash_boxes, read_boxes
 from dalib.data.scenes import SceneTree, decode_masks, looks_like_masks
 from dalib.data.settings import split_task
 from dalib.data.unreadable import count_skipped
@@ -134,6 +135,7 @@ class LoadedData:
         for name in sources:
             if name in self.unlabelled:
                 ways = {"classification": "sort it into class folders", "segmentation": "put masks beside its pictures"}
+                ways["detection"] = "give boxes of its pictures"
                 table = f"put {self.objective}.csv, as other domains have it, into its folder"
                 way = f"store {name}_y" if self.kind == "features" else ways.get(self.objective, table)
                 raise DalibError(f"domain '{name}' has no labels; a source needs them: {way}")
@@ -216,7 +218,8 @@ def load_data(
     if normalise and info.kind != "features":
         raise DalibError(f"{name} holds images; normalise = {list(normalise)} is for feature data only")
     if skip_unreadable and info.kind != "images":
-        what = "pictures that need their masks" if info.kind == "masks" else "arrays"
+        what = {"masks": "pictures that need their masks", "boxes": "pictures that need their boxes"}.get(info.kind)
+        what = what or "arrays"
         raise DalibError(f"{name} holds {what}; skip_unreadable is for image files only: leave it out")
     normalise_features(np.zeros((1, 1)), normalise)
     where = find_feature_file(path, root) if name == "features" else find_root(info, root, progress)
@@ -224,8 +227,8 @@ def load_data(
         return _load_feature_data(dataset, info, where, partial, tuple(normalise))
     if info.kind == "arrays":
         return _load_array_data(dataset, info, where, partial)
-    if info.kind == "masks":
-        return _load_mask_data(dataset, info, where, partial)
+    if info.kind in ("masks", "boxes"):
+        return _load_scene_data(dataset, info, where, partial)
     return _load_image_data(dataset, info, where, partial, skip_unreadable)
 
 
@@ -346,12 +349,13 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     )  # fmt: skip
 
 
-def _load_mask_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
-    tree = SceneTree(where)
+def _load_scene_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
+    """Pictures with masks, or with the boxes that lie beside them."""
+    tree, boxes = SceneTree(where), info.kind == "boxes"
     classes = info.classes or tree.names
     if not classes:
         raise DalibError(f"{where} has no classes.txt, so nobody knows what a mask's values mean; give a name per line")
-    if info.classes and tree.names and tree.names != info.classes:
+    if info.classes and tree.names and tree.names != info.classes and not boxes:
         raise DalibError(
             f"{where}/classes.txt names {', '.join(tree.names)}, but {info.name} has {', '.join(info.classes)}"
         )
@@ -371,14 +375,19 @@ def _load_mask_data(dataset: str, info: DatasetInfo, where: Path, partial: bool)
         folder = folders.get(name, name)
         bare = _load_flat(tree, folder, resize, classes)
         if folder in tree.flat:
-            return replace(bare, name=name, objective="segmentation")
-        y = decode_masks(tree, folder, resize or 0, len(classes))
-        return replace(bare, name=name, y=y, objective="segmentation")
+            return replace(bare, name=name, objective=info.objective)
+        if boxes:
+            y, content = read_boxes(tree, folder, resize or 0, classes), f"{hash_boxes(tree, folder)}:{resize}px"
+            return replace(bare, name=name, y=y, objective=info.objective, fingerprint=content)
+        return replace(
+            bare, name=name, y=decode_masks(tree, folder, resize or 0, len(classes)), objective=info.objective
+        )
 
+    hashed = hash_boxes(tree, *folders.values()) if boxes else tree.fingerprint(*folders.values())
     order = [name for name in info.domains or sorted(folders) if name in folders]
     return LoadedData(
-        dataset, info, where, classes, tuple(order), counts, "images", tree.fingerprint(*folders.values()), bool(note),
-        note, load, objective="segmentation", remarks=tuple(tree.describe()),
+        dataset, info, where, classes, tuple(order), counts, "images", hashed, bool(note),
+        note, load, objective=info.objective, remarks=tuple(tree.describe()),
         unlabelled={name: len(members) for name, members in tree.flat.items()},
     )  # fmt: skip
 
