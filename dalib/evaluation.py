@@ -19,7 +19,7 @@ from dalib.data.catalog import LoadedData, load_data
 from dalib.data.recognise import guess_dataset
 from dalib.prediction import normalise_as_trained
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
-from dalib.scoring.metrics import class_metrics, measure, output_metrics, pixel_metrics
+from dalib.scoring.metrics import class_metrics, dense_metrics, measure, output_metrics
 from dalib.scoring.outside import answer_rows, write_record
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model
@@ -37,7 +37,7 @@ class Evaluation:
 
     metrics: name -> value, every registered metric that applies to the model's kind of answer (`dalib list metrics`)
     per_class: of classes that occur, class -> `precision`, `recall`, `f1`, `n`; of masks they count pixels, and `iou`
-        is there too; empty where answers are no classes
+        is there too; of boxes `ap`, `ap50`, `n`; empty where answers are no classes
     per_output: of answers that are no classes, output -> every metric of it alone, and `n`
     rows: how many were measured
     remarks: what the data were read as, and what was left out and why
@@ -71,10 +71,11 @@ class Evaluation:
         return write_record(path, label, task, seed, self.about, self.metrics)
 
     def frame(self) -> pd.DataFrame:
-        """One row per class: `class`, `n`, `precision`, `recall`, `f1`; of masks `iou` too."""
+        """One row per class: `class`, `n`, `precision`, `recall`, `f1`; of masks `iou` too; of boxes `ap`, `ap50`."""
         import pandas as pd
 
-        columns = ["n", "precision", "recall", "f1"]
+        boxes = any("ap50" in values for values in self.per_class.values())
+        columns = ["n", "ap", "ap50"] if boxes else ["n", "precision", "recall", "f1"]
         columns += ["iou"] if any("iou" in values for values in self.per_class.values()) else []
         return (
             pd.DataFrame.from_dict(self.per_class, orient="index", columns=columns).rename_axis("class").reset_index()
@@ -147,7 +148,7 @@ def evaluate(
         ).items():
             per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
     if fitted.algorithm.objective.dense:
-        for name, values in pixel_metrics(outputs, fitted.classes).items():
+        for name, values in dense_metrics(outputs, fitted.classes, kind).items():
             per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
     plain = kind == "classification" and reject == 1 and not fitted.algorithm.rejects and fitted.algorithm.probabilistic
     expected = expected_accuracy(fitted.held_out, outputs) if plain and fitted.held_out is not None else None
