@@ -122,6 +122,7 @@ from dalib.core.algorithm import Algorithm as Algorithm
 from dalib.core.algorithm import FeatureAlgorithm as FeatureAlgorithm
 from dalib.core.backbone import Backbone as Backbone
 from dalib.core.backbone import Preprocess as Preprocess
+from dalib.core.cost import estimate_cost as estimate_cost
 from dalib.core.errors import DalibError as DalibError
 from dalib.core.forecast import Forecast as Forecast
 from dalib.core.listener import Listener as Listener

@@ -8,6 +8,7 @@ from torch import Tensor
 from dalib.algorithms._unit_rows import scale_components, warn_of_components
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
+from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.classifiers import fit_classifier, score_classifier
 from dalib.nn.components import KERNELS, kernel_features, make_landmarks, mean_contrasts, transfer_components
 from dalib.nn.density_ratio import order_rows, spread
@@ -17,7 +18,7 @@ from dalib.nn.separability import deviation_in_classes, estimate_balance
 class ComponentMethod(FeatureAlgorithm):
     """z' = Wᵀ phi(z / ||z||) scaled to unit length, W from an eigenproblem; subclasses name their hyper-parameters."""
 
-    instead = "kernel = 'primal', which needs none, or centres = 1000, kernels at so many rows"
+    instead = "kernel = 'primal', which needs no pairs of rows, or centres = 1000, kernels at so many rows"
     kernel: str = choice(
         default="primal",
         options=KERNELS,
@@ -38,11 +39,22 @@ class ComponentMethod(FeatureAlgorithm):
     landmarks: Tensor = state()
     directions: Tensor = state()
 
-    def pairs(self, n_s: int, n_t: int) -> float:
-        wide = self.kernel == "linear" and n_s + n_t <= self.network.dim  # else the least width is the features'
-        if self.kernel == "rbf" and self.centres:
-            return 3.0 * (n_s + n_t) * min(self.centres, n_s + n_t)
-        return 4.0 * (n_s + n_t) ** 2 if self.kernel == "rbf" or wide else 0.0
+    def needs(self, size: Size) -> Needs:
+        n, i, k = size.n_s + size.n_t, self.hparams.get("iterations", 1), self.components
+        m = min(self.centres or n, n) if self.kernel == "rbf" else min(n, size.d)  # the least width that is the same
+        pairs = self.kernel == "rbf" or (self.kernel == "linear" and m == n)
+        numbers, m_is_n = ("4 n²", True) if pairs and m == n else ("4 n m", False)
+        scatter = "i n m k" if m_is_n and k <= m // 16 else "i n m²"
+        solution = need(
+            size,
+            numbers + " + 3 n d",
+            f"n m d + 50 {scatter} + 5 i m³" if m_is_n else f"n m d + {scatter} + 5 i m³",
+            "2 n m",
+            m=m,
+            i=i,
+            k=k,
+        )
+        return solution + need_classifier(size, self.classifier, k, i)
 
     def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
         return self.project(z)
