@@ -204,9 +204,8 @@ class Trainer:
         if self.ranks is not None:
             self.ranks.check(algorithm, config)
             if network.objective.structured:
-                raise DalibError(
-                    f"what is predicted for {network.objective.name} cannot be shared by processes; start one (devices = 1)"
-                )
+                kind = network.objective.name
+                raise DalibError(f"predictions for {kind} cannot be shared by several processes; start one")
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:
