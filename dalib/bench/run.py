@@ -142,7 +142,7 @@ class RecordedRun:
         from dalib.core.lacking import lacking_in
         from dalib.core.objective import find_objective
         from dalib.scoring.diagnose import warn
-        from dalib.scoring.metrics import class_metrics, output_metrics, pixel_metrics, task_metrics
+        from dalib.scoring.metrics import class_metrics, dense_metrics, output_metrics, task_metrics
         from dalib.train.device import peak_memory
 
         record, task, known, arrays = self.record, self.task, len(self.task.classes), self.arrays
@@ -160,7 +160,7 @@ class RecordedRun:
         if self.classes:
             record.per_class = class_metrics(self.last["target"], self.classes, known, self.spec.protocol.reject)
         if find_objective(task.objective).dense:
-            record.per_class = pixel_metrics(self.last["target"], task.classes)
+            record.per_class = dense_metrics(self.last["target"], task.classes, task.objective)
         else:
             record.per_output = output_metrics(
                 self.last["target"], task.test.classes, task.objective, thresholds=self.thresholds

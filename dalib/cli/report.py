@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from dalib.cli._common import Plugins, StoreRoot, SuiteName, load_plugins, open_folder
+from dalib.cli._common import DataRoot, Plugins, StoreRoot, SuiteName, load_plugins, open_folder
 from dalib.core.text import say
+
+Pictures = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=0, help="Most pictures of the data in the page, small: what rows get wrong; 0: none are read."
+    ),
+]
 
 
 def write_report(
@@ -22,6 +29,8 @@ def write_report(
     records: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Records that dalib export wrote, instead of a store.")
     ] = None,
+    data_root: DataRoot = None,
+    pictures: Pictures = 240,
     plugin: Plugins = None,
 ) -> None:
     """Write a suite as one page: table, summary, curves, classes, failures, settings. It needs no network."""
@@ -29,7 +38,8 @@ def write_report(
     from dalib.report.page.write import write_page
 
     open_folder(out.parent if out.suffix == ".html" else out, "--out")
-    path = write_page(suite, out, select=select, metric=metric, store=store, records=records)
+    shown: dict[str, Any] = {"select": select, "metric": metric, "data_root": data_root, "pictures": pictures}
+    path = write_page(suite, out, store=store, records=records, **shown)
     say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -40,13 +50,15 @@ def view_suite(
         str, typer.Option(metavar="IP", help="Another address than this machine's own asks for a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", help="0: any that is free.", min=0, max=65535)] = 8765,
+    data_root: DataRoot = None,
+    pictures: Pictures = 240,
     plugin: Plugins = None,
 ) -> None:
     """Serve the page of dalib report while a suite runs: it shows new records as they arrive. Ctrl-C ends it."""
     load_plugins(plugin)
     from dalib.report.page.server import open_server
 
-    server = open_server(suite, store=store, address=address, port=port)
+    server = open_server(suite, store=store, address=address, port=port, data_root=data_root, pictures=pictures)
     say(f"{server.url}  (Ctrl-C ends it)")
     try:
         server.serve_forever()

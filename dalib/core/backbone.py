@@ -82,6 +82,7 @@ class Backbone:
             asked for (`load_backbone(head=True)`) and there
         maps: submodules whose outputs are feature maps (B, C, h, w), from fine to coarse, the last one what z is the
             mean of; none where answers per pixel cannot be made
+        detector: where the weights were a detector's: all of them by torchvision's names; its body is in the module
         head_classes: what the head's outputs are called, where that is known
         fixed: names of the module's parameters that stay frozen; None = those whose `requires_grad` is False
         pretraining: what the weights were trained on (`imagenet-1k`), in order; () = nothing, `unknown` = nobody says
@@ -103,6 +104,7 @@ class Backbone:
     head_classes: tuple[str, ...] = ()
     fixed: frozenset[str] | None = None
     maps: tuple[str, ...] = ()
+    detector: Mapping[str, Tensor] = field(default_factory=dict)
     pretraining: tuple[str, ...] = ()
 
     @classmethod

@@ -35,6 +35,14 @@ class ArraySet:
         """domain -> label as text -> images."""
         return {d: {str(k): int(n) for k, n in enumerate(np.bincount(y)) if n} for d, y in self.y.items()}
 
+    def picture(self, domain: str, row: int) -> Image.Image:
+        """A row of a domain, all parts counted together, as RGB."""
+        for part in self.x[domain]:
+            if row < len(part):
+                return Image.fromarray(part[row]).convert("RGB")
+            row -= len(part)
+        raise IndexError(f"{domain} has no row {row}")
+
 
 def load_arrays(path: Path, domains: Sequence[str]) -> ArraySet:
     """Read a file of images.
@@ -81,7 +89,12 @@ def _check_labels(path: Path, stem: str, arrays: dict[str, np.ndarray]) -> np.nd
 
 
 def resize_domain(arrays: ArraySet, domain: str, resize: int) -> np.ndarray:
-    """Images of a domain: (n, 3, R, R) uint8, read-only memory map; warped as decoded files are, grey three times."""
+    """Images of a domain: (n, 3, R, R) uint8, read-only memory map; warped as decoded files are, grey three times.
+
+    resize: R; 0 = none is warped
+    """
+    if not resize:
+        return np.broadcast_to(np.uint8(0), (len(arrays.y[domain]), 3, 1, 1))
 
     def make() -> np.ndarray:
         return warp_images([image for part in arrays.x[domain] for image in part], resize)

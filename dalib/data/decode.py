@@ -21,13 +21,27 @@ _VERSION = 3
 _AHEAD = 256
 """Most images that are in memory at once while a domain is decoded; of large ones half a gigabyte."""
 
+ORIENTATION, SIDEWAYS = 274, 5
+"""EXIF's tag; from 5 on an image is shown with its sides exchanged."""
+
 
 def decode_image(content: bytes, resize: int) -> np.ndarray:
-    """Encoded image -> (3, R, R) uint8 RGB.
+    """Encoded image -> (3, R, R) uint8 RGB: `open_image`, warped to R x R (aspect ignored).
 
-    EXIF orientation is applied, transparency is laid on white, grey of more than 8 bits is scaled to 8; the image is
-    warped to R x R (aspect ignored) by Pillow's bilinear filter, whose support grows when it shrinks an image
-    (antialiased). One of more than `DALIB_MAX_PIXELS` (90M) pixels is refused before it is decoded.
+    By Pillow's bilinear filter, whose support grows when it shrinks an image (antialiased).
+
+    Raises
+        Whatever Pillow raises for a damaged file (OSError, SyntaxError, ValueError)
+    """
+    image = open_image(content)
+    return np.asarray(image.resize((resize, resize), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+
+
+def open_image(content: bytes) -> Image.Image:
+    """Encoded image -> RGB in its own size.
+
+    EXIF orientation is applied, transparency is laid on white, grey of more than 8 bits is scaled to 8. One of more
+    than `DALIB_MAX_PIXELS` (90M) pixels is refused before it is decoded.
 
     Raises
         Whatever Pillow raises for a damaged file (OSError, SyntaxError, ValueError)
@@ -45,8 +59,29 @@ def decode_image(content: bytes, resize: int) -> np.ndarray:
     with opened:
         if opened.width * opened.height > most:
             raise ValueError(f"{opened.width} x {opened.height} pixels; an image may have {most} (DALIB_MAX_PIXELS)")
-        image = as_rgb(ImageOps.exif_transpose(opened))
-    return np.asarray(image.resize((resize, resize), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+        return as_rgb(ImageOps.exif_transpose(opened))
+
+
+def read_picture(tree: ImageTree, member: str) -> Image.Image:
+    """One file of a tree, as `open_image` gives it.
+
+    Raises
+        DalibError: it cannot be read; names it
+    """
+    with naming(tree.root, member):
+        return open_image(tree.read_sound(member))
+
+
+def unread(n: int) -> np.ndarray:
+    """What stands for n images that nobody looks at: (n, 3, 1, 1), of no size in memory."""
+    return np.broadcast_to(np.uint8(0), (n, 3, 1, 1))
+
+
+def shown_size(content: bytes) -> tuple[int, int]:
+    """Width and height of an encoded image as it is shown: EXIF orientation may exchange its sides."""
+    with Image.open(io.BytesIO(content)) as opened:
+        turned = opened.getexif().get(ORIENTATION, 1) >= SIDEWAYS
+        return opened.size[::-1] if turned else opened.size
 
 
 def find_depth(image: Image.Image) -> int:
@@ -84,10 +119,14 @@ def as_rgb(image: Image.Image) -> Image.Image:
 def decode_domain(tree: ImageTree, domain: str, resize: int) -> np.ndarray:
     """Every image of a domain folder, in the order of `tree.of_domain`: (n, 3, R, R) uint8, read-only memory map.
 
+    Args
+        resize: R; 0 = none is read (`unread`)
     Raises
         DalibError: an image cannot be read; names it
     """
     files = tree.of_domain(domain)
+    if not resize:
+        return unread(len(files))
 
     def decode(member: str) -> np.ndarray:
         with naming(tree.root, member):

@@ -18,6 +18,7 @@ from dalib.report.page.write import write_page
 from dalib.report.statistics import compare, nemenyi_critical_difference
 from dalib.report.table import build_table
 from tests.report.test_page import HOSTILE
+from tests.support.page_pictures import fill_store, make_pictures
 from tests.support.report_shelf import FAILED, MISSING, Shelf
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -180,3 +181,18 @@ def test_a_record_that_arrives_is_shown_while_the_page_is_open(page: Any, shelf:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_pictures_that_a_row_fixed_are_shown_with_what_both_call_them(page: Any, tmp_path: Path) -> None:
+    root = make_pictures(tmp_path / "data")
+    fill_store(Store(tmp_path / "runs"), root)
+    open_page(page, write_page("toy", tmp_path / "out", store=tmp_path / "runs", data_root=root).as_uri())
+    page.evaluate("document.querySelectorAll('#pictures img').forEach(i => { i.loading = 'eager'; })")
+    page.wait_for_function("[...document.querySelectorAll('#pictures img')].every(i => i.complete)")
+    shots = page.eval_on_selector_all("#pictures li", "x => x.map(i => [i.innerText, i.firstChild.naturalWidth])")
+    assert len(shots) == 11 and all(width == 40 for _, width in shots)
+    assert shots[0][0].split("\n") == ["cat <b>", "source_only: dog\u00a0✗", "better: cat <b>\u00a0✓"]
+    heads = page.eval_on_selector_all("#pictures h3", "x => x.map(h => h.textContent)")
+    assert heads == [
+        f"{kind} {n} of 24 test pictures" for kind, n in (("Fixed", 6), ("Broken", 2), ("Wrong by both", 3))
+    ]

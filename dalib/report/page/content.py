@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
@@ -16,6 +17,7 @@ from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.report.page.maps import Arrays, count_confusions, draw_maps
 from dalib.report.page.packing import digits, pack_record, pack_setting, spell
+from dalib.report.page.pictures import PICTURES, gather_pictures
 from dalib.report.scale import Scale, scale_of
 from dalib.report.select import describe_rule, rules, select
 from dalib.report.source import RecordSource
@@ -31,12 +33,25 @@ DRAW = 1000
 CURVE_NUMBERS = 100_000
 """Of all loss curves together; more are thinned, so that 2 000 runs stay below 5 MB."""
 
+PAGE_BYTES, PICTURE_BYTES = 4_700_000, 1_000_000
+"""Pictures take what the rest leaves of the first, and no more than the second."""
 
-def build_content(source: RecordSource, suite: str, select_by: str = "", metric: str = "") -> dict[str, Any]:
+
+def build_content(
+    source: RecordSource,
+    suite: str,
+    select_by: str = "",
+    metric: str = "",
+    *,
+    data_root: str | Path | None = None,
+    pictures: int = PICTURES,
+) -> dict[str, Any]:
     """Everything as plain data. Whatever the page computes of it, tables compute alike.
 
     Args
         select_by, metric: what is shown first; empty = `last`, and the suite's metric
+        data_root: where the pictures lie; None = `DALIB_DATA`
+        pictures: most of them; 0 = none, and no data are opened
 
     Raises
         DalibError: an unknown suite, rule or metric
@@ -80,6 +95,10 @@ def build_content(source: RecordSource, suite: str, select_by: str = "", metric:
     arrays = Arrays(source)
     content["confusions"] = count_confusions(manifest, records, arrays)
     content["maps"] = draw_maps(first, manifest, records, arrays)
+    left = PAGE_BYTES - len(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+    content["pictures"] = gather_pictures(
+        manifest, first.baseline, records, arrays, data_root, pictures, min(PICTURE_BYTES, left)
+    )
     told: dict[str, Any] = spell(content)
     return told
 

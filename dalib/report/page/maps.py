@@ -24,6 +24,7 @@ class Arrays:
 
     def __init__(self, source: RecordSource) -> None:
         self._read = getattr(source, "predictions", None)
+        self._called: dict[str, tuple[np.ndarray, np.ndarray] | None] = {}
 
     def of(self, record: Record | None) -> dict[str, np.ndarray]:
         """By name, as `dalib.scoring.rescore` lists them; empty where nothing is kept or it is damaged."""
@@ -35,24 +36,34 @@ class Arrays:
             return {}
         return found
 
+    def called(self, record: Record | None) -> tuple[np.ndarray, np.ndarray] | None:
+        """(what every test row is, what it was called at the end of training), numbers of classes.
+
+        None where labels are no classes, or where rows are rejected, for the outputs alone do not tell which.
+        """
+        if record is None or record.objective != "classification" or not record.candidates:
+            return None
+        if record.key not in self._called:
+            kept = self.of(record) if record.spec.protocol.reject == 1 else {}
+            logits, y = kept.get(f"step_{record.candidates[-1].step}_target"), kept.get("target_y")
+            sound = logits is not None and y is not None and len(logits) == len(y) and logits.size > 0
+            self._called[record.key] = (y.astype(int), logits.argmax(1)) if sound else None  # type: ignore[union-attr]
+        return self._called[record.key]
+
 
 def count_confusions(manifest: Manifest, records: dict[str, Record], arrays: Arrays) -> dict[str, Any]:
     """`row/task` -> [true, called, rows] of what was called so, at the end of training, all seeds together.
 
     Labels are numbers of the classes as the record lists them; where rows are rejected by `protocol.reject` there is
-    no matrix, for the outputs alone do not tell which.
+    no matrix.
     """
     found: dict[str, dict[tuple[int, int], int]] = {}
     for run in manifest.runs:
-        record = records.get(run.key)
-        if run.draw or record is None or record.objective != "classification" or not record.candidates:
-            continue
-        kept = arrays.of(record) if record.spec.protocol.reject == 1 else {}
-        logits, y = kept.get(f"step_{record.candidates[-1].step}_target"), kept.get("target_y")
-        if logits is None or y is None or len(logits) != len(y):
+        told = None if run.draw else arrays.called(records.get(run.key))
+        if told is None:
             continue
         place = f"{manifest.labels.index(run.label)}/{manifest.tasks.index(run.task)}"
-        pairs, n = np.unique(np.stack([y.astype(int), logits.argmax(1)]), axis=1, return_counts=True)
+        pairs, n = np.unique(np.stack(told), axis=1, return_counts=True)
         cell = found.setdefault(place, {})
         for (true, called), rows in zip(pairs.T.tolist(), n.tolist(), strict=True):
             cell[true, called] = cell.get((true, called), 0) + rows

@@ -20,6 +20,7 @@ from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.records.store import Store
 from dalib.report.page.content import build_content
+from dalib.report.page.pictures import PICTURES
 from dalib.report.page.write import render_page, to_script
 from dalib.report.reports import open_records
 
@@ -70,8 +71,18 @@ class PageServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, source: Watched, suite: str, address: str, port: int, token: str) -> None:
+    def __init__(
+        self,
+        source: Watched,
+        suite: str,
+        address: str,
+        port: int,
+        token: str,
+        data_root: str | Path | None = None,
+        pictures: int = PICTURES,
+    ) -> None:
         super().__init__((address, port), _Handler)
+        self._pictures: dict[str, Any] = {"data_root": data_root, "pictures": pictures}
         self.source, self.suite, self.token = source, suite, token
         self._lock = threading.Lock()
         self._kept: tuple[str, dict[str, Any]] = ("", {})
@@ -84,7 +95,7 @@ class PageServer(ThreadingHTTPServer):
         with self._lock:
             stamp = self.source.stamp(self.suite)
             if self._kept[0] != stamp:
-                self._kept = stamp, build_content(self.source, self.suite) | {"stamp": stamp}
+                self._kept = stamp, build_content(self.source, self.suite, **self._pictures) | {"stamp": stamp}
             return self._kept[1]
 
     def knows(self, host: str) -> bool:
@@ -142,6 +153,8 @@ def open_server(
     address: str = HERE,
     port: int = 8765,
     token: str = "",
+    data_root: str | Path | None = None,
+    pictures: int = PICTURES,
 ) -> PageServer:
     """A server of the suite's page; `serve_forever()` answers, `url` is what to open.
 
@@ -149,6 +162,8 @@ def open_server(
         address: 127.0.0.1 is this machine only; any other asks whoever opens the page for a token
         port: 0 = any that is free
         token: made at random for other addresses unless given
+        data_root: where the pictures of the data lie that rows get right or wrong; None = `DALIB_DATA`
+        pictures: most of them that the page holds; 0 = none
 
     Raises
         DalibError: a suite without runs in the store, an address that is none, or a port that is taken
@@ -168,7 +183,7 @@ def open_server(
     if not here and not token:
         token = secrets.token_urlsafe(16)
     try:
-        return PageServer(Watched(source), name, address, port, token)
+        return PageServer(Watched(source), name, address, port, token, data_root, pictures)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         raise DalibError(

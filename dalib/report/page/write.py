@@ -13,11 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from dalib.bench.suite import Suite
 from dalib.core.files import write_text
 from dalib.report.page.content import build_content
+from dalib.report.page.pictures import PICTURES
 from dalib.report.reports import open_records
 from dalib.report.source import RecordSource
 
 ASSETS = Path(__file__).with_name("assets")
-SCRIPTS = ("numbers.js", "charts.js", "sections.js", "runs.js", "page.js")
+SCRIPTS = ("numbers.js", "charts.js", "sections.js", "pictures.js", "runs.js", "page.js")
 
 
 def write_page(
@@ -28,6 +29,8 @@ def write_page(
     metric: str = "",
     store: str | Path = "results/runs",
     records: RecordSource | str | Path | None = None,
+    data_root: str | Path | None = None,
+    pictures: int = PICTURES,
 ) -> Path:
     """Write one page that shows everything that a suite's records hold; needs no network and no server.
 
@@ -37,6 +40,8 @@ def write_page(
         select, metric: what the page shows first; empty = `last`, and the suite's metric
         store: folder of the records
         records: a file that `dalib export` wrote, or records that are open, instead of a store
+        data_root: where the pictures of the data lie that rows get right or wrong; None = `DALIB_DATA`
+        pictures: most of them that are put into the page, small; 0 = none, for data that may not be shown
 
     Returns
         the page's path
@@ -45,7 +50,7 @@ def write_page(
         DalibError: an unknown suite, metric or rule
     """
     source, name = open_records(suite, store, records)
-    text = render_page(build_content(source, name, select, metric))
+    text = render_page(build_content(source, name, select, metric, data_root=data_root, pictures=pictures))
     path = Path(out)
     path = path if path.suffix == ".html" else path / "index.html"
     write_text(path, text)

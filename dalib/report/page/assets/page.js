@@ -2,7 +2,7 @@
 let DATA = JSON.parse(document.getElementById("data").textContent);
 const STATE = {metric: DATA.metric, rule: DATA.select, tasks: DATA.tasks.map((_, i) => i), filter: "", sort: {column: "", up: false}, classTask: "all"};
 const SECTIONS = {results: ["Results", drawTable], summary: ["Summary", drawSummary], training: ["Over training", drawTraining], cost: ["Against cost", drawCost], validators: ["Validators", drawValidators],
-  classes: ["Classes", drawClasses], confusion: ["Confusion", drawConfusion], maps: ["Feature maps", drawMaps], troubles: ["Warnings, failures", drawTroubles], settings: ["Settings", drawSettings]};
+  classes: ["Classes", drawClasses], confusion: ["Confusion", drawConfusion], maps: ["Feature maps", drawMaps], pictures: ["Pictures", drawPictures], troubles: ["Warnings, failures", drawTroubles], settings: ["Settings", drawSettings]};
 let waiting = 0;
 function rowsNow() { return tabulate(DATA, STATE.metric, STATE.rule, STATE.tasks); }
 function draw(only) {

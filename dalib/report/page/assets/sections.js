@@ -133,7 +133,7 @@ function drawConfusion() {
 }
 function drawMaps() {
   const maps = DATA.maps.filter(x => STATE.tasks.includes(x.task));
-  if (!maps.length) return section("maps", "Feature maps", empty(`Maps of z need the features of the runs: keep_features = true in the suite, run with a store (--redo all for runs that are there). In Python, for one model: dalib.plots.features(fitted, task, method="tsne"). The pictures that a method gets wrong are on no record either; dalib predict MODEL FOLDER names them.`));
+  if (!maps.length) return section("maps", "Feature maps", empty(`Maps of z need the features of the runs: keep_features = true in the suite, run with a store (--redo all for runs that are there). In Python, for one model: dalib.plots.features(fitted, task, method="tsne").`));
   const task = maps.some(x => x.task === STATE.zTask) ? STATE.zTask : maps[0].task, colour = STATE.zColour || "domain";
   const pick = h("div", {cls: "pick"}, choice("Task", [...new Set(maps.map(x => x.task))].map(t => [t, DATA.tasks[t].name]), task, v => { STATE.zTask = +v; draw("maps"); }), choice("Colour", [["domain", "by domain"], ["class", "by true class"]], colour, v => { STATE.zColour = v; draw("maps"); }));
   return section("maps", "Feature maps", pick, h("div", {cls: "maps"}, maps.filter(x => x.task === task).map(x => scatter(x.points, colour, DATA.classes.length, `${DATA.rows[x.row].label}, ${x.method === "pca" ? "PCA" : "t-SNE"}`))), note("Circles: held-out source rows; triangles: target. The baseline is before adaptation, the best row after; first seed, at most 250 rows each. Distances between far points of a t-SNE say nothing."));
