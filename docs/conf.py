@@ -8,10 +8,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import catalogue
 import docstrings
+import front_picture
 
 import dalib
 
 catalogue.write(Path(__file__).parent)
+front_picture.draw(Path(__file__).parent / "_static")
 
 project = "dalib"
 author = "the dalib developers"
@@ -34,7 +36,7 @@ sphinx_gallery_conf = {
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_show_copyright = False

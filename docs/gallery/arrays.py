@@ -37,7 +37,7 @@ print(f"alone {alone.score(x_t, y_t):.1%}, adapted {adapted.score(x_t, y_t):.1%}
 mapping = AdaptationTransformer(CORAL(reg=0.01)).fit(x_s, y_s, X_target=x_t)
 moved = mapping.transform(x_s, sample_domain=np.ones(200, int))
 at_home = mapping.transform(x_t)
-figure, panels = plt.subplots(1, 2, figsize=(9, 3.8), sharex=False)
+figure, panels = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 colours = np.array(["#0072b2", "#c44e00", "#00805e"])
 for panel, (title, source, target) in zip(
     panels, (("as they are", x_s, x_t), ("moved by CORAL", moved, at_home)), strict=True

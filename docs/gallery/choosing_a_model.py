@@ -38,5 +38,5 @@ for rule in ("last", "information_maximisation", "oracle"):
 # %%
 # How the accuracy went. Scores of the looks are in the records.
 records = [record for record in Store(store).records() if record.spec.seed == 0]
-figure, panel = plt.subplots(figsize=(6, 3.6))
+figure, panel = plt.subplots(figsize=(6, 3.6), layout="constrained")
 dalib.plots.curves({record.spec.algorithm: record for record in records}, panel, metric="target_accuracy")

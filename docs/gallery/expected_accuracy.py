@@ -21,11 +21,10 @@ for source, target in (("amazon", "webcam"), ("amazon", "dslr"), ("webcam", "ama
     print(f"{source} → {target}: expected {told}, true {run.values['target']:.1%}")
 
 # %%
-figure, panel = plt.subplots(figsize=(7, 3))
+figure, panel = plt.subplots(figsize=(7, 3), layout="constrained")
 for y, (_, told, true) in enumerate(rows):
     panel.plot([100 * told.low, 100 * told.high], [y, y], color="#0072b2", linewidth=2)
     panel.plot(100 * told.value, y, "o", color="#0072b2", label="expected, with its interval" if not y else None)
     panel.plot(100 * true, y, "D", color="#c44e00", label="true" if not y else None)
 panel.set(yticks=range(len(rows)), yticklabels=[name for name, _, _ in rows], xlabel="target accuracy in %")
 panel.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-figure.tight_layout()

@@ -30,7 +30,7 @@ print(f"no label: {none:.1%}", {name: [f"{v:.1%}" for v in values] for name, val
 # %%
 # ``joint`` trains on source and labelled target rows together; ``mme`` also plays its game of entropy on the
 # unlabelled ones.
-figure, panel = plt.subplots(figsize=(6, 3.6))
+figure, panel = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for (name, values), mark in zip(rows.items(), "os", strict=True):
     panel.plot(shots, [100 * v for v in values], marker=mark, label=name)
 panel.axhline(100 * none, color="grey", linestyle=":", label="source_only, no label")

@@ -22,7 +22,7 @@ for name, run in runs.items():
 
 # %%
 # Where the network puts the pictures of both domains. The target has no labels while it is trained.
-figure, panels = plt.subplots(1, 2, figsize=(9, 4))
+figure, panels = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for panel, (name, run) in zip(panels, runs.items(), strict=True):
     dalib.plots.features(run.fitted, run.task, panel)
     panel.set_title(f"{name}: {run.values['target']:.1%}")

@@ -34,7 +34,7 @@ found = np.asarray(fitted["label_shift"].fitted_.algorithm.proportions)
 print({name: f"{score:.1%}" for name, score in scores.items()}, found.round(2))
 
 # %%
-figure, panel = plt.subplots(figsize=(6, 3.4))
+figure, panel = plt.subplots(figsize=(6, 3.4), layout="constrained")
 for k, (name, values) in enumerate({"source": np.bincount(y_s) / 600, "found": found, "true": true}.items()):
     panel.bar(np.arange(3) + 0.27 * (k - 1), values, 0.25, label=name, color=("#9aa0a6", "#0072b2", "#c44e00")[k])
 panel.set(xticks=range(3), xticklabels=["class 0", "class 1", "class 2"], ylabel="part of all rows")

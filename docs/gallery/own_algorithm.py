@@ -46,5 +46,5 @@ for weight, run in runs.items():
 
 # %%
 # Its terms over training. In a file of its own, ``dalib check decide.py`` holds it to the contract of all algorithms.
-figure, panel = plt.subplots(figsize=(6, 3.4))
+figure, panel = plt.subplots(figsize=(6, 3.4), layout="constrained")
 dalib.plots.curves(runs[0.1].fitted, panel)

@@ -40,7 +40,7 @@ print(answers.head())
 
 # %%
 # What it says of the first pictures of some classes; below, what they are.
-figure, panels = plt.subplots(2, 6, figsize=(9, 3.6))
+figure, panels = plt.subplots(2, 6, figsize=(9, 3.6), layout="constrained")
 for panel, (_, answer) in zip(panels.flat, answers.iloc[:: len(answers) // 12].iterrows(), strict=False):
     panel.imshow(Image.open(photos / "webcam" / Path(answer["file"]).name))
     right = truth[Path(answer["file"]).name] == answer["class"]

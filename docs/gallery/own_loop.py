@@ -59,7 +59,7 @@ print({name: round(float(value), 3) for name, value in terms.items()})
 # The border that each has learnt, with the target's points, coloured by the labels that none of them saw.
 models = {"source only": train(0.0), "MMD": train(2.0), "DANN": lambda x: dann.network(x)[1]}
 grid = np.stack(np.meshgrid(np.linspace(-2, 3, 120), np.linspace(-1.6, 2, 120)), -1)
-figure, panels = plt.subplots(1, 3, figsize=(10, 3.2))
+figure, panels = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
 for panel, (name, model) in zip(panels, models.items(), strict=True):
     with torch.no_grad():
         field = model(torch.tensor(grid.reshape(-1, 2), dtype=torch.float32)).softmax(1)[:, 1].reshape(120, 120)

@@ -20,7 +20,7 @@ for name, run in runs.items():
 
 # %%
 # What the model says against what is true, on the target.
-figure, panels = plt.subplots(1, 2, figsize=(8, 3.8), sharex=True, sharey=True)
+figure, panels = plt.subplots(1, 2, figsize=(8, 3.8), sharex=True, sharey=True, layout="constrained")
 for panel, (name, run) in zip(panels, runs.items(), strict=True):
     outputs = run.fitted.outputs(run.task.test)
     panel.scatter(outputs.y[:, 0], outputs.prediction[:, 0], s=6, color="#0072b2")

@@ -32,10 +32,9 @@ print(render(dalib.table(suite, store=folder / "runs"), "md"))
 # %%
 # Intervals over seeds, and whether the ranks differ.
 summary = dalib.table(suite, "summary", store=folder / "runs")
-figure, panels = plt.subplots(1, 2, figsize=(10, 3.2))
+figure, panels = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
 dalib.plots.intervals(summary, panels[0], differences=True)
 dalib.plots.critical_difference(summary, panels[1])
-figure.tight_layout()
 
 # %%
 # Everything on one page: sortable table, curves, confusions, feature maps, the pictures that a method fixed and

@@ -40,7 +40,7 @@ task = runs["source_only"].task
 few = task.test.take(np.array([0, 7, 14]), "gallery")
 columns = {"picture": np.asarray(few.x).transpose(0, 2, 3, 1), "mask": few.labels}
 columns |= {name: run.fitted.outputs(few).prediction for name, run in runs.items()}
-figure, panels = plt.subplots(3, 4, figsize=(8, 6))
+figure, panels = plt.subplots(3, 4, figsize=(8, 6), layout="constrained")
 for column, (name, pictures) in zip(panels.T, columns.items(), strict=True):
     column[0].set_title(name)
     for panel, picture in zip(column, pictures, strict=True):

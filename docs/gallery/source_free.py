@@ -23,10 +23,9 @@ for name in ("t3a", "adabn", "shot"):
     print(name, adapted.values)
 
 # %%
-figure, panel = plt.subplots(figsize=(6, 3.2))
+figure, panel = plt.subplots(figsize=(6, 3.2), layout="constrained")
 before = [v for k, v in results["shot"].items() if "before" in k]
 panel.barh(
     ["as it was", *results], [100 * before[0], *(100 * max(v.values()) for v in results.values())], color="#0072b2"
 )
 panel.set(xlabel="target accuracy in %")
-figure.tight_layout()

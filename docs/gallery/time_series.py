@@ -40,11 +40,10 @@ for name in ("source_only", "mcc", "adabn"):
 print({name: f"{score:.1%}" for name, score in scores.items()})
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), width_ratios=(1.6, 1))
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), width_ratios=(1.6, 1), layout="constrained")
 for k, colour in enumerate(("#0072b2", "#c44e00", "#00805e")):
     left.plot(time, x_s[y_s == k][0, 0] + 4 * k, color=colour)
     left.plot(time, x_t[y_t == k][0, 0] + 4 * k, color=colour, linestyle=":")
 left.set(title="one recording per class; dotted: target", xlabel="time", yticks=[])
 right.barh(list(scores), [100 * v for v in scores.values()], color="#0072b2")
 right.set(title="target accuracy in %", xlim=(0, 100))
-figure.tight_layout()
