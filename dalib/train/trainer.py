@@ -127,7 +127,8 @@ class Trainer:
             )
         solved = isinstance(algorithm, FeatureAlgorithm)
         backbone = backbone.fix_parameters()
-        bare = replace(identity(backbone.dim), head=backbone.head, head_classes=backbone.head_classes)
+        head, tower = backbone.head, backbone.text_tower
+        bare = replace(identity(backbone.dim), head=head, head_classes=backbone.head_classes, text_tower=tower)
         inner = bare if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
