@@ -204,6 +204,10 @@ class Trainer:
         config = self.config
         if self.ranks is not None:
             self.ranks.check(algorithm, config)
+            if network.objective.structured:
+                raise DalibError(
+                    f"what is predicted for {network.objective.name} cannot be shared by processes; start one (devices = 1)"
+                )
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:
