@@ -11,7 +11,7 @@ from typing_extensions import dataclass_transform
 
 from dalib.core.contracts import Minimise, Terms, TrainerLike
 from dalib.core.declared import Declared
-from dalib.core.errors import DalibError
+from dalib.core.errors import DalibError, TakesLong
 from dalib.core.hyper import choice, flag, number, positive, state, text, whole
 from dalib.core.memory import require_memory
 from dalib.core.needs import LONG, ROUGHLY, Needs, Size, need_classifier, spell_seconds
@@ -125,7 +125,7 @@ class Algorithm(Declared, nn.Module):
             warnings.warn(
                 f"{name} takes about {spell_seconds(needs.seconds)} (within a factor of {ROUGHLY}) for {size}; sooner: "
                 f"{self.instead}",
-                RuntimeWarning,
+                TakesLong,
                 stacklevel=3,
             )
 

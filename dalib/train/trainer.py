@@ -127,7 +127,8 @@ class Trainer:
             )
         solved = isinstance(algorithm, FeatureAlgorithm)
         backbone = backbone.fix_parameters()
-        bare = replace(identity(backbone.dim), head=backbone.head, head_classes=backbone.head_classes)
+        head, tower = backbone.head, backbone.text_tower
+        bare = replace(identity(backbone.dim), head=head, head_classes=backbone.head_classes, text_tower=tower)
         inner = bare if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
@@ -204,8 +205,15 @@ class Trainer:
         if self.ranks is not None:
             self.ranks.check(algorithm, config)
             if network.objective.structured:
+<<<<<<< HEAD
                 kind = network.objective.name
                 raise DalibError(f"predictions for {kind} cannot be shared by several processes; start one")
+=======
+                raise DalibError(
+                    f"what is predicted for {network.objective.name} cannot be shared by processes; start one "
+                    "(devices = 1)"
+                )
+>>>>>>> main
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:
