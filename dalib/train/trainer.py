@@ -205,15 +205,10 @@ class Trainer:
         if self.ranks is not None:
             self.ranks.check(algorithm, config)
             if network.objective.structured:
-<<<<<<< HEAD
-                kind = network.objective.name
-                raise DalibError(f"predictions for {kind} cannot be shared by several processes; start one")
-=======
                 raise DalibError(
                     f"what is predicted for {network.objective.name} cannot be shared by processes; start one "
                     "(devices = 1)"
                 )
->>>>>>> main
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:
