@@ -119,9 +119,10 @@ def assemble(
     backbone = open_backbone(spec.backbone, data, spec.seed, algorithm.needs_head)
     spec = _identify(spec, data, backbone) if where.checkpoint else spec
     objective = find_objective(data.objective)
+    objective.check()
     if objective.dense and backbone.frozen:
         raise DalibError(
-            f"backbone.frozen = true: {backbone.name}'s features of a whole picture say nothing of its pixels, and "
+            f"backbone.frozen = true: {backbone.name}'s features of a whole picture say nothing of places in it, and "
             f"{data.name} is for {objective.name}; leave it out, or set train.backbone_rate = 0"
         )
     size = (spec.train.crop, spec.train.resize)
@@ -226,6 +227,7 @@ def identify_weights(spec: BackboneSpec, backbone: Backbone) -> BackboneSpec:
     if spec.name == "identity":
         return BackboneSpec(pretraining=spec.pretraining)
     head = f"+{hash_state(backbone.head)}" if backbone.head else ""
+    head += f"+{backbone.text_tower.sum()}" if backbone.text_tower else ""
     seen = spec.pretraining or backbone.pretraining
     return spec.model_copy(update={"hash": backbone.weights_hash + head, "pretraining": seen})
 

@@ -16,10 +16,10 @@ from dalib.core.errors import DalibError
 from dalib.core.objective import says_nothing
 from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.data.catalog import LoadedData, load_data
-from dalib.data.scenes import is_scene_folder
+from dalib.data.recognise import guess_dataset
 from dalib.prediction import normalise_as_trained
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
-from dalib.scoring.metrics import class_metrics, measure, output_metrics, pixel_metrics
+from dalib.scoring.metrics import class_metrics, dense_metrics, measure, output_metrics
 from dalib.scoring.outside import answer_rows, write_record
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model
@@ -37,7 +37,7 @@ class Evaluation:
 
     metrics: name -> value, every registered metric that applies to the model's kind of answer (`dalib list metrics`)
     per_class: of classes that occur, class -> `precision`, `recall`, `f1`, `n`; of masks they count pixels, and `iou`
-        is there too; empty where answers are no classes
+        is there too; of boxes `ap`, `ap50`, `n`; empty where answers are no classes
     per_output: of answers that are no classes, output -> every metric of it alone, and `n`
     rows: how many were measured
     remarks: what the data were read as, and what was left out and why
@@ -71,10 +71,11 @@ class Evaluation:
         return write_record(path, label, task, seed, self.about, self.metrics)
 
     def frame(self) -> pd.DataFrame:
-        """One row per class: `class`, `n`, `precision`, `recall`, `f1`; of masks `iou` too."""
+        """One row per class: `class`, `n`, `precision`, `recall`, `f1`; of masks `iou` too; of boxes `ap`, `ap50`."""
         import pandas as pd
 
-        columns = ["n", "precision", "recall", "f1"]
+        boxes = any("ap50" in values for values in self.per_class.values())
+        columns = ["n", "ap", "ap50"] if boxes else ["n", "precision", "recall", "f1"]
         columns += ["iou"] if any("iou" in values for values in self.per_class.values()) else []
         return (
             pd.DataFrame.from_dict(self.per_class, orient="index", columns=columns).rename_axis("class").reset_index()
@@ -147,7 +148,7 @@ def evaluate(
         ).items():
             per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
     if fitted.algorithm.objective.dense:
-        for name, values in pixel_metrics(outputs, fitted.classes).items():
+        for name, values in dense_metrics(outputs, fitted.classes, kind).items():
             per_class[name] = {key.removeprefix("target_"): value for key, value in values.items()}
     plain = kind == "classification" and reject == 1 and not fitted.algorithm.rejects and fitted.algorithm.probabilistic
     expected = expected_accuracy(fitted.held_out, outputs) if plain and fitted.held_out is not None else None
@@ -174,7 +175,7 @@ def _evaluate_outside(
             raise DalibError("domain and root belong to a data set given by name; a Domain is one already")
         rows = data
     else:
-        loaded, name = _open_data(str(data), domain, root, skips)
+        loaded, name = _open_data(str(data), domain, root, skips, "")
         rows = loaded.domain(
             name, (preprocess.resize if preprocess else LABELS_ONLY) if loaded.kind == "images" else None
         )
@@ -224,7 +225,7 @@ def load_domain(
     fitted: Fitted, data: str, domain: str, root: str | Path | None, skips: bool
 ) -> tuple[Domain, tuple[str, ...]]:
     """A domain prepared as the model takes it, and what there is to say of its data set."""
-    loaded, domain = _open_data(data, domain, root, skips)
+    loaded, domain = _open_data(data, domain, root, skips, fitted.algorithm.network.objective.name)
     prepare = fitted.backbone.preprocess
     if loaded.kind == "images" and prepare is None:
         raise DalibError(f"{data} holds images; the model takes feature rows of width {fitted.backbone.dim}")
@@ -238,12 +239,11 @@ def load_domain(
     return rows, (*loaded.remarks, *note, *scaled)
 
 
-def _open_data(data: str, domain: str, root: str | Path | None, skips: bool) -> tuple[LoadedData, str]:
-    """A data set by name or path, and which of its domains is meant."""
+def _open_data(data: str, domain: str, root: str | Path | None, skips: bool, kind: str) -> tuple[LoadedData, str]:
+    """A data set by name or path, and which of its domains is meant; kind: what the model answers."""
     name = data
     if root is None and ":" not in data and Path(data).expanduser().exists():
-        folder = "mask_folder" if is_scene_folder(data) else "image_folder"
-        name, root = (f"features:{data}", None) if data.endswith(".npz") else (folder, data)
+        name, root = (f"features:{data}", None) if data.endswith(".npz") else (guess_dataset(data, kind), data)
     loaded = load_data(name, root, partial=True, skip_unreadable=skips)
     if not domain and len(loaded.domains) > 1:
         raise DalibError(f"{data} has the domains {', '.join(loaded.domains)}; say which one to evaluate on")

@@ -6,14 +6,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from dalib.core.errors import DalibError, suggest
 from dalib.core.rows import RowShape, RowView, combine
 from dalib.core.types import Domain, Outputs, name_unknown
-from dalib.data.decode import decode_image
+from dalib.data.decode import decode_image, shown_size
 from dalib.data.listing import ARCHIVES, CLUTTER, COMMON, LOOP, Listing, is_image
 from dalib.data.mask_files import check_names, write_mask
 from dalib.data.normalise import normalise_features
@@ -55,8 +55,29 @@ class Answer(NamedTuple):
     values: tuple[float, ...]
 
 
+class FoundBox(NamedTuple):
+    """A box that a model finds in a picture, in pixels of that picture; right and bottom exclusive. Best first.
+
+    file: as in `Prediction`
+    score: that it is of this class, in (0, 1]
+    """
+
+    file: str
+    label: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 def columns(fitted: Fitted) -> tuple[str, ...]:
-    """What `dalib predict` writes of every row: `file`, `class`, `probability`, or `file` and the outputs' names."""
+    """What `dalib predict` writes of every row: `file`, `class`, `probability`, or `file` and the outputs' names.
+
+    Of a model for boxes, of every box: `file`, `class`, `score`, `left`, `top`, `right`, `bottom`.
+    """
+    if _finds_boxes(fitted):
+        return ("file", "class", "score", "left", "top", "right", "bottom")
     return ("file", *(fitted.classes if _tells_answers(fitted) else ("class", "probability")))
 
 
@@ -64,16 +85,24 @@ def _tells_answers(fitted: Fitted) -> bool:
     return fitted.algorithm.network.objective.name != "classification"
 
 
+def _finds_boxes(fitted: Fitted) -> bool:
+    return fitted.algorithm.network.objective.name == "detection"
+
+
+Row: TypeAlias = Prediction | Answer | FoundBox
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What `predict` returns.
 
-    rows: one per row and class, best first; of a model whose labels are no classes one `Answer` per row
+    rows: one per row and class, best first; of a model whose labels are no classes one `Answer` per row, of
+        one for boxes a `FoundBox` per box
     unreadable: images that were left out -> why
     columns: what `frame` calls them
     """
 
-    rows: tuple[Prediction | Answer, ...]
+    rows: tuple[Row, ...]
     unreadable: dict[str, str]
     columns: tuple[str, ...]
 
@@ -113,7 +142,7 @@ def stream_predictions(
     report: Callable[[str, str], None] = lambda name, reason: None,
     follow: Callable[[Outputs], None] = lambda outputs: None,
     masks: str | Path | None = None,
-) -> Iterator[Prediction | Answer]:
+) -> Iterator[Row]:
     """Predictions one by one; images are read in chunks.
 
     Args
@@ -132,12 +161,12 @@ def stream_predictions(
         DalibError: nothing there, or rows of another sort than the model takes
     """
     fitted = model if isinstance(model, Fitted) else load_model(model, device)
+    kind = fitted.algorithm.network.objective.name
     if top != 1 and _tells_answers(fitted):
-        kind = fitted.algorithm.network.objective.name
         raise DalibError(f"top = {top} asks for classes, but the model was trained for {kind}; leave it out")
     if not 1 <= top <= len(fitted.classes):
         raise DalibError(f"top = {top} is out of range; the model knows {len(fitted.classes)} classes, give 1 to that")
-    if masks is not None and not (fitted.algorithm.objective.dense and fitted.backbone.preprocess):
+    if masks is not None and not (kind == "segmentation" and fitted.backbone.preprocess):
         raise DalibError(f"masks = {masks}, but the model was not trained to answer for every pixel; leave it out")
     if masks is not None and isinstance(data, np.ndarray):
         raise DalibError(f"masks = {masks} are named after files; give an image, a folder or a zip")
@@ -191,24 +220,26 @@ def _predict_images(
     report: Callable[[str, str], None],
     follow: Callable[[Outputs], None],
     masks: Path | None,
-) -> Iterator[Prediction | Answer]:
+) -> Iterator[Row]:
     prepare = fitted.backbone.preprocess
     assert prepare is not None
     for name, why in images.left_out.items():
         report(name, why)
     for start in range(0, len(images.names), CHUNK):
-        names, pixels = [], []
+        names, pixels, sizes = [], [], []
         for name in images.names[start : start + CHUNK]:
             try:
                 pixels.append(decode_image(images.read(name), prepare.resize))
                 names.append(name)
+                if _finds_boxes(fitted):
+                    sizes.append(shown_size(images.read(name)))
             except MemoryError:
                 raise
             except Exception as error:
                 report(name, str(error).partition("<")[0].strip() or type(error).__name__)
         if names:
             told: list[Outputs] = []
-            rows = _rank(fitted, names, np.stack(pixels), top, told.append)
+            rows = _rank(fitted, names, np.stack(pixels), top, told.append, sizes)
             follow(told[0])
             if masks is not None:
                 for name, values in zip(names, told[0].prediction.numpy(), strict=True):
@@ -218,7 +249,7 @@ def _predict_images(
 
 def _predict_rows(
     fitted: Fitted, path: Path, domain: str, top: int, follow: Callable[[Outputs], None]
-) -> Iterator[Prediction | Answer]:
+) -> Iterator[Row]:
     rows = fitted.backbone.rows
     names, x = read_rows(path, domain, rows)
     if rows is None and x.shape[1] != fitted.backbone.dim:
@@ -277,13 +308,22 @@ def read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[
 
 
 def _rank(
-    fitted: Fitted, names: Sequence[str], x: np.ndarray | RowView, top: int, follow: Callable[[Outputs], None]
-) -> Iterator[Prediction | Answer]:
+    fitted: Fitted,
+    names: Sequence[str],
+    x: np.ndarray | RowView,
+    top: int,
+    follow: Callable[[Outputs], None],
+    sizes: Sequence[tuple[int, int]] = (),
+) -> Iterator[Row]:
+    """sizes: width and height of the pictures that x was made of; none: those of x"""
     rows = Domain("predict", x, None, fitted.classes, "none")
     if fitted.backbone.frozen and rows.is_images:
         rows = rows.with_x(embed_images(fitted.backbone, rows, fitted.device), "embedded")
     outputs = fitted.outputs(rows)
     follow(outputs)
+    if _finds_boxes(fitted):
+        side = x.shape[-1]
+        return _list_boxes(fitted.classes, names, outputs.prediction.numpy(), sizes or [(side, side)] * len(x), side)
     if _tells_answers(fitted):
         objective = fitted.algorithm.network.objective
         told = objective.tell(objective.decide(outputs.prediction), len(fitted.classes)).tolist()
@@ -295,6 +335,17 @@ def _rank(
     rejected = (decide(outputs.logits.numpy(), known, reject) == known) & (len(fitted.names) == known)
     values = best.values if fitted.algorithm.probabilistic else best.values * float("nan")
     return _list(fitted.names, names, values.tolist(), best.indices.tolist(), rejected.tolist(), top)
+
+
+def _list_boxes(
+    classes: Sequence[str], names: Sequence[str], answers: np.ndarray, sizes: Sequence[tuple[int, int]], side: int
+) -> Iterator[FoundBox]:
+    """answers: (n, D, 6) in pixels of side x side"""
+    for name, answer, (width, height) in zip(names, answers, sizes, strict=True):
+        scale = np.array([width, height, width, height]) / side
+        for kind, score, *corners in answer[answer[:, 0] >= 0].astype(float):
+            left, top, right, bottom = (float(v) for v in corners * scale)
+            yield FoundBox(name, classes[int(kind)], score, left, top, right, bottom)
 
 
 def _list(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from dalib.backbones._weights import download_state, find_file, hash_state, load_state, read_state
 from dalib.core.backbone import Backbone, Preprocess
+
+BODY = "backbone.body."
+"""Before the names of a network that torchvision made a detector of."""
 
 
 def create_model(name: str, **how: Any) -> Any:
@@ -29,6 +33,7 @@ def finish(name: str, weights: str, model: nn.Module, *, dim: int, groups: Seque
     backbone = Backbone(name, model, dim, groups, Preprocess(256, 224))
     if weights == "none":
         return backbone
+    state: Mapping[str, Tensor]
     if weights == "imagenet":
         from torchvision import models
 
@@ -38,6 +43,11 @@ def finish(name: str, weights: str, model: nn.Module, *, dim: int, groups: Seque
         path: Path = find_file(weights)
         state = read_state(path)
         backbone.weights = path.name
+    if any(key.startswith(BODY) for key in state):
+        backbone.detector = dict(state)
+        state = {key.removeprefix(BODY): value for key, value in state.items() if key.startswith(BODY)}
+        told = f"'{backbone.weights}' holds a detector: its body is taken, and for answers in boxes the rest too"
+        warnings.warn(told, UserWarning, stacklevel=3)
     load_state(model, state, (head,), name, backbone.weights)
     backbone.weights_hash = hash_state(model)
     return backbone

@@ -14,7 +14,7 @@ import numpy as np
 from dalib.checks.result import require
 from dalib.core.dataset import DatasetInfo
 
-KINDS = ("images", "masks", "arrays", "features")
+KINDS = ("images", "masks", "boxes", "arrays", "features")
 
 
 def check_declaration_is_complete(info: DatasetInfo) -> None:
@@ -94,7 +94,7 @@ def check_generator_makes_what_is_declared(info: DatasetInfo) -> None:
             root = next((p for p in Path(folder).rglob(domain) if p.is_dir()), None)
             require(root, f"the generator makes no folder '{domain}'")
             assert root is not None
-            for part in ("images", "masks") if info.kind == "masks" else (".",):
+            for part in ("images", "masks") if info.kind in ("masks", "boxes") else (".",):
                 files = sum(p.is_file() and p.suffix != ".csv" for p in (root / part).rglob("*"))
                 where = f"'{domain}'" if part == "." else f"'{domain}/{part}'"
                 require(

@@ -1,4 +1,4 @@
-"""The contract of algorithms that answer for pixels: what `loss` and `training` check, in the world of scenes."""
+"""The contract of algorithms that answer for pixels or boxes: `loss` and `training` in the world of scenes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dalib.checks.dense_world import attached, batches, fit, make_task
+from dalib.checks.dense_world import attached, batches, fit, kind_of, make_task
 from dalib.checks.result import require
 from dalib.checks.state import changed_attributes, plain_state
 from dalib.checks.training import Interrupted
@@ -76,8 +76,8 @@ def check_pixel_seed_decides_everything(cls: type[Algorithm]) -> None:
 
 
 def check_pixel_target_labels_are_unread(cls: type[Algorithm]) -> None:
-    task = make_task()
-    wrong = np.roll(task.test.labels, 1, axis=2)
+    task = make_task(kind_of(cls))
+    wrong = np.roll(task.test.labels, 1, axis=0 if task.objective == "detection" else 2)
     poisoned = replace(task, target=replace(task.target, y=wrong), test=replace(task.test, y=wrong))
     where = equal_states(_reference(cls).algorithm, fit(cls, poisoned).algorithm)
     require(not where, f"'{where}' changes with the target's masks; training may not read them")
@@ -101,14 +101,17 @@ def check_pixel_exact_resume(cls: type[Algorithm]) -> None:
 
 
 def check_pixel_outputs(cls: type[Algorithm]) -> None:
-    """predict gives z (n, d) and (n, K, H, W), each picture by itself, and a saved model predicts the same."""
-    fitted, domain = _reference(cls), make_task().test
+    """predict gives z (n, d) and (n, K, H, W) or boxes, each picture by itself, and a saved model predicts the same."""
+    fitted, domain = _reference(cls), make_task(kind_of(cls)).test
     outputs = fitted.outputs(domain)
-    require(
-        outputs.prediction.shape == domain.labels.shape, f"answers {tuple(outputs.prediction.shape)}, not a map each"
-    )
-    some = fitted.outputs(domain.take(np.arange(3), "three")).prediction
-    require((some == outputs.prediction[:3]).float().mean() > 0.99, "a picture's answer depends on those beside it")
+    shape, boxes = tuple(outputs.prediction.shape), domain.objective == "detection"
+    if boxes:
+        require(len(shape) == 3 and shape[::2] == (len(domain), 6), f"answers {shape}, not (n, D, 6)")
+    else:
+        require(shape == domain.labels.shape, f"answers {shape}, not a map each")
+    some, all_ = fitted.outputs(domain.take(np.arange(3), "three")).prediction, outputs.prediction[:3]
+    alike = torch.isclose(some, all_, rtol=1e-4, atol=1e-4) if boxes else some == all_
+    require(alike.float().mean() > 0.99, "a picture's answer depends on those beside it")
     name = ALGORITHMS.name_of(cls)
     if name:
         with tempfile.TemporaryDirectory() as folder:

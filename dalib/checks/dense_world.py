@@ -1,4 +1,4 @@
-"""The small world in which algorithms for pixels are checked: coloured squares on grey, 32 pixels, a few steps."""
+"""The small world of algorithms for pixels or for boxes: coloured squares on grey, 32 pixels, a few steps."""
 
 from __future__ import annotations
 
@@ -18,34 +18,47 @@ from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.trainer import Trainer
 
-SIDE, K, KIND = 32, 3, "segmentation"
+SIDE, KIND = 32, "segmentation"
+KINDS = {"segmentation": ("ground", "red", "blue"), "detection": ("red", "blue")}
+"""Kinds of answer that are asked there -> their classes."""
+EDGE = 12
 CONFIG = TrainConfig(steps=4, batch_size=4, bottleneck=8, crop=SIDE, augment="standard", lr=0.02, evaluations=2)
 COLOURS = np.array([[120, 120, 120], [220, 60, 60], [60, 60, 220]])
 
 
 def is_dense(cls: type[Algorithm]) -> bool:
-    """It answers for pixels and for nothing that the world of rows asks."""
-    return KIND in cls.objectives and not {"any", "classification", "multilabel", "regression"}.intersection(
-        cls.objectives
-    )
+    """It answers for pixels or boxes and for nothing that the world of rows asks."""
+    return bool(KINDS.keys() & set(cls.objectives)) and not {
+        "any", "classification", "multilabel", "regression"
+    }.intersection(cls.objectives)  # fmt: skip
 
 
-def make_scenes(name: str, n: int, seed: int, light: float) -> Domain:
-    """A square of class 1 and one of class 2 in every picture; the first row of every mask has no label."""
+def kind_of(cls: type[Algorithm]) -> str:
+    """What it is asked in this world."""
+    return next((kind for kind in KINDS if kind in cls.objectives), KIND)
+
+
+def make_scenes(name: str, n: int, seed: int, light: float, kind: str = KIND) -> Domain:
+    """A square of class 1 and one of class 2 in every picture; the first row of every mask has no label.
+
+    Of boxes: a square each, the first partly under the second, and no ground.
+    """
     rng = np.random.default_rng(seed)
-    y = np.zeros((n, SIDE, SIDE), np.uint8)
-    for mask in y:
-        for kind in (1, 2):
-            top, left = rng.integers(2, SIDE - 14, 2)
-            mask[top : top + 12, left : left + 12] = kind
+    y, boxes = np.zeros((n, SIDE, SIDE), np.uint8), np.zeros((n, 2, 5), np.float32)
+    for mask, here in zip(y, boxes, strict=True):
+        for colour in (1, 2):
+            top, left = rng.integers(2, SIDE - EDGE - 2, 2)
+            mask[top : top + EDGE, left : left + EDGE] = colour
+            here[colour - 1] = (colour - 1, left, top, left + EDGE, top + EDGE)
     x = light * COLOURS[y].transpose(0, 3, 1, 2) + rng.normal(0, 8, (n, 3, SIDE, SIDE))
     y[:, 0] = 255
     pixels = x.clip(0, 255).round().astype(np.uint8)
-    return Domain(name, pixels, y, ("ground", "red", "blue"), f"squares-{name}-{n}-{seed}-{light}", objective=KIND)
+    content = f"squares-{name}-{n}-{seed}-{light}"
+    return Domain(name, pixels, y if kind == KIND else boxes, KINDS[kind], content, objective=kind)
 
 
-def make_task() -> Task:
-    source, target = make_scenes("source", 12, 0, 1.0), make_scenes("target", 10, 1, 0.6)
+def make_task(kind: str = KIND) -> Task:
+    source, target = make_scenes("source", 12, 0, 1.0, kind), make_scenes("target", 10, 1, 0.6, kind)
     return Task("source->target", source, target.unlabelled(), source.take(np.arange(0), "none"), target)
 
 
@@ -57,21 +70,24 @@ def fit(cls: type[Algorithm], task: Task | None = None, *, seed: int = 0, **chan
     """cls() fitted in the small world, by its own recipe; `changes` go to the trainer."""
     config = CONFIG.model_copy(update=cls.recipe)
     trainer = Trainer(config, seed=seed, device="cpu", **{"evaluate": lambda fitted, step: {}, **changes})
-    return trainer.fit(cls(), task or make_task(), backbone())
+    return trainer.fit(cls(), task or make_task(kind_of(cls)), backbone())
 
 
 def attached(cls: type[Algorithm], **hparams: Any) -> Algorithm:
     """cls(**hparams) on a fresh network of width 8 in training mode."""
     with seeded(0):
         algorithm = cls(**hparams)
-        algorithm.attach(find_objective(KIND).network(backbone(), K, 8))
+        kind = kind_of(cls)
+        algorithm.attach(find_objective(kind).network(backbone(), len(KINDS[kind]), 8))
         return algorithm.train()
 
 
 def batches(algorithm: Algorithm, sizes: tuple[int, int] = (4, 4)) -> tuple[Source, Target]:
     """Both batches after the network, the target in as many views as the algorithm asks for."""
-    source, target = make_scenes("source", sizes[0], 3, 1.0), make_scenes("target", sizes[1], 4, 0.6)
-    y = torch.as_tensor(source.labels).long()
+    kind = algorithm.objective.name
+    source, target = make_scenes("source", sizes[0], 3, 1.0, kind), make_scenes("target", sizes[1], 4, 0.6, kind)
+    y = torch.as_tensor(source.labels)
+    y = y if y.is_floating_point() else y.long()
     others = [_rows(algorithm, target.x, 0.8) for _ in range(algorithm.views - 1)]
     seen = _rows(algorithm, source.x)
     index = torch.arange(len(y))

@@ -15,7 +15,7 @@ from dalib.core.metric import Metric
 
 K = 4
 """Classes, columns or numbers per row."""
-KINDS = ("classification", "multilabel", "regression", "segmentation")
+KINDS = ("classification", "multilabel", "regression", "segmentation", "detection")
 """Kinds of answer that these checks can make."""
 TOLERANCE = 1e-6
 """Relative, for what may change by rounding only."""
@@ -48,6 +48,8 @@ def make_answers(cls: type[Metric], kind: str, noise: float = 0.0, n: int = 60) 
         clean = 6.0 * (2 * y - 1)
     elif kind == "segmentation":
         return _pixels(noise, n, rng)
+    elif kind == "detection":
+        return _boxes(noise, n, rng)
     else:
         y = clean = rng.standard_normal((n, K))
     blur = rng.standard_normal(clean.shape)
@@ -63,6 +65,22 @@ def _pixels(noise: float, n: int, rng: np.random.Generator) -> Answers:
     wrong = rng.random(y.shape) < min(noise / 10, 0.5)
     answer = np.where(wrong, rng.integers(0, K, y.shape), y)
     answer = np.full_like(y, y[0, 0, 0]) if math.isinf(noise) else answer
+    return Answers(y, answer, answer, K)
+
+
+def _boxes(noise: float, n: int, rng: np.random.Generator) -> Answers:
+    """Two boxes in every picture, and a row of padding; with noise corners move by so many pixels at most."""
+    y = np.zeros((n, 3, 5), np.float32)
+    y[:, 2, 0] = -1
+    y[:, :2, 0] = rng.integers(0, K, (n, 2))
+    y[:, :2, 1:3] = rng.integers(0, 20, (n, 2, 2))
+    y[:, :2, 3:] = y[:, :2, 1:3] + rng.integers(8, 16, (n, 2, 2))
+    answer = np.insert(y, 1, rng.random((n, 3)), axis=2)
+    answer[:, 2, 1] = 0
+    if math.isinf(noise):
+        answer[:] = answer[0]
+    else:
+        answer[:, :2, 2:] += rng.uniform(-noise, noise, (n, 2, 4)).astype(np.float32)
     return Answers(y, answer, answer, K)
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dalib.backbones import load_backbone
+from dalib.checks.dense_world import make_scenes
 from dalib.checks.result import require
 from dalib.checks.world import DIM, seeded
+from dalib.core.network import Network
 from dalib.core.objective import Objective
 from dalib.core.registry import METRICS
+from dalib.core.types import Domain
 
 ROWS, OUTPUTS, SIDE = 24, 3, 8
 LABELS = {
@@ -38,6 +45,36 @@ def _example(cls: type[Objective]) -> tuple[Tensor, Tensor]:
     raise AssertionError
 
 
+def structured_example(cls: type[Objective]) -> tuple[Network, Any, Tensor]:
+    """A network in evaluation mode, what it predicts of four pictures with two squares each, and their labels."""
+    scenes = make_scenes("check", 4, 0, 1.0, cls.name)
+    with seeded(0):
+        network = cls().network(load_backbone("tiny", "none", seed=0), len(scenes.classes), DIM).eval()
+    return network, network(_pixels(scenes))[1], torch.as_tensor(scenes.labels)
+
+
+def _pixels(scenes: Domain) -> Tensor:
+    return torch.as_tensor(np.asarray(scenes.x)).float() / 127.5 - 1
+
+
+def _descend(cls: type[Objective]) -> None:
+    """Twenty steps along the gradient make the loss smaller, with the same draws."""
+    network, _, y = structured_example(cls)
+    x, weights = _pixels(make_scenes("check", 4, 0, 1.0, cls.name)), list(network.parameters())
+    told = []
+    for _ in range(20):
+        with seeded(0):
+            loss = cls().loss(network(x)[1], y)
+        told.append(float(loss.detach()))
+        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+        with torch.no_grad():
+            for weight, gradient in zip(weights, gradients, strict=True):
+                if gradient is not None:
+                    weight.sub_(0.02 * gradient)
+    require(all(map(math.isfinite, told)), f"the loss is {told}")
+    require(told[-1] < told[0], f"twenty steps along its gradient take the loss from {told[0]:.4g} to {told[-1]:.4g}")
+
+
 def check_it_says_its_name_and_metrics(cls: type[Objective]) -> None:
     require(isinstance(cls.name, str) and cls.name, "name is empty; give the registry name")
     require(cls.metrics, "metrics is empty; name what tells how good an answer is, the table's first")
@@ -46,6 +83,11 @@ def check_it_says_its_name_and_metrics(cls: type[Objective]) -> None:
 
 
 def check_the_loss_is_the_mean_of_rows(cls: type[Objective]) -> None:
+    if cls.structured:
+        _, prediction, y = structured_example(cls)
+        rows = cls().row_losses(prediction, y)
+        require(rows.shape == (len(y),) and rows.isfinite().all(), f"row_losses gives {rows}; return a number per row")
+        return
     prediction, y = _example(cls)
     rows, mean = cls().row_losses(prediction, y), cls().loss(prediction, y)
     require(mean.ndim == 0, f"loss gives shape {tuple(mean.shape)}; return a scalar")
@@ -59,6 +101,9 @@ def check_the_loss_is_the_mean_of_rows(cls: type[Objective]) -> None:
 
 def check_the_loss_is_finite_and_learns(cls: type[Objective]) -> None:
     """Certain predictions stay finite, and descending on the loss makes it smaller."""
+    if cls.structured:
+        _descend(cls)
+        return
     prediction, y = _example(cls)
     require(
         cls().loss(1000 * prediction, y).isfinite(),
@@ -73,13 +118,19 @@ def check_the_loss_is_finite_and_learns(cls: type[Objective]) -> None:
 
 
 def check_it_decides_every_row(cls: type[Objective]) -> None:
-    prediction, _ = _example(cls)
+    prediction, y = structured_example(cls)[1:] if cls.structured else _example(cls)
     answer = cls().decide(prediction)
-    require(len(answer) == ROWS, f"decide gives {len(answer)} answers for {ROWS} rows")
+    require(len(answer) == len(y), f"decide gives {len(answer)} answers for {len(y)} rows")
     require(torch.equal(answer[:3], cls().decide(prediction[:3])), "a row's answer depends on the rows beside it")
 
 
 def check_its_head_has_the_width(cls: type[Objective]) -> None:
+    if cls.structured:
+        network, prediction, y = structured_example(cls)
+        z = network(torch.zeros(len(y), 3, 32, 32))[0]
+        require(z.shape == (len(y), network.dim), f"z is {tuple(z.shape)}, not ({len(y)}, {network.dim})")
+        require(len(prediction) == len(y), f"the network gives {len(prediction)} predictions for {len(y)} pictures")
+        return
     if cls.dense:
         network = cls().network(load_backbone("tiny", "none", seed=0), OUTPUTS, DIM)
         z, prediction = network(torch.zeros(2, 3, 32, 32))

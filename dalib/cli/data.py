@@ -161,5 +161,5 @@ def make_data(
         counts = load_data(dataset, out).counts
         say(f"{out}: {sum(counts.values())} rows in {len(counts)} domains")
         return
-    tree = SceneTree(out) if kind == "masks" else ImageTree(out)
+    tree = SceneTree(out) if kind in ("masks", "boxes") else ImageTree(out)
     say(f"{out}: {len(tree.files)} images in {len(tree.domains)} domains")

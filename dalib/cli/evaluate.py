@@ -65,6 +65,7 @@ def evaluate_model(
         print_columns(table, ("output", "n", *names))
     if classes and answer.per_class:
         say()
-        keys = ("precision", "recall", "f1")
+        boxes = all("ap50" in values for values in answer.per_class.values())
+        keys = ("ap", "ap50") if boxes else ("precision", "recall", "f1")
         rows = [(c, f"{v['n']:.0f}", *(f"{v[key]:.2%}" for key in keys)) for c, v in answer.per_class.items()]
         print_columns(rows, ("class", "n", *keys))

@@ -16,7 +16,7 @@ from dalib.cli._common import Device, Plugins, load_plugins, open_folder, write_
 from dalib.core.text import disarm, hand_out, say
 
 if TYPE_CHECKING:
-    from dalib.prediction import Answer, Prediction
+    from dalib.prediction import Row
     from dalib.train.fitted import Fitted
 
 
@@ -38,6 +38,7 @@ def predict_classes(
 ) -> int:
     """Predict classes: CSV with the columns file, class, probability; or a model's outputs, a column each.
 
+    Of a model for boxes a row per box: file, class, score, left, top, right, bottom, in pixels of the picture.
     Of a model for pixels a column per class has its part of the picture; --masks writes the class of every pixel.
 
     Rows are taken for rows of the target: a model trained with --normalise zscore scales them by the target's means and
@@ -99,9 +100,11 @@ class _StandardOutput:
         return hand_out(text)
 
 
-def _cells(row: Prediction | Answer) -> Sequence[str]:
-    from dalib.prediction import Prediction
+def _cells(row: Row) -> Sequence[str]:
+    from dalib.prediction import FoundBox, Prediction
 
+    if isinstance(row, FoundBox):
+        return row.label, f"{row.score:.6f}", *(f"{v:.2f}" for v in row[3:])
     if isinstance(row, Prediction):
         return row.label, "" if math.isnan(row.probability) else f"{row.probability:.6f}"
     return [str(value) if isinstance(value, int) else f"{value:.6g}" for value in row.values]

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from dalib.core.backbone import Backbone
-from dalib.core.errors import DalibError
+from dalib.core.errors import DalibError, unknown
 from dalib.core.network import Network
 from dalib.core.rows import Input
-from dalib.nn.decoders import make_decoder
+from dalib.nn.decoders import DECODERS, make_decoder
 from dalib.nn.feature_levels import feature_levels
 
 PROBE = 64
@@ -42,11 +42,13 @@ class DenseNetwork(Network):
                 "resnet or mobilenet_v2"
             )
         self.decoder = decoder or "unet"
+        if self.decoder not in DECODERS:
+            raise unknown("train.decoder of pixels", self.decoder, DECODERS)
         super().__init__(backbone, outputs, bottleneck, **how)
 
     def make_layers(self, backbone: Backbone, outputs: int, bottleneck: int, initialisation: str) -> None:
         self.maps = backbone.maps
-        widths = _widths(backbone)
+        widths = [level.shape[1] for level in probe_levels(backbone)[0]]
         self.dim = bottleneck or widths[-1]
         self.bottleneck = nn.Identity()
         if bottleneck:
@@ -65,15 +67,15 @@ class DenseNetwork(Network):
         return f.mean((2, 3)), interpolate(prediction, x.shape[2:], mode="bilinear", align_corners=False)
 
 
-def _widths(backbone: Backbone) -> list[int]:
-    """Channels of every map, from one black image; nothing of the module changes."""
+def probe_levels(backbone: Backbone) -> tuple[list[Tensor], int]:
+    """Every feature map of one black image, and the image's side; nothing of the module changes."""
     module, side = backbone.module, backbone.preprocess.crop if backbone.preprocess else PROBE
     training = {part: part.training for part in module.modules()}
     parameter = next(module.parameters())
     try:
         with torch.no_grad():
             black = torch.zeros(1, 3, side, side, dtype=parameter.dtype, device=parameter.device)
-            return [level.shape[1] for level in feature_levels(module.eval(), backbone.maps, black)]
+            return feature_levels(module.eval(), backbone.maps, black), side
     finally:
         for part, flag in training.items():
             part.training = flag

@@ -15,7 +15,8 @@ class Metric:
             empty string for a plain number
         higher_is_better: its direction; ranks, bold, regret and the oracle of tables follow it
         objectives: kinds of answer it is for; y (n,), prediction (n, K), answer (n,) for `classification`;
-            all three (n, K) for `multilabel`, where y = -1 is not annotated; all three (n, m) for `regression`
+            all three (n, K) for `multilabel`, where y = -1 is not annotated; all three (n, m) for `regression`; y
+            (n, M, 5) and answer (n, D, 6) for `detection`, class -1 being padding
         needs_unknown: it compares known with unknown classes, so it is asked only where y holds both
         paper: BibTeX key in docs/references.bib, or an empty string
     """

@@ -23,9 +23,11 @@ class Objective:
     Class variables
         name: registry name, also of the loss term
         metrics: names of metrics that tell how good answers are; the first is the table's unless a suite says otherwise
-        dense: an answer for every pixel: labels (n, H, W) follow the crops and flips of their pictures
+        dense: answers say where in a picture: labels (n, H, W) or boxes (n, M, 5) follow its crops and flips
         recipe: fields of TrainConfig that stand where a run on such answers leaves them open
         scales: answers are numbers, which `TrainConfig.answers` may scale
+        structured: what is predicted in training is no tensor but an object that makes losses and answers of itself
+            (`dalib.nn.seen.Seen`); the loss of a batch draws at random and is no mean of its rows'
         unsaid: what stands in y where nobody said; None where every answer is given
     """
 
@@ -34,7 +36,15 @@ class Objective:
     dense: ClassVar[bool] = False
     recipe: ClassVar[dict[str, Any]] = {}
     scales: ClassVar[bool] = False
+    structured: ClassVar[bool] = False
     unsaid: ClassVar[int | None] = None
+
+    def check(self) -> None:
+        """Raise DalibError, before anything is trained or measured, where something that it needs is not installed."""
+
+    def says_nothing(self, y: np.ndarray) -> bool:
+        """Nobody gave any answer: there are rows, and all of y is what stands where nobody said (`unsaid`)."""
+        return self.unsaid is not None and len(y) > 0 and all(bool((row == self.unsaid).all()) for row in y)
 
     def head(self, dim: int, outputs: int) -> nn.Module:
         """What stands on z: (B, dim) -> prediction (B, outputs)."""
@@ -53,7 +63,9 @@ class Objective:
 
         decoder = how.pop("decoder", "")
         if decoder:
-            raise DalibError(f"train.decoder = {decoder} is for an answer per pixel, not for {self.name}; leave it out")
+            raise DalibError(
+                f"train.decoder = {decoder} is for an answer per pixel or boxes, not for {self.name}; leave it out"
+            )
         return Network(backbone, outputs, bottleneck, objective=self, **how)
 
     def row_losses(self, prediction: Tensor, y: Tensor) -> Tensor:
@@ -98,9 +110,8 @@ def find_objective(name: str = "classification") -> Objective:
 
 
 def says_nothing(objective: str, y: np.ndarray) -> bool:
-    """Nobody gave any answer: there are rows, and all of y is what stands where nobody said (`Objective.unsaid`)."""
-    unsaid = find_objective(objective).unsaid
-    return unsaid is not None and len(y) > 0 and all(bool((row == unsaid).all()) for row in y)
+    """`Objective.says_nothing`."""
+    return find_objective(objective).says_nothing(y)
 
 
 def refuse_answers(objective: str, where: str, what: str) -> None:

@@ -191,3 +191,9 @@ def join(batches: Sequence[Input]) -> Input:
     if isinstance(first, dict):
         return {name: torch.cat([x[name] for x in batches]) for name in first}
     return torch.cat(tuple(batches))
+
+
+def concatenate(parts: Sequence[Any]) -> Any:
+    """What a network made of several batches, one below the other: a tensor's rows, or those of what stands for one."""
+    first, *others = parts
+    return torch.cat(tuple(parts)) if isinstance(first, Tensor) else first.joined(others)

@@ -96,7 +96,7 @@ def concatenate(domains: Sequence[Domain]) -> Domain:
         first,
         name="+".join(d.name for d in domains),
         x=stack_rows([d.x for d in domains]),
-        y=np.concatenate([d.labels for d in domains]) if labelled else None,
+        y=_stack_labels([d.labels for d in domains]) if labelled else None,
         fingerprint="+".join(d.fingerprint for d in domains),
         files=tuple(f for d in domains for f in d.files) if named else (),
         origin=np.concatenate([d.origin + start for d, start in zip(domains, starts, strict=True)]),
@@ -104,3 +104,12 @@ def concatenate(domains: Sequence[Domain]) -> Domain:
         if weighed
         else None,
     )
+
+
+def _stack_labels(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Labels one below the other; pictures with fewer boxes than others get rows of padding."""
+    if parts[0].ndim == 3 and parts[0].shape[2] == 5 and parts[0].dtype.kind == "f":
+        most = max(part.shape[1] for part in parts)
+        nobody = np.array([-1, 0, 0, 0, 0], parts[0].dtype)
+        parts = [np.concatenate([p, np.broadcast_to(nobody, (len(p), most - p.shape[1], 5))], axis=1) for p in parts]
+    return np.concatenate(parts)

@@ -20,6 +20,8 @@ from dalib.core.types import Domain, pick_domain
 from dalib.data.answered import LAYOUT as ANSWERED
 from dalib.data.answered import Answers, find_answers
 from dalib.data.arrays import load_arrays, resize_domain
+from dalib.data.box_layouts import IMAGES, looks_like_boxes
+from dalib.data.boxes import BoxTree, decode_boxes
 from dalib.data.declaration import Match, canonical, conventions, match_declaration, translate
 from dalib.data.decode import decode_domain, read_picture
 from dalib.data.features import FeatureSet, load_features
@@ -29,6 +31,7 @@ from dalib.data.lists import pick_listed
 from dalib.data.normalise import Moments, find_moments, normalise_features, prepare_rows
 from dalib.data.pictures import Pictures
 from dalib.data.roots import Progress, find_feature_file, find_root
+from dalib.data.scene_boxes import hash_boxes, read_boxes
 from dalib.data.scenes import SceneTree, decode_masks, looks_like_masks
 from dalib.data.settings import split_task
 from dalib.data.unreadable import count_skipped
@@ -134,6 +137,7 @@ class LoadedData:
         for name in sources:
             if name in self.unlabelled:
                 ways = {"classification": "sort it into class folders", "segmentation": "put masks beside its pictures"}
+                ways["detection"] = "put a file of boxes beside its pictures"
                 table = f"put {self.objective}.csv, as other domains have it, into its folder"
                 way = f"store {name}_y" if self.kind == "features" else ways.get(self.objective, table)
                 raise DalibError(f"domain '{name}' has no labels; a source needs them: {way}")
@@ -216,7 +220,8 @@ def load_data(
     if normalise and info.kind != "features":
         raise DalibError(f"{name} holds images; normalise = {list(normalise)} is for feature data only")
     if skip_unreadable and info.kind != "images":
-        what = "pictures that need their masks" if info.kind == "masks" else "arrays"
+        needs = {"masks": "pictures that need their masks", "boxes": "pictures that need their boxes"}
+        what = needs.get(info.kind, "arrays")
         raise DalibError(f"{name} holds {what}; skip_unreadable is for image files only: leave it out")
     normalise_features(np.zeros((1, 1)), normalise)
     where = find_feature_file(path, root) if name == "features" else find_root(info, root, progress)
@@ -224,8 +229,10 @@ def load_data(
         return _load_feature_data(dataset, info, where, partial, tuple(normalise))
     if info.kind == "arrays":
         return _load_array_data(dataset, info, where, partial)
-    if info.kind == "masks":
-        return _load_mask_data(dataset, info, where, partial)
+    if info.kind == "masks" or (info.kind == "boxes" and info.domains):
+        return _load_scene_data(dataset, info, where, partial)
+    if info.kind == "boxes":
+        return _load_box_data(dataset, info, where, partial)
     return _load_image_data(dataset, info, where, partial, skip_unreadable)
 
 
@@ -300,6 +307,11 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
                 f"{where} can be read in two ways: {', '.join(sorted(folders))} of '{domain}' are pictures with a mask "
                 "each (dataset mask_folder), or classes (rename them)"
             )
+        if set(folders) & set(IMAGES) and (boxed := looks_like_boxes(tree.listing)):
+            raise DalibError(
+                f"{where} can be read in two ways: {', '.join(sorted(folders))} of '{domain}' are pictures with boxes "
+                f"beside them in {boxed} (dataset box_folder), or classes (rename them)"
+            )
     lone = lone_folders(counts) if own else {}
     bare = {canonical(d): d for d in (*lone, *(tree.flat if own else ()))}
     match = match_declaration(info, {d: c for d, c in counts.items() if d not in lone}, str(where))
@@ -346,12 +358,13 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     )  # fmt: skip
 
 
-def _load_mask_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
-    tree = SceneTree(where)
+def _load_scene_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
+    """Pictures with masks, or with the boxes that lie beside them."""
+    tree, boxes = SceneTree(where), info.kind == "boxes"
     classes = info.classes or tree.names
     if not classes:
         raise DalibError(f"{where} has no classes.txt, so nobody knows what a mask's values mean; give a name per line")
-    if info.classes and tree.names and tree.names != info.classes:
+    if info.classes and tree.names and tree.names != info.classes and not boxes:
         raise DalibError(
             f"{where}/classes.txt names {', '.join(tree.names)}, but {info.name} has {', '.join(info.classes)}"
         )
@@ -371,14 +384,53 @@ def _load_mask_data(dataset: str, info: DatasetInfo, where: Path, partial: bool)
         folder = folders.get(name, name)
         bare = _load_flat(tree, folder, resize, classes)
         if folder in tree.flat:
-            return replace(bare, name=name, objective="segmentation")
-        y = decode_masks(tree, folder, resize or 0, len(classes))
-        return replace(bare, name=name, y=y, objective="segmentation")
+            return replace(bare, name=name, objective=info.objective)
+        if boxes:
+            y, content = read_boxes(tree, folder, resize or 0, classes), f"{hash_boxes(tree, folder)}:{resize}px"
+            return replace(bare, name=name, y=y, objective=info.objective, fingerprint=content)
+        return replace(
+            bare, name=name, y=decode_masks(tree, folder, resize or 0, len(classes)), objective=info.objective
+        )
 
+    hashed = hash_boxes(tree, *folders.values()) if boxes else tree.fingerprint(*folders.values())
     order = [name for name in info.domains or sorted(folders) if name in folders]
     return LoadedData(
-        dataset, info, where, classes, tuple(order), counts, "images", tree.fingerprint(*folders.values()), bool(note),
-        note, load, objective="segmentation", remarks=tuple(tree.describe()),
+        dataset, info, where, classes, tuple(order), counts, "images", hashed, bool(note),
+        note, load, objective=info.objective, remarks=tuple(tree.describe()),
+        unlabelled={name: len(members) for name, members in tree.flat.items()},
+    )  # fmt: skip
+
+
+def _load_box_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
+    tree = BoxTree(where)
+    tree.refuse()
+    domains, classes = info.domains or tree.domains, info.classes or tree.classes()
+    folders = {name: f for f, name in translate(tree.domains, domains, info.class_aliases, str(where)).items()}
+    if not folders and info.domains:
+        raise DalibError(f"{where} has none of {info.name}'s domains {', '.join(info.domains)} (found: {tree.domains})")
+    counts = {name: len(tree.of_domain(folder)) for name, folder in folders.items()}
+    differences = [f"{name} missing" for name in info.domains if name not in folders]
+    differences += [
+        f"{name} {n} of {info.counts[name]} images" for name, n in counts.items() if info.counts.get(name, n) != n
+    ]
+    lost = {name: tree.told[folder].missing for name, folder in folders.items()}
+    differences += [f"{name} lacks {len(m)} pictures that have boxes ({m[0]!a})" for name, m in lost.items() if m]
+    note = _accept(info, Match(folders, classes, {}, counts, tuple(differences)), where, partial)
+    contents = {name: tree.content(folder) for name, folder in folders.items()}
+
+    def load(name: str, resize: int | None) -> Domain:
+        folder = folders.get(name, name)
+        bare = _load_flat(tree, folder, resize, classes)
+        if folder in tree.flat:
+            return replace(bare, name=name, objective="detection")
+        y = decode_boxes(tree, folder, resize or 0, classes, lambda kind: info.class_aliases.get(kind, kind))
+        return replace(bare, name=name, y=y, objective="detection", fingerprint=f"{contents[name]}:{resize}px")
+
+    order = [name for name in domains if name in folders]
+    fingerprint = hashlib.sha256("".join(contents[name] for name in sorted(contents)).encode()).hexdigest()
+    return LoadedData(
+        dataset, info, where, classes, tuple(order), counts, "images", fingerprint, bool(note), note, load,
+        objective="detection", remarks=tuple(tree.describe()),
         unlabelled={name: len(members) for name, members in tree.flat.items()},
     )  # fmt: skip
 

@@ -21,6 +21,9 @@ _VERSION = 3
 _AHEAD = 256
 """Most images that are in memory at once while a domain is decoded; of large ones half a gigabyte."""
 
+ORIENTATION, SIDEWAYS = 274, 5
+"""EXIF's tag; from 5 on an image is shown with its sides exchanged."""
+
 
 def decode_image(content: bytes, resize: int) -> np.ndarray:
     """Encoded image -> (3, R, R) uint8 RGB: `open_image`, warped to R x R (aspect ignored).
@@ -72,6 +75,13 @@ def read_picture(tree: ImageTree, member: str) -> Image.Image:
 def unread(n: int) -> np.ndarray:
     """What stands for n images that nobody looks at: (n, 3, 1, 1), of no size in memory."""
     return np.broadcast_to(np.uint8(0), (n, 3, 1, 1))
+
+
+def shown_size(content: bytes) -> tuple[int, int]:
+    """Width and height of an encoded image as it is shown: EXIF orientation may exchange its sides."""
+    with Image.open(io.BytesIO(content)) as opened:
+        turned = opened.getexif().get(ORIENTATION, 1) >= SIDEWAYS
+        return opened.size[::-1] if turned else opened.size
 
 
 def find_depth(image: Image.Image) -> int:

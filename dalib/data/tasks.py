@@ -56,8 +56,9 @@ def make_task(
     bare = wanted.y is None or says_nothing(wanted.objective, wanted.labels)
     if bare and divide.uses_target_labels():
         raise DalibError(f"protocol {spec.name} needs labels of the target, and '{target}' has none; use uda")
-    if (spec.source_classes or spec.target_classes) and data.objective == "segmentation":
-        raise DalibError("source_classes and target_classes choose pictures by their class; of masks leave them out")
+    if (spec.source_classes or spec.target_classes) and find_objective(data.objective).dense:
+        what = "masks" if data.objective == "segmentation" else "boxes"
+        raise DalibError(f"source_classes and target_classes choose pictures by their class; of {what} leave them out")
     if spec.source_classes or spec.target_classes:
         known, kept = (pick_classes(data.classes, items) for items in (spec.source_classes, spec.target_classes))
         given = keep_classes(given, known, known)
@@ -68,14 +69,22 @@ def make_task(
                 f"protocol {spec.name} needs labels of target classes that the source lacks; use {' or '.join(others)}"
             )
     if bare:
-        shape = wanted.x.shape[2:] if data.objective == "segmentation" else ()
-        wanted = replace(wanted, y=np.zeros((len(wanted), *shape), np.uint8 if shape else np.int64))
+        wanted = replace(wanted, y=_blank(wanted, data.objective))
     labelled, seen, held, test = divide(spec, seed).split(given, wanted)
     if bare:
         test = test.take(np.arange(0), "unlabelled")
     name = target if sources == (target,) else f"{'+'.join(sources)}->{target}"
     _refuse_poor(name, labelled, wanted, spec)
     return Task(name, labelled, seen.unlabelled(), held, test, spec.name)
+
+
+def _blank(domain: Domain, objective: str) -> np.ndarray:
+    """Labels for rows that have none, of the shape that theirs would have."""
+    if objective == "segmentation":
+        return np.zeros((len(domain), *domain.x.shape[2:]), np.uint8)
+    if objective == "detection":
+        return np.zeros((len(domain), 1, 5), np.float32)
+    return np.zeros(len(domain), np.int64)
 
 
 def _check_threshold(spec: ProtocolSpec, objective: str) -> None:
@@ -115,6 +124,8 @@ def _refuse_poor(task: str, labelled: Domain, wanted: Domain, spec: ProtocolSpec
 def _refuse_unsaid(task: str, labelled: Domain) -> None:
     """DalibError where an answer is given in no labelled row, so that a head would be left as it began."""
     if says_nothing(labelled.objective, labelled.labels):
+        if labelled.objective == "detection":
+            raise DalibError(f"{task}: no labelled picture has a box, so nothing can be learnt; give some boxes")
         unsaid = find_objective(labelled.objective).unsaid
         raise DalibError(f"{task}: every answer of the labelled rows is {unsaid}, where nobody said; give some")
     if labelled.objective == "segmentation" and len(labelled.classes) < 2:

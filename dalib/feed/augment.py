@@ -18,6 +18,8 @@ from dalib.feed.placement import Pieces, send
 MODES = ("none", "flip", "standard", "strong")
 RATIO = (3 / 4, 4 / 3)
 TRIES = 10
+LEAST_PART, LEAST_SIDE = 0.25, 2.0
+"""What must be left of a box that a crop cuts: this part of its area, and so many pixels of the crop a side."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,27 @@ def cut_masks(y: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool
     rows = _under_middles(top, height, torch.full_like(flip, rotate180), crop)
     columns = _under_middles(left, width, flip ^ rotate180, crop)
     return y[send(index, y.device)[:, None, None], rows[:, :, None], columns[:, None, :]].long()
+
+
+def cut_boxes(y: Tensor, index: Tensor, views: Views, crop: int, rotate180: bool) -> Tensor:
+    """Boxes y (n, M, 5) of the images that `cut_views` cuts, rows index (B,) -> (B, M, 5), in pixels of the crop.
+
+    A box is moved, scaled, flipped and cut like its picture. One of which less than LEAST_PART of its area is left, or
+    a side of less than LEAST_SIDE pixels, is no longer there: class -1, zeros.
+    """
+    chosen = y[send(index, y.device)]
+    top, left, height, width = send(views.box, y.device).to(y.dtype)[:, :, None].unbind(1)
+    scale = torch.stack([crop / width, crop / height], 2)
+    corners = torch.stack([chosen[..., 1:3], chosen[..., 3:5]], 2) - torch.stack([left, top], 2)[:, None]
+    corners = corners * scale[:, None]
+    whole = (corners[:, :, 1] - corners[:, :, 0]).prod(2)
+    flip = send(views.flip, y.device) ^ rotate180
+    turns = torch.stack([flip, torch.full_like(flip, rotate180)], 1)[:, None, None]
+    corners = torch.where(turns, crop - corners.flip(2), corners).clamp(0, crop)
+    left_over = corners[:, :, 1] - corners[:, :, 0]
+    there = (chosen[..., 0] >= 0) & (left_over.prod(2) >= LEAST_PART * whole) & (left_over >= LEAST_SIDE).all(2)
+    boxes = torch.cat([chosen[..., :1], corners.flatten(2)], 2)
+    return torch.where(there[..., None], boxes, boxes.new_tensor([-1.0, 0, 0, 0, 0]))
 
 
 def _under_middles(start: Tensor, size: Tensor, reverse: Tensor, crop: int) -> Tensor:

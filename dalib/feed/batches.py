@@ -15,6 +15,7 @@ from dalib.core.types import Domain
 from dalib.feed.augment import (
     Views,
     cut_and_normalise,
+    cut_boxes,
     cut_masks,
     cut_views,
     distort,
@@ -131,11 +132,12 @@ class DomainStore:
         return draw_views(augment, count, self.x.shape[2], self.preprocess.crop, scale_min, generator)
 
     def labels(self, index: Tensor, views: Views | None = None) -> Tensor:
-        """Labels of the rows `index` (B,); with `views` of masks, what they cut out."""
+        """Labels of the rows `index` (B,); with `views` of masks and boxes, what they cut out."""
         assert self.y is not None
         if views is None or self.preprocess is None:
             return self.y.index_select(0, send(index, self.device))
-        return cut_masks(self.y, index, views, self.preprocess.crop, self.preprocess.rotate180)
+        cut = cut_boxes if self.y.is_floating_point() else cut_masks  # masks are whole numbers, boxes are not
+        return cut(self.y, index, views, self.preprocess.crop, self.preprocess.rotate180)
 
 
 def label_tensor(y: np.ndarray) -> Tensor:

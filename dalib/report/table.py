@@ -171,7 +171,7 @@ def build_table(
     """
     manifest = source.manifest(suite)
     metric = metric or manifest.metric
-    records = {run.key: source.get(run.key) for run in manifest.runs if run.key in source}
+    records = {run.key: _without_details(source.get(run.key)) for run in manifest.runs if run.key in source}
     _check(records, select, metric)
     scale = scale_of(metric)
     columns = short_columns(list(dict.fromkeys(run.task for run in manifest.runs)))
@@ -202,6 +202,11 @@ def build_table(
         partial=manifest.partial or any(record.spec.data.partial for record in held),
         backbones=tuple(sorted({record.spec.backbone.name for record in held})),
     )
+
+
+def _without_details(record: Record) -> Record:
+    """What a table never reads is left out, for it holds every record of a suite at once."""
+    return record.model_copy(update={"curve": {}, "per_class": {}, "per_output": {}})
 
 
 def short_columns(tasks: Sequence[str]) -> tuple[Column, ...]:

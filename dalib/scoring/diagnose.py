@@ -65,7 +65,7 @@ def _batch(fitted: Fitted, task: Task) -> tuple[Source, Target]:
 
     s, target = rows(task.labelled), rows(task.target)
     y, origin = (as_tensor(v).to(s.index.device)[s.index] for v in (task.labelled.labels, task.labelled.origin))
-    y = y.long() if fitted.algorithm.objective.dense else y
+    y = y.long() if fitted.algorithm.objective.dense and not y.is_floating_point() else y
     return Source(s.x, s.index, y, s.z, s.logits, origin), target
 
 

@@ -12,6 +12,7 @@ from dalib.core.metric import Metric
 from dalib.core.objective import find_objective
 from dalib.core.registry import METRICS, VALIDATORS
 from dalib.core.types import Outputs, Task
+from dalib.metrics._coco import average, evaluate_boxes
 from dalib.metrics._confusion import confusion
 
 if TYPE_CHECKING:
@@ -152,6 +153,25 @@ def pixel_metrics(outputs: Outputs, classes: tuple[str, ...]) -> dict[str, dict[
         classes[c]: {name: round(float(column[c]), 6) for name, column in columns.items()}
         for c in np.flatnonzero(there)
     }
+
+
+def box_metrics(outputs: Outputs, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """class -> {`target_ap`, `target_ap50`, `n`} for classes of boxes that occur; n boxes."""
+    if outputs.y is None or not len(outputs.y):
+        return {}
+    y, answer = outputs.y.numpy(), outputs.prediction.numpy()
+    precision, kinds = evaluate_boxes(y, answer, len(classes)), y[..., 0].astype(int)
+    told: dict[str, dict[str, float]] = {}
+    for c, name in enumerate(classes):
+        if n := int((kinds == c).sum()):
+            ap, ap50 = average(precision[:, :, c, 0, -1]), average(precision[0, :, c, 0, -1])
+            told[name] = {"target_ap": round(ap, 6), "target_ap50": round(ap50, 6), "n": n}
+    return told
+
+
+def dense_metrics(outputs: Outputs, classes: tuple[str, ...], objective: str) -> dict[str, dict[str, float]]:
+    """`pixel_metrics` or `box_metrics`, as the labels are."""
+    return (box_metrics if objective == "detection" else pixel_metrics)(outputs, classes)
 
 
 def output_metrics(

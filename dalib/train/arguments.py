@@ -13,6 +13,7 @@ from dalib.core.backbone import Backbone
 from dalib.core.errors import suggest
 from dalib.feed.batches import explain_images
 from dalib.train.config import TrainConfig
+from dalib.train.recipes import lay_over
 
 
 def check_arguments(standardise: Any, train: Any, backbone: Any) -> None:
@@ -34,7 +35,7 @@ def read_recipe(given: TrainConfig | Mapping[str, Any] | None, default: Mapping[
     if isinstance(given, TrainConfig):
         return given
     try:
-        return TrainConfig.model_validate({**default, **(given or {})})
+        return TrainConfig.model_validate(lay_over(default, given or {}))
     except ValidationError as error:
         first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 IN_A_FLEET: dict[str, Any] = {"may_differ_in_a_fleet": True}
 """Of a setting: runs that train together, as one vectorised model, may each have a value of their own."""
+ADAMW_RATE = 3e-3
 
 
 class TrainConfig(BaseModel):
@@ -19,7 +20,7 @@ class TrainConfig(BaseModel):
         steps: optimiser steps
         batch_size: rows per step from each of the two domains
         optimiser: `sgd` (Nesterov when momentum > 0) or `adamw`
-        lr: learning rate of new layers
+        lr: learning rate of new layers; left out, 0.03 with `sgd` and 0.003 with `adamw`
         backbone_rate: factor on lr for the pretrained backbone; 0 freezes it
         momentum: of `sgd`; what it is there, `beta1` is with `adamw`
         beta1: of `adamw`: part of the running mean of gradients that a step keeps; adversarial games often take 0.5
@@ -48,8 +49,8 @@ class TrainConfig(BaseModel):
         fourier: half side, as a part of the image's, of the square of low frequencies whose amplitudes a source image
             takes from a target image of the batch (Fourier domain adaptation), in [0, 0.5); 0 = none
         decoder: from feature maps to an answer per pixel: `unet`, or torchvision's `fcn`, `deeplabv3`, `lraspp`; empty:
-            `unet`; for such answers only
-            labelled target rows among them (`domain_balanced`), has the same share
+            `unet`. To boxes: `faster_rcnn` as torchvision has it, or `faster_rcnn_small`; empty: the small one where
+            pictures have at most 160 pixels a side. For such answers only
         answers: how numbers are scaled to be learnt, and taken back where rows are predicted: `as_given`;
             `standardised` (mean 0 and deviation 1 over the labelled rows); `bounded` (their range becomes [0, 1], and
             the head ends in a sigmoid, so no answer leaves it). Methods that solve need none
@@ -89,7 +90,7 @@ class TrainConfig(BaseModel):
     colour_jitter: float = Field(0.0, ge=0, le=1)
     sampler: Literal["shuffle", "class_balanced", "domain_balanced", "rare_classes"] = "shuffle"
     fourier: float = Field(0.0, ge=0, lt=0.5)
-    decoder: Literal["", "unet", "fcn", "deeplabv3", "lraspp"] = ""
+    decoder: Literal["", "unet", "fcn", "deeplabv3", "lraspp", "faster_rcnn", "faster_rcnn_small"] = ""
     answers: Literal["as_given", "standardised", "bounded"] = "as_given"
     invariant: bool = False
     evaluations: int = Field(5, ge=1, le=100_000)
@@ -98,6 +99,12 @@ class TrainConfig(BaseModel):
     def _crop_fits(self) -> TrainConfig:
         if self.resize and self.crop > self.resize:
             raise ValueError(f"crop = {self.crop} is larger than resize = {self.resize}; raise resize or lower crop")
+        return self
+
+    @model_validator(mode="after")
+    def _rate_is_the_optimisers(self) -> TrainConfig:
+        if self.optimiser == "adamw" and "lr" not in self.model_fields_set:
+            self.__dict__["lr"] = ADAMW_RATE  # not as a field that was given: a row may choose sgd again
         return self
 
     @model_validator(mode="after")

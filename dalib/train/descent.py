@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dalib.core.algorithm import Algorithm, TrainerLike
 from dalib.core.errors import DalibError
-from dalib.core.rows import Input, join, pick
+from dalib.core.rows import Input, concatenate, join, pick
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
 from dalib.feed.augment import Views
 from dalib.feed.batches import DomainStore, EpisodeStream, IndexStream, WeightedStream
@@ -134,12 +134,14 @@ class Descent:
         config, kind = self.config, self.algorithm.objective.name
         if config.fourier and not source.is_images:
             raise DalibError(f"train.fourier = {config.fourier:g} is for images; leave it out")
-        if config.sampler == "rare_classes" and not self.dense:
+        masks = self.dense and source.labels.ndim == 3 and source.labels.dtype.kind in "iu"
+        if config.sampler == "rare_classes" and not masks:
             raise DalibError(
                 f"train.sampler = rare_classes is for masks, not for {kind}; use class_balanced or shuffle"
             )
         if config.sampler == "class_balanced" and self.dense:
-            raise DalibError("train.sampler = class_balanced needs one class per picture; of masks use rare_classes")
+            rather = "of masks use rare_classes" if masks else "of boxes use shuffle"
+            raise DalibError(f"train.sampler = class_balanced needs one class per picture; {rather}")
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the steps still to come."""
@@ -193,7 +195,7 @@ class Descent:
             if self.config.forward == "joint" or len(rows) == 1:
                 z, logits = self._through(join([r.x for r in rows]) if len(rows) > 1 else rows[0].x)
             else:
-                z, logits = (torch.cat(p) for p in zip(*(self._through(r.x) for r in rows), strict=True))
+                z, logits = (concatenate(p) for p in zip(*(self._through(r.x) for r in rows), strict=True))
         z, logits = z.float(), logits.float()
         origin = self.origin.index_select(0, source.index) if origin is None else origin
         if not views:

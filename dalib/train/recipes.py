@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dalib.core.registry import OBJECTIVES
+from dalib.train.config import TrainConfig
 
 if TYPE_CHECKING:
     from dalib.core.algorithm import Algorithm
@@ -41,4 +42,10 @@ def fill_recipe(
     own = dict(OBJECTIVES.get(objective).recipe) if objective != "classification" else {}
     if kind == "features" or given.get("invariant"):
         own.pop("augment", None)
-    return {**RECIPES[kind], **own, **algorithm.recipe, **given}
+    return lay_over({**RECIPES[kind], **own, **algorithm.recipe}, given)
+
+
+def lay_over(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given over the recipe, whose rate is left out where another optimiser than its own is given."""
+    other = given.get("optimiser", TrainConfig().optimiser) != recipe.get("optimiser", TrainConfig().optimiser)
+    return {k: v for k, v in recipe.items() if not (other and k == "lr")} | dict(given)

@@ -1,11 +1,12 @@
 """Real engines, a Ray cluster of two nodes and a Slurm that runs: are their records those of an inline run?
 
-    python -m tests.faults.engines same   --engine ray|slurm
+    python -m tests.faults.engines same   --engine ray|slurm [--whole]
     python -m tests.faults.engines faults --engine ray|slurm [--tries 10]
     python -m tests.faults.engines time   --engine processes|ray|slurm [--runs 200] [--seconds 1]
 
-`same` runs eight runs of the demonstration inline and there; numbers must be equal to the bit. `faults` kills a worker,
-a node's daemon (raylet, slurmd) or the driver at a random moment of a suite of twelve runs. `time` is the time of quick
+`same` runs eight runs of the demonstration, or the whole of it, inline and there; numbers must be equal to the bit.
+`faults` kills a worker, a node's daemon (raylet, slurmd) or the driver at a random moment of a suite of twelve runs, or
+has Slurm queue a running task again, as it does where a job of more weight takes the node. `time` is the time of quick
 runs with 1, 2 and 4 at a time, and what each costs beyond its own seconds.
 
 Ray's nodes are started and ended here. Slurm must run, with its nodes on this machine and `SLURM_CONF` set; slurmd is
@@ -29,6 +30,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from dalib.bench.executors.slurm import read_queue
 from dalib.bench.plan import plan
 from dalib.bench.progress import LineProgress
 from dalib.bench.runner import run_suite
@@ -75,6 +77,7 @@ class Ray:
     """Two nodes of a cluster on this machine."""
 
     daemon = "raylet"
+    kinds = ("worker", daemon, "driver")
 
     def __init__(self, folder: Path) -> None:
         os.environ["RAY_AUTH_MODE"] = "disabled"  # the nodes are of this machine and this process
@@ -134,6 +137,7 @@ class Slurm:
     """The Slurm of SLURM_CONF, whose nodes are on this machine."""
 
     daemon = "slurmd"
+    kinds = ("worker", daemon, "driver", "requeue")
 
     def __init__(self, folder: Path) -> None:
         self.conf = os.environ["SLURM_CONF"]
@@ -149,6 +153,15 @@ class Slurm:
         os.kill(int(Path(self.pids.replace("%n", self.hit)).read_text()), signal.SIGKILL)
         time.sleep(3)
         subprocess.run(["slurmd", "-f", self.conf, "-N", self.hit], check=True)
+
+    def requeue(self) -> None:
+        """Every task that runs now goes back into the queue, as if its node were taken; it waits 15 seconds there."""
+        running = [task for task, state in (read_queue() or {}).items() if state == "RUNNING"]
+        for task in running:
+            subprocess.run(["scontrol", "requeue", task], check=False)
+        time.sleep(15)
+        for task in running:  # Slurm's own wait is two minutes
+            subprocess.run(["scontrol", "update", f"jobid={task}", "StartTime=now"], check=False, capture_output=True)
 
     def mend(self) -> None: ...
 
@@ -202,12 +215,14 @@ def engine(name: str, folder: Path) -> Iterator[Any]:
         made.stop()
 
 
-def same(name: str, folder: Path) -> int:
-    """How many records of eight runs of the demonstration are other there than inline."""
+def same(name: str, folder: Path, whole: bool) -> int:
+    """How many records of the demonstration, or of eight runs of it, are other there than inline."""
     suite: Suite = load_suite(find_suite("demo"))
-    suite = suite.model_copy(update={"seeds": [0], "tasks": ["amazon->webcam", "webcam->dslr"]})
-    with engine(name, folder) as there:
+    rows: tuple[str, ...] = ()
+    if not whole:
+        suite = suite.model_copy(update={"seeds": [0], "tasks": ["amazon->webcam", "webcam->dslr"]})
         rows = ("source_only", "coral", "dann", "mcc")
+    with engine(name, folder) as there:
         run_suite(suite, store=folder / "inline", jobs=1, only=rows)
         run_suite(suite, store=folder / "there", executor=there.spec(), jobs=2, only=rows)
     here = {r.key: [c.model_dump() for c in r.candidates] for r in Store(folder / "inline").records()}
@@ -220,6 +235,8 @@ def same(name: str, folder: Path) -> int:
 def strike(what: str, there: Any, driver: subprocess.Popen[bytes], log: Path, chance: random.Random) -> None:
     if what == "driver":
         driver.kill()
+    elif what == "requeue":
+        there.requeue()
     elif what == "worker":
         pids = log.with_name(log.name + ".pids")
         living = [p for p in map(int, pids.read_text().split() if pids.exists() else ()) if command_of(p)]
@@ -265,7 +282,7 @@ def one_fault(what: str, there: Any, folder: Path, chance: random.Random) -> str
 def faults(name: str, folder: Path, tries: int) -> int:
     chance, table = random.Random(0), {}
     with engine(name, folder) as there:
-        for what in ("worker", there.daemon, "driver"):
+        for what in there.kinds:
             counts = Counter[str]()
             for number in range(tries):
                 place = folder / f"{what}{number}"
@@ -274,7 +291,7 @@ def faults(name: str, folder: Path, tries: int) -> int:
                 counts[outcome] += 1
                 if outcome != "right":
                     print(what, number, outcome, (place / "said").read_text(errors="replace")[-2000:], flush=True)
-            table[f"{name}: -9 for the {what}"] = counts
+            table[f"{name}: {'queued again' if what == 'requeue' else f'-9 for the {what}'}"] = counts
             print(show(table), flush=True)
     return sum(counts.total() - counts["right"] for counts in table.values())
 
@@ -300,10 +317,11 @@ def main() -> int:
     parser.add_argument("--tries", type=int, default=10)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--whole", action="store_true", help="all of the demonstration")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         if asked.what == "same":
-            return int(same(asked.engine, Path(place)) > 0)
+            return int(same(asked.engine, Path(place), asked.whole) > 0)
         if asked.what == "faults":
             return int(faults(asked.engine, Path(place), asked.tries) > 0)
         return timing(asked.engine, Path(place), asked.runs, asked.seconds)

@@ -19,7 +19,7 @@ from dalib.records.store import Store
 from dalib.scoring.rescore import rescore
 
 
-@pytest.mark.parametrize("name", OBJECTIVES.names())
+@pytest.mark.parametrize("name", [n for n in OBJECTIVES.names() if not OBJECTIVES.get(n).structured])
 def test_every_objective_says_its_name_and_metrics_and_the_loss_is_the_mean_of_rows(name):
     objective = find_objective(name)
     assert objective.name == name and objective.metrics

@@ -1,4 +1,4 @@
-"""The small world that suits an algorithm: rows of classes, rows of numbers, or pictures with masks."""
+"""The small world that suits an algorithm: rows of classes, rows of numbers, or pictures with masks or boxes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dalib.train.config import TrainConfig
 
 
 def world_of(cls: type[Algorithm]) -> ModuleType:
-    """`dalib.checks.world`, or that of pixels."""
+    """`dalib.checks.world`, or that of pixels and boxes."""
     return dense_world if dense_world.is_dense(cls) else world
 
 
 def task_for(cls: type[Algorithm], n: int = 60) -> Task:
     """What the algorithm is asked there; n source rows, but for pixels."""
     if dense_world.is_dense(cls):
-        return dense_world.make_task()
+        return dense_world.make_task(dense_world.kind_of(cls))
     task, kind = world.make_task(n), world.kind_of(cls)
     if kind == task.objective:
         return task

@@ -12,6 +12,7 @@ from dalib.bench.suite import load_suite
 from dalib.checks.world import fit
 from dalib.core.registry import ALGORITHMS
 from dalib.fitting import describe_run
+from dalib.train.arguments import read_recipe
 from dalib.train.config import TrainConfig
 from dalib.train.recipes import RECIPES, fill_recipe, name_recipe
 
@@ -114,3 +115,31 @@ def test_planned_runs_have_the_recipe_filled_in(
     specs = {run.spec.algorithm: run.spec.train for run in plan(load_suite(file)).runs}
     assert {(train.lr, train.backbone_rate) for train in specs.values()} == {(lr, backbone_rate)}
     assert (specs["mcc"].sampler, specs["deep_jdot"].sampler) == ("shuffle", "class_balanced")
+
+
+@pytest.mark.parametrize("weights", ["pretrained", "none"])
+@pytest.mark.parametrize("frozen", ["true", "false"])
+def test_another_optimiser_has_a_rate_of_its_own_wherever_it_is_chosen(
+    tmp_path: Path, weights: str, frozen: str
+) -> None:
+    rows = 'source_only = {}\na = { algorithm = "source_only", train = { optimiser = "adamw" } }\n'
+    rows += 'b = { algorithm = "source_only", train = { optimiser = "adamw", lr = 0.005 } }'
+    (tmp_path / "s.toml").write_text(SUITE.format(weights=weights, frozen=frozen, rows=rows))
+    suite = load_suite(tmp_path / "s.toml")
+    sgd = fill_recipe({}, ALGORITHMS.get("source_only"), "tiny", weights, frozen == "true")
+    rates = [suite.recipe(label).lr for label in ("source_only", "a", "b")]
+    assert rates == [sgd.get("lr", 0.03), 0.003, 0.005]
+    assert read_recipe({"optimiser": "adamw"}, sgd).lr == 0.003
+    assert read_recipe({}, sgd).lr == rates[0]
+
+
+def test_a_row_may_choose_sgd_again_and_has_its_rate(tmp_path: Path) -> None:
+    text = SUITE.format(weights="none", frozen="true", rows='source_only = { train = { optimiser = "sgd" } }')
+    (tmp_path / "s.toml").write_text(text + '[train]\noptimiser = "adamw"\n')
+    assert load_suite(tmp_path / "s.toml").recipe("source_only").lr == 0.03
+
+
+def test_a_rate_that_was_left_out_is_no_field_that_was_given() -> None:
+    assert TrainConfig(optimiser="adamw").lr == 0.003
+    assert "lr" not in TrainConfig(optimiser="adamw").model_dump(exclude_unset=True)
+    assert TrainConfig.model_validate_json(TrainConfig(optimiser="adamw", lr=0.03).model_dump_json()).lr == 0.03

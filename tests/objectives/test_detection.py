@@ -1,0 +1,245 @@
+"""Boxes: torchvision's Faster R-CNN to the last number, a fit from files to boxes in a table, resume, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import dalib
+from dalib import TrainConfig, Trainer
+from dalib.checks.dense_world import CONFIG, backbone, make_scenes, make_task
+from dalib.checks.training import Interrupted
+from dalib.checks.world import equal_states, seeded
+from dalib.core.errors import DalibError
+from dalib.core.objective import find_objective
+from dalib.core.registry import ALGORITHMS
+from dalib.core.splits import concatenate
+from dalib.nn.boxes import as_targets, pack_answers, pad_labels
+from dalib.prediction import FoundBox, predict
+from dalib.train.model_file import load_model
+from tests.support.box_folders import write_box_folder
+
+RECIPE = {"steps": 3, "batch_size": 4, "crop": 32, "bottleneck": 8, "evaluations": 1, "augment": "flip"}
+TINY = {"name": "tiny", "weights": "pretrained"}
+KIND = "detection"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_box_folder(tmp_path_factory.mktemp("boxes"))
+
+
+@pytest.fixture
+def coco() -> None:
+    pytest.importorskip("pycocotools", reason="boxes are measured by pycocotools, which is not installed")
+
+
+def fit(root: Path, algorithm: str = "source_only", train: dict | None = None, **how):
+    settings = {"backbone": TINY, "device": "cpu", "root": root, "data": {"partial": True}, **how}
+    return dalib.fit("mini_boxes", "catalogue", "webcam", algorithm, train={**RECIPE, **(train or {})}, **settings)
+
+
+def test_labels_and_answers_keep_their_shape_with_padding():
+    y = torch.tensor([[[1.0, 2, 3, 8, 9], [-1, 0, 0, 0, 0]], [[-1, 0, 0, 0, 0], [-1, 0, 0, 0, 0]]])
+    first, second = as_targets(y)
+    assert first["boxes"].tolist() == [[2, 3, 8, 9]] and first["labels"].tolist() == [2]
+    assert second["boxes"].shape == (0, 4) and second["labels"].shape == (0,)
+    found = {"boxes": torch.tensor([[0.0, 0, 4, 4], [1, 1, 9, 9]]), "labels": torch.tensor([1, 3])}
+    answers = pack_answers([{**found, "scores": torch.tensor([0.2, 0.7])}], 3, y)
+    assert answers[0].tolist() == [
+        pytest.approx(v) for v in ([2, 0.7, 1, 1, 9, 9], [0, 0.2, 0, 0, 4, 4], [-1, *[0] * 5])
+    ]
+    assert torch.equal(pad_labels([y[0, :1], y[0, :0]]), y[:, :1])
+
+
+def torchvisions(backbone_module, channels: int):
+    from torchvision.models.detection import FasterRCNN
+    from torchvision.models.detection.backbone_utils import BackboneWithFPN
+
+    body = BackboneWithFPN(
+        backbone_module, {f"layer{i}": str(i - 1) for i in (1, 2, 3, 4)}, [64, 128, 256, 512], channels
+    )
+    plain = {"image_mean": [0.0] * 3, "image_std": [1.0] * 3}
+    return FasterRCNN(body, 3, min_size=192, max_size=192, rpn_post_nms_top_n_test=50, **plain)
+
+
+def test_with_a_resnet_the_network_is_torchvisions_faster_rcnn_to_the_last_number(tmp_path):
+    """Its weights, as a file, in ours: the same losses by the same draws, and the same boxes."""
+    from torchvision.models import resnet18
+
+    from dalib.backbones import load_backbone
+
+    with seeded(0):
+        theirs = torchvisions(resnet18(weights=None), 16)
+        torch.save(theirs.state_dict(), tmp_path / "detector.pth")
+        x = torch.rand(2, 3, 192, 192)
+    with pytest.warns(UserWarning, match="holds a detector"):
+        made = load_backbone("resnet18", str(tmp_path / "detector.pth"))
+    network = find_objective(KIND).network(made, 2, 16, decoder="faster_rcnn")
+    predictor = {k: v for k, v in theirs.state_dict().items() if "box_predictor" in k}
+    network.head.load_state_dict({**network.head.state_dict(), **predictor})
+    y = torch.tensor([[[0.0, 10, 20, 90, 80], [1, 60, 60, 150, 170]], [[1.0, 30, 30, 120, 100], [-1, 0, 0, 0, 0]]])
+    theirs.transform.torch_choice = lambda sizes: sizes[0]  # it draws one of its one size, which would move our draws
+    network.train(), theirs.train()
+    for module in (*network.modules(), *theirs.modules()):
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    network.head.rpn._pre_nms_top_n = theirs.rpn._pre_nms_top_n
+    with seeded(1):
+        ours = network(x)[1].losses(y)
+    with seeded(1):
+        expected = theirs(list(x), as_targets(y))
+    assert {f"loss_{k}" for k in ours} == set(expected)
+    for name, value in ours.items():
+        torch.testing.assert_close(value, expected[f"loss_{name}"], rtol=1e-5, atol=1e-6)
+    network.eval(), theirs.eval()
+    network.head.rpn._post_nms_top_n = theirs.rpn._post_nms_top_n
+    answers = find_objective(KIND).decide(network(x)[1])
+    for answer, told in zip(answers, theirs(list(x)), strict=True):
+        n = len(told["scores"])
+        assert n > 0 and (answer[n:, 0] == -1).all()
+        torch.testing.assert_close(answer[:n, 1], told["scores"])
+        torch.testing.assert_close(answer[:n, 2:], told["boxes"], rtol=1e-4, atol=1e-3)
+
+
+def test_rows_of_what_is_seen_are_picked_split_and_joined_like_a_tensors():
+    scenes = make_scenes("s", 5, 0, 1.0, KIND)
+    network = find_objective(KIND).network(backbone(), 2, 8).eval()
+    x = torch.as_tensor(np.asarray(scenes.x)).float() / 127.5 - 1
+    z, seen = network(x)
+    assert z.shape == (5, network.dim) and network.dim == 3 * 8 and len(seen) == 5
+    torch.testing.assert_close(z, torch.cat([m.mean((2, 3)) for m in seen.maps], 1))
+    a, b = seen.split_with_sizes([2, 3])
+    again = a.joined([b])
+    assert len(a) == 2 and all(torch.equal(m, n) for m, n in zip(again.maps, seen.maps, strict=True))
+    torch.testing.assert_close(seen.boxes()[2:], b.boxes(), rtol=1e-4, atol=1e-4)
+    assert not any(m.requires_grad for m in seen.detach().maps)
+
+
+def test_pictures_without_a_box_have_a_finite_loss_that_learns_there_is_none():
+    network = find_objective(KIND).network(backbone(), 2, 8).train()
+    y = torch.tensor([-1.0, 0, 0, 0, 0]).expand(3, 1, 5)
+    loss = find_objective(KIND).loss(network(torch.rand(3, 3, 32, 32))[1], y)
+    gradients = torch.autograd.grad(loss, list(network.head.parameters()), allow_unused=True)
+    assert loss.isfinite() and any(g is not None and g.any() for g in gradients)
+
+
+def test_it_learns_squares(coco):
+    from dalib.scoring.metrics import task_metrics
+
+    how = {"steps": 80, "batch_size": 6, "bottleneck": 16, "crop": 32, "augment": "flip", "lr": 0.05, "clip": 10.0}
+    task = make_task(KIND)
+    trainer = Trainer(TrainConfig(backbone_rate=1.0, **how), device="cpu")
+    fitted = trainer.fit(ALGORITHMS.get("source_only")(), task, backbone())
+    found = task_metrics(fitted.outputs(task.labelled), "train", task)
+    assert found["train_ap50"] > 0.7 and found["train_coco_ap"] > 0.3
+
+
+@pytest.mark.parametrize("augment", ["none", "standard"])
+def test_a_killed_fit_goes_on_bit_for_bit(tmp_path, augment):
+    def kill(fitted, step):
+        raise Interrupted
+
+    config = CONFIG.model_copy(update={"augment": augment, "fourier": 0.05})
+
+    def trained(**how):
+        return Trainer(config, device="cpu", **how).fit(ALGORITHMS.get("mmd")(), make_task(KIND), backbone()).algorithm
+
+    with pytest.raises(Interrupted):
+        trained(checkpoint=tmp_path / "c.pt", checkpoint_seconds=-1.0, evaluate=kill)
+    resumed = trained(checkpoint=tmp_path / "c.pt", checkpoint_seconds=1e9)
+    assert not equal_states(trained(), resumed)
+
+
+def test_domains_with_more_and_fewer_boxes_are_joined():
+    a = make_scenes("a", 3, 0, 1.0, KIND)
+    b = make_scenes("b", 2, 1, 0.5, KIND)
+    wide = np.concatenate([b.labels, np.tile(np.float32([-1, 0, 0, 0, 0]), (2, 1, 1))], axis=1)
+    from dataclasses import replace
+
+    both = concatenate([a, replace(b, y=wide)])
+    assert both.labels.shape == (5, 3, 5) and (both.labels[:, 2] == [-1, 0, 0, 0, 0]).all()
+    np.testing.assert_array_equal(both.labels[:3, :2], a.labels)
+
+
+def test_a_model_is_trained_measured_saved_and_tells_boxes_in_pixels_of_the_picture(coco, root, tmp_path):
+    run = fit(root, "dann", out=tmp_path / "model")
+    assert run.metric == "coco_ap" and set(run.values) == {"source, training rows", "source, held-out rows", "target"}
+    pictures = tmp_path / "new"
+    pictures.mkdir()
+    for name, size in (("a.jpg", (64, 96)), ("b.png", (32, 32))):
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), np.uint8)).save(pictures / name)
+    fitted = load_model(run.path, "cpu")
+    told = predict(fitted, pictures)
+    assert told.columns == ("file", "class", "score", "left", "top", "right", "bottom")
+    assert told.rows and all(isinstance(row, FoundBox) for row in told.rows)
+    from dalib.data.decode import decode_image
+
+    x = np.stack([decode_image((pictures / name).read_bytes(), 32) for name in ("a.jpg", "b.png")])
+    plain = predict(fitted, x).rows
+    for mine, raw in zip(told.rows, plain, strict=True):
+        scale = np.array([2, 3, 2, 3]) if mine.file == "a.jpg" else 1
+        np.testing.assert_allclose(np.array(mine[3:]), np.array(raw[3:]) * scale, rtol=1e-5)
+        assert mine[1:3] == raw[1:3]
+    np.testing.assert_allclose(
+        [r[2:] for r in predict(run.fitted, pictures).rows], [r[2:] for r in told.rows], rtol=1e-4
+    )
+    found = dalib.evaluate(run.path, "mini_boxes", "webcam", root=root, device="cpu")
+    assert found.metrics["coco_ap"] == pytest.approx(run.values["target"], abs=1e-6)
+    assert set(found.per_class) == {"monitor", "back_pack"} and list(found.frame().columns) == [
+        "class",
+        "n",
+        "ap",
+        "ap50",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALGORITHMS.able(KIND))
+def test_what_says_that_it_works_on_boxes_does(coco, root, name):
+    if name in ("lwf", "sdat"):
+        pytest.skip("lwf needs a pretrained classifier; sdat's default base is for classes")
+    assert np.isfinite(list(fit(root, name).values.values())).all()
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"algorithm": "mcc"}, "mcc needs classification, but the labels are for detection; take one of"),
+        ({"algorithm": "advent"}, "advent needs segmentation, but the labels are for detection; take one of"),
+        ({"algorithm": "adda"}, "adda needs an answer per row, but the labels are for detection"),
+        ({"backbone": {**TINY, "frozen": True}}, "backbone.frozen = true: tiny's features of a whole picture say"),
+        ({"train": {"resize": 40}}, "resize = 40, but boxes are anywhere"),
+        ({"train": {"bottleneck": 0}}, "bottleneck = 0, but a detector's pyramid needs a width"),
+        ({"train": {"decoder": "unet"}}, "no train.decoder of boxes named 'unet'"),
+        ({"train": {"sampler": "class_balanced"}}, "class_balanced needs one class per picture; of boxes use shuffle"),
+        ({"train": {"sampler": "rare_classes"}}, "rare_classes is for masks, not for detection"),
+        ({"protocol": {"source_classes": ["mug"]}}, "choose pictures by their class; of boxes leave them out"),
+        ({"data": {"skip_unreadable": True, "partial": True}}, "holds pictures that need their boxes; skip_unreadable"),
+        ({"backbone": {"name": "lenet", "weights": "none"}}, "backbone 'lenet' gives no feature maps"),
+    ],
+)
+def test_what_makes_no_sense_for_boxes_is_refused(coco, root, how, said):
+    with pytest.raises(DalibError, match=said.replace("(", r"\(")):
+        fit(root, **how)
+
+
+def test_without_pycocotools_a_run_is_refused_before_it_starts(root, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: None)
+    with pytest.raises(
+        DalibError, match=r"pycocotools, which is not installed: pip install dalib-toolkit\[detection\]"
+    ):
+        find_objective(KIND).check()
+
+
+def test_labelled_pictures_without_any_box_are_refused():
+    scenes = make_scenes("a", 4, 0, 1.0, KIND)
+    scenes.labels[:] = [-1, 0, 0, 0, 0]
+    from dalib.data.tasks import _refuse_unsaid
+
+    with pytest.raises(DalibError, match="no labelled picture has a box"):
+        _refuse_unsaid("a->b", scenes)
