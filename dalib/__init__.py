@@ -68,6 +68,7 @@ _HOME = {
     "advise": "dalib.advice.advise",
     "check_plugin": "dalib.checks",
     "double_domains": "dalib.estimator",
+    "estimate_cost": "dalib.core.cost",
     "evaluate": "dalib.evaluation",
     "expect": "dalib.expectation",
     "export_model": "dalib.train.portable",

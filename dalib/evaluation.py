@@ -16,7 +16,7 @@ from dalib.core.errors import DalibError
 from dalib.core.objective import says_nothing
 from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.data.catalog import LoadedData, load_data
-from dalib.data.scenes import is_scene_folder
+from dalib.data.recognise import guess_dataset
 from dalib.prediction import normalise_as_trained
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import class_metrics, dense_metrics, measure, output_metrics
@@ -175,7 +175,7 @@ def _evaluate_outside(
             raise DalibError("domain and root belong to a data set given by name; a Domain is one already")
         rows = data
     else:
-        loaded, name = _open_data(str(data), domain, root, skips)
+        loaded, name = _open_data(str(data), domain, root, skips, "")
         rows = loaded.domain(
             name, (preprocess.resize if preprocess else LABELS_ONLY) if loaded.kind == "images" else None
         )
@@ -225,7 +225,7 @@ def load_domain(
     fitted: Fitted, data: str, domain: str, root: str | Path | None, skips: bool
 ) -> tuple[Domain, tuple[str, ...]]:
     """A domain prepared as the model takes it, and what there is to say of its data set."""
-    loaded, domain = _open_data(data, domain, root, skips)
+    loaded, domain = _open_data(data, domain, root, skips, fitted.algorithm.network.objective.name)
     prepare = fitted.backbone.preprocess
     if loaded.kind == "images" and prepare is None:
         raise DalibError(f"{data} holds images; the model takes feature rows of width {fitted.backbone.dim}")
@@ -239,12 +239,11 @@ def load_domain(
     return rows, (*loaded.remarks, *note, *scaled)
 
 
-def _open_data(data: str, domain: str, root: str | Path | None, skips: bool) -> tuple[LoadedData, str]:
-    """A data set by name or path, and which of its domains is meant."""
+def _open_data(data: str, domain: str, root: str | Path | None, skips: bool, kind: str) -> tuple[LoadedData, str]:
+    """A data set by name or path, and which of its domains is meant; kind: what the model answers."""
     name = data
     if root is None and ":" not in data and Path(data).expanduser().exists():
-        folder = "mask_folder" if is_scene_folder(data) else "image_folder"
-        name, root = (f"features:{data}", None) if data.endswith(".npz") else (folder, data)
+        name, root = (f"features:{data}", None) if data.endswith(".npz") else (guess_dataset(data, kind), data)
     loaded = load_data(name, root, partial=True, skip_unreadable=skips)
     if not domain and len(loaded.domains) > 1:
         raise DalibError(f"{data} has the domains {', '.join(loaded.domains)}; say which one to evaluate on")

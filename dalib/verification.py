@@ -13,8 +13,9 @@ from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
 from dalib.core.types import Domain
-from dalib.data.scenes import is_scene_folder
+from dalib.data.recognise import guess_dataset
 from dalib.data.verify import Finding, verify_root
+from dalib.data.verify_boxes import verify_boxes
 from dalib.data.verify_masks import verify_masks
 from dalib.data.verify_rows import verify_rows
 from dalib.feed.embed import embed_images
@@ -32,12 +33,12 @@ def verify(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Finding]:
     """Unreadable, empty, duplicate and mislabelled-looking images; wrong shapes, labels and values of rows in an .npz;
-    masks that do not fit their pictures.
+    masks and boxes that do not fit their pictures.
 
     Args
         root: a folder or zip of domain/class/image, or an .npz
         dataset: also compare with this declaration; empty: `features` for an .npz, `mask_folder` where pictures lie
-            beside masks, else `image_folder`
+            beside masks (whatever boxes there are too), `box_folder` beside boxes alone, else `image_folder`
         backbone: a network (or its name) whose features of images find wrong labels better; slower
         weights: of a backbone given by name; empty = its own
         device: where the backbone computes
@@ -51,11 +52,11 @@ def verify(
         DalibError: the root is missing or of another layout, a backbone that takes no images
     """
     dataset = dataset or guess_dataset(root)
-    if DATASETS.get(dataset).kind == "masks":
+    if (kind := DATASETS.get(dataset).kind) in ("masks", "boxes"):
         for name, given in (("backbone", backbone), ("skip_unreadable", skip_unreadable)):
             if given:
-                raise DalibError(f"{name} is for classes of whole images; {root} holds masks: leave it out")
-        return verify_masks(root, dataset, progress=progress)
+                raise DalibError(f"{name} is for classes of whole images; {root} holds {kind}: leave it out")
+        return (verify_masks if kind == "masks" else verify_boxes)(root, dataset, progress=progress)
     if DATASETS.get(dataset).kind != "images":
         if backbone:
             name = backbone if isinstance(backbone, str) else backbone.name
@@ -76,10 +77,3 @@ def verify(
 
     how: dict[str, Any] = {"embed": embed, "resize": network.preprocess.resize, "skip_unreadable": skip_unreadable}
     return verify_root(root, dataset, progress=progress, **how)
-
-
-def guess_dataset(root: str | Path) -> str:
-    """What sort of data a path holds: `features`, `mask_folder` or `image_folder`."""
-    if Path(root).suffix == ".npz":
-        return "features"
-    return "mask_folder" if is_scene_folder(root) else "image_folder"

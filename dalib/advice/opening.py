@@ -11,8 +11,8 @@ from dalib.advice.rows import open_arrays
 from dalib.core.errors import DalibError, suggest
 from dalib.core.objective import refuse_answers
 from dalib.core.registry import DATASETS
+from dalib.data.recognise import FOLDERS, find_answers_in
 from dalib.data.roots import find_root
-from dalib.data.scenes import is_scene_folder
 
 
 def open_material(path: str, options: Options) -> Material:
@@ -28,8 +28,17 @@ def open_material(path: str, options: Options) -> Material:
         steps = ",".join(options.normalise)
         raise DalibError(f"{path} holds images; --normalise {steps} (normalise=…) is for feature data only")
     where = Path(path).expanduser()
-    if is_scene_folder(where) or (path in DATASETS and DATASETS.get(path).kind == "masks"):
-        refuse_answers("segmentation", path, "the measures of dalib advise")
+    seen = find_answers_in(where) if where.exists() else ()
+    if len(seen) > 1:
+        ways = " or ".join(f"{name} (dataset {FOLDERS.get(name, 'image_folder')})" for name in seen)
+        raise DalibError(
+            f"{path} has labels for {ways}, and the measures of dalib advise compare classes; give data whose labels "
+            "are classes, or train on these as the data set that you mean"
+        )
+    if seen:
+        refuse_answers(seen[0], path, "the measures of dalib advise")
+    if path in DATASETS and DATASETS.get(path).kind in ("masks", "boxes"):
+        refuse_answers(DATASETS.get(path).objective, path, "the measures of dalib advise")
     if where.exists():
         return open_images(DATASETS.get("image_folder"), where, where, options)
     own = ("image_folder", "features")

@@ -8,6 +8,7 @@ from torch import Tensor
 from dalib.algorithms._unit_rows import scale_components, warn_of_components
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
+from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.classifiers import fit_classifier, score_classifier
 from dalib.nn.components import KERNELS, kernel_features, make_landmarks, mean_contrasts, transfer_components
 from dalib.nn.density_ratio import order_rows, spread
@@ -17,7 +18,7 @@ from dalib.nn.separability import deviation_in_classes, estimate_balance
 class ComponentMethod(FeatureAlgorithm):
     """z' = Wᵀ phi(z / ||z||) scaled to unit length, W from an eigenproblem; subclasses name their hyper-parameters."""
 
-    instead = "kernel = 'primal', which needs none, or centres = 1000, kernels at so many rows"
+    instead = "kernel = 'primal', which needs no pairs of rows, or centres = 1000, kernels at so many rows"
     kernel: str = choice(
         default="primal",
         options=KERNELS,
@@ -38,11 +39,15 @@ class ComponentMethod(FeatureAlgorithm):
     landmarks: Tensor = state()
     directions: Tensor = state()
 
-    def pairs(self, n_s: int, n_t: int) -> float:
-        wide = self.kernel == "linear" and n_s + n_t <= self.network.dim  # else the least width is the features'
-        if self.kernel == "rbf" and self.centres:
-            return 3.0 * (n_s + n_t) * min(self.centres, n_s + n_t)
-        return 4.0 * (n_s + n_t) ** 2 if self.kernel == "rbf" or wide else 0.0
+    def needs(self, size: Size) -> Needs:
+        n, i, k = size.n_s + size.n_t, self.hparams.get("iterations", 1), self.components
+        m = min(self.centres or n, n) if self.kernel == "rbf" else min(n, size.d)  # the least width that is the same
+        whole = m == n and self.kernel != "primal"
+        numbers = "4 n²" if whole else "4 n m"
+        few = whole and k <= m // 16  # Lanczos: two products with a vector in each of some hundred steps
+        products, passes = ("n m d", "2 n m + 200 i n m") if few else ("n m d + i n m² + 5 i m³", "2 n m")
+        solution = need(size, f"{numbers} + 3 n d", products, passes, i=i, m=m)
+        return solution + need_classifier(size, self.classifier, k, i)
 
     def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
         return self.project(z)

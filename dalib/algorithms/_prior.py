@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
 from dalib.core.hyper import choice, positive, state
+from dalib.core.needs import Needs, Size, need_classifier
 from dalib.core.types import Domain
 from dalib.nn.classifiers import fit_classifier, score_classifier
 from dalib.nn.label_shift import deal_rows, fit_calibration
@@ -37,6 +38,11 @@ class PriorShift(FeatureAlgorithm):
     leaves_out = False
     proportions: Tensor = state()
     bonus: Tensor = state()
+
+    def needs(self, size: Size) -> Needs:
+        """One classifier, and one more for each part that is left out."""
+        again = PARTS if self.calibration != "none" or self.leaves_out else 0
+        return need_classifier(size, self.classifier, more=1 + again)
 
     def estimate(self, logits_s: Tensor, y_s: Tensor, logits_t: Tensor, p: Tensor) -> Tensor:
         """The target's class proportions q (K,), sum 1.

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import positive, state, whole
+from dalib.core.needs import Needs, Size, need
 from dalib.nn.subspaces import count_axes
 
 VARIANCE = 0.95
@@ -28,6 +29,11 @@ class Projection(FeatureAlgorithm):
     )
     centre: Tensor = state()
     directions: Tensor = state()
+
+    def needs(self, size: Size) -> Needs:
+        """Singular values of the rows of both domains, and how many axes hold their variance."""
+        r = min(size.d, size.n_s + size.n_t)
+        return super().needs(size) + need(size, "4 n d + 4 r²", "12 n r d + 24 r³", r=r)
 
     def width(self, z_s: Tensor, z_t: Tensor) -> int:
         """The number of components for these rows."""

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import positive
+from dalib.core.needs import Needs, Size, need
 from dalib.nn.linalg import recolour
 
 
@@ -26,6 +27,10 @@ class CORAL(FeatureAlgorithm):
     keeps_columns = True
     reg: float = positive(default=1.0, search=(0.01, 0.1, 1.0), doc="ridge over the mean variance (1: the paper's)")
     C: float = positive(default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the classifier")
+
+    def needs(self, size: Size) -> Needs:
+        r = min(size.d, max(size.n_s, size.n_t))
+        return super().needs(size) + need(size, "3 n d + 5 r²", "3 n r d + 12 r³", r=r)
 
     def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
         return recolour(z_s, z_t, self.reg, z)

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
 from dalib.core.hyper import positive, state
+from dalib.core.needs import Needs, Size, need
 from dalib.core.types import Domain
 from dalib.nn.assignment import class_bonuses
 from dalib.nn.classifiers import ABSENT
@@ -37,6 +38,10 @@ class EasyTL(FeatureAlgorithm):
     present: Tensor = state()
     means: Tensor = state()
     bonuses: Tensor = state()
+
+    def needs(self, size: Size) -> Needs:
+        r = min(size.d, max(size.n_s, size.n_t))
+        return need(size, "4 n d + 5 r² + 30 n_t K", "3 n r d + 12 r³", "4000 n_t K", r=r)
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import positive
+from dalib.core.needs import Needs, Size, need, need_classifier
 
 
 class FeatureAugmentation(FeatureAlgorithm):
@@ -25,9 +26,16 @@ class FeatureAugmentation(FeatureAlgorithm):
     family = "few labels"
     objectives = SOLVED
     paper = "daume2007easy"
+    lives_on = {
+        "labelled target rows": "linear_probe with a lighter penalty",
+        "labelled source rows": "linear_probe with a lighter penalty",
+    }
     C: float = positive(
         default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True
     )
+
+    def needs(self, size: Size) -> Needs:
+        return need_classifier(size, self.classifier, 3 * size.d) + need(size, "3 n_s d")
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return torch.cat([z_s, z_s, torch.zeros_like(z_s)], 1)

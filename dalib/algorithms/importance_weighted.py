@@ -5,6 +5,7 @@ from torch import Tensor
 from dalib.algorithms._row_weighting import RowWeighting
 from dalib.core.algorithm import SOLVED
 from dalib.core.hyper import positive
+from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.density_ratio import discriminative_weights
 
 
@@ -26,6 +27,11 @@ class ImportanceWeighted(RowWeighting):
     objectives = SOLVED
     paper = "bickel2007discriminative"
     domain_C: float = positive(default=1.0, search=(0.1, 1.0, 10.0), doc="inverse ridge of the domain classifier")
+
+    def needs(self, size: Size) -> Needs:
+        r = min(size.d, size.n_s + size.n_t)
+        both = need_classifier(Size(size.n_s + size.n_t, 0, r), "logistic")
+        return super().needs(size) + both + need(size, "4 n r + 3 r²", "2 n r² + r³", r=r)
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return self.usable(discriminative_weights(z_s, z_t, self.domain_C))

@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
+from dalib.algorithms._row_blocks import need_plans
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
 from dalib.core.errors import DalibError
 from dalib.core.hyper import number, positive, state
+from dalib.core.needs import Needs, Size
 from dalib.core.types import Domain
 from dalib.nn.classifiers import fit_classifier
 from dalib.nn.discrepancy import squared_distances
@@ -33,14 +35,15 @@ class JCPOT(FeatureAlgorithm):
     family = "optimal transport"
     setting = "multi-source"
     paper = "redko2019target"
+    instead = "a part of the rows, or ot_label_propagation with block_rows = 1000, for all sources together"
     reg: float = number(
         default=0.03, least=LEAST_REG, search=(0.01, 0.03, 0.1), doc="entropy as a fraction of the largest cost"
     )
     C: float = positive(default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the classifier")
     proportions: Tensor = state()
 
-    def pairs(self, n_s: int, n_t: int) -> float:
-        return 5.0 * n_s * n_t
+    def needs(self, size: Size) -> Needs:
+        return super().needs(size) + need_plans(size, "sinkhorn", self.reg, 0)
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()

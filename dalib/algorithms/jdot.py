@@ -4,9 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from dalib.algorithms._row_blocks import cut, rows_together
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
 from dalib.core.hyper import positive, state, whole
+from dalib.core.needs import Needs, Size, need
 from dalib.core.types import Domain
+from dalib.nn.blocks import deal_blocks
 from dalib.nn.classifiers import ABSENT
 from dalib.nn.discrepancy import squared_distances
 from dalib.nn.ridge import fit_ridge
@@ -36,6 +39,9 @@ class JDOT(FeatureAlgorithm):
     family = "optimal transport"
     objectives = ("classification", "regression")
     paper = "courty2017jdot"
+    instead = (
+        "block_rows = 1000, a part of the rows, or coral, subspace_alignment or easy_tl, which need no pairs of rows"
+    )
     classifier = "nearest"
     C = 1.0
     k = 5
@@ -46,27 +52,44 @@ class JDOT(FeatureAlgorithm):
         default=0.01, search=(0.001, 0.01, 0.1), doc="ridge of f as a fraction of the target's total variance"
     )
     iterations: int = whole(default=10, doc="most plans solved; it ends sooner when the plan no longer changes")
+    block_rows: int = rows_together("plans")
     W: Tensor = state()
     b: Tensor = state()
 
-    def pairs(self, n_s: int, n_t: int) -> float:
-        return 10.0 * n_s * n_t
+    def needs(self, size: Size) -> Needs:
+        pairs, symbols = cut(size, self.block_rows)
+        kept = "2 b m_s m_t + 7 m_s m_t" if self.block_rows else "9 n_s n_t"
+        products, passes = "b m_s m_t d + i b m_s m_t K + i n_t d²", "10 i b m_s m_t"
+        more = {"i": self.iterations, **symbols}
+        return need(size, f"n d + {kept}", products, passes, plan=pairs, plans="i b", **more)
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         y_s, middle, spread = self._spell(torch.as_tensor(source.labels))
         centre = torch.cat([z_s, z_t]).mean(0)
-        distance = self.alpha * scale_cost(squared_distances(z_s - centre, z_t - centre))
-        plan = emd(distance)
-        W, b = fit_ridge(z_t, barycentric_map(plan.T, y_s), self.reg)
+        parts, told = deal_blocks(z_s, z_t, self.block_rows), y_s.new_empty(len(z_t), y_s.shape[1])
+        distances = [self.alpha * scale_cost(squared_distances(z_s[i] - centre, z_t[j] - centre)) for i, j in parts]
+        plans = [emd(distance) for distance in distances]
+        W, b = self._fit_carried(plans, parts, y_s, z_t, told)
         for _ in range(self.iterations - 1):
-            before, plan = plan, emd(distance + squared_distances(y_s, z_t @ W + b))
-            if torch.equal(plan, before):
+            before, answers = plans, z_t @ W + b
+            plans = [
+                emd(distance + squared_distances(y_s[i], answers[j]))
+                for distance, (i, j) in zip(distances, parts, strict=True)
+            ]
+            if all(map(torch.equal, plans, before)):
                 break
-            W, b = fit_ridge(z_t, barycentric_map(plan.T, y_s), self.reg)
+            W, b = self._fit_carried(plans, parts, y_s, z_t, told)
         absent = ~y_s.any(0) & (self.objective.name == "classification")
         self.register_buffer("W", W * spread)
         self.register_buffer("b", torch.where(absent, ABSENT, b * spread + middle))
+
+    def _fit_carried(
+        self, plans: list[Tensor], parts: list[tuple[Tensor, Tensor]], y_s: Tensor, z_t: Tensor, told: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        for plan, (i, j) in zip(plans, parts, strict=True):
+            told[j] = barycentric_map(plan.T, y_s[i])
+        return fit_ridge(z_t, told, self.reg)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z = self.network.embed(x).double()

@@ -7,6 +7,7 @@ from torch.nn.functional import normalize
 from dalib.algorithms._unit_rows import warn_of_unit_rows
 from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, positive, state, whole
+from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier
 from dalib.nn.components import mean_contrasts
 from dalib.nn.coupled_projections import couple_projections
@@ -44,6 +45,11 @@ class JGSA(FeatureAlgorithm):
     )
     directions: Tensor = state()
     source_directions: Tensor = state()
+
+    def needs(self, size: Size) -> Needs:
+        r, i = min(size.d, size.n_s + size.n_t), self.iterations
+        more = need_classifier(size, self.classifier, self.components, i)
+        return more + need(size, "4 n d + 30 r²", "6 n r d + 3 i n r² + 30 i r³", r=r, i=i)
 
     def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
         return normalize(z) @ self.source_directions

@@ -1,10 +1,13 @@
 """Weight the source rows with a sum of kernels under which the target rows are most likely, then fit a classifier."""
 
+from typing import Any
+
 from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
 from dalib.core.algorithm import SOLVED
 from dalib.core.hyper import positive, whole
+from dalib.core.needs import Needs, Size, need
 from dalib.nn.density_ratio import SIGMAS, kliep
 
 
@@ -34,6 +37,13 @@ class KLIEP(RowWeighting):
         nothing=True,
         doc="sigma in root mean squared distances of the pooled rows; None: the likeliest for rows left out",
     )
+
+    def needs(self, size: Size) -> Needs:
+        tried = len(SIGMAS) if self.bandwidth is None else 1
+        more: dict[str, Any] = {"c": min(self.centres, size.n_t), "i": tried, "fits": 30.0 * self.folds * tried}
+        return super().needs(size) + need(
+            size, "3 n d + 4 n c", "i n c d + fits n_t c²", "4 i n c + 2 fits n_t c", **more
+        )
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return self.usable(

@@ -1,6 +1,6 @@
 """In the domains' common subspace, fit a kernel classifier that is smooth over neighbours and keeps means together."""
 
-import warnings
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,13 +8,12 @@ from torch.nn.functional import normalize
 
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
 from dalib.core.hyper import number, positive, state, whole
+from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.core.types import Domain
 from dalib.nn.components import kernel_features
+from dalib.nn.landmarks import fit_at_landmarks
 from dalib.nn.manifold import fit_with_own_labels
 from dalib.nn.subspaces import geodesic_flow, principal_axes
-
-LONG = 8000
-"""Rows from which it takes minutes."""
 
 
 class MEDA(FeatureAlgorithm):
@@ -36,6 +35,7 @@ class MEDA(FeatureAlgorithm):
 
     family = "subspace"
     paper = "wang2018meda"
+    instead = "landmarks = 1000, kernels at so many rows, a part of the rows, or coral, which needs no pairs of rows"
     classifier = "nearest"
     C = 1.0
     k = 5
@@ -55,33 +55,39 @@ class MEDA(FeatureAlgorithm):
     eta: float = positive(default=0.1, doc="weight of ||f||²_K")
     neighbours: int = whole(default=10, doc="rows to which a row is linked besides itself")
     iterations: int = whole(default=10, doc="most solutions, each with the labels of the one before (first: 1-NN)")
+    landmarks: int = whole(
+        default=0, least=0, doc="rows at which f has its kernels, evenly spaced in their order; 0 = all"
+    )
     centre: Tensor = state()
     directions: Tensor = state()
     rows: Tensor = state()
     beta: Tensor = state()
     bias: Tensor = state()
 
-    def pairs(self, n_s: int, n_t: int) -> float:
-        return 5.0 * (n_s + n_t) ** 2
+    def needs(self, size: Size) -> Needs:
+        r, m = min(size.d, max(size.n_s, size.n_t)), self.landmarks
+        first = need_classifier(size, "nearest", 2 * self.components) + need(size, "4 n d", "6 n r d + 22 r³", r=r)
+        if not m or m >= size.n_s + size.n_t:
+            return first + need(size, "5 n²", "2 i n³", "15 n²", i=self.iterations)
+        return first + need(
+            size, "2 n m + 6 m²", "4 n m² + n² k + 5 m³ + i m³", "6 n² + 3 n m", m=m, i=self.iterations, k=20
+        )
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
-        if len(source) + len(target) > LONG:
-            warnings.warn(
-                f"meda solves systems of {len(source) + len(target)} equations, up to {self.iterations} times, which "
-                "takes minutes and grows with the cube; take a part of the rows, or fewer iterations",
-                RuntimeWarning,
-                stacklevel=2,
-            )
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         y_s = torch.as_tensor(source.labels)
         k = min(self.components, len(z_s), len(z_t))
         W = geodesic_flow(principal_axes(z_s, k), principal_axes(z_t, k))
         g_s, g_t = (z_s - z_s.mean(0)) @ W, (z_t - z_t.mean(0)) @ W
-        z, beta, bias = fit_with_own_labels(
-            g_s, y_s, g_t, self.network.outputs, mu=None if self.mu == "estimated" else float(self.mu),
-            weight=self.weight, rho=self.rho, eta=self.eta, neighbours=self.neighbours,
-            iterations=self.iterations,
-        )  # fmt: skip
+        how: dict[str, Any] = {
+            name: getattr(self, name) for name in ("weight", "rho", "eta", "neighbours", "iterations")
+        }
+        how["mu"], K = None if self.mu == "estimated" else float(self.mu), self.network.outputs
+        z, beta, bias = (
+            fit_at_landmarks(g_s, y_s, g_t, K, self.landmarks, **how)
+            if 0 < self.landmarks < len(g_s) + len(g_t)
+            else fit_with_own_labels(g_s, y_s, g_t, K, **how)
+        )
         for name, value in {"centre": z_t.mean(0), "directions": W, "rows": z, "beta": beta, "bias": bias}.items():
             self.register_buffer(name, value)
 

@@ -3,9 +3,12 @@
 import torch
 from torch.nn.functional import one_hot
 
+from dalib.algorithms._row_blocks import need_plans, rows_together
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
 from dalib.core.hyper import choice, positive
+from dalib.core.needs import Needs, Size
 from dalib.core.types import Domain
+from dalib.nn.blocks import deal_blocks
 from dalib.nn.classifiers import fit_classifier
 from dalib.nn.discrepancy import squared_distances
 from dalib.nn.transport import barycentric_map, emd, sinkhorn
@@ -35,22 +38,27 @@ class OTLabelPropagation(FeatureAlgorithm):
 
     family = "optimal transport"
     paper = "redko2019target"
+    instead = (
+        "block_rows = 1000, a part of the rows, or coral, subspace_alignment or easy_tl, which need no pairs of rows"
+    )
     method: str = choice(default="sinkhorn", options=METHODS, search=METHODS, doc="`emd` or `sinkhorn`")
     reg: float = positive(
         default=0.03, search=(0.01, 0.03, 0.1), doc="entropy as a fraction of the largest cost, for `sinkhorn`"
     )
     C: float = positive(default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the classifier")
+    block_rows: int = rows_together("a plan")
 
-    def pairs(self, n_s: int, n_t: int) -> float:
-        return 5.0 * n_s * n_t
+    def needs(self, size: Size) -> Needs:
+        return super().needs(size) + need_plans(size, self.method, self.reg, self.block_rows)
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
-        D_1 = one_hot(torch.as_tensor(source.labels), self.network.outputs).T.double()
-        centre = torch.cat([z_s, z_t]).mean(0)
-        cost = squared_distances(z_s - centre, z_t - centre)
-        P = emd(cost) if self.method == "emd" else sinkhorn(cost, self.reg)
-        L = barycentric_map(P.T, D_1.T).T
-        state = fit_classifier(self.classifier, z_t, L.argmax(0), self.C, self.network.outputs)
+        D = one_hot(torch.as_tensor(source.labels), self.network.outputs).double()
+        centre, L = torch.cat([z_s, z_t]).mean(0), z_t.new_empty(len(z_t), D.shape[1])
+        for i, j in deal_blocks(z_s, z_t, self.block_rows):
+            cost = squared_distances(z_s[i] - centre, z_t[j] - centre)
+            P = emd(cost) if self.method == "emd" else sinkhorn(cost, self.reg)
+            L[j] = barycentric_map(P.T, D[i.to(D.device)])
+        state = fit_classifier(self.classifier, z_t, L.argmax(1), self.C, self.network.outputs)
         for name, value in state.items():
             self.register_buffer(f"classifier_{name}", value)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import positive, state, whole
+from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.subspaces import align_spectrally
 
 
@@ -36,6 +37,11 @@ class SFA(FeatureAlgorithm):
     rest: Tensor = state()
     directions: Tensor = state()
 
+    def needs(self, size: Size) -> Needs:
+        p = min(self.pivots, size.d // 2)
+        more = need_classifier(size, self.classifier, size.d + min(self.clusters, p))
+        return more + need(size, "2 n d + 4 d p", "n d p + 11 d p²", "2 n d", p=p)
+
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         if z_s.shape[1] > 1 and min(float(z_s.min()), float(z_t.min())) < 0:
             warnings.warn(
@@ -44,6 +50,12 @@ class SFA(FeatureAlgorithm):
                 stacklevel=2,
             )
         rest, directions = align_spectrally(z_s, z_t, self.pivots, self.clusters)
+        if not directions.shape[1]:
+            warnings.warn(
+                "sfa without columns that occur together is linear_probe: it adds none; it is for counts of words",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         self.register_buffer("rest", rest)
         self.register_buffer("directions", directions)
         return self.project(z_s)

@@ -6,6 +6,7 @@ from torch import Tensor
 from dalib.algorithms._unit_rows import scale_components, warn_of_components
 from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
+from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.classifiers import CLASSIFIERS
 from dalib.nn.components import match_jointly, mean_contrasts
 
@@ -35,6 +36,10 @@ class TJM(FeatureAlgorithm):
     )
     unit_rows: bool = flag(default=True, doc="scale rows to unit length, before and after; False: as they are")
     directions: Tensor = state()
+
+    def needs(self, size: Size) -> Needs:
+        r, more = min(size.d, size.n_s + size.n_t), need_classifier(size, self.classifier, self.components)
+        return more + need(size, "5 n d + 6 r²", "11 n r d + 11 r³ + 3 i n r² + 12 i r³", r=r, i=self.iterations)
 
     def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
         return self.project(z)

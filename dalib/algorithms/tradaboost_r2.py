@@ -5,6 +5,7 @@ from torch import Tensor
 
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
 from dalib.core.hyper import positive, state, whole
+from dalib.core.needs import Needs, Size, need
 from dalib.core.types import Domain
 from dalib.nn.ridge import fit_weighted_ridge
 
@@ -30,6 +31,7 @@ class TrAdaBoostR2(FeatureAlgorithm):
     family = "few labels"
     objectives = ("regression",)
     paper = "pardoe2010boosting"
+    lives_on = {"labelled target rows": "one ridge regression", "labelled source rows": "one ridge regression"}
     uses_target = False
     classifier = "logistic"
     k = 5
@@ -38,6 +40,9 @@ class TrAdaBoostR2(FeatureAlgorithm):
     W: Tensor = state()
     b: Tensor = state()
     say: Tensor = state()
+
+    def needs(self, size: Size) -> Needs:
+        return need(size, "4 n_s d + d²", "i n_s d² + i d³", i=self.rounds)
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z, y = trainer.embed(self, source).double(), torch.as_tensor(source.labels).double()

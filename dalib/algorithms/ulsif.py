@@ -1,10 +1,13 @@
 """Weight the source rows with a sum of kernels fitted to the density ratio by least squares, then fit a classifier."""
 
+from typing import Any
+
 from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
 from dalib.core.algorithm import SOLVED
 from dalib.core.hyper import positive, whole
+from dalib.core.needs import Needs, Size, need
 from dalib.nn.density_ratio import SIGMAS, ulsif
 
 
@@ -33,6 +36,11 @@ class ULSIF(RowWeighting):
         nothing=True,
         doc="sigma in root mean squared distances of the pooled rows; None: of the least error on rows left out",
     )
+
+    def needs(self, size: Size) -> Needs:
+        tried = len(SIGMAS) if self.bandwidth is None else 1
+        more: dict[str, Any] = {"c": min(self.centres, size.n_t), "i": tried, "all": 9.0 * tried}
+        return super().needs(size) + need(size, "3 n d + 8 n c", "i n c d + all n c²", "4 i n c + 10 all n c", **more)
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return self.usable(ulsif(z_s, z_t, self.centres, SIGMAS if self.bandwidth is None else (self.bandwidth,)))

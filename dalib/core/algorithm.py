@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Sequence
+=======
+import warnings
+>>>>>>> main
 from typing import Any, ClassVar
 
 import torch
@@ -11,9 +15,10 @@ from typing_extensions import dataclass_transform
 
 from dalib.core.contracts import Minimise, Terms, TrainerLike
 from dalib.core.declared import Declared
-from dalib.core.errors import DalibError
+from dalib.core.errors import DalibError, TakesLong
 from dalib.core.hyper import choice, flag, number, positive, state, text, whole
 from dalib.core.memory import require_memory
+from dalib.core.needs import LONG, ROUGHLY, Needs, Size, need_classifier, spell_seconds
 from dalib.core.network import Network
 from dalib.core.objective import Objective, find_objective
 from dalib.core.registry import ALGORITHMS, OBJECTIVES
@@ -49,7 +54,8 @@ class Algorithm(Declared, nn.Module):
         undivided: why several processes cannot share its steps (`torchrun`), for the message; empty if they can. What
             differentiates the loss itself cannot: a rank has the gradient of its own rows alone before they are summed
         trial: hyper-parameters for the small world of the checks, where a default needs what may not be installed
-        instead: what to take where the pairs of rows do not fit in memory, for the message
+        lives_on: what it needs (a name of `core.lacking.REMEDIES`) -> what it is without, for the line that says so
+        instead: what to take where a fit does not fit in memory, or takes minutes, for the message
     """
 
     family: ClassVar[str] = "other"
@@ -70,6 +76,7 @@ class Algorithm(Declared, nn.Module):
     alone: ClassVar[str] = ""
     undivided: ClassVar[str] = ""
     trial: ClassVar[dict[str, Any]] = {}
+    lives_on: ClassVar[dict[str, str]] = {}
     instead: ClassVar[str] = "a part of the rows, or coral, subspace_alignment or easy_tl, which need none"
     network: Network
 
@@ -104,17 +111,29 @@ class Algorithm(Declared, nn.Module):
         return network.objective if isinstance(network, Network) else find_objective()
 
     def pairs(self, n_s: int, n_t: int) -> float:
-        """Pairs of rows that are in memory at once, as float64; 0 where memory does not grow with pairs."""
+        """Pairs of rows that are in memory at once, as float64, for methods that descend; 0: it does not grow so."""
         return 0.0
 
+    def needs(self, size: Size) -> Needs:
+        """What a fit takes in memory and time beside the rows themselves, from its hyper-parameters."""
+        pairs = self.pairs(size.n_s, size.n_t)
+        return Needs(pairs, "matrices over pairs of rows," if pairs else "")
+
     def check_memory(self, n_s: int, n_t: int) -> None:
-        """Raise DalibError, before anything is allocated, if the pairs of n_s and n_t rows do not fit in memory."""
-        require_memory(
-            self.name_for_people(),
-            8 * self.pairs(n_s, n_t),
-            f"matrices over pairs of {n_s} + {n_t} rows",
-            f"take {self.instead}",
-        )
+        """Raise DalibError, before anything is allocated, if a fit on n_s + n_t rows does not fit in memory.
+
+        A fit that takes minutes says so first, in one line.
+        """
+        size = Size(n_s, n_t, self.network.dim, self.network.outputs)
+        needs, name = self.needs(size), self.name_for_people()
+        require_memory(name, needs.bytes, f"{needs.formula} numbers of 8 bytes for {size}", f"take {self.instead}")
+        if needs.seconds > LONG:
+            warnings.warn(
+                f"{name} takes about {spell_seconds(needs.seconds)} (within a factor of {ROUGHLY}) for {size}; sooner: "
+                f"{self.instead}",
+                TakesLong,
+                stacklevel=3,
+            )
 
     def need_probabilities(self, what: str) -> None:
         """Raise DalibError if the scores are no log-probabilities.
@@ -291,6 +310,10 @@ class FeatureAlgorithm(Algorithm):
     def attach(self, network: Network) -> None:
         super().attach(network)
         self.check_objective_of(network.objective.name)
+
+    def needs(self, size: Size) -> Needs:
+        """The classifier's, on features as they are; a subclass adds its own to it."""
+        return need_classifier(size, self.classifier)
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         """Importance of each source row for the classifier (n_s,), >= 0; all alike unless overridden."""

@@ -37,7 +37,7 @@ class DatasetInfo:
         name: registry name = file name
         title: one line for people
         kind: `images` (domain/class/* in a folder or zip), `masks` (domain/images/* with domain/masks/*), `boxes`
-            (those, with domain/boxes.json), `arrays`
+            (domain/images/* with a file of boxes), `arrays`
             (images of one size per domain in an npz) or `features` (npz)
         domains: domain names in table order; empty = discovered in the data
         classes: class names in label order; empty = discovered, sorted

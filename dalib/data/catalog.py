@@ -20,6 +20,8 @@ from dalib.core.types import Domain, pick_domain
 from dalib.data.answered import LAYOUT as ANSWERED
 from dalib.data.answered import Answers, find_answers
 from dalib.data.arrays import load_arrays, resize_domain
+from dalib.data.box_layouts import IMAGES, looks_like_boxes
+from dalib.data.boxes import BoxTree, decode_boxes
 from dalib.data.declaration import Match, canonical, conventions, match_declaration, translate
 from dalib.data.decode import decode_domain, read_picture
 from dalib.data.features import FeatureSet, load_features
@@ -135,7 +137,7 @@ class LoadedData:
         for name in sources:
             if name in self.unlabelled:
                 ways = {"classification": "sort it into class folders", "segmentation": "put masks beside its pictures"}
-                ways["detection"] = "give boxes of its pictures"
+                ways["detection"] = "put a file of boxes beside its pictures"
                 table = f"put {self.objective}.csv, as other domains have it, into its folder"
                 way = f"store {name}_y" if self.kind == "features" else ways.get(self.objective, table)
                 raise DalibError(f"domain '{name}' has no labels; a source needs them: {way}")
@@ -218,8 +220,8 @@ def load_data(
     if normalise and info.kind != "features":
         raise DalibError(f"{name} holds images; normalise = {list(normalise)} is for feature data only")
     if skip_unreadable and info.kind != "images":
-        what = {"masks": "pictures that need their masks", "boxes": "pictures that need their boxes"}.get(info.kind)
-        what = what or "arrays"
+        needs = {"masks": "pictures that need their masks", "boxes": "pictures that need their boxes"}
+        what = needs.get(info.kind, "arrays")
         raise DalibError(f"{name} holds {what}; skip_unreadable is for image files only: leave it out")
     normalise_features(np.zeros((1, 1)), normalise)
     where = find_feature_file(path, root) if name == "features" else find_root(info, root, progress)
@@ -227,8 +229,10 @@ def load_data(
         return _load_feature_data(dataset, info, where, partial, tuple(normalise))
     if info.kind == "arrays":
         return _load_array_data(dataset, info, where, partial)
-    if info.kind in ("masks", "boxes"):
+    if info.kind == "masks" or (info.kind == "boxes" and info.domains):
         return _load_scene_data(dataset, info, where, partial)
+    if info.kind == "boxes":
+        return _load_box_data(dataset, info, where, partial)
     return _load_image_data(dataset, info, where, partial, skip_unreadable)
 
 
@@ -302,6 +306,11 @@ def _load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
             raise DalibError(
                 f"{where} can be read in two ways: {', '.join(sorted(folders))} of '{domain}' are pictures with a mask "
                 "each (dataset mask_folder), or classes (rename them)"
+            )
+        if set(folders) & set(IMAGES) and (boxed := looks_like_boxes(tree.listing)):
+            raise DalibError(
+                f"{where} can be read in two ways: {', '.join(sorted(folders))} of '{domain}' are pictures with boxes "
+                f"beside them in {boxed} (dataset box_folder), or classes (rename them)"
             )
     lone = lone_folders(counts) if own else {}
     bare = {canonical(d): d for d in (*lone, *(tree.flat if own else ()))}
@@ -388,6 +397,40 @@ def _load_scene_data(dataset: str, info: DatasetInfo, where: Path, partial: bool
     return LoadedData(
         dataset, info, where, classes, tuple(order), counts, "images", hashed, bool(note),
         note, load, objective=info.objective, remarks=tuple(tree.describe()),
+        unlabelled={name: len(members) for name, members in tree.flat.items()},
+    )  # fmt: skip
+
+
+def _load_box_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
+    tree = BoxTree(where)
+    tree.refuse()
+    domains, classes = info.domains or tree.domains, info.classes or tree.classes()
+    folders = {name: f for f, name in translate(tree.domains, domains, info.class_aliases, str(where)).items()}
+    if not folders and info.domains:
+        raise DalibError(f"{where} has none of {info.name}'s domains {', '.join(info.domains)} (found: {tree.domains})")
+    counts = {name: len(tree.of_domain(folder)) for name, folder in folders.items()}
+    differences = [f"{name} missing" for name in info.domains if name not in folders]
+    differences += [
+        f"{name} {n} of {info.counts[name]} images" for name, n in counts.items() if info.counts.get(name, n) != n
+    ]
+    lost = {name: tree.told[folder].missing for name, folder in folders.items()}
+    differences += [f"{name} lacks {len(m)} pictures that have boxes ({m[0]!a})" for name, m in lost.items() if m]
+    note = _accept(info, Match(folders, classes, {}, counts, tuple(differences)), where, partial)
+    contents = {name: tree.content(folder) for name, folder in folders.items()}
+
+    def load(name: str, resize: int | None) -> Domain:
+        folder = folders.get(name, name)
+        bare = _load_flat(tree, folder, resize, classes)
+        if folder in tree.flat:
+            return replace(bare, name=name, objective="detection")
+        y = decode_boxes(tree, folder, resize or 0, classes, lambda kind: info.class_aliases.get(kind, kind))
+        return replace(bare, name=name, y=y, objective="detection", fingerprint=f"{contents[name]}:{resize}px")
+
+    order = [name for name in domains if name in folders]
+    fingerprint = hashlib.sha256("".join(contents[name] for name in sorted(contents)).encode()).hexdigest()
+    return LoadedData(
+        dataset, info, where, classes, tuple(order), counts, "images", fingerprint, bool(note), note, load,
+        objective="detection", remarks=tuple(tree.describe()),
         unlabelled={name: len(members) for name, members in tree.flat.items()},
     )  # fmt: skip
 

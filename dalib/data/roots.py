@@ -10,7 +10,7 @@ from pathlib import Path
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
-from dalib.data import arrays, features, folders, scenes
+from dalib.data import arrays, box_layouts, features, folders, scenes
 from dalib.data.cache import cache_root
 from dalib.data.declaration import plain
 
@@ -44,9 +44,9 @@ def missing_message(info: DatasetInfo, given: str | Path | None) -> str:
     looked = f" in {given}" if given is not None else ""
     if given is not None and not Path(given).expanduser().exists():
         looked = f": {given} does not exist"
-    layout = {"features": features.LAYOUT, "arrays": arrays.LAYOUT, "masks": scenes.LAYOUT, "boxes": scenes.LAYOUT}.get(
-        info.kind, folders.LAYOUT
-    )
+    layouts = {"features": features.LAYOUT, "arrays": arrays.LAYOUT}
+    layouts |= {"masks": scenes.LAYOUT, "boxes": box_layouts.LAYOUT}
+    layout = layouts.get(info.kind, folders.LAYOUT)
     domains = f" (domains {', '.join(info.domains)})" if info.domains else ""
     fetch = f"fetch it from {info.source}" if info.domains and not info.generator else f"take {info.source}"
     lay_out = f"lay it out as {layout}{domains}"

@@ -17,6 +17,8 @@ SIGMAS = tuple(10 ** (1 - k / 4) for k in range(9))
 """Kernel widths that `kliep` and `ulsif` choose from, 10 … 0.1 root mean squared distances of the pooled rows."""
 REGS = tuple(10 ** (1 - k / 2) for k in range(9))
 """Ridges that `ulsif` chooses from, 10 … 0.001."""
+PAIRS = 1 << 22
+"""Pairs of rows whose kernels are in memory at once where rows are matched part by part."""
 _LIMIT = 50.0
 """Largest |log weight|: weights and their squares stay finite."""
 
@@ -55,7 +57,12 @@ def discriminative_weights(z_s: Tensor, z_t: Tensor, C: float = 1.0) -> Tensor:
 
 
 def kernel_mean_matching(
-    z_s: Tensor, z_t: Tensor, bandwidth: float = 1.0, B: float = 1000.0, eps: float | None = None
+    z_s: Tensor,
+    z_t: Tensor,
+    bandwidth: float = 1.0,
+    B: float = 1000.0,
+    eps: float | None = None,
+    block_rows: int = 0,
 ) -> Tensor:
     """argmin_w 1/2 wᵀ K w - kappaᵀ w,  0 <= w_i <= B,  |sum w - n_s| <= n_s eps: the target's mean in feature space.
 
@@ -63,16 +70,29 @@ def kernel_mean_matching(
     z_s (n_s, d), z_t (n_t, d) -> (n_s,) float64 >= 0, constant, to a relative gap of 1e-8; nan as in `ulsif`.
     sigma = bandwidth times the root mean squared distance of the pooled rows; B >= 1; eps in (0, 1), None = the paper's
     (sqrt n_s - 1) / sqrt n_s. Some twenty Cholesky factors of n_s x n_s: half a minute at 3000 source rows on one core.
+    block_rows > 0: parts of so many source rows at most are matched to all target rows one after another, n_s being the
+    part's rows; a part has every b-th row of the sorted order. Memory and time then grow with n_s, not its powers.
     Huang et al. Correcting Sample Selection Bias by Unlabeled Data. NIPS 2006.
     """
     if not _usable(z_s, z_t):
         return z_s.new_full((len(z_s),), torch.nan, dtype=torch.float64)
     n_s = len(z_s)
     x_s, x_t = _unit_rows(z_s, z_t)
-    K = _log_kernel(x_s, x_s, bandwidth).exp()
-    kappa = n_s * _log_kernel(x_s, x_t, bandwidth).exp().mean(1)
-    eps = 1 - n_s**-0.5 if eps is None else eps
-    return solve_bounded(K, kappa, B, n_s * (1 - eps), n_s * (1 + eps))
+    if block_rows:
+        order, b = order_rows(z_s), -(-n_s // block_rows)
+        weight = x_s.new_empty(n_s)
+        for part in (order[k::b] for k in range(b)):
+            weight[part] = _match_means(x_s[part], x_t, bandwidth, B, eps, max(1, PAIRS // len(x_t)))
+        return weight
+    return _match_means(x_s, x_t, bandwidth, B, eps, n_s)
+
+
+def _match_means(x_s: Tensor, x_t: Tensor, bandwidth: float, B: float, eps: float | None, rows: int) -> Tensor:
+    """Weights of one part, its kernels to the target at so many rows at once."""
+    n = len(x_s)
+    kappa = n * torch.cat([_log_kernel(part, x_t, bandwidth).exp_().mean(1) for part in x_s.split(rows)])
+    eps = 1 - n**-0.5 if eps is None else eps
+    return solve_bounded(_log_kernel(x_s, x_s, bandwidth).exp_(), kappa, B, n * (1 - eps), n * (1 + eps))
 
 
 def kliep(z_s: Tensor, z_t: Tensor, centres: int = 100, sigmas: tuple[float, ...] = SIGMAS, folds: int = 5) -> Tensor:
@@ -180,7 +200,7 @@ def _unit_rows(z_s: Tensor, z_t: Tensor) -> tuple[Tensor, Tensor]:
 
 def _log_kernel(a: Tensor, b: Tensor, sigma: float) -> Tensor:
     """-||a_i - b_j||² / (2 sigma²), sigma in root mean squared distances, which is sqrt 2 for unit rows."""
-    return -squared_distances(a, b) / (4 * sigma**2)
+    return squared_distances(a, b).neg_().div_(4 * sigma**2)
 
 
 def order_rows(z: Tensor) -> Tensor:

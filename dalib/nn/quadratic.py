@@ -31,13 +31,15 @@ def solve_bounded(
     x = kappa.new_full((n,), (low / n + min(upper, high / n)) / 2)
     multiplier = x.new_ones(2 * n + 2) * (K @ x - kappa).abs().max().clamp(min=1.0)
     bounds = torch.cat([x.new_zeros(n), x.new_full((n,), upper), x.new_tensor([-low, high])])
+    system, factor = torch.empty_like(K), torch.empty_like(K).mT  # made once; LAPACK works in columns
     for _ in range(max_iterations):
         slack = bounds - _rows(x)
         gradient = K @ x - kappa
         if optimality_gap(gradient, x, upper, low, high) <= tolerance * (x @ K @ x / 2 + (kappa @ x).abs()):
             return x
         w = multiplier / slack
-        factor = torch.linalg.cholesky(K + (w[:n] + w[n:-2] + ridge).diag())
+        system.copy_(K).diagonal().add_(w[:n] + w[n:-2] + ridge)
+        torch.linalg.cholesky(system, out=factor)
         mu = slack @ multiplier / len(slack)
         residual = gradient + _columns(multiplier)
         aim = -slack * multiplier

@@ -21,10 +21,12 @@ from tests.support.peak import told_over_used
 
 @pytest.mark.parametrize("name", ["ot_map", "jdot", "meda", "kmm", "ot_label_propagation"])
 def test_a_method_over_pairs_of_rows_says_its_need_and_others_go_on(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_memory", lambda: 1000.0)
+    monkeypatch.setattr(memory, "available_memory", lambda: 20e3)
     assert algorithm.require_memory is memory.require_memory
     X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
-    with pytest.raises(DalibError, match=rf"{name} needs matrices over pairs of 40 \+ 40 rows, .* GB are left; take"):
+    with pytest.raises(
+        DalibError, match=rf"{name} needs .* of 8 bytes for 40 \+ 40 rows of 3 columns, .* GB are left; take"
+    ):
         AdaptationClassifier(ALGORITHMS.get(name)(), device="cpu").fit(X, y, X)
     AdaptationClassifier(ALGORITHMS.get("coral")(), device="cpu").fit(X, y, X)
 

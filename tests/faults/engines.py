@@ -155,10 +155,13 @@ class Slurm:
         subprocess.run(["slurmd", "-f", self.conf, "-N", self.hit], check=True)
 
     def requeue(self) -> None:
-        """Every task that runs now goes back into the queue, as if its node were taken."""
+        """Every task that runs now goes back into the queue, as if its node were taken; it waits 15 seconds there."""
         running = [task for task, state in (read_queue() or {}).items() if state == "RUNNING"]
         for task in running:
             subprocess.run(["scontrol", "requeue", task], check=False)
+        time.sleep(15)
+        for task in running:  # Slurm's own wait is two minutes
+            subprocess.run(["scontrol", "update", f"jobid={task}", "StartTime=now"], check=False, capture_output=True)
 
     def mend(self) -> None: ...
 

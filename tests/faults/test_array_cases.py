@@ -419,10 +419,9 @@ def test_pairs_of_rows_that_do_not_fit_are_refused_before_anything_is_allocated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("dalib.core.memory.available_memory", lambda: 100e3)
-    for algorithm, pairs in (("ot_map", 5 * 60 * 60), ("jdot", 10 * 60 * 60), ("meda", 5 * 120 * 120)):
+    for algorithm, pairs in (("ot_map", "5 n_s n_t"), ("jdot", "9 n_s n_t"), ("meda", "5 n²")):
         with pytest.raises(
-            DalibError, match=rf"{algorithm} needs matrices over pairs of 60 \+ 60 rows, .* take a part"
+            DalibError, match=rf"{algorithm} needs .*{pairs}.* for 60 \+ 60 rows .* take (block_rows|landmarks) = 1000"
         ):
             AdaptationClassifier(algorithm, device="cpu").fit(X, Y, X)
-        assert dalib.core.registry.ALGORITHMS.get(algorithm)().pairs(60, 60) == pairs
     AdaptationClassifier("coral", device="cpu").fit(X, Y, X)

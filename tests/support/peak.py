@@ -12,7 +12,9 @@ from torch.utils._pytree import tree_flatten
 
 from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import identity
+from dalib.core.needs import Size
 from dalib.core.network import Network
+from dalib.core.objective import find_objective
 from dalib.core.types import Domain
 
 
@@ -56,11 +58,14 @@ class Embedder:
 
 def told_over_used(algorithm: Algorithm, n: int = 300, d: int = 10) -> float:
     """The memory that a solved method says it needs for n + n rows of d numbers, over what its solution takes."""
-    chance = np.random.default_rng(0)
-    x = chance.normal(size=(2, n, d)).astype(np.float32)
-    source = Domain("a", x[0], np.arange(n) % 3, ("x", "y", "z"), "a")
-    target = Domain("b", x[1] + 0.5, None, (), "b")
-    algorithm.attach(Network(identity(d), 3, 0))
+    chance, classes = np.random.default_rng(0), ("x", "y", "z")
+    x = np.abs(chance.normal(size=(2, n, d)).astype(np.float32))
+    kind = "classification" if algorithm.can_answer("classification") else "regression"
+    y = np.arange(n) % 3 if kind == "classification" else x[0, :, :3]
+    source = Domain("a", x[0], y, classes, "a", objective=kind, origin=np.arange(n) % 2)
+    target = Domain("b", x[1] + 0.5, None, classes, "b", objective=kind)
+    algorithm.attach(Network(identity(d), 3, 0, objective=find_objective(kind)))
     with Peak() as peak:
         algorithm.fit(Embedder(), source, target)  # type: ignore[arg-type]
-    return 8 * algorithm.pairs(n, n) / peak.most
+        algorithm.predict(torch.from_numpy(x[1]))
+    return algorithm.needs(Size(n, n, d, 3)).bytes / peak.most

@@ -240,12 +240,16 @@ class _Queue:
                     yield number, None
 
     def cancel(self) -> None:
-        """Take everything out of the queue; runs under way are killed, and go on from their checkpoint another time."""
+        """Take everything out of the queue; runs under way are killed, and go on from their checkpoint another time.
+
+        So are tasks that Slurm queued again when their results were there already.
+        """
         lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
         others = [line for line in lines if json.loads(line)[0] not in self.seen]
         write_text(self.ledger, "".join(f"{line}\n" for line in others))
-        for how in ([], ["--full", "--signal", "KILL"]) if self.tasks else ():
-            subprocess.run(["scancel", *how, *self.tasks], capture_output=True, check=False)
+        left = list(self.tasks | dict.fromkeys(self.seen.intersection(read_queue() or {})))
+        for how in ([], ["--full", "--signal", "KILL"]) if left else ():
+            subprocess.run(["scancel", *how, *left], capture_output=True, check=False)
         self.tasks.clear()
 
     def _read(self, path: Path) -> tuple[str, Any]:

@@ -127,6 +127,18 @@ def test_closing_cancels_what_was_submitted(runs: Any, stand_in: Path) -> None:
     assert all(line.endswith(("1_0", "1_1", "")) for line in cancelled)
 
 
+def test_a_task_that_is_queued_again_after_its_results_came_is_cancelled_and_others_are_not(
+    runs: Any, stand_in: Path
+) -> None:
+    (stand_in / "task7_0").touch()
+    for item, result in slurm.execute(runs(""), do, 1):
+        assert result == item[0].key.upper()
+        wait_until(lambda: not (stand_in / "task1").exists(), "it had ended")
+        (stand_in / "task1").touch()
+    lines = (stand_in / "cancelled").read_text().splitlines()
+    assert {line.split()[-1] for line in lines} == {"1"}
+
+
 def test_what_breaks_outside_of_a_run_is_told(runs: Any) -> None:
     with pytest.raises(DalibError, match="of slurm failed: ValueError: not a number; its log is"):
         results(slurm.execute(runs("fails"), do, 1))
