@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
+from collections.abc import Sequence
+=======
 import warnings
+>>>>>>> main
 from typing import Any, ClassVar
 
 import torch
@@ -42,6 +46,7 @@ class Algorithm(Declared, nn.Module):
         rejects: True if there are K + 1 logits, the last of them for rows of no known class
         recipe: fields of TrainConfig that its paper asks for; they stand where a run leaves them open
         needs_head: the network keeps the classifier that its backbone was pretrained with (`network.pretrained_head`)
+        needs_texts: the same of the tower that reads class names (`network.text_tower`); such a class sets both
         source_free: it can begin with a trained network and unlabelled rows alone, by `go_on` (`dalib adapt`)
         of_the_source: hyper-parameters that mean nothing then
         alone: why it cannot be summed with others (`DANN() + MCC()`), for the message; empty if it can. What has a
@@ -65,6 +70,7 @@ class Algorithm(Declared, nn.Module):
     rejects: ClassVar[bool] = False
     recipe: ClassVar[dict[str, Any]] = {}
     needs_head: ClassVar[bool] = False
+    needs_texts: ClassVar[bool] = False
     source_free: ClassVar[bool] = False
     of_the_source: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[str] = ""
@@ -154,6 +160,9 @@ class Algorithm(Declared, nn.Module):
 
     def build(self, dim: int, outputs: int) -> None:
         """Make own modules (a discriminator, a second head) for z of width `dim` and `outputs` numbers per row (K)."""
+
+    def read_names(self, classes: Sequence[str], source: str, target: str) -> None:
+        """Told, after `attach` and before training, what the classes and both domains are called."""
 
     def attach_part(self, name: str, part: Algorithm) -> None:
         """For `build`: an algorithm inside this one, as the submodule `name`; it shares this one's network."""
