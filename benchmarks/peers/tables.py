@@ -110,10 +110,10 @@ def entropy(reg: float, X_s: np.ndarray, X_t: np.ndarray) -> float:
     return float(reg / np.square(X_s[:, None] - X_t).sum(2).max())
 
 
-def _ridge() -> Any:
+def _ridge(**how: Any) -> Any:
     from sklearn.linear_model import RidgeClassifier
 
-    return RidgeClassifier()
+    return RidgeClassifier(**how)
 
 
 def _svc(**how: Any) -> Any:
@@ -142,7 +142,10 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
     return {
         "skada, how to use: CORAL, logistic": (
             conditional,
-            {"skada": _skada("CORAL"), "dalib": _dalib(lambda d, *x: d.AdaptationClassifier("coral"))},
+            {
+                "skada": _skada("CORAL", base_estimator=_logistic()),
+                "dalib": _dalib(lambda d, *x: d.AdaptationClassifier("coral")),
+            },
         ),
         "skada, how to use: CORAL, SVC": (
             conditional,
@@ -229,7 +232,9 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
                 "ADAPT": _adapt("feature_based", "TCA", n_components=1, mu=0.1, kernel="rbf", gamma=0.1),
                 "dalib": _dalib(
                     lambda d, *x: d.AdaptationClassifier(
-                        d.TCA(components=1, kernel="rbf", gamma=0.1, unit_rows=False), estimator=_ridge()
+                        # mu = 0.1 beside an M of norm 1/50, and components of unit length for the ridge's penalty
+                        d.TCA(components=1, kernel="rbf", gamma=0.1, unit_rows=False, reg=500.0),
+                        estimator=_ridge(alpha=1 / 500),
                     )
                 ),
             },
@@ -300,8 +305,17 @@ def cases() -> dict[str, tuple[Callable[[], Arrays], dict[str, Fit]]]:
         "1 500 + 1 500 rows of 50 columns, KMM": (
             lambda: clouds(1500, 50),
             {
-                "ADAPT": _adapt("instance_based", "KMM", kernel="rbf", gamma=0.01),
+                "ADAPT": _adapt("instance_based", "KMM", kernel="rbf", gamma=0.01, max_size=10_000),
                 "dalib": _dalib(lambda d, *x: d.WeightedEstimator(d.KMM(bandwidth=width(0.01, *x)), _ridge())),
+            },
+        ),
+        "1 500 + 1 500 rows of 50 columns, KMM in parts": (
+            lambda: clouds(1500, 50),
+            {
+                "ADAPT": _adapt("instance_based", "KMM", kernel="rbf", gamma=0.01),
+                "dalib": _dalib(
+                    lambda d, *x: d.WeightedEstimator(d.KMM(bandwidth=width(0.01, *x), block_rows=1000), _ridge())
+                ),
             },
         ),
     }

@@ -42,18 +42,11 @@ class ComponentMethod(FeatureAlgorithm):
     def needs(self, size: Size) -> Needs:
         n, i, k = size.n_s + size.n_t, self.hparams.get("iterations", 1), self.components
         m = min(self.centres or n, n) if self.kernel == "rbf" else min(n, size.d)  # the least width that is the same
-        pairs = self.kernel == "rbf" or (self.kernel == "linear" and m == n)
-        numbers, m_is_n = ("4 n²", True) if pairs and m == n else ("4 n m", False)
-        scatter = "i n m k" if m_is_n and k <= m // 16 else "i n m²"
-        solution = need(
-            size,
-            numbers + " + 3 n d",
-            f"n m d + 50 {scatter} + 5 i m³" if m_is_n else f"n m d + {scatter} + 5 i m³",
-            "2 n m",
-            m=m,
-            i=i,
-            k=k,
-        )
+        whole = m == n and self.kernel != "primal"
+        numbers = "4 n²" if whole else "4 n m"
+        few = whole and k <= m // 16  # Lanczos: two products with a vector in each of some hundred steps
+        products, passes = ("n m d", "2 n m + 200 i n m") if few else ("n m d + i n m² + 5 i m³", "2 n m")
+        solution = need(size, f"{numbers} + 3 n d", products, passes, i=i, m=m)
         return solution + need_classifier(size, self.classifier, k, i)
 
     def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -34,4 +36,12 @@ class RowWeighting(FeatureAlgorithm):
                 f"{self.name_for_people()}: no density ratio can be estimated at {len(weight)} source rows; "
                 "give at least two rows of each domain, without nan or infinity"
             )
-        return weight if weight.any() else torch.ones_like(weight)
+        if not weight.any():
+            warnings.warn(
+                f"{self.name_for_people()} without an overlap of the domains is linear_probe: every weight is 0, so "
+                "that all rows count alike; take a wider kernel, or a method that moves rows (coral, ot_map)",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+            return torch.ones_like(weight)
+        return weight

@@ -32,6 +32,7 @@ class Adapters(Algorithm):
     family = "fine-tuning"
     rows_only = True
     paper = "houlsby2019adapters"
+    lives_on = {"a backbone that trains": "source_only"}
     uses_target = False
     width: int = whole(default=64, search=(8, 64, 256), doc="of the bottlenecks; C where that is smaller")
     blocks: int | str = whole(

@@ -25,6 +25,7 @@ class BalancedWeighting(RowWeighting):
     family = "few labels"
     objectives = SOLVED
     paper = "wu2004auxiliary"
+    lives_on = {"labelled target rows": "linear_probe", "labelled source rows": "linear_probe"}
     uses_target = False
     target_share: float = positive(
         default=0.5, below=1, search=(0.3, 0.5, 0.8), doc="part of the loss that labelled target rows make up"

@@ -24,6 +24,7 @@ class Bitfit(Algorithm):
 
     family = "fine-tuning"
     paper = "zaken2022bitfit"
+    lives_on = {"a backbone that trains": "source_only"}
     uses_target = False
     rate: float = positive(default=10.0, search=(1.0, 3.0, 10.0, 30.0), doc="factor on the recipe's backbone_rate")
 

@@ -35,6 +35,7 @@ class DELTA(Algorithm):
 
     family = "fine-tuning"
     paper = "li2019delta"
+    lives_on = {"a backbone that trains": "source_only"}
     uses_target = False
     weight: float = positive(
         default=0.01, zero=True, search=(0.01, 0.1, 0.64, 3.0), doc="trade-off; the term grows with the maps squared"

@@ -24,6 +24,7 @@ class DiscriminativeRates(Algorithm):
 
     family = "fine-tuning"
     paper = "howard2018ulmfit"
+    lives_on = {"a backbone that trains": "source_only"}
     uses_target = False
     decay: float = number(
         default=2.6, least=1, search=(1.0, 1.6, 2.6, 4.0), doc="factor between the rates of neighbouring blocks"

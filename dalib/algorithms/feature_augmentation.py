@@ -26,6 +26,10 @@ class FeatureAugmentation(FeatureAlgorithm):
     family = "few labels"
     objectives = SOLVED
     paper = "daume2007easy"
+    lives_on = {
+        "labelled target rows": "linear_probe with a lighter penalty",
+        "labelled source rows": "linear_probe with a lighter penalty",
+    }
     C: float = positive(
         default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True
     )

@@ -28,6 +28,7 @@ class FineTune(Algorithm):
 
     family = "fine-tuning"
     paper = "howard2018ulmfit"
+    lives_on = {"a backbone that trains": "source_only"}
     uses_target = False
     blocks: int | str = whole(
         default="all",

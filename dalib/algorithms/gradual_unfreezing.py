@@ -27,6 +27,7 @@ class GradualUnfreezing(Algorithm):
 
     family = "fine-tuning"
     paper = "howard2018ulmfit"
+    lives_on = {"a backbone that trains": "source_only"}
     uses_target = False
     until: float = positive(
         default=0.5, below=1, search=(0.3, 0.5, 0.8), doc="part of the steps shared by the first G descents"

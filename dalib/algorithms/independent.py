@@ -26,6 +26,10 @@ class Independent(TargetLast):
 
     family = "few labels"
     paper = "li2018l2sp"
+    lives_on = {
+        "labelled target rows": "source_only in two descents",
+        "labelled source rows": "source_only in two descents",
+    }
     pull: float = positive(
         default=0.0, zero=True, search=(0.0, 0.01, 0.1, 1.0), doc="weight of the distance from the source's solution"
     )

@@ -23,6 +23,7 @@ class Joint(SourceOnly):
 
     family = "few labels"
     paper = "saito2019mme"
+    lives_on = {"labelled target rows": "source_only", "labelled source rows": "source_only"}
     balanced: bool = flag(
         default=True,
         search=(False, True),

@@ -26,6 +26,7 @@ class LoRA(Algorithm):
 
     family = "fine-tuning"
     paper = "hu2022lora"
+    lives_on = {"a backbone that trains": "source_only"}
     uses_target = False
     rank: int = whole(default=8, search=(2, 4, 8, 16), doc="of the updates")
     alpha: float = positive(default=16.0, search=(8.0, 16.0, 32.0), doc="scale of the updates")

@@ -28,6 +28,7 @@ class M3SDA(Algorithm):
     family = "discrepancy"
     setting = "multi-source"
     paper = "peng2019m3sda"
+    lives_on = {"a second source": "moment matching of one source, which homm and cmd do too"}
     weight: float = positive(
         default=0.0005, zero=True, search=(0.0005, 0.01, 0.03, 0.1, 0.3), doc="trade-off; grows with z^moments, sqrt d"
     )

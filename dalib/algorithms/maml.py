@@ -31,6 +31,10 @@ class MAML(TargetLast):
     family = "few labels"
     objectives = ("classification",)
     paper = "finn2017maml"
+    lives_on = {
+        "labelled target rows": "two descents on the same rows",
+        "labelled source rows": "two descents on the same rows",
+    }
     undivided = "it differentiates the loss of an episode itself"
     ways: int = whole(default=10, doc="classes of an episode; all of a domain's classes if it has fewer")
     shots: int = whole(default=3, doc="support and query rows of each class")

@@ -30,6 +30,7 @@ class MDAN(Algorithm):
     family = "adversarial"
     setting = "multi-source"
     paper = "zhao2018mdan"
+    lives_on = {"a second source": "dann"}
     version = 2
     alone = "how much a source is learned from depends on how far it is from the target"
     weight: float = positive(

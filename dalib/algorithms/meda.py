@@ -70,7 +70,7 @@ class MEDA(FeatureAlgorithm):
         if not m or m >= size.n_s + size.n_t:
             return first + need(size, "5 n²", "2 i n³", "15 n²", i=self.iterations)
         return first + need(
-            size, "4 n m + 6 m²", "4 n m² + n² k + 5 m³ + i m³", "6 n² + 3 n m", m=m, i=self.iterations, k=20
+            size, "2 n m + 6 m²", "4 n m² + n² k + 5 m³ + i m³", "6 n² + 3 n m", m=m, i=self.iterations, k=20
         )
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:

@@ -30,6 +30,7 @@ class MME(Algorithm):
     family = "few labels"
     objectives = ("classification",)
     paper = "saito2019mme"
+    lives_on = {"labelled target rows": "a game of entropies beside source_only"}
     weight: float = positive(default=0.1, zero=True, search=(0.03, 0.1, 0.3), doc="trade-off of the entropy")
     temperature: float = positive(default=0.05, search=(0.05, 0.1), doc="of the cosine classifier")
 

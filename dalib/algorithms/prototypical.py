@@ -34,6 +34,7 @@ class Prototypical(Algorithm):
     family = "few labels"
     objectives = ("classification",)
     paper = "snell2017prototypical"
+    lives_on = {"labelled target rows": "the source's class means"}
     uses_target = False
     alone = "its batches are episodes of a few classes"
     ways: int = whole(

@@ -32,6 +32,10 @@ class Reptile(TargetLast):
     family = "few labels"
     objectives = ("classification",)
     paper = "nichol2018reptile"
+    lives_on = {
+        "labelled target rows": "two descents on the same rows",
+        "labelled source rows": "two descents on the same rows",
+    }
     undivided = "it differentiates the loss of an episode itself"
     ways: int = whole(default=10, doc="classes of an episode; all of a domain's classes if it has fewer")
     shots: int = whole(default=2, doc="rows of each class in an inner step")

@@ -50,6 +50,12 @@ class SFA(FeatureAlgorithm):
                 stacklevel=2,
             )
         rest, directions = align_spectrally(z_s, z_t, self.pivots, self.clusters)
+        if not directions.shape[1]:
+            warnings.warn(
+                "sfa without columns that occur together is linear_probe: it adds none; it is for counts of words",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         self.register_buffer("rest", rest)
         self.register_buffer("directions", directions)
         return self.project(z_s)

@@ -20,6 +20,7 @@ class StochNorm(Algorithm):
 
     family = "fine-tuning"
     paper = "kou2020stochnorm"
+    lives_on = {"a backbone that trains": "source_only"}
     undivided = "its norms draw channels and look at the batch in a way of their own"
     uses_target = False
     p: float = positive(

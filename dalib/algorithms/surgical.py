@@ -27,6 +27,7 @@ class Surgical(Algorithm):
 
     family = "fine-tuning"
     paper = "lee2023surgical"
+    lives_on = {"a backbone that trains": "source_only"}
     uses_target = False
     block: int | str = whole(
         default="first", words=("first", "last"), search=("first", "last", 2, 3), doc="which one; k-th from the input"

@@ -31,6 +31,7 @@ class TrAdaBoostR2(FeatureAlgorithm):
     family = "few labels"
     objectives = ("regression",)
     paper = "pardoe2010boosting"
+    lives_on = {"labelled target rows": "one ridge regression", "labelled source rows": "one ridge regression"}
     uses_target = False
     classifier = "logistic"
     k = 5

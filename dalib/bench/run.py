@@ -139,6 +139,7 @@ class RecordedRun:
 
     def finish(self, fitted: Fitted) -> None:
         """Fill the record from the fitted model and its candidates."""
+        from dalib.core.lacking import lacking_in
         from dalib.core.objective import find_objective
         from dalib.scoring.diagnose import warn
         from dalib.scoring.metrics import class_metrics, dense_metrics, output_metrics, task_metrics
@@ -154,6 +155,7 @@ class RecordedRun:
                 Candidate(step=candidate["step"], metrics=candidate["metrics"], scores=candidate["scores"])
             )
         record.warnings = warn(record.candidates, self.spec.protocol.is_partial, self.algorithm.probabilistic)
+        record.warnings += lacking_in(self.algorithm, task.labelled.origin)
         record.curve, record.objective = fitted.curve, task.objective
         if self.classes:
             record.per_class = class_metrics(self.last["target"], self.classes, known, self.spec.protocol.reject)

@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from dalib.core.errors import TakesLong
 from dalib.core.text import say
 
 
@@ -21,15 +22,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None = sys.argv
     """
     from dalib.cli._app import run_command
+    from dalib.cli._common import drop_empty_folders
     from dalib.cli._errors import explain, one_line
 
     args = list(sys.argv[1:] if argv is None else argv)
     _spare_encodings()
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        heard: dict[str, None] = {}
+
+        def hear(message: Warning | str, category: type[Warning], *where: object) -> None:
+            text = one_line(str(message))
+            if issubclass(category, TakesLong):  # said before it is waited for
+                say(f"dalib: {text}", file=sys.stderr)
+            else:
+                heard[text] = None
+
+        with warnings.catch_warnings():
+            warnings.showwarning = hear  # type: ignore[assignment]
             status = run_command(args or ["--help"])
         sys.stdout.flush()
-        for text in dict.fromkeys(one_line(str(w.message)) for w in caught):
+        for text in heard:
             say(f"dalib: warning: {text}", file=sys.stderr)
         return status
     except BrokenPipeError:
@@ -42,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if explained is None:
             raise
         line, status = explained
+        drop_empty_folders()
         if line:
             say(f"dalib: {line}", file=sys.stderr)
         return status

@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -146,13 +146,26 @@ def bold(text: str) -> Styled:
     return colour(text, "1")
 
 
+_made: list[Path] = []
+"""Folders that `open_folder` made, inner ones first."""
+
+
+def drop_empty_folders() -> None:
+    """Remove what `open_folder` made and nothing was written to: for commands that end in an error."""
+    for folder in sorted(_made, key=lambda path: len(path.parts), reverse=True):
+        with suppress(OSError):
+            folder.rmdir()
+    _made.clear()
+
+
 def open_folder(path: Path, option: str) -> Path:
-    """Make a folder that must be writable, before hours of work end in it.
+    """Make a folder that must be writable, before hours of work end in it; a command that fails removes it if empty.
 
     Raises
         DalibError: it cannot be made or written to
     """
     refuse_remote(path, option)
+    _made.extend(folder.absolute() for folder in (path, *path.parents) if not folder.exists())
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

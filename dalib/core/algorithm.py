@@ -11,7 +11,7 @@ from typing_extensions import dataclass_transform
 
 from dalib.core.contracts import Minimise, Terms, TrainerLike
 from dalib.core.declared import Declared
-from dalib.core.errors import DalibError
+from dalib.core.errors import DalibError, TakesLong
 from dalib.core.hyper import choice, flag, number, positive, state, text, whole
 from dalib.core.memory import require_memory
 from dalib.core.needs import LONG, ROUGHLY, Needs, Size, need_classifier, spell_seconds
@@ -49,6 +49,7 @@ class Algorithm(Declared, nn.Module):
         undivided: why several processes cannot share its steps (`torchrun`), for the message; empty if they can. What
             differentiates the loss itself cannot: a rank has the gradient of its own rows alone before they are summed
         trial: hyper-parameters for the small world of the checks, where a default needs what may not be installed
+        lives_on: what it needs (a name of `core.lacking.REMEDIES`) -> what it is without, for the line that says so
         instead: what to take where a fit does not fit in memory, or takes minutes, for the message
     """
 
@@ -69,6 +70,7 @@ class Algorithm(Declared, nn.Module):
     alone: ClassVar[str] = ""
     undivided: ClassVar[str] = ""
     trial: ClassVar[dict[str, Any]] = {}
+    lives_on: ClassVar[dict[str, str]] = {}
     instead: ClassVar[str] = "a part of the rows, or coral, subspace_alignment or easy_tl, which need none"
     network: Network
 
@@ -123,7 +125,7 @@ class Algorithm(Declared, nn.Module):
             warnings.warn(
                 f"{name} takes about {spell_seconds(needs.seconds)} (within a factor of {ROUGHLY}) for {size}; sooner: "
                 f"{self.instead}",
-                RuntimeWarning,
+                TakesLong,
                 stacklevel=3,
             )
 

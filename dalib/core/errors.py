@@ -10,6 +10,10 @@ class DalibError(Exception):
     """A mistake the user can mend. The command line prints it as one line and exits with status 2."""
 
 
+class TakesLong(RuntimeWarning):
+    """What is about to begin takes minutes; the command line says so at once, other warnings at its end."""
+
+
 class Diverged(RuntimeError):
     """A loss term stopped being finite.
 

@@ -35,6 +35,7 @@ from dalib.estimator.mapping import (
     fit_weighted,
     need_separable,
     overrides,
+    say_bare,
     warn_of_idle,
 )
 from dalib.nn.classifiers import UNWEIGHTED
@@ -139,6 +140,8 @@ class AdaptationEstimator(BaseEstimator):
         seed, x_s, x_t, weight = read_seed(self.random_state), given.x_s, given.x_t, given.weight_s
         algorithm = self._copy()
         self._check_weights(algorithm, weight)
+        if given.bare and algorithm.uses_target:
+            say_bare(algorithm.name_for_people(), "that method with X for its own target")
         self._moments = None
         if not given.bare and x_s.ndim == 2 and x_s.dtype.kind == "f" and x_t.shape[1:] == x_s.shape[1:]:
             self._moments = find_column_moments(x_s), find_column_moments(x_t)

@@ -16,6 +16,7 @@ from torch import Tensor
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
+from dalib.core.lacking import Lacking, find_lacking
 from dalib.core.memory import hold_memory
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS
@@ -71,6 +72,10 @@ class Mapping:
         with hold_memory(), seeded(seed, torch.device("cpu")), torch.no_grad():
             algorithm.attach(Network(identity(x_s.shape[1]), classes, 0))
             algorithm.check_memory(len(x_s), len(x_t))
+            for sentence, remedy in find_lacking(
+                algorithm, 0 if x_few is None else len(x_few), len(x_s), 1, True
+            ).items():
+                warnings.warn(f"{sentence}; {remedy}", Lacking, stacklevel=4)
             z_s, z_t = _tensor(self._x_s), _tensor(self._x_t)
             weight = algorithm.weigh(z_s, y, z_t) if overrides(algorithm, "weigh") else torch.ones(len(z_s))
             self.moved: np.ndarray = algorithm.align(z_s, y, z_t).numpy() if overrides(algorithm, "align") else x_s
@@ -173,6 +178,16 @@ def find_weighted(estimator: BaseEstimator) -> str:
             "LogisticRegression, SVC or RandomForestClassifier"
         )
     return path
+
+
+def say_bare(name: str, then: str) -> None:
+    """A word where nothing was said of a target; then: what the method is."""
+    warnings.warn(
+        f"{name} without a target is {then}; give X_target, or sample_domain (through a Pipeline or a search: with "
+        "sklearn.set_config(enable_metadata_routing=True))",
+        Lacking,
+        stacklevel=5,
+    )
 
 
 def warn_of_idle(algorithm: Algorithm, n: int, weight: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from dalib.core.errors import DalibError
 from dalib.estimator.labelled import LabelledEstimator, LabelledRows
-from dalib.estimator.mapping import find_weighted, fit_weighted
+from dalib.estimator.mapping import find_weighted, fit_weighted, say_bare
 
 LEAST = 1e-10
 """An error of 0 counts as this, so that its vote is finite."""
@@ -75,6 +75,8 @@ class TrAdaBoost(ClassifierMixin, LabelledEstimator):
                 "TrAdaBoost learns from labelled rows of the target, and there are none: give y_target, or y other "
                 "than -1 for some; without any use WeightedEstimator('kmm', …)"
             )
+        if given.bare:
+            say_bare("TrAdaBoost", f"{type(self.estimator).__name__} fitted once")
         check_classification_targets(given.y)
         y, own, rounds = given.y, given.own, int(self.n_estimators)
         self.classes_ = np.unique(y)

@@ -22,6 +22,7 @@ from dalib.estimator.mapping import (
     need_no_labels,
     need_separable,
     overrides,
+    say_bare,
     warn_of_idle,
 )
 
@@ -94,6 +95,7 @@ class WeightedEstimator(LabelledEstimator):
             )
         if given.bare:
             solved.check()
+            say_bare(solved.name_for_people(), f"{type(self.estimator).__name__} fitted once")
             return ones
         if given.target is None:
             raise ValueError("sample_domain marks no row as the target's; fit needs some, with y = -1 if need be")

@@ -56,10 +56,10 @@ def fit_at_landmarks(
     values, V = torch.linalg.eigh(kernel_features("rbf", rows, rows, 0.5))
     kept = values > _LEAST * values[-1]
     into = V[:, kept] / values[kept].sqrt()
-    Psi, Y = kernel_features("rbf", z, rows, 0.5) @ into, one_hot(y_s, classes).double()
-    W, scale = cosine_graph(z, neighbours)
-    scaled = Psi * torch.from_numpy(scale).to(Psi)[:, None]
-    smooth = Psi.T @ Psi - scaled.T @ torch.from_numpy(W @ scaled.cpu().numpy()).to(Psi)
+    Psi, Y = z.new_empty(len(z), into.shape[1]), one_hot(y_s, classes).double()
+    for part in torch.arange(len(z), device=z.device).split(max(1, _CHUNK // landmarks)):
+        Psi[part] = kernel_features("rbf", z[part], rows, 0.5) @ into
+    smooth = _smoothness(Psi, *cosine_graph(z, neighbours))
     fixed = Psi[:n_s].T @ Psi[:n_s] + rho * smooth + eta * torch.eye(Psi.shape[1]).to(Psi)
     told, bias = Psi[:n_s].T @ Y, torch.where(Y.any(0), 0.0, ABSENT).double()
     nearest = fit_classifier("nearest", z[:n_s], y_s, 1.0, classes)
@@ -72,3 +72,12 @@ def fit_at_landmarks(
         if torch.equal(y_t, before):
             break
     return rows, into @ c, bias
+
+
+def _smoothness(Psi: Tensor, W: Any, scale: np.ndarray) -> Tensor:
+    """Psiᵀ (I - scale W scale) Psi (m, m), some columns at a time."""
+    weight, found = torch.from_numpy(scale).to(Psi)[:, None], []
+    for columns in Psi.split(max(1, _CHUNK // len(Psi)), 1):
+        near = torch.from_numpy(W @ (weight * columns).cpu().numpy()).to(Psi)
+        found.append(Psi.T @ (columns - weight * near))
+    return torch.cat(found, 1)

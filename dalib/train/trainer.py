@@ -14,6 +14,7 @@ import torch
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
+from dalib.core.lacking import Lacking, lacking_in
 from dalib.core.listener import Listener
 from dalib.core.memory import hold_memory
 from dalib.core.network import Network
@@ -126,7 +127,8 @@ class Trainer:
             )
         solved = isinstance(algorithm, FeatureAlgorithm)
         backbone = backbone.fix_parameters()
-        bare = replace(identity(backbone.dim), head=backbone.head, head_classes=backbone.head_classes)
+        head, tower = backbone.head, backbone.text_tower
+        bare = replace(identity(backbone.dim), head=head, head_classes=backbone.head_classes, text_tower=tower)
         inner = bare if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
@@ -145,7 +147,10 @@ class Trainer:
         if answers != "as_given":
             y = network.scale_answers(torch.as_tensor(task.labelled.labels))
             task = replace(task, labelled=replace(task.labelled, y=y.numpy()))
-        return self._open(algorithm, network, backbone, task, listeners)
+        engine = self._open(algorithm, network, backbone, task, listeners)
+        for sentence, remedy in lacking_in(algorithm, task.labelled.origin).items():
+            warnings.warn(f"{sentence}; {remedy}", Lacking, stacklevel=3)
+        return engine
 
     def adapt(self, algorithm: Algorithm, model: Fitted, target: Domain) -> Fitted:
         """Go on from a trained model with unlabelled rows alone; the model given stays as it was.
@@ -199,6 +204,10 @@ class Trainer:
         config = self.config
         if self.ranks is not None:
             self.ranks.check(algorithm, config)
+            if network.objective.structured:
+                raise DalibError(
+                    f"what is predicted for {network.objective.name} cannot be shared by processes; start one (devices = 1)"
+                )
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:
