@@ -206,7 +206,8 @@ class Trainer:
             self.ranks.check(algorithm, config)
             if network.objective.structured:
                 raise DalibError(
-                    f"what is predicted for {network.objective.name} cannot be shared by processes; start one (devices = 1)"
+                    f"what is predicted for {network.objective.name} cannot be shared by processes; start one "
+                    "(devices = 1)"
                 )
         algorithm.attach(network)
         algorithm.to(self.device)
