@@ -27,6 +27,7 @@ from dalib.algorithms.cmd import CMD as CMD
 from dalib.algorithms.co_tuning import CoTuning as CoTuning
 from dalib.algorithms.coral import CORAL as CORAL
 from dalib.algorithms.cowa import CoWA as CoWA
+from dalib.algorithms.da_faster import DAFaster as DAFaster
 from dalib.algorithms.daformer import DAFormer as DAFormer
 from dalib.algorithms.dann import DANN as DANN
 from dalib.algorithms.dare_gram import DareGram as DareGram
@@ -35,6 +36,7 @@ from dalib.algorithms.ddc import DDC as DDC
 from dalib.algorithms.deep_coral import DeepCORAL as DeepCORAL
 from dalib.algorithms.deep_jdot import DeepJDOT as DeepJDOT
 from dalib.algorithms.delta import DELTA as DELTA
+from dalib.algorithms.detection_teacher import DetectionTeacher as DetectionTeacher
 from dalib.algorithms.discriminative_rates import DiscriminativeRates as DiscriminativeRates
 from dalib.algorithms.dsan import DSAN as DSAN
 from dalib.algorithms.easy_tl import EasyTL as EasyTL
@@ -93,6 +95,7 @@ from dalib.algorithms.shot import SHOT as SHOT
 from dalib.algorithms.sliced_wasserstein import SlicedWasserstein as SlicedWasserstein
 from dalib.algorithms.source_only import SourceOnly as SourceOnly
 from dalib.algorithms.stoch_norm import StochNorm as StochNorm
+from dalib.algorithms.strong_weak import StrongWeak as StrongWeak
 from dalib.algorithms.subspace_alignment import SubspaceAlignment as SubspaceAlignment
 from dalib.algorithms.surgical import Surgical as Surgical
 from dalib.algorithms.t3a import T3A as T3A

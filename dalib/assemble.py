@@ -227,6 +227,7 @@ def identify_weights(spec: BackboneSpec, backbone: Backbone) -> BackboneSpec:
     if spec.name == "identity":
         return BackboneSpec(pretraining=spec.pretraining)
     head = f"+{hash_state(backbone.head)}" if backbone.head else ""
+    head += f"+{backbone.text_tower.sum()}" if backbone.text_tower else ""
     seen = spec.pretraining or backbone.pretraining
     return spec.model_copy(update={"hash": backbone.weights_hash + head, "pretraining": seen})
 

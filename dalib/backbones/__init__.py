@@ -33,7 +33,8 @@ def load_backbone(
         dim: width of the features that `identity` passes on; other backbones know their own
         seed: decides weights that are drawn at random, whatever was drawn before; None = as torch's generator stands
         rows: what the rows look like (`core.rows.row_shape(x)`), for networks built to fit: `mlp`, `cnn1d` …
-        head: keep the classifier it was pretrained with, if the weights hold one, as `Backbone.head`
+        head: keep the classifier it was pretrained with, if the weights hold one, as `Backbone.head`, and what reads
+            class names, where there is such a tower, as `Backbone.text_tower`
         pretraining: what the weights were trained on, where their name does not say it (`imagenet-1k`)
         options: of this backbone, as its file lists them
 
@@ -70,7 +71,7 @@ def load_backbone(
     seen = tuple(pretraining) or backbone.pretraining or find_pretraining(name, weights, options)
     made = replace(backbone, dim=width, frozen=frozen, options={**backbone.options, **options}, pretraining=seen)
     if not head:
-        return made
+        return replace(made, text_tower=None)
     from dalib.backbones._classifier import load_classifier, name_classes
 
     kept = load_classifier(made, weights)

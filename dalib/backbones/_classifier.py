@@ -19,7 +19,7 @@ def load_classifier(backbone: Backbone, weights: str) -> nn.Linear | None:
     Args
         weights: as `load_backbone` was given them; an int8 .npz holds it as `52_q`, `52_s`, `52_b`
     """
-    if weights == "none" or backbone.preprocess is None or "@" in backbone.name:
+    if weights == "none" or backbone.preprocess is None or "@" in backbone.name or backbone.text_tower:
         return None
     if weights.endswith(".npz"):
         with np.load(find_file(weights, suffixes=(".npz",))) as file:

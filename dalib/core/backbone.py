@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dalib.core.errors import DalibError
 from dalib.core.rows import RowShape, combine, row_shape
+from dalib.core.text_tower import TextTower
 
 if TYPE_CHECKING:
     from dalib.core.types import Domain
@@ -84,6 +85,7 @@ class Backbone:
             mean of; none where answers per pixel cannot be made
         detector: where the weights were a detector's: all of them by torchvision's names; its body is in the module
         head_classes: what the head's outputs are called, where that is known
+        text_tower: what reads class names, of CLIP and its like; kept where the head is asked for
         fixed: names of the module's parameters that stay frozen; None = those whose `requires_grad` is False
         pretraining: what the weights were trained on (`imagenet-1k`), in order; () = nothing, `unknown` = nobody says
     """
@@ -102,6 +104,7 @@ class Backbone:
     options: Mapping[str, Any] = field(default_factory=dict)
     head: nn.Linear | None = None
     head_classes: tuple[str, ...] = ()
+    text_tower: TextTower | None = None
     fixed: frozenset[str] | None = None
     maps: tuple[str, ...] = ()
     detector: Mapping[str, Tensor] = field(default_factory=dict)

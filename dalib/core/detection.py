@@ -14,8 +14,9 @@ from dalib.core.dense import PROBE, probe_levels
 from dalib.core.errors import DalibError, unknown
 from dalib.core.network import Network
 from dalib.core.rows import Input
-from dalib.nn.detector import SIZES, Detector, Seen
+from dalib.nn.detector import SIZES, Detector
 from dalib.nn.feature_levels import feature_levels
+from dalib.nn.seen import Seen
 
 FINEST = 4
 """Least stride of a map that is looked at."""
@@ -63,7 +64,8 @@ class DetectionNetwork(Network):
         strides = [round(side / level.shape[-1]) for level in levels]
         kept = [i for i, stride in enumerate(strides) if stride >= FINEST and stride not in strides[:i]]
         self.maps = [backbone.maps[i] for i in kept]
-        self.bottleneck = FeaturePyramidNetwork([levels[i].shape[1] for i in kept], bottleneck)
+        self.level_widths = [levels[i].shape[1] for i in kept]
+        self.bottleneck = FeaturePyramidNetwork(self.level_widths, bottleneck)
         self.dim = len(kept) * bottleneck
         self.head = Detector(bottleneck, [strides[i] for i in kept], outputs, SIZES[self.decoder])
         if backbone.detector:

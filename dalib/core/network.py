@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dalib.core.backbone import Backbone, identity
 from dalib.core.objective import Objective, find_objective
 from dalib.core.rows import Input
+from dalib.core.text_tower import TextTower
 
 
 class Network(nn.Module):
@@ -15,6 +16,7 @@ class Network(nn.Module):
 
     `pretrained_head`: the classifier that the backbone came with, of its own classes; None unless it was kept.
     `pretrained_classes`: what these are called, if that is known.
+    `text_tower`: what the backbone reads class names with; None unless it was kept. It is never trained.
 
     Args
         backbone: the feature extractor
@@ -38,6 +40,7 @@ class Network(nn.Module):
     bottleneck: nn.Module
     head: nn.Module
     pretrained_head: nn.Linear | None
+    text_tower: TextTower | None
     answer_shift: Tensor
     answer_scale: Tensor
 
@@ -61,6 +64,7 @@ class Network(nn.Module):
         self.origins = origins
         self.target_origin = target_origin
         object.__setattr__(self, "pretrained_head", backbone.head)  # no submodule: who needs it copies it
+        object.__setattr__(self, "text_tower", backbone.text_tower)
         self.pretrained_classes = backbone.head_classes
         self.make_layers(backbone, outputs, bottleneck, initialisation)
         if answers != "as_given":

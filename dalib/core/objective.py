@@ -27,7 +27,7 @@ class Objective:
         recipe: fields of TrainConfig that stand where a run on such answers leaves them open
         scales: answers are numbers, which `TrainConfig.answers` may scale
         structured: what is predicted in training is no tensor but an object that makes losses and answers of itself
-            (`dalib.nn.detector.Seen`); the loss of a batch draws at random and is no mean of its rows'
+            (`dalib.nn.seen.Seen`); the loss of a batch draws at random and is no mean of its rows'
         unsaid: what stands in y where nobody said; None where every answer is given
     """
 

@@ -186,7 +186,7 @@ class Listing:
 
     def size(self, member: str) -> int:
         state = self.state(member)
-        return state[0] if isinstance(state, tuple) else state.st_size
+        return state.st_size if isinstance(state, os.stat_result) else state[0]
 
     def remarks(self) -> list[str]:
         """What was left out, one phrase per reason."""

@@ -44,3 +44,10 @@ def pad_labels(rows: Sequence[Tensor]) -> Tensor:
     for padded, row in zip(out, rows, strict=True):
         padded[: len(row)] = row
     return out
+
+
+def take_sure(answers: Tensor, threshold: float) -> Tensor:
+    """Answers (B, D, 6) with a score above the threshold, as labels (B, D, 5); the others become padding."""
+    sure = (answers[..., 0] != NONE) & (answers[..., 1] > threshold)
+    labels = answers[..., [0, 2, 3, 4, 5]]
+    return torch.where(sure[..., None], labels, labels.new_tensor([NONE, 0, 0, 0, 0]))

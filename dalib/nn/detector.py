@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log2
 
 import torch
@@ -85,12 +85,15 @@ class Detector(nn.Module):
             else {"canonical_scale": round(size.anchors * middle), "canonical_level": round(log2(middle))}
         )
         pool = MultiScaleRoIAlign(names, size.pooled, 2, **own)
+        far = 8 * strides[-1]  # it keeps the maps' scales from its first call, which is this one
+        black = {name: torch.zeros(1, width, far // s, far // s) for name, s in zip(names, strides, strict=True)}
+        pool(black, [torch.tensor([[0.0, 0.0, far, far]])], [(far, far)])
         head = TwoMLPHead(width * size.pooled**2, size.hidden)
         predictor = FastRCNNPredictor(size.hidden, outputs + 1)
         self.roi_heads = RoIHeads(
             pool, head, predictor, 0.5, 0.5, size.regions_per_image, 0.25, None, 0.05, 0.5, size.answers
         )
-        self.region_width = size.hidden
+        self.width, self.region_width = width, size.hidden
 
     def losses(self, maps: Sequence[Tensor], side: tuple[int, int], y: Tensor) -> dict[str, Tensor]:
         """Faster R-CNN's four: objectness and box of anchors, class and box of regions, each drawn at random."""
@@ -124,65 +127,6 @@ class Detector(nn.Module):
         if extra and self.size.extra:
             named["pool"] = nn.functional.max_pool2d(maps[-1], 1, 2)
         return named
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a detector answers with, while it is trained: feature maps, of which losses, regions and boxes are made.
-
-    It stands where other networks have a prediction (B, …): rows are picked, split and joined like a tensor's.
-
-    Args
-        detector: of the network that saw it
-        maps: (B, width, h_i, w_i), fine to coarse: what the detector looks at
-        levels: (B, C_i, h_i, w_i): the backbone's own, from which they were made
-        side: height and width of the pictures
-    """
-
-    detector: Detector
-    maps: tuple[Tensor, ...]
-    levels: tuple[Tensor, ...]
-    side: tuple[int, int]
-
-    def losses(self, y: Tensor) -> dict[str, Tensor]:
-        """`Detector.losses`; y (B, M, 5)."""
-        return self.detector.losses(self.maps, self.side, y)
-
-    def propose(self) -> list[Tensor]:
-        return self.detector.propose(self.maps, self.side)
-
-    def describe(self, regions: Sequence[Tensor]) -> Tensor:
-        return self.detector.describe(self.maps, self.side, regions)
-
-    def boxes(self) -> Tensor:
-        """Answers (B, D, 6)."""
-        return self.detector.detect(self.maps, self.side)
-
-    def __len__(self) -> int:
-        return len(self.maps[0])
-
-    def __getitem__(self, rows: slice | Tensor) -> Seen:
-        return self._with([m[rows] for m in self.maps], [m[rows] for m in self.levels])
-
-    def float(self) -> Seen:
-        return self._with([m.float() for m in self.maps], [m.float() for m in self.levels])
-
-    def detach(self) -> Seen:
-        return self._with([m.detach() for m in self.maps], [m.detach() for m in self.levels])
-
-    def split_with_sizes(self, sizes: Sequence[int]) -> list[Seen]:
-        """Consecutive rows, so many each."""
-        ends = torch.tensor(list(sizes)).cumsum(0).tolist()
-        return [self[slice(end - n, end)] for n, end in zip(sizes, ends, strict=True)]
-
-    def joined(self, others: Sequence[Seen]) -> Seen:
-        """These rows, and those of the others below them."""
-        every = (self, *others)
-        maps = [torch.cat(level) for level in zip(*(s.maps for s in every), strict=True)]
-        return self._with(maps, [torch.cat(level) for level in zip(*(s.levels for s in every), strict=True)])
-
-    def _with(self, maps: Sequence[Tensor], levels: Sequence[Tensor]) -> Seen:
-        return replace(self, maps=tuple(maps), levels=tuple(levels))
 
 
 def _images(maps: Sequence[Tensor], side: tuple[int, int]) -> ImageList:

@@ -20,3 +20,8 @@ def combine_semantics(logits: Tensor, known: Tensor, asked: Tensor, top: int) ->
     p, index = logits.softmax(1).topk(min(top, logits.shape[1]), dim=1)
     weight = torch.zeros_like(logits).scatter(1, index, p / p.sum(1, keepdim=True))
     return normalize(weight @ known.to(logits), dim=1) @ normalize(asked.to(logits), dim=1).T
+
+
+def scale_cosines(z: Tensor, t: Tensor, scale: Tensor) -> Tensor:
+    """scale * cos(z_i, t_k) of features (n, d) and texts (K, d) -> (n, K), as CLIP compares them."""
+    return scale * normalize(z, dim=1) @ normalize(t, dim=1).T

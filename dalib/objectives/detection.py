@@ -28,7 +28,7 @@ class Detection(Objective):
     The whole picture is the network's input: it is warped to `crop` x `crop` pixels, and so are its boxes.
 
     Shapes
-        prediction: `dalib.nn.detector.Seen` of B rows; y (B, M, 5) float32 of class, left, top, right, bottom, padded
+        prediction: `dalib.nn.seen.Seen` of B rows; y (B, M, 5) float32 of class, left, top, right, bottom, padded
         with class -1; answer (n, D, 6) float32 of class, score, left, top, right, bottom, padded likewise; pixels of
         the picture as the network sees it, right and bottom exclusive; classes in [0, K) without a background
     """

@@ -11,11 +11,22 @@ from dalib.report.source import RecordSource
 
 _COLUMNS = ("n", "target_recall", "target_precision", "target_f1")
 
+_HEADS = {
+    "n": "n",
+    "target_recall": "Recall",
+    "target_precision": "Precision",
+    "target_f1": "F1",
+    "target_iou": "IoU",
+    "target_ap": "AP",
+    "target_ap50": "AP50",
+}
+
 
 def class_report(record: Record) -> pd.DataFrame:
     """Index class; columns n (test images), target_recall, target_precision, target_f1 in %. Worst recall first.
 
-    Of masks n is the number of pixels, and target_iou is there too.
+    Of masks n is the number of pixels, and target_iou is there too. Of boxes n is their number, and the columns are
+    target_ap and target_ap50, lowest first.
     Where answers are no classes: index output; columns `target_<metric>` as they are, and n.
 
     Measured at the end of training. Raises DalibError for a run that failed or holds no classes.
@@ -27,14 +38,16 @@ def class_report(record: Record) -> pd.DataFrame:
             f"{record.spec.algorithm} on {record.spec.task}, seed {record.spec.seed}, has no per-class numbers"
             f" (status {record.status}); run it again with --redo failed (redo='failed')"
         )
-    columns = _columns(record)
+    columns, boxes = _columns(record), record.objective == "detection"
     table = pd.DataFrame.from_dict(record.per_class, orient="index").reindex(columns=list(columns))
     table = table.rename_axis("class").astype({"n": int})
     table[list(columns[1:])] *= 100
-    return table.sort_values(["target_recall", "target_f1"], kind="stable")
+    return table.sort_values(["target_ap", "target_ap50"] if boxes else ["target_recall", "target_f1"], kind="stable")
 
 
 def _columns(record: Record) -> tuple[str, ...]:
+    if record.objective == "detection":
+        return ("n", "target_ap", "target_ap50")
     return (*_COLUMNS, "target_iou") if record.objective == "segmentation" else _COLUMNS
 
 
@@ -52,10 +65,10 @@ def render_classes(record: Record) -> str:
         [escape(str(name)), str(int(row["n"])), *(f"{row[column]:.1f}" for column in _columns(record)[1:])]
         for name, row in class_report(record).iterrows()
     ]
-    pixels = record.objective == "segmentation"
-    what = "pixels" if pixels else "test images"
-    grid = markdown_grid(["Class", "n", "Recall", "Precision", "F1", *(["IoU"] if pixels else [])], lines)
-    return f"## {title}\n\n{grid}\n\nIn % of the target's {what}, at the end of training; lowest recall first.\n"
+    what = {"segmentation": "pixels", "detection": "boxes"}.get(record.objective, "test images")
+    grid = markdown_grid(["Class", *(_HEADS[column] for column in _columns(record))], lines)
+    first = "AP" if record.objective == "detection" else "recall"
+    return f"## {title}\n\n{grid}\n\nIn % of the target's {what}, at the end of training; lowest {first} first.\n"
 
 
 def find_records(source: RecordSource, suite: str, label: str, task: str) -> list[Record]:

@@ -127,7 +127,8 @@ class Trainer:
             )
         solved = isinstance(algorithm, FeatureAlgorithm)
         backbone = backbone.fix_parameters()
-        bare = replace(identity(backbone.dim), head=backbone.head, head_classes=backbone.head_classes)
+        head, tower = backbone.head, backbone.text_tower
+        bare = replace(identity(backbone.dim), head=head, head_classes=backbone.head_classes, text_tower=tower)
         inner = bare if backbone.frozen else backbone
         origins = int(task.labelled.origin.max()) + 1
         width = 0 if solved else config.bottleneck
@@ -203,6 +204,11 @@ class Trainer:
         config = self.config
         if self.ranks is not None:
             self.ranks.check(algorithm, config)
+            if network.objective.structured:
+                raise DalibError(
+                    f"what is predicted for {network.objective.name} cannot be shared by processes; start one "
+                    "(devices = 1)"
+                )
         algorithm.attach(network)
         algorithm.to(self.device)
         if config.channels_last:

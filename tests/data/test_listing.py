@@ -257,3 +257,12 @@ def test_hard_links_count_towards_what_a_tar_unpacks_to(tmp_path: Path, monkeypa
     monkeypatch.setenv("DALIB_MAX_UNPACKED", "10K")
     with pytest.raises(DalibError, match="unpacks to more than DALIB_MAX_UNPACKED"):
         Listing(tmp_path / "a.tar")
+
+
+def test_a_file_of_a_folder_has_its_own_size_and_no_more_than_the_limit_is_read(tmp_path, monkeypatch) -> None:
+    (tmp_path / "a.png").write_bytes(bytes(60_000))
+    listing = Listing(tmp_path)
+    assert listing.size("a.png") == 60_000 and len(listing.read("a.png")) == 60_000
+    monkeypatch.setenv("DALIB_MAX_FILE", "50K")
+    with pytest.raises(ValueError, match="DALIB_MAX_FILE"):
+        listing.read("a.png")

@@ -1,0 +1,124 @@
+"""CLIP from a folder: its numbers are transformers' own, and what the folder lacks is one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dalib.assemble import identify_weights
+from dalib.backbones import load_backbone
+from dalib.core.errors import DalibError
+from dalib.core.text_tower import PROMPTS, TextTower, encode_classes, settle_prompts
+from dalib.records.spec import BackboneSpec
+from tests.support.tiny_clip import DIM, SCALE, SIDE, save_tiny_clip
+
+transformers = pytest.importorskip("transformers")
+NAMES = ("back_pack", "cup", "bee")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_clip(tmp_path_factory.mktemp("clip") / "clip-tiny")
+
+
+def tower_of(folder: Path) -> TextTower:
+    tower = load_backbone("clip", str(folder), head=True).text_tower
+    assert tower is not None
+    return tower
+
+
+def by_transformers(folder: Path, texts: list[str]) -> np.ndarray:
+    """Text features one at a time, without padding."""
+    model = transformers.CLIPModel.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    rows = []
+    for text in texts:
+        with torch.no_grad():
+            out = model.get_text_features(**tokenizer([text], return_tensors="pt"))
+        rows.append((out if isinstance(out, torch.Tensor) else out.pooler_output)[0].numpy())
+    return np.stack(rows)
+
+
+def test_image_features_are_the_projected_ones_of_transformers(folder: Path) -> None:
+    backbone = load_backbone("clip", str(folder), frozen=True)
+    model = transformers.CLIPModel.from_pretrained(folder).eval()
+    x = torch.randn(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        out = model.get_image_features(pixel_values=x)
+        expected = out if isinstance(out, torch.Tensor) else out.pooler_output
+        torch.testing.assert_close(backbone.module.eval()(x), expected)
+    assert backbone.dim == DIM and backbone.text_tower is None and backbone.pretraining == ("unknown-web",)
+    p = backbone.preprocess
+    assert p and (p.crop, p.resize, p.fixed, p.mean, p.std) == (SIDE, SIDE, True, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+
+
+def test_text_features_are_those_of_transformers_whatever_stands_beside_them(folder: Path) -> None:
+    texts = ["a photo of a cup.", "bee", "a origami back pack, a bad image of the web camera"]
+    tower = tower_of(folder)
+    with torch.no_grad():
+        np.testing.assert_allclose(tower(tower.tokenise(texts)), by_transformers(folder, texts), rtol=1e-4, atol=1e-5)
+    assert (
+        tower.scale == pytest.approx(SCALE)
+        and tower.dim == DIM
+        and not any(p.requires_grad for p in tower.parameters())
+    )
+
+
+@pytest.mark.parametrize("prompts", ["photo", "ensemble", "art of {} in a video"])
+def test_a_class_is_the_mean_of_its_unit_sentences(folder: Path, prompts: str) -> None:
+    expected = []
+    for name in ("back pack", "cup", "bee"):
+        t = by_transformers(folder, [s.format(name) for s in PROMPTS.get(prompts, (prompts,))])
+        mean = (t / np.linalg.norm(t, axis=1, keepdims=True)).mean(0)
+        expected.append(mean / np.linalg.norm(mean))
+    np.testing.assert_allclose(encode_classes(tower_of(folder), NAMES, prompts), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_key_knows_weights_and_tokenizer_of_the_tower(folder: Path, tmp_path: Path) -> None:
+    spec = BackboneSpec(name="clip", weights=str(folder), frozen=True)
+    plain, read = (identify_weights(spec, load_backbone("clip", str(folder), head=head)).hash for head in (False, True))
+    assert read.startswith(f"{plain}+")
+    other = save_tiny_clip(tmp_path / "other")
+    facts = json.loads((other / "tokenizer.json").read_text())
+    facts["model"]["vocab"] |= {"cup": facts["model"]["vocab"]["mug"], "mug": facts["model"]["vocab"]["cup"]}
+    (other / "tokenizer.json").write_text(json.dumps(facts))
+    changed = identify_weights(spec, load_backbone("clip", str(other), head=True)).hash
+    assert changed.startswith(f"{plain}+") and changed != read
+
+
+def test_what_a_folder_lacks_is_one_line(folder: Path, tmp_path: Path) -> None:
+    bare = save_tiny_clip(tmp_path / "bare", tokenizer=False)
+    vision = tmp_path / "vision"
+    transformers.CLIPVisionModelWithProjection(
+        transformers.CLIPVisionConfig(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=1)
+    ).save_pretrained(vision)
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "config.json").write_text('{"model_type": "bert"}')
+    for weights, words in [
+        ("imagenet", "has no weights of its own, nor of ImageNet: give a folder"),
+        (str(tmp_path / "nowhere"), "no CLIP in"),
+        (str(vision), "the image half alone, which has no text tower"),
+        (str(tmp_path / "bert"), "holds a bert"),
+    ]:
+        with pytest.raises(DalibError, match=words) as caught:
+            load_backbone("clip", weights)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(DalibError, match=r"has no tokenizer, so clip.* reads no class names"):
+        encode_classes(tower_of(bare), NAMES, "photo")
+    for names, words in [
+        (("cup", "☃"), "class '☃' has no word that the tokenizer of clip"),
+        (("cup", "zebra"), "class 'zebra' has no word"),
+        (("cup " * 20,), "reads 16 tokens, and 'a photo of a cup"),
+    ]:
+        with pytest.raises(DalibError, match=words):
+            encode_classes(tower_of(folder), names, "photo")
+    with pytest.raises(DalibError, match="no prompts named 'ensembel'; did you mean 'ensemble'"):
+        settle_prompts("ensembel")
+    preprocess = load_backbone("clip", str(folder)).preprocess
+    with pytest.raises(DalibError, match=f"crop = 64 does not fit this backbone: it takes {SIDE} px only"):
+        assert preprocess
+        preprocess.at(64)
