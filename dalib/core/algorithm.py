@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Sequence
-=======
 import warnings
->>>>>>> main
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
