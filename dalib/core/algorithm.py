@@ -320,6 +320,9 @@ class FeatureAlgorithm(Algorithm):
         """z_s (n_s, d), y_s (n_s,), z_t (n_t, d) -> moved source rows (n_s, d'), float64."""
         return z_s
 
+    def tell_sources(self, origin: Tensor) -> None:
+        """Which domain each labelled row is from (n,), before they are moved or weighed; for methods that care."""
+
     def weigh_labelled(self, z: Tensor, y: Tensor, z_t: Tensor, own: Tensor) -> Tensor:
         """`weigh` of all labelled rows, for methods that tell the target's own among them, `own` (n,) bool, apart."""
         return self.weigh(z, y, z_t)
@@ -345,6 +348,7 @@ class FeatureAlgorithm(Algorithm):
         answers = torch.as_tensor(source.labels)
         y_s = answers if classes else torch.zeros(len(answers), dtype=torch.int64)
         own = torch.as_tensor(source.origin == self.network.target_origin)
+        self.tell_sources(torch.as_tensor(source.origin))
         weight, moved = self.weigh_labelled(z_s, y_s, z_t, own), self.align_labelled(z_s, y_s, z_t, own)
         if source.weight is not None:
             given = torch.as_tensor(source.weight).to(weight)
