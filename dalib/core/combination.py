@@ -197,6 +197,7 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
         "uses_target": any(cls.uses_target for cls in classes),
         "recipe": _agree([cls.recipe for cls in classes]),
         "needs_head": any(cls.needs_head for cls in classes),
+        "needs_texts": any(cls.needs_texts for cls in classes),
         "trial": {f"{name}.{k}": value for name, cls in parts for k, value in cls.trial.items()},
         "views": max(cls.views for cls in classes),
         "__doc__": Combination.__doc__,

@@ -248,11 +248,16 @@ def decode_boxes(
             f"{tree.root}: {file.member} has {most} boxes, and as many places for each of {len(rows)} pictures are "
             f"more than {largest_file() / 1e6:.0f} MB; look at it, or set DALIB_MAX_FILE higher"
         )
-    y_rows = np.zeros((len(rows), most, WIDTH), np.float32)
-    y_rows[:, :, 0] = -1
-    for padded, boxes in zip(y_rows, rows, strict=True):
+    return pad_boxes(rows)
+
+
+def pad_boxes(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Boxes (m, 5) of each of n pictures -> (n, M, 5) float32, M the most of them and at least 1."""
+    y = np.zeros((len(rows), max([1, *map(len, rows)]), WIDTH), np.float32)
+    y[:, :, 0] = -1
+    for padded, boxes in zip(y, rows, strict=True):
         padded[: len(boxes)] = boxes
-    return y_rows
+    return y
 
 
 def unknown_classes(marks: Marks, label: dict[str, int], alias: Callable[[str], str] = str) -> list[Fault]:

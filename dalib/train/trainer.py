@@ -206,10 +206,12 @@ class Trainer:
             self.ranks.check(algorithm, config)
             if network.objective.structured:
                 raise DalibError(
-                    f"what is predicted for {network.objective.name} cannot be shared by processes; start one (devices = 1)"
+                    f"what is predicted for {network.objective.name} cannot be shared by processes; start one "
+                    "(devices = 1)"
                 )
         algorithm.attach(network)
         algorithm.to(self.device)
+        algorithm.read_names(task.classes, task.labelled.name, task.target.name)
         if config.channels_last:
             algorithm.to(memory_format=torch.channels_last)
         fixed = frozenset(p for p in algorithm.parameters() if not p.requires_grad)

@@ -143,6 +143,10 @@ def test_on_a_telephone_nothing_is_wider_than_the_screen_and_text_has_contrast(
     tab.goto(demo)
     tab.wait_for_selector("body[data-drawn=yes]", timeout=60_000)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    plots = tab.eval_on_selector_all(
+        "#summary .two svg, #training svg", "x => x.map(p => p.getBoundingClientRect().right)"
+    )
+    assert plots and max(plots) <= 390, "what is plotted is in sight without scrolling"
     light = """part => (getComputedStyle(document.querySelector(part[0]))[part[1]].match(/[0-9.]+/g).slice(0, 3)
       .map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
       .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0))"""

@@ -59,6 +59,15 @@ def test_pictures_are_those_that_the_row_fixed_broke_and_missed(suite: Store, ro
     assert {shot[2] for shot in place["pictures"] if shot[0] == 1} == {"fox"}
 
 
+def test_one_of_each_class_is_shown_first(root: Path, tmp_path: Path) -> None:
+    store, shelf = Store(tmp_path / "runs"), Shelf(baseline="source_only", dataset="image_folder")
+    y = np.repeat(np.arange(3), 8)
+    keep(store, shelf, "source_only", spec(root, "source_only"), y, (y + 1) % 3)
+    keep(store, shelf, "better", spec(root, "better"), y, y)
+    (place,) = build_content(store, "toy", data_root=root, pictures=4)["pictures"]["places"]
+    assert [shot[2] for shot in place["pictures"]] == [*CLASSES, CLASSES[0]]
+
+
 def test_names_of_classes_stay_text(suite: Store, root: Path) -> None:
     page = render_page(build_content(suite, "toy", data_root=root))
     assert "<b>" not in page and "cat \\u003cb\\u003e" in page

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PICTURES = 240
 """In one page, unless asked otherwise."""
-EACH = 6
+EACH = 12
 """Of one kind, of one row on one task."""
 SIDE, QUALITY = 96, 70
 """Of a picture's longer side, and of its JPEG: about 3 KB each."""
@@ -35,7 +35,7 @@ class _Place:
     """One row of the suite on one task, first seed that both have: what it calls the test pictures.
 
     y, base, mine: (n,) what they are, what the baseline and the row call them; rows: (n,) their numbers in the domain
-    kinds: kind -> positions in those arrays, those that most rows of the task share first
+    kinds: kind -> positions in those arrays, in the order in which they are shown
     shown: positions that the page has
     """
 
@@ -225,8 +225,18 @@ def _sort_kinds(places: list[_Place]) -> None:
                     votes[kind, row] = votes.get((kind, row), 0) + 1
         for place in here:
             for kind, found in place.kinds.items():
-                order = sorted(found.tolist(), key=lambda i: (-votes[kind, int(place.rows[i])], int(place.rows[i])))
-                place.kinds[kind] = np.array(order, int)
+                place.kinds[kind] = np.array(_vary(found.tolist(), place, kind, votes), int)
+
+
+def _vary(found: list[int], place: _Place, kind: str, votes: dict[tuple[str, int], int]) -> list[int]:
+    """One of each class in turn, so that the first are not all of one; in a class what most rows of the task share."""
+    order = sorted(found, key=lambda i: (-votes[kind, int(place.rows[i])], int(place.rows[i])))
+    turn: dict[int, int] = {}
+    turns = []
+    for i in order:
+        turns.append(turn.get(int(place.y[i]), 0))
+        turn[int(place.y[i])] = turns[-1] + 1
+    return [i for _, i in sorted(zip(turns, order, strict=True), key=lambda pair: pair[0])]
 
 
 def _fill(places: list[_Place], finder: _Finder, most: int, most_bytes: int) -> dict[tuple[Any, ...], str]:

@@ -39,17 +39,20 @@ function extent(values, pad = 0.05) {
   return [low - room, high + room];
 }
 
+// what a chart may take of the screen's width: on a telephone it is drawn narrower, not scrolled
+const room = width => Math.max(300, Math.min(width, document.documentElement.clientWidth - 24));
+
 // rows: [{name, at, low, high, hollow, colour, hint}]
-function dotPlot(rows, axis, {zero = false, width = 590} = {}) {
-  const left = Math.min(220, 16 + 7.2 * Math.max(...rows.map(r => r.name.length), 4)), top = 8, step = 19, right = 14;
+function dotPlot(rows, axis, {zero = false, width = room(590)} = {}) {
+  const left = Math.min(220, 0.42 * width, 16 + 7.2 * Math.max(...rows.map(r => r.name.length), 4)), top = 8, step = 19, right = 14;
   const height = top + step * rows.length + 44, svg = frame(width, height, axis);
   const [low, high] = extent(rows.flatMap(r => [r.at, r.low, r.high]).concat(zero ? [0] : []));
   const x = v => left + (v - low) / (high - low) * (width - left - right), bottom = top + step * rows.length;
-  for (const v of ticks(low, high)) svg.append(s("line", {x1: x(v), x2: x(v), y1: top, y2: bottom, class: "grid"}), words(x(v), bottom + 15, short(v), {class: "tick", "text-anchor": "middle"}));
+  for (const v of ticks(low, high, width < 450 ? 3 : 6)) svg.append(s("line", {x1: x(v), x2: x(v), y1: top, y2: bottom, class: "grid"}), words(x(v), bottom + 15, short(v), {class: "tick", "text-anchor": "middle"}));
   if (zero) svg.append(s("line", {x1: x(0), x2: x(0), y1: top, y2: bottom, class: "axis"}));
   rows.forEach((r, i) => {
     const y = top + step * (i + 0.5), colour = r.colour || "--c0";
-    const g = s("g", {}, tip(r.hint || r.name), words(left - 8, y + 4, clip(r.name, 28), {class: "label", "text-anchor": "end"}));
+    const g = s("g", {}, tip(r.hint || r.name), words(left - 8, y + 4, clip(r.name, Math.min(28, Math.floor(left / 7))), {class: "label", "text-anchor": "end"}));
     if (Number.isFinite(r.low)) g.append(s("line", {x1: x(r.low), x2: x(r.high), y1: y, y2: y, "stroke-width": 2.2, stroke: colour}));
     g.append(s("circle", {cx: x(r.at), cy: y, r: 4.2, "stroke-width": 1.8, stroke: colour, fill: r.hollow ? "--page" : colour}));
     svg.append(g);
@@ -85,13 +88,14 @@ function criticalDifference(ranked, cd) {   // ranked: [{name, rank}] best first
 
 // lines: [{name, points: [[x, y]], chosen: [[x, y]]}]; logs: axes that are logarithmic
 function lineChart(lines, xName, yName, {logY = false, logX = false, dots = false, width = 640, height = 330} = {}) {
+  width = room(width);
   const fx = logX ? Math.log10 : v => v, fy = logY ? Math.log10 : v => v, left = 56, bottom = 40, top = 10, right = 14;
   const every = lines.flatMap(l => l.points.concat(l.chosen || [])).map(p => [fx(p[0]), fy(p[1])]);
   const [x0, x1] = extent(every.map(p => p[0])), [y0, y1] = extent(every.map(p => p[1])), svg = frame(width, height, `${yName} by ${xName}`);
   const x = v => left + (fx(v) - x0) / (x1 - x0) * (width - left - right), y = v => height - bottom - (fy(v) - y0) / (y1 - y0) * (height - bottom - top);
   const unlog = (log, v) => log ? 10 ** v : v;
   for (const v of ticks(y0, y1)) { const at = unlog(logY, v); svg.append(s("line", {x1: left, x2: width - right, y1: y(at), y2: y(at), class: "grid"}), words(left - 6, y(at) + 4, short(at), {class: "tick", "text-anchor": "end"})); }
-  for (const v of ticks(x0, x1)) { const at = unlog(logX, v); svg.append(words(x(at), height - bottom + 16, short(at), {class: "tick", "text-anchor": "middle"})); }
+  for (const v of ticks(x0, x1, width < 450 ? 4 : 6)) { const at = unlog(logX, v); svg.append(words(x(at), height - bottom + 16, short(at), {class: "tick", "text-anchor": "middle"})); }
   lines.forEach((l, i) => {
     const colour = PALETTE[i % PALETTE.length], dash = ["", "6 3", "2 3", "8 3 2 3"][Math.floor(i / PALETTE.length) % 4], g = s("g", {}, tip(l.hint || l.name));
     if (!dots) g.append(s("polyline", {points: l.points.map(p => `${x(p[0])},${y(p[1])}`).join(" "), fill: "none", stroke: colour, "stroke-width": 1.8, "stroke-dasharray": dash}));

@@ -19,5 +19,5 @@ function drawPictures(m, all) {
         : place.counts[k] ? note("None of them fits into the page; pick fewer rows and tasks in the suite, or give dalib report --pictures a larger number.") : null];
   });
   const left = told.left_out && told.left_out.n ? ` ${told.left_out.n} pairs of row and task have none: ${told.left_out.why}` : "";
-  return section("pictures", title, pick, groups, note(`Seed ${place.seed}, at the end of training; ${place.n - total} of ${place.n} are right by both. Shown first: what most rows have in common. ${told.pool.length} pictures in all.${left}`));
+  return section("pictures", title, pick, groups, note(`Seed ${place.seed}, at the end of training; ${place.n - total} of ${place.n} are right by both. Shown first: one of each class, and what most rows have in common. ${told.pool.length} pictures in all.${left}`));
 }
