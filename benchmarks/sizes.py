@@ -122,10 +122,13 @@ def resident(what: str) -> float:
 def spell(cell: dict[str, Any]) -> str:
     """`12 s (10), 300 MiB (350)`, and how much of the target is right."""
     if "refused" in cell:
-        return f"refused: {cell['said_MiB'] / 1024:.2g} GiB"
+        return f"refused: {cell['said_MiB'] / 1024:.0f} GiB"
     if "why" in cell:
         return str(cell["why"])
-    seconds, said = (f"{value:.2g}" for value in (cell["seconds"], cell["said_seconds"]))
+    seconds, said = (
+        f"{value:.{0 if value > 99 else 2}{'f' if value > 99 else 'g'}}"
+        for value in (cell["seconds"], cell["said_seconds"])
+    )
     return f"{seconds} s ({said}), {cell['MiB']:.0f} MiB ({cell['said_MiB']:.0f}), {cell['right']:.1%}"
 
 

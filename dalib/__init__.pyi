@@ -30,6 +30,7 @@ from dalib.algorithms.cowa import CoWA as CoWA
 from dalib.algorithms.da_faster import DAFaster as DAFaster
 from dalib.algorithms.daformer import DAFormer as DAFormer
 from dalib.algorithms.dann import DANN as DANN
+from dalib.algorithms.dapl import DAPL as DAPL
 from dalib.algorithms.dare_gram import DareGram as DareGram
 from dalib.algorithms.dd import DD as DD
 from dalib.algorithms.ddc import DDC as DDC

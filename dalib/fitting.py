@@ -13,6 +13,7 @@ import numpy as np
 
 from dalib.assemble import Report, RunContext, assemble
 from dalib.backbones import own_weights
+from dalib.backbones._pretraining import check_pretraining
 from dalib.bench.suite import validate
 from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
@@ -205,6 +206,7 @@ def describe_run(
         "seed": seed,
     }
     spec = validate(RunSpec, content, f"run {name} {source}->{target}")
+    check_pretraining(spec.backbone.pretraining)
     _refuse_ignored(spec.protocol, set(protocol or {}))
     return spec
 

@@ -13,6 +13,7 @@ import numpy as np
 from dalib.core.errors import DalibError, suggest
 from dalib.core.rows import RowShape, RowView, combine
 from dalib.core.types import Domain, Outputs, name_unknown
+from dalib.data.box_pictures import RESULTS, FoundBox, check_box_names, list_boxes, write_coco, write_drawn
 from dalib.data.decode import decode_image, shown_size
 from dalib.data.listing import ARCHIVES, CLUTTER, COMMON, LOOP, Listing, is_image
 from dalib.data.mask_files import check_names, write_mask
@@ -53,22 +54,6 @@ class Answer(NamedTuple):
 
     file: str
     values: tuple[float, ...]
-
-
-class FoundBox(NamedTuple):
-    """A box that a model finds in a picture, in pixels of that picture; right and bottom exclusive. Best first.
-
-    file: as in `Prediction`
-    score: that it is of this class, in (0, 1]
-    """
-
-    file: str
-    label: str
-    score: float
-    left: float
-    top: float
-    right: float
-    bottom: float
 
 
 def columns(fitted: Fitted) -> tuple[str, ...]:
@@ -123,11 +108,12 @@ def predict(
     domain: str = "",
     device: str = "auto",
     masks: str | Path | None = None,
+    boxes: str | Path | None = None,
 ) -> Predictions:
     """Classes of images or rows. See `stream_predictions` for the arguments and for data that do not fit in memory."""
     unreadable: dict[str, str] = {}
     model = model if isinstance(model, Fitted) else load_model(model, device)
-    how: dict[str, Any] = {"domain": domain, "device": device, "masks": masks}
+    how: dict[str, Any] = {"domain": domain, "device": device, "masks": masks, "boxes": boxes}
     rows = stream_predictions(model, data, top, report=unreadable.__setitem__, **how)
     return Predictions(tuple(rows), unreadable, columns(model))
 
@@ -142,6 +128,7 @@ def stream_predictions(
     report: Callable[[str, str], None] = lambda name, reason: None,
     follow: Callable[[Outputs], None] = lambda outputs: None,
     masks: str | Path | None = None,
+    boxes: str | Path | None = None,
 ) -> Iterator[Row]:
     """Predictions one by one; images are read in chunks.
 
@@ -156,6 +143,9 @@ def stream_predictions(
         follow: told the outputs of every chunk of rows
         masks: folder for the masks of a model that answers for every pixel: `<name>.png`, value = class, at the
             picture's own size, and `<name>.overlay.jpg`, the picture with the mask on it
+        boxes: folder for what a model for boxes finds: `boxes.json`, COCO's results (`image_id` counts pictures by
+            name from 1, `category_id` classes from 1), and `<name>.boxes.jpg`, the picture with the boxes of a score
+            of a half and more; written as the rows are taken, `boxes.json` after the last
 
     Raises
         DalibError: nothing there, or rows of another sort than the model takes
@@ -168,8 +158,11 @@ def stream_predictions(
         raise DalibError(f"top = {top} is out of range; the model knows {len(fitted.classes)} classes, give 1 to that")
     if masks is not None and not (kind == "segmentation" and fitted.backbone.preprocess):
         raise DalibError(f"masks = {masks}, but the model was not trained to answer for every pixel; leave it out")
-    if masks is not None and isinstance(data, np.ndarray):
-        raise DalibError(f"masks = {masks} are named after files; give an image, a folder or a zip")
+    if boxes is not None and kind != "detection":
+        raise DalibError(f"boxes = {boxes}, but the model was not trained to find boxes; leave it out")
+    for what, folder in (("masks", masks), ("boxes", boxes)):
+        if folder is not None and isinstance(data, np.ndarray):
+            raise DalibError(f"{what} = {folder} are named after files; give an image, a folder or a zip")
     if isinstance(data, np.ndarray):
         return _rank(fitted, list(map(str, range(len(data)))), normalise_as_trained(fitted, data), top, follow)
     path = Path(data)
@@ -180,7 +173,10 @@ def stream_predictions(
     images = find_images(path)
     if masks is not None:
         check_names(images.names, Path(masks))
-    return _predict_images(fitted, images, top, report, follow, None if masks is None else Path(masks))
+    if boxes is not None:
+        check_box_names(images.names, Path(boxes))
+    mask_folder, box_folder = (None if folder is None else Path(folder) for folder in (masks, boxes))
+    return _predict_images(fitted, images, top, report, follow, mask_folder, box_folder)
 
 
 @dataclass(frozen=True)
@@ -220,7 +216,9 @@ def _predict_images(
     report: Callable[[str, str], None],
     follow: Callable[[Outputs], None],
     masks: Path | None,
+    boxes: Path | None,
 ) -> Iterator[Row]:
+    found: list[FoundBox] = []
     prepare = fitted.backbone.preprocess
     assert prepare is not None
     for name, why in images.left_out.items():
@@ -244,7 +242,16 @@ def _predict_images(
             if masks is not None:
                 for name, values in zip(names, told[0].prediction.numpy(), strict=True):
                     write_mask(masks, name, images.read(name), values, fitted.classes)
+            if boxes is not None:
+                here = [row for row in rows if isinstance(row, FoundBox)]
+                for name in names:
+                    own = [box for box in here if box.file == name]
+                    write_drawn(boxes, name, images.read(name), own, fitted.classes)
+                found += here
+                rows = iter(here)
             yield from rows
+    if boxes is not None:
+        write_coco(boxes / RESULTS, found, {name: i + 1 for i, name in enumerate(images.names)}, fitted.classes)
 
 
 def _predict_rows(
@@ -342,10 +349,7 @@ def _list_boxes(
 ) -> Iterator[FoundBox]:
     """answers: (n, D, 6) in pixels of side x side"""
     for name, answer, (width, height) in zip(names, answers, sizes, strict=True):
-        scale = np.array([width, height, width, height]) / side
-        for kind, score, *corners in answer[answer[:, 0] >= 0].astype(float):
-            left, top, right, bottom = (float(v) for v in corners * scale)
-            yield FoundBox(name, classes[int(kind)], score, left, top, right, bottom)
+        yield from list_boxes(classes, name, answer, width, height, side)
 
 
 def _list(

@@ -35,7 +35,7 @@ def load_backbone(
         rows: what the rows look like (`core.rows.row_shape(x)`), for networks built to fit: `mlp`, `cnn1d` …
         head: keep the classifier it was pretrained with, if the weights hold one, as `Backbone.head`, and what reads
             class names, where there is such a tower, as `Backbone.text_tower`
-        pretraining: what the weights were trained on, where their name does not say it (`imagenet-1k`)
+        pretraining: what the weights were trained on, where their name does not say it (`imagenet-1k`, `own:mine`)
         options: of this backbone, as its file lists them
 
     Raises
@@ -44,12 +44,13 @@ def load_backbone(
     """
     from dataclasses import replace
 
-    from dalib.backbones._pretraining import find_pretraining
+    from dalib.backbones._pretraining import check_declared, check_pretraining, find_pretraining
     from dalib.core.errors import DalibError
     from dalib.core.registry import BACKBONES
 
     build = BACKBONES.get(find_plugin(name))
     check_options(name, options)
+    check_pretraining(pretraining)
     fitted = takes_rows(name)
     if fitted and rows is None:
         raise DalibError(f"backbone '{name}' is built to fit its rows: give rows = row_shape(x)")
@@ -68,6 +69,8 @@ def load_backbone(
     width = backbone.dim or dim
     if width < 1:
         raise DalibError(f"backbone '{name}' passes features as they are: give their width, dim = {dim} is none")
+    if not pretraining:
+        check_declared(name, find_pretraining(name, weights, options))
     seen = tuple(pretraining) or backbone.pretraining or find_pretraining(name, weights, options)
     made = replace(backbone, dim=width, frozen=frozen, options={**backbone.options, **options}, pretraining=seen)
     if not head:

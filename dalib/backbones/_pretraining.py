@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any
 
+from dalib.core.errors import DalibError, unknown
 from dalib.core.registry import BACKBONES, parse_file
 
 UNKNOWN = "unknown"
@@ -24,6 +26,37 @@ WORDS = {
     "dfn2b": WEB, "dfn5b": WEB, "dfndr2b": WEB, "clip": WEB,
 }  # fmt: skip
 """Words of the names of weights, timm's tags among them -> what was trained on."""
+
+
+OWN = "own:"
+"""Before a name that is known to nobody else: `own:hospital-2024`."""
+_NAMED = frozenset({UNKNOWN, "drawn-objects", *WORDS.values()})
+
+
+def check_pretraining(names: Sequence[str]) -> None:
+    """DalibError for data that nobody knows under that name, and that does not say so by `own:`.
+
+    Known are the values of `WORDS`, `unknown`, and what a backbone's file or plug-in says in its `PRETRAINING`.
+    """
+    strange = [n for n in names if n not in _NAMED and not (n.startswith(OWN) and n != OWN)]
+    if not strange:
+        return
+    declared = {data for name in BACKBONES.names() for seen in declared_pretraining(name).values() for data in seen}
+    for name in strange:
+        if name not in declared:
+            known = sorted(_NAMED | declared)
+            raise unknown("pretraining", name, known, f"known: {', '.join(known)}; or {OWN}NAME for data of your own")
+
+
+def check_declared(backbone: str, names: Sequence[str]) -> None:
+    """DalibError where a backbone's `PRETRAINING` has a name that is nearly, but not quite, a known one."""
+    for name in names:
+        near = [] if name in _NAMED or name.startswith(OWN) else get_close_matches(name, _NAMED, 1, 0.75)
+        if near:
+            raise DalibError(
+                f"PRETRAINING of backbone {backbone} says '{name}'; did you mean '{near[0]}'? Data of another name is "
+                f"'{OWN}{name}'"
+            )
 
 
 def find_pretraining(name: str, weights: str, options: Mapping[str, Any] | None = None) -> tuple[str, ...]:

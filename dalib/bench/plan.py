@@ -204,6 +204,7 @@ def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, known: 
 def _identify(suite: Suite, spec: BackboneSpec, data: LoadedData, head: bool, known: Weights) -> BackboneSpec:
     """The backbone with the hash of its weights, those of its classifier included where the algorithm uses it."""
     from dalib.backbones import takes_rows
+    from dalib.backbones._pretraining import check_pretraining
     from dalib.data.backbone import backbone_for, check_backbone
 
     if data.kind == "features" and spec.name != "identity" and not takes_rows(spec.name):
@@ -211,6 +212,7 @@ def _identify(suite: Suite, spec: BackboneSpec, data: LoadedData, head: bool, kn
     if data.kind != "features" and spec.name == "identity":
         raise DalibError(f'suite {suite.name}: images need a backbone; add [backbone] with name = "resnet50"')
     check_backbone(data, spec.name)
+    check_pretraining(spec.pretraining)
     if spec.name == "identity":
         return BackboneSpec(pretraining=spec.pretraining)
     asked = f"{head} {spec.model_dump_json()}"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from dalib.checks.words import WordTower
 from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.network import Network
@@ -83,7 +84,7 @@ def fit(
         )
         task = replace(task, labelled=labelled, target=target, validation=validation, test=test)
     recipe = {k: changes.pop(k) for k in list(changes) if k in TrainConfig.model_fields}
-    config = CONFIG.model_copy(update=recipe)
+    config = CONFIG.model_copy(update={**plain_features(cls), **recipe})
 
     def evaluate(fitted: Fitted, step: int) -> dict[str, Any]:
         return {"target_accuracy": accuracy(fitted, task.test)}
@@ -92,11 +93,19 @@ def fit(
     return trainer.fit(cls(**{**cls.trial, **(hparams or {})}), task, features_of(cls))
 
 
+def plain_features(cls: type[Algorithm]) -> dict[str, Any]:
+    """Of the recipe: no bottleneck where features are compared with texts."""
+    return {"bottleneck": 0} if cls.needs_texts else {}
+
+
 def features_of(cls: type[Algorithm]) -> Backbone:
     """Features as they are; with a pretrained classifier of five classes for algorithms that need one.
 
-    Its first three are the world's own, told apart by their centres and called as they are.
+    Its first three are the world's own, told apart by their centres and called as they are. With a text tower for those
+    that read texts.
     """
+    if cls.needs_texts:
+        return replace(identity(DIM), text_tower=WordTower(torch.as_tensor(centres())))
     if not cls.needs_head:
         return identity(DIM)
     with seeded(11):
@@ -125,6 +134,7 @@ def attached(cls: type[Algorithm], **hparams: Any) -> Algorithm:
     with seeded(0):
         algorithm = cls(**{**cls.trial, **hparams})
         algorithm.attach(Network(features_of(cls), K, bottleneck=0, objective=find_objective(kind_of(cls))))
+        algorithm.read_names(CLASSES, "source", "target")
         nn.init.normal_(next(algorithm.network.head.parameters()), 0.0, 0.3)
         return algorithm.train()
 

@@ -24,7 +24,7 @@ from dalib.core.text import say
 def verify_data(
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="A folder or zip of domain/class/image, or an .npz.")],
     dataset: Annotated[
-        str, typer.Option(metavar="D", help="Also compare with this declaration; default: image_folder, or features.")
+        str, typer.Option(metavar="D", help="Also compare with this declaration; default: by what lies there.")
     ] = "",
     backbone: Annotated[
         str, typer.Option(metavar="B", help="A pretrained network, which finds wrong labels better; slower.")
@@ -38,6 +38,7 @@ def verify_data(
     """Find unreadable, empty, duplicate and mislabelled-looking files; status 1 when there are some.
 
     In an .npz of features, other rows or images: wrong shapes and labels, NaN, blank and repeated rows, rare classes.
+    Of pictures with masks or boxes: those that do not fit their pictures, with file and line.
     """
     from dalib.data.verify import SKIPPED
     from dalib.verification import verify

@@ -30,6 +30,10 @@ def predict_classes(
         Path | None,
         typer.Option(metavar="DIR", help="Of a model for pixels: write masks, and pictures with them on, there."),
     ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Of a model for boxes: write COCO's results, and pictures with boxes, there."),
+    ] = None,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Images that cannot be read do not make the exit status 1.")
     ] = False,
@@ -38,7 +42,8 @@ def predict_classes(
 ) -> int:
     """Predict classes: CSV with the columns file, class, probability; or a model's outputs, a column each.
 
-    Of a model for boxes a row per box: file, class, score, left, top, right, bottom, in pixels of the picture.
+    Of a model for boxes a row per box: file, class, score, left, top, right, bottom, in pixels of the picture;
+    --boxes writes boxes.json and draws them.
     Of a model for pixels a column per class has its part of the picture; --masks writes the class of every pixel.
 
     Rows are taken for rows of the target: a model trained with --normalise zscore scales them by the target's means and
@@ -49,6 +54,8 @@ def predict_classes(
     """
     if masks is not None:
         open_folder(masks, "--masks")
+    if boxes is not None:
+        open_folder(boxes, "--boxes")
     from dalib.prediction import columns, stream_predictions
     from dalib.train.model_file import load_model
 
@@ -62,7 +69,8 @@ def predict_classes(
         say(f"dalib: cannot read image {name} ({reason})", file=sys.stderr)
 
     fitted, told = load_model(model, device), list[Any]()
-    rows = stream_predictions(fitted, path, top, domain=domain, report=report, follow=told.append, masks=masks)
+    follow = told.append
+    rows = stream_predictions(fitted, path, top, domain=domain, report=report, follow=follow, masks=masks, boxes=boxes)
     text = io.StringIO()
     writer = csv.writer(text if out else _StandardOutput(), lineterminator="\n")
     writer.writerow(columns(fitted))

@@ -50,6 +50,10 @@ def print_table(
         typer.Option(metavar="FILE", help="With --summary, --validators or --curve: draw it (png, pdf, svg)."),
     ] = None,
     published: Annotated[bool, typer.Option("--published", help="Published numbers below ours.")] = False,
+    ensemble: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=A+B", help="A row more: the mean of the probabilities of rows; may be repeated."),
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Show this row; may be repeated.")] = None,
     store: StoreRoot = Path("results/runs"),
     records: Annotated[
@@ -102,9 +106,16 @@ def print_table(
         raise DalibError(
             "--plot draws a summary, a curve or a study of validators; add --summary, --curve, --validators"
         )
+    from dalib.report.ensembles import read_ensemble
+
+    told = [read_ensemble(text, source.manifest(name).labels) for text in ensemble or ()]
+    twice = next((name for i, (name, _) in enumerate(told) if name in dict(told[:i])), "")
+    if twice:
+        raise DalibError(f"--ensemble {twice} is given twice; give each its own name")
     asked = {"summary": summary, "validators": validators, "curve": curve, "costs": costs}
     study = next((kind for kind, wanted in asked.items() if wanted), "")
     how: dict[str, Any] = {"select": select, "metric": metric, "only": only or (), "published": published}
+    how["ensembles"] = dict(told)
     report = table(suite, study, records=source, **how)
     kind = study or (select if select != "last" else "")
     stem = f"{name}.{kind}" if kind else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -42,6 +43,7 @@ class Algorithm(Declared, nn.Module):
         rejects: True if there are K + 1 logits, the last of them for rows of no known class
         recipe: fields of TrainConfig that its paper asks for; they stand where a run leaves them open
         needs_head: the network keeps the classifier that its backbone was pretrained with (`network.pretrained_head`)
+        needs_texts: the same of the tower that reads class names (`network.text_tower`); such a class sets both
         source_free: it can begin with a trained network and unlabelled rows alone, by `go_on` (`dalib adapt`)
         of_the_source: hyper-parameters that mean nothing then
         alone: why it cannot be summed with others (`DANN() + MCC()`), for the message; empty if it can. What has a
@@ -65,6 +67,7 @@ class Algorithm(Declared, nn.Module):
     rejects: ClassVar[bool] = False
     recipe: ClassVar[dict[str, Any]] = {}
     needs_head: ClassVar[bool] = False
+    needs_texts: ClassVar[bool] = False
     source_free: ClassVar[bool] = False
     of_the_source: ClassVar[tuple[str, ...]] = ()
     alone: ClassVar[str] = ""
@@ -154,6 +157,9 @@ class Algorithm(Declared, nn.Module):
 
     def build(self, dim: int, outputs: int) -> None:
         """Make own modules (a discriminator, a second head) for z of width `dim` and `outputs` numbers per row (K)."""
+
+    def read_names(self, classes: Sequence[str], source: str, target: str) -> None:
+        """Told, after `attach` and before training, what the classes and both domains are called."""
 
     def attach_part(self, name: str, part: Algorithm) -> None:
         """For `build`: an algorithm inside this one, as the submodule `name`; it shares this one's network."""
@@ -314,6 +320,9 @@ class FeatureAlgorithm(Algorithm):
         """z_s (n_s, d), y_s (n_s,), z_t (n_t, d) -> moved source rows (n_s, d'), float64."""
         return z_s
 
+    def tell_sources(self, origin: Tensor) -> None:
+        """Which domain each labelled row is from (n,), before they are moved or weighed; for methods that care."""
+
     def weigh_labelled(self, z: Tensor, y: Tensor, z_t: Tensor, own: Tensor) -> Tensor:
         """`weigh` of all labelled rows, for methods that tell the target's own among them, `own` (n,) bool, apart."""
         return self.weigh(z, y, z_t)
@@ -339,6 +348,7 @@ class FeatureAlgorithm(Algorithm):
         answers = torch.as_tensor(source.labels)
         y_s = answers if classes else torch.zeros(len(answers), dtype=torch.int64)
         own = torch.as_tensor(source.origin == self.network.target_origin)
+        self.tell_sources(torch.as_tensor(source.origin))
         weight, moved = self.weigh_labelled(z_s, y_s, z_t, own), self.align_labelled(z_s, y_s, z_t, own)
         if source.weight is not None:
             given = torch.as_tensor(source.weight).to(weight)

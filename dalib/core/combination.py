@@ -181,7 +181,8 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
     if narrow and all(kind in OBJECTIVES and OBJECTIVES.get(kind).dense for kind in common):
         wide = [name for name, cls in parts if "any" not in cls.objectives]
         raise DalibError(
-            f"{' and '.join(names)} cannot be combined: {narrow[0]} needs an answer per row, {wide[0]} one per pixel"
+            f"{' and '.join(names)} cannot be combined: {narrow[0]} needs an answer per row, {wide[0]} is for "
+            f"{' and '.join(sorted(common))}"
         )
     version = 0
     for cls in classes:
@@ -197,6 +198,7 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
         "uses_target": any(cls.uses_target for cls in classes),
         "recipe": _agree([cls.recipe for cls in classes]),
         "needs_head": any(cls.needs_head for cls in classes),
+        "needs_texts": any(cls.needs_texts for cls in classes),
         "trial": {f"{name}.{k}": value for name, cls in parts for k, value in cls.trial.items()},
         "views": max(cls.views for cls in classes),
         "__doc__": Combination.__doc__,

@@ -29,12 +29,14 @@ class TextTower(nn.Module):
     scale: what CLIP multiplies cosines by, exp of its learnt `logit_scale`
     width: of a token's vector
     dim: of the features, that of the pictures'
+    length: tokens that it reads at most
     name: of the backbone, for messages
     """
 
     scale: float
     width: int
     dim: int
+    length: int
     name: str
 
     def tokenise(self, texts: Sequence[str]) -> Tensor:

@@ -122,11 +122,12 @@ class BoxTree(ImageTree):
         return names
 
     def content(self, *domains: str) -> str:
-        """sha256 of the pictures of domains and of what is said of them."""
+        """sha256 of the pictures of domains and of what is said of them, wherever and in whatever layout."""
         digest = hashlib.sha256("\n".join((self.fingerprint(*domains), *self.classes())).encode())
         for domain in sorted(d for d in domains or self.told if d in self.told):
-            for picture, marks in sorted(self.told[domain].marks.items()):
-                head = f"{picture}\0{marks.relative}\0" + "\0".join(marks.kinds)
+            for file in self.of_domain(domain):
+                marks = self.told[domain].marks[file.member]
+                head = f"{file.name}\0{marks.relative}\0" + "\0".join(marks.kinds)
                 digest.update(head.encode(errors="surrogatepass"))
                 digest.update(np.array(marks.corners, np.float64).tobytes())
         return digest.hexdigest()
@@ -248,11 +249,16 @@ def decode_boxes(
             f"{tree.root}: {file.member} has {most} boxes, and as many places for each of {len(rows)} pictures are "
             f"more than {largest_file() / 1e6:.0f} MB; look at it, or set DALIB_MAX_FILE higher"
         )
-    y_rows = np.zeros((len(rows), most, WIDTH), np.float32)
-    y_rows[:, :, 0] = -1
-    for padded, boxes in zip(y_rows, rows, strict=True):
+    return pad_boxes(rows)
+
+
+def pad_boxes(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Boxes (m, 5) of each of n pictures -> (n, M, 5) float32, M the most of them and at least 1."""
+    y = np.zeros((len(rows), max([1, *map(len, rows)]), WIDTH), np.float32)
+    y[:, :, 0] = -1
+    for padded, boxes in zip(y, rows, strict=True):
         padded[: len(boxes)] = boxes
-    return y_rows
+    return y
 
 
 def unknown_classes(marks: Marks, label: dict[str, int], alias: Callable[[str], str] = str) -> list[Fault]:

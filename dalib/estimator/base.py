@@ -163,7 +163,9 @@ class AdaptationEstimator(BaseEstimator):
         if weight is not None:
             all_weight = np.concatenate([weight, np.ones(int(few.sum())) if few_weight is None else few_weight])
         if self._final() is not None:
-            self._solve_behind(algorithm, x_s, labels, x_t, few, y_few, values, all_weight, len(names), seed)
+            self._solve_behind(
+                algorithm, x_s, labels, x_t, few, y_few, values, all_weight, len(names), seed, given.origin_s
+            )
             return x_s, labels, x_t
         self.__dict__.pop("mapping_", None)
         source = self._domain("source", x_s, labels, names)
@@ -181,7 +183,7 @@ class AdaptationEstimator(BaseEstimator):
 
     def _solve_behind(
         self, algorithm: Algorithm, x_s: np.ndarray, labels: np.ndarray, x_t: np.ndarray, few: np.ndarray,
-        y_few: np.ndarray, values: np.ndarray, weight: np.ndarray | None, classes: int, seed: int,
+        y_few: np.ndarray, values: np.ndarray, weight: np.ndarray | None, classes: int, seed: int, origin: np.ndarray,
     ) -> None:  # fmt: skip
         """The estimator given, fitted on the rows that the method moves or weighs."""
         if self.backbone is not None:
@@ -190,7 +192,7 @@ class AdaptationEstimator(BaseEstimator):
         solved = need_separable(algorithm, f"estimator = {type(self._final()).__name__}()")
         own_labels = self._labels_for(solved, labels)
         few_labels = None if own_labels is None else y_few
-        self.mapping_ = Mapping(solved, x_s, own_labels, x_t, classes, seed, x_t[few], few_labels)
+        self.mapping_ = Mapping(solved, x_s, own_labels, x_t, classes, seed, x_t[few], few_labels, origin)
         made = self.mapping_
         warn_of_idle(solved, len(x_s), made.weight)
         rows, own = np.concatenate([made.moved, made.moved_few]), np.concatenate([made.weight, made.weight_few])

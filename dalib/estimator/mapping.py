@@ -56,6 +56,7 @@ class Mapping:
         classes: K
         seed: of what it draws
         x_few, few_labels: labelled rows of the target (m, d), and their labels (m,)
+        origin: (n_s,) which source a row is from; None where nobody said
     Attributes
         moved: source rows (n_s, d') where the method puts them
         weight: (n_s,) >= 0, of mean 1 (over all labelled rows, where the method weighs those of the target too)
@@ -65,6 +66,7 @@ class Mapping:
     def __init__(
         self, algorithm: FeatureAlgorithm, x_s: np.ndarray, labels: np.ndarray | None, x_t: np.ndarray, classes: int,
         seed: int = 0, x_few: np.ndarray | None = None, few_labels: np.ndarray | None = None,
+        origin: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         self.algorithm = algorithm
         y = torch.as_tensor(np.zeros(len(x_s), np.int64) if labels is None else labels)
@@ -72,11 +74,14 @@ class Mapping:
         with hold_memory(), seeded(seed, torch.device("cpu")), torch.no_grad():
             algorithm.attach(Network(identity(x_s.shape[1]), classes, 0))
             algorithm.check_memory(len(x_s), len(x_t))
+            sources = 1 if origin is None else len(np.unique(origin))
             for sentence, remedy in find_lacking(
-                algorithm, 0 if x_few is None else len(x_few), len(x_s), 1, True
+                algorithm, 0 if x_few is None else len(x_few), len(x_s), sources, True
             ).items():
                 warnings.warn(f"{sentence}; {remedy}", Lacking, stacklevel=4)
             z_s, z_t = _tensor(self._x_s), _tensor(self._x_t)
+            if origin is not None:
+                algorithm.tell_sources(torch.as_tensor(origin))
             weight = algorithm.weigh(z_s, y, z_t) if overrides(algorithm, "weigh") else torch.ones(len(z_s))
             self.moved: np.ndarray = algorithm.align(z_s, y, z_t).numpy() if overrides(algorithm, "align") else x_s
             self.weight: np.ndarray = (weight.double() / weight.double().mean()).numpy()
@@ -86,6 +91,8 @@ class Mapping:
                 own = torch.arange(len(x_s) + len(few)) >= len(x_s)
                 z = torch.cat([z_s, _tensor(few)])
                 y = torch.cat([y, torch.as_tensor(np.zeros(len(few), np.int64) if few_labels is None else few_labels)])
+                if origin is not None:
+                    algorithm.tell_sources(torch.as_tensor(np.append(origin, np.full(len(few), origin.max() + 1))))
                 placed = algorithm.align_labelled(z, y, z_t, own).numpy()
                 weight = algorithm.weigh_labelled(z, y, z_t, own).double()
                 both = (weight / weight.mean()).numpy()

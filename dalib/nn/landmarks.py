@@ -24,16 +24,18 @@ def cosine_graph(z: Tensor, k: int) -> tuple[Any, np.ndarray]:
     from scipy.sparse import coo_array
 
     x = normalize(z)
-    n, k, found = len(x), min(k + 1, len(x)), []
-    own = x.square().sum(1)
-    for rows in torch.arange(n, device=x.device).split(max(1, _CHUNK // n)):
-        cosine = x[rows] @ x.T
-        cosine[torch.arange(len(rows)), rows] = torch.inf
-        cosine, nearest = cosine.topk(k)
-        cosine = torch.where(cosine.isinf(), own[rows, None], cosine.clamp(min=0))
-        found.append((rows.repeat_interleave(k), nearest.flatten(), cosine.flatten()))
-    i, j, value = (torch.cat(part).cpu().numpy() for part in zip(*found, strict=True))
-    W = coo_array((value, (i, j)), shape=(n, n)).tocsr()
+    n, k, rows = len(x), min(k + 1, len(x)), max(1, _CHUNK // len(x))
+    value, nearest = x.new_empty(n, k), torch.empty(n, k, dtype=torch.int64, device=x.device)
+    room = x.new_empty(min(rows, n), n)  # made once: what is kept between blocks would keep memory in pieces
+    for i in range(0, n, rows):
+        part = x[i : i + rows]
+        cosine = torch.mm(part, x.T, out=room[: len(part)])
+        cosine.diagonal(i).fill_(torch.inf)
+        value[i : i + rows], nearest[i : i + rows] = cosine.topk(k)
+    own = x.square().sum(1, keepdim=True)
+    value = torch.where(value.isinf(), own, value.clamp(min=0)).cpu()
+    at = np.arange(n).repeat(k), nearest.flatten().cpu().numpy()
+    W = coo_array((value.flatten().numpy(), at), shape=(n, n)).tocsr()
     W = W.maximum(W.T)
     D = np.asarray(W.sum(1)).ravel()
     return W, np.divide(1.0, np.sqrt(D), out=np.zeros(n), where=D > 0)

@@ -14,6 +14,7 @@ from dalib.records.store import Store
 from dalib.report.costs import build_costs
 from dalib.report.curve import Curve, build_curve
 from dalib.report.curve_plot import draw_curve
+from dalib.report.ensembles import Ensembles
 from dalib.report.published import add_published
 from dalib.report.render import Report
 from dalib.report.source import RecordSource
@@ -38,6 +39,7 @@ def table(
     metric: str = "",
     only: Sequence[str] = (),
     published: bool = False,
+    ensembles: Ensembles | None = None,
     store: str | Path = "results/runs",
     records: RecordSource | str | Path | None = None,
 ) -> Report:
@@ -52,6 +54,8 @@ def table(
         metric: `target_accuracy`, `target_macro_f1` …; empty = the suite's
         only: labels of the rows to show; none = all
         published: with published numbers below ours
+        ensembles: rows computed afterwards, `{"both": ["dann", "mcc"]}`: the mean of the probabilities of these rows,
+            for every task and seed, from the outputs that a store keeps; of the table and the summary
         store: folder of the records
         records: a file that `dalib export` wrote, or records that are open, instead of a store
 
@@ -63,12 +67,16 @@ def table(
     """
     source, name = open_records(suite, store, records, metric)
     if not study:
-        report = build_table(source, name, select or "last", metric, only)
+        report = build_table(source, name, select or "last", metric, only, ensembles)
         return add_published(report) if published else report
     if study not in STUDIES:
         raise unknown("study", study, STUDIES)
     if only or published:
         raise DalibError(f"the study '{study}' looks at all rows of the suite; leave out only and published")
+    if ensembles and study != "summary":
+        raise DalibError(f"the study '{study}' knows no ensembles; they are rows of the table and of the summary")
+    if study == "summary":
+        return build_summary(source, name, select, metric, ensembles)
     return STUDIES[study](source, name, select, metric)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from dalib.core.errors import DalibError
+from dalib.report.ensembles import Ensembles
 from dalib.report.scale import Scale, scale_of
 from dalib.report.select import describe_rule, rules
 from dalib.report.sheet import Block, Sheet, Shown
@@ -106,8 +107,12 @@ class MethodSummary:
         )  # fmt: skip
 
 
-def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str = "") -> MethodSummary:
+def build_summary(
+    source: RecordSource, suite: str, rule: str = "", metric: str = "", ensembles: Ensembles | None = None
+) -> MethodSummary:
     """Every complete row against the baseline, at the points that `rule` chooses (default: the first of `RULES`).
+
+    ensembles: as for `build_table`
 
     Raises
         DalibError: an unknown suite, rule or metric
@@ -116,7 +121,10 @@ def build_summary(source: RecordSource, suite: str, rule: str = "", metric: str 
         manifest = source.manifest(suite)
         known = rules(source.get(key) for key in manifest.keys if key in source)
         rule = next(rule for rule in RULES if rule in known)
-    tables = {name: build_table(source, suite, name, metric) for name in dict.fromkeys(("last", rule, "oracle"))}
+    tables = {
+        name: build_table(source, suite, name, metric, ensembles=ensembles)
+        for name in dict.fromkeys(("last", rule, "oracle"))
+    }
     chosen = tables[rule]
     rows = [row for row in (*chosen.rows, *chosen.references) if row.complete]
     scores = {row.label: array for row in rows if (array := row.scores) is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -18,8 +18,10 @@ from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.records.spec import BackboneSpec
 from dalib.report.caption import write_caption
+from dalib.report.ensembles import Ensembles, check_ensembles, describe_ensembles, mix_rows
+from dalib.report.points import Runs, choose_point, group_runs
 from dalib.report.scale import Scale, scale_of
-from dalib.report.select import check_rule, rules, select
+from dalib.report.select import check_rule, rules
 from dalib.report.source import RecordSource
 
 
@@ -159,6 +161,7 @@ def build_table(
     select: str = "last",
     metric: str = "",
     algorithms: Sequence[str] = (),
+    ensembles: Ensembles | None = None,
 ) -> ResultTable:
     """The suite's table.
 
@@ -167,6 +170,7 @@ def build_table(
         metric: a key of `Candidate.metrics`; the suite's own unless given
         algorithms: labels or algorithm names to keep, in suite order; all by default. The difference to the baseline
             is shown whether or not the baseline is kept; ranks are among the rows shown
+        ensembles: further rows, the mean of the probabilities of some of the suite's; of a store only
     Raises DalibError for a rule, metric, label or suite that the source does not hold.
     """
     manifest = source.manifest(suite)
@@ -176,6 +180,12 @@ def build_table(
     scale = scale_of(metric)
     columns = short_columns(list(dict.fromkeys(run.task for run in manifest.runs)))
     every = _rows(manifest, records, columns, select, scale)
+    if ensembles:
+        check_ensembles(source, manifest, ensembles)
+        mixed = mix_rows(source, manifest, records, ensembles, select, scale)
+        every += [
+            _mixed(name, values, [r for r in every if r.label in ensembles[name]]) for name, values in mixed.items()
+        ]
     baseline = next((row for row in every if row.label == manifest.baseline), None)
     shown = _keep(every, algorithms)
     ranks = _ranks([row for row in shown if row.competes], scale)
@@ -183,6 +193,8 @@ def build_table(
     labels = {row.label for row in shown}
     kept = [run for run in manifest.runs if run.label in labels]
     held = [records[run.key] for run in kept if run.key in records]
+    caption = write_caption(manifest, held, len(kept), select, scale, baseline.label if baseline else "")
+    added = {name: members for name, members in (ensembles or {}).items() if name in labels}
     return ResultTable(
         suite=manifest.name,
         title=manifest.title,
@@ -193,7 +205,7 @@ def build_table(
         columns=columns,
         rows=tuple(row for row in shown if not row.reference),
         references=tuple(row for row in shown if row.reference),
-        caption=write_caption(manifest, held, len(kept), select, scale, baseline.label if baseline else ""),
+        caption=f"{caption} {describe_ensembles(added, select)}" if added else caption,
         failures=tuple(
             f"{run.label}, {run.task}, seed {run.seed}: {error.type}: {error.message}"
             for run in kept
@@ -237,13 +249,8 @@ def _rows(
     manifest: Manifest, records: dict[str, Record], columns: Sequence[Column], rule: str, scale: Scale
 ) -> list[TableRow]:
     known = rules(records.values())
-    grouped: dict[str, dict[str, Runs]] = {}
-    for run in sorted(manifest.runs, key=lambda run: run.draw):
-        tasks = grouped.setdefault(run.label, {column.name: {} for column in columns})
-        tasks[run.task].setdefault(run.seed, []).append(records.get(run.key))
-    grouped = {label: grouped[label] for label in manifest.labels}
     rows = []
-    for label, tasks in grouped.items():
+    for label, tasks in group_runs(manifest, records).items():
         spec = next((r.spec for runs in tasks.values() for draws in runs.values() for r in draws if r), None)
         cells = {task: _cell(runs, rule, scale, known) for task, runs in tasks.items()}
         algorithm, protocol = (spec.algorithm, spec.protocol.name) if spec else (label, DEFAULT_PROTOCOL)
@@ -252,28 +259,32 @@ def _rows(
     return rows
 
 
-Runs = dict[int, list[Record | None]]
-"""seed -> a record per draw of the search, None where it is missing."""
+def _mixed(name: str, values: Mapping[str, Mapping[int, float | str]], members: Sequence[TableRow]) -> TableRow:
+    """The row of an ensemble; its backbone is that of its members, or all of them."""
+    first, *others = members
+    backbone = first.backbone
+    if any(row.backbone != backbone for row in others):
+        names = " + ".join(dict.fromkeys(row.backbone.name for row in members))
+        seen = tuple(dict.fromkeys(data for row in members for data in row.backbone.seen))
+        backbone = BackboneSpec(name=names, pretraining=seen)
+    cells = {task: make_cell(found) for task, found in values.items()}
+    algorithm = f"mean of {' and '.join(row.label for row in members)}"
+    return TableRow(name, algorithm, first.protocol, cells, backbone=backbone)
 
 
 def _cell(runs: Runs, rule: str, scale: Scale, known: tuple[str, ...]) -> TableCell:
-    values: dict[int, float] = {}
-    failed = missing = unavailable = 0
-    for seed, draws in runs.items():
-        wanted = draws[:1] if rule == "last" else draws
-        there = [record for record in wanted if record]
-        if len(there) < len(wanted):
-            missing += 1
-        elif all(record.status != "ok" for record in there):
-            failed += 1
-        else:
-            candidate = select(there, rule, known, scale)
-            value = candidate.metrics.get(scale.metric, math.nan) if candidate else math.nan
-            if math.isnan(value):
-                unavailable += 1
-            else:
-                values[seed] = value
-    return TableCell(values, len(runs), failed, missing, unavailable)
+    points = {seed: choose_point(draws, rule, scale, known) for seed, draws in runs.items()}
+    values = {
+        s: p if isinstance(p, str) else p.candidate.metrics.get(scale.metric, math.nan) for s, p in points.items()
+    }
+    return make_cell(values)
+
+
+def make_cell(values: Mapping[int, float | str]) -> TableCell:
+    """seed -> value, or why there is none: `missing`, `failed`, `unavailable`, which nan is too."""
+    told = {s: v for s, v in values.items() if not isinstance(v, str) and not math.isnan(v)}
+    failed, missing = (sum(v == why for v in values.values()) for why in ("failed", "missing"))
+    return TableCell(told, len(values), failed, missing, len(values) - len(told) - failed - missing)
 
 
 def _keep(rows: list[TableRow], wanted: Sequence[str]) -> list[TableRow]:

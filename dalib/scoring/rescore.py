@@ -90,16 +90,22 @@ def _gives_probabilities(record: Record) -> bool:
 def _lacks(record: Record) -> bool:
     """Whether a registered validator or a metric that may apply is missing from a candidate."""
     sides = ("target", "source") if record.counts.get("validation") else ("target",)
-    names = {side: metrics_for(record.objective, side == "target" and _is_open(record)) for side in sides}
+    names = {side: metrics_for(record.objective, side == "target" and is_open(record)) for side in sides}
     wanted = {f"{side}_{name}" for side in sides for name in names[side]}
     validators = set(VALIDATORS.names()) if record.objective == "classification" else set()
     return any(validators - set(c.scores) or wanted - set(c.metrics) for c in record.candidates)
 
 
-def _is_open(record: Record) -> bool:
+def is_open(record: Record) -> bool:
     """Test rows of no known class were there; a known class may be called `unknown` too."""
     measured = any("target_unknown_accuracy" in c.metrics or "target_h_score" in c.metrics for c in record.candidates)
     return measured and any(name.strip("()") == "unknown" for name in record.per_class)
+
+
+def count_known(record: Record, outputs: int) -> int:
+    """Classes of which there are labelled rows, of a record with so many outputs."""
+    answers_unknown = record.spec.protocol.reject < 1 or is_open(record)
+    return outputs - int(answers_unknown and ALGORITHMS.get(record.spec.algorithm).rejects)
 
 
 def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray]) -> bool:
@@ -107,14 +113,12 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
     start = f"step_{candidate.step}"
     features = f"{start}_target_z" in arrays
     target, source = (
-        _outputs(arrays, f"{start}_{side}", arrays[f"{side}_y"], features) for side in ("target", "source")
+        read_outputs(arrays, f"{start}_{side}", arrays[f"{side}_y"], features) for side in ("target", "source")
     )
     before = len(candidate.scores), len(candidate.metrics)
     if record.objective == "classification":
         candidate.scores = scores(source, target, without=candidate.scores, features=features) | candidate.scores
-        reject, known = record.spec.protocol.reject, target.logits.shape[1]
-        if (reject < 1 or _is_open(record)) and ALGORITHMS.get(record.spec.algorithm).rejects:
-            known -= 1
+        reject, known = record.spec.protocol.reject, count_known(record, target.logits.shape[1])
         added = measure(target, "target", known, "classification", reject) | measure(source, "source", known)
     else:
         limits = thresholds_for(record.spec.protocol, record.objective, source)
@@ -124,7 +128,8 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
     return before != (len(candidate.scores), len(candidate.metrics))
 
 
-def _outputs(arrays: dict[str, np.ndarray], name: str, y: np.ndarray, features: bool) -> Outputs:
+def read_outputs(arrays: dict[str, np.ndarray], name: str, y: np.ndarray, features: bool) -> Outputs:
+    """Logits, labels and, if kept, features of one side of a candidate from a record's arrays."""
     logits = torch.from_numpy(arrays[name].astype(np.float32))
     if len(y) != len(logits):
         raise ValueError(f"{len(y)} labels for {len(logits)} rows")

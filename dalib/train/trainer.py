@@ -211,6 +211,7 @@ class Trainer:
                 )
         algorithm.attach(network)
         algorithm.to(self.device)
+        algorithm.read_names(task.classes, task.labelled.name, task.target.name)
         if config.channels_last:
             algorithm.to(memory_format=torch.channels_last)
         fixed = frozenset(p for p in algorithm.parameters() if not p.requires_grad)

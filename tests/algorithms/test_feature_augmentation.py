@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
 import dalib
 from dalib import AdaptationClassifier, AdaptationTransformer, FeatureAugmentation
+from dalib.core.backbone import identity
+from dalib.core.network import Network
 from tests.support.algorithms import check_refusal
 from tests.support.few_labels import few_labels
 
@@ -50,3 +53,33 @@ def test_hyper_parameters_out_of_range_name_thing_value_and_remedy() -> None:
     check_refusal("FeatureAugmentation", {"C": 0.0}, "feature_augmentation.C = 0.0 is out of range")
     with pytest.raises(dalib.DalibError, match="feature_augmentation weighs no row"):
         dalib.WeightedEstimator("feature_augmentation", LogisticRegression()).fit(*few_labels()[:3])
+
+
+def test_every_source_may_have_a_copy_of_its_own() -> None:
+    """The rows that a classifier is fitted to, written out; sources are told by sample_domain."""
+    chance = np.random.default_rng(0)
+    X, domain = chance.normal(size=(60, 3)).astype(np.float32), np.repeat([5, 9, -2], 20)
+    y = np.arange(60) % 2
+    told = np.where((domain > 0) | (np.arange(60) < 46), y, -1)
+    copies = np.zeros((60, 12))
+    copies[:, :3] = X
+    for k, rows in enumerate((domain == 5, domain == 9, domain == -2)):
+        copies[rows, 3 + 3 * k : 6 + 3 * k] = X[rows]
+    expected = LogisticRegression(tol=1e-8).fit(copies[told >= 0], y[told >= 0]).predict_proba(copies[domain == -2])
+    algorithm = dalib.FeatureAugmentation(each_source=True)
+    own, behind = (
+        dalib.AdaptationClassifier(algorithm, estimator=estimator, device="cpu").fit(X, told, sample_domain=domain)
+        for estimator in (None, LogisticRegression(tol=1e-8))
+    )
+    for model in (own, behind):
+        np.testing.assert_allclose(model.predict_proba(X[domain == -2]), expected, atol=1e-4)
+    fresh = dalib.FeatureAugmentation(each_source=True)
+    fresh.attach(Network(identity(3), 2, 0))
+    fresh.load_state_dict(own.fitted_.algorithm.state_dict())
+    assert fresh.project(torch.zeros(4, 3)).shape == (4, 12)
+
+
+def test_a_copy_of_every_source_needs_to_know_the_sources() -> None:
+    X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    with pytest.raises(dalib.DalibError, match="nobody says which source a row is from"):
+        dalib.AdaptationTransformer(dalib.FeatureAugmentation(each_source=True)).fit(X, np.arange(40) % 2, X_target=X)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dalib.backbones import load_backbone
-from dalib.backbones._pretraining import find_pretraining, read_tag
+from dalib.backbones._pretraining import check_pretraining, find_pretraining, read_tag
+from dalib.core.errors import DalibError
 from dalib.core.registry import BACKBONES, load_plugin
 from dalib.core.rows import RowShape
 
@@ -73,3 +75,48 @@ def test_a_plug_in_says_it_itself(tmp_path: Path) -> None:
         assert find_pretraining("mine_seen", "x.pth") == ("unknown",)
     finally:
         BACKBONES.remove("mine_seen")
+
+
+@pytest.mark.parametrize(
+    "name", ["imagenet1k", "imagnet-1k", "ImageNet-1k", "unknown_web", "own:", "hospital-2024", ""]
+)
+def test_a_name_that_nobody_knows_is_refused_with_those_that_are_known(name: str) -> None:
+    with pytest.raises(DalibError, match=f"no pretraining named '{name}'.*imagenet-1k.*or own:NAME for data") as caught:
+        load_backbone("tiny", "none", pretraining=[name])
+    assert "\n" not in str(caught.value)
+
+
+def test_known_names_and_ones_own_pass() -> None:
+    check_pretraining(["imagenet-21k", "unknown-web", "drawn-objects", "unknown", "own:hospital-2024"])
+    assert load_backbone("tiny", "none", pretraining=["own:hospital-2024"]).pretraining == ("own:hospital-2024",)
+
+
+@pytest.mark.parametrize("place", ["suite", "row"])
+def test_a_suite_and_a_run_refuse_it_before_anything_is_trained(place: str, tmp_path: Path) -> None:
+    import dalib
+
+    x, y = np.random.default_rng(0).standard_normal((12, 4)).astype(np.float32), np.arange(12) % 2
+    np.savez(tmp_path / "rows.npz", a_x=x, a_y=y, b_x=x, b_y=y)
+    data, settings = f"features:{tmp_path / 'rows.npz'}", 'pretraining = ["imagenet1k"]\n'
+    rows = f"[algorithms]\nsource_only = {{ backbone = {{ {settings.strip()} }} }}\n"
+    if place == "suite":
+        rows = f"[backbone]\n{settings}[algorithms]\nsource_only = {{}}\n"
+    (tmp_path / "s.toml").write_text(f'title = "t"\ndataset = "{data}"\ntasks = ["a->b"]\nseeds = [0]\n{rows}')
+    with pytest.raises(DalibError, match="no pretraining named 'imagenet1k'; did you mean 'imagenet-1k'"):
+        dalib.run_suite(tmp_path / "s.toml", store=tmp_path / "runs")
+    with pytest.raises(DalibError, match="no pretraining named 'imagenet1k'"):
+        dalib.fit(data, "a", "b", "source_only", backbone={"name": "identity", "pretraining": ["imagenet1k"]})
+
+
+def test_a_plug_in_that_nearly_names_a_known_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nearly_seen.py"
+    path.write_text(
+        '"""Mine."""\nfrom dalib.backbones.tiny import build as tiny\nPRETRAINING = {"imagenet": ("imagnet-1k",)}\n\n\n'
+        "def build(name, weights):\n    return tiny(name, 'none')\n"
+    )
+    load_plugin(path)
+    try:
+        with pytest.raises(DalibError, match="PRETRAINING of backbone nearly_seen says 'imagnet-1k'; did you mean"):
+            load_backbone("nearly_seen", "imagenet")
+    finally:
+        BACKBONES.remove("nearly_seen")

@@ -19,7 +19,7 @@ from dalib.data.packing import pack
 from dalib.data.shared_formats import arrays_of_digit_five
 from tests.support.image_sets import png, write_folder
 
-DECLARED = [n for n in DATASETS.names() if n not in ("features", "image_folder", "mask_folder")]
+DECLARED = [n for n in DATASETS.names() if n not in ("features", "image_folder", "mask_folder", "box_folder")]
 IMAGES = [name for name in DECLARED if DATASETS.get(name).kind == "images" and not DATASETS.get(name).generator]
 FEATURES = [n for n in DECLARED if DATASETS.get(n).kind == "features" and not DATASETS.get(n).generator]
 """What dalib makes itself is read by tests of its own."""

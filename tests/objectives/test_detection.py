@@ -228,6 +228,76 @@ def test_what_makes_no_sense_for_boxes_is_refused(coco, root, how, said):
         fit(root, **how)
 
 
+@pytest.mark.slow
+def test_a_detectors_last_block_is_fine_tuned_from_its_file(coco, root, tmp_path):
+    """Its body, pyramid and regions come from the file; blocks that are frozen stay what they were."""
+    from dalib.core.detection import DetectionNetwork
+
+    made = find_objective(KIND).network(load_bare("resnet18"), 4, 8)  # of other classes
+    assert isinstance(made, DetectionNetwork)
+    torch.save(made.detector_state(), tmp_path / "detector.pth")
+    how = {"backbone": {"name": "resnet18", "weights": str(tmp_path / "detector.pth")}}
+    with pytest.warns(UserWarning, match="holds a detector"):
+        run = fit(root, "fine_tune", {"steps": 1, "batch_norm": "eval"}, hparams={"blocks": 1}, **how)
+    network = run.fitted.algorithm.network
+    now, then = network.detector_state(), made.detector_state()
+    moved = {k.split(".")[2] for k in then if k.startswith("backbone.body.") and not torch.equal(now[k], then[k])}
+    assert moved == {"layer4"}
+    name = "rpn.head.cls_logits.weight"
+    assert not torch.equal(now[name], then[name]) and (now[name] - then[name]).abs().max() < 0.05
+    with (
+        pytest.warns(UserWarning, match="holds a detector"),
+        pytest.raises(DalibError, match="are of another detector"),
+    ):
+        fit(root, "fine_tune", {"steps": 1, "bottleneck": 16}, **how)
+
+
+def load_bare(name: str):
+    from dalib.backbones import load_backbone
+
+    backbone = load_backbone(name, "none", seed=1)
+    assert backbone.preprocess is not None
+    backbone.preprocess = backbone.preprocess.at(32, 32)
+    return backbone
+
+
+def test_a_suite_records_every_class_and_a_second_run_finds_it(coco, root, tmp_path):
+    from dalib.bench.runner import run_suite
+    from dalib.records.store import Store
+    from dalib.report.per_class import render_classes
+    from dalib.scoring.rescore import rescore
+
+    (tmp_path / "s.toml").write_text(
+        'title = "t"\ndataset = "mini_boxes"\nseeds = [0]\ntasks = ["catalogue->webcam"]\npartial = true\n'
+        '[backbone]\nname = "tiny"\nweights = "pretrained"\n[train]\nsteps = 2\nbatch_size = 4\ncrop = 32\n'
+        "bottleneck = 8\nevaluations = 1\n[algorithms]\nsource_only = {}\n"
+    )
+    store = Store(tmp_path / "runs")
+    for there in (0, 1):
+        assert len(list(store.records())) == there
+        run_suite(tmp_path / "s.toml", store=tmp_path / "runs", root=root, device="cpu")
+    (record,) = store.records()
+    assert record.status == "ok" and record.objective == KIND and set(record.per_class) == {"monitor", "back_pack"}
+    assert record.candidates[-1].metrics.keys() == {
+        "target_coco_ap", "target_ap50", "source_coco_ap", "source_ap50", "train_coco_ap"
+    }  # fmt: skip
+    assert "AP50" in render_classes(record) and "lowest AP first" in render_classes(record)
+    kept = record.candidates[-1].metrics.pop("target_ap50")
+    store.update(record)
+    assert rescore(store, store.manifest("s")).records == 1
+    assert next(iter(store.records())).candidates[-1].metrics["target_ap50"] == pytest.approx(kept)
+
+
+def test_boxes_are_no_onnx_file():
+    from dalib.train.portable import open_portable
+
+    fitted = Trainer(CONFIG.model_copy(update={"steps": 1}), device="cpu").fit(
+        ALGORITHMS.get("source_only")(), make_task(KIND), backbone()
+    )
+    with pytest.raises(DalibError, match=r"a model for detection answers \(20, 6\) per row, which export"):
+        open_portable(fitted)
+
+
 def test_without_pycocotools_a_run_is_refused_before_it_starts(root, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *_: None)
     with pytest.raises(

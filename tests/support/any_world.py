@@ -40,5 +40,5 @@ def backbone_for(cls: type[Algorithm]) -> Backbone:
 def recipe_for(cls: type[Algorithm], base: TrainConfig, **changes: Any) -> TrainConfig:
     """`base` where rows are asked; of pixels the world's own recipe; `changes` over either."""
     if not dense_world.is_dense(cls):
-        return base.model_copy(update=changes)
+        return base.model_copy(update={**world.plain_features(cls), **changes})
     return dense_world.CONFIG.model_copy(update={**cls.recipe, **changes})
