@@ -33,6 +33,7 @@ class DetectionTeacher(Taught):
 
     family = "self-training"
     objectives = ("detection",)
+    undivided = "regions of a batch are not put together from several processes"
     paper = "liu2021unbiased"
     views = 2
     weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 4.0), doc="trade-off of the target's terms")

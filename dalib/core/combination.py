@@ -181,7 +181,8 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
     if narrow and all(kind in OBJECTIVES and OBJECTIVES.get(kind).dense for kind in common):
         wide = [name for name, cls in parts if "any" not in cls.objectives]
         raise DalibError(
-            f"{' and '.join(names)} cannot be combined: {narrow[0]} needs an answer per row, {wide[0]} one per pixel"
+            f"{' and '.join(names)} cannot be combined: {narrow[0]} needs an answer per row, {wide[0]} is for "
+            f"{' and '.join(sorted(common))}"
         )
     version = 0
     for cls in classes:

@@ -122,11 +122,12 @@ class BoxTree(ImageTree):
         return names
 
     def content(self, *domains: str) -> str:
-        """sha256 of the pictures of domains and of what is said of them."""
+        """sha256 of the pictures of domains and of what is said of them, wherever and in whatever layout."""
         digest = hashlib.sha256("\n".join((self.fingerprint(*domains), *self.classes())).encode())
         for domain in sorted(d for d in domains or self.told if d in self.told):
-            for picture, marks in sorted(self.told[domain].marks.items()):
-                head = f"{picture}\0{marks.relative}\0" + "\0".join(marks.kinds)
+            for file in self.of_domain(domain):
+                marks = self.told[domain].marks[file.member]
+                head = f"{file.name}\0{marks.relative}\0" + "\0".join(marks.kinds)
                 digest.update(head.encode(errors="surrogatepass"))
                 digest.update(np.array(marks.corners, np.float64).tobytes())
         return digest.hexdigest()

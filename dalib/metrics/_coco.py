@@ -18,7 +18,7 @@ def evaluate_boxes(y: np.ndarray, answer: np.ndarray, known: int) -> Any:
     Args
         y: (n, M, 5) of class, left, top, right, bottom; class -1 is padding
         answer: (n, D, 6) of class, score, left, top, right, bottom; class -1 is padding
-        known: K
+        known: K, or fewer: classes beyond that count where they occur
     """
     try:
         from pycocotools.coco import COCO
@@ -29,7 +29,8 @@ def evaluate_boxes(y: np.ndarray, answer: np.ndarray, known: int) -> Any:
             "dalib-toolkit[detection]"
         ) from None
     images = [{"id": i + 1} for i in range(len(y))]
-    categories = [{"id": c + 1} for c in range(known)]
+    most = max(known, int(y[..., 0].max(initial=-1)) + 1)  # stored outputs are measured without their classes' number
+    categories = [{"id": c + 1} for c in range(most)]
     things: list[dict[str, Any]] = []
     for i, row in enumerate(y):
         for kind, left, top, right, bottom in row[row[:, 0] >= 0].astype(float):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from dalib.data.box_xml import parse_xml
 from dalib.data.box_yolo import read_yolo
 from dalib.data.catalog import load_data
 from dalib.verification import verify
-from tests.support.box_layouts import coco, voc, write_coco, write_layout
+from tests.support.box_layouts import LAYOUTS, coco, voc, write_coco, write_layout
 from tests.support.scene_folders import save
 
 
@@ -275,6 +276,30 @@ def test_names_of_pictures_may_hold_anything(tmp_path):
     with pytest.raises(DalibError) as caught:
         load_data("box_folder", root)
     assert "\x1b" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+ODD = (b"NaN", b"-1", b"1e999", b"null", b'""', b"{}", b"\x00", b"\xff", b"<", b"&b;", b"true", b"\n", b"9" * 20, b"")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_damage_of_any_sort_is_one_line(tmp_path, layout):
+    root, chance = write_layout(tmp_path, layout, ("day",)), random.Random(0)
+    files = sorted(p for p in root.rglob("*") if p.suffix in (".json", ".xml", ".txt"))
+    refused = 0
+    for _ in range(40):
+        path = chance.choice(files)
+        sound = path.read_bytes()
+        at = chance.randrange(len(sound) + 1)
+        path.write_bytes(sound[:at] + chance.choice(ODD) + sound[at + chance.choice((0, 1, 4)) :])
+        for read in (lambda: load_data("box_folder", root).domain("day", 16), lambda: verify(root, "box_folder")):
+            try:
+                read()
+            except DalibError as error:
+                refused += 1
+                assert "\n" not in str(error) and len(str(error)) < 900
+        path.write_bytes(sound)
+    assert refused > 20
+    assert verify(root) == []
 
 
 def test_malformed_says_its_kind():

@@ -63,7 +63,7 @@ def test_a_zip_and_its_folder_are_the_same_data_and_a_changed_box_is_another(tmp
     before = load_data("box_folder", root)
     with zipfile.ZipFile(tmp_path / "scenes.zip", "w") as file:
         for path in sorted(root.rglob("*")):
-            file.write(path, path.relative_to(root))
+            file.write(path, Path("set") / path.relative_to(root))
     zipped = load_data("box_folder", tmp_path / "scenes.zip")
     assert zipped.fingerprint == before.fingerprint
     np.testing.assert_array_equal(zipped.domain("dusk", 32).labels, before.domain("dusk", 32).labels)
@@ -80,6 +80,11 @@ def test_a_zip_and_its_folder_are_the_same_data_and_a_changed_box_is_another(tmp
     assert after.fingerprint != before.fingerprint
     assert after.domain("day", 32).fingerprint != before.domain("day", 32).fingerprint
     assert after.domain("dusk", 32).fingerprint == before.domain("dusk", 32).fingerprint
+
+
+def test_boxes_in_whole_pixels_are_the_same_content_in_two_layouts(tmp_path):
+    marks = [load_data("box_folder", write_layout(tmp_path / name, name)).fingerprint for name in LAYOUTS[:2]]
+    assert marks[0] == marks[1]
 
 
 def test_what_changes_no_box_changes_no_content(root):

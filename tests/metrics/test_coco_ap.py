@@ -50,6 +50,12 @@ def test_a_class_that_does_not_occur_counts_nothing_and_the_others_alike(metric)
     assert metric.score(y, found, found, 3) == pytest.approx(0.5)
 
 
+def test_it_is_the_same_where_the_number_of_classes_is_not_told(metric):
+    y = truth([[0, 0, 0, 10, 10], [2, 30, 30, 40, 40]])
+    found = told([[0, 0.9, 0, 0, 10, 10], [2, 0.9, 30, 30, 40, 48]])
+    assert metric.score(y, found, found, 0) == metric.score(y, found, found, 3) > 0.5
+
+
 def test_nothing_is_printed(metric, capsys):
     y = truth([[0, 0, 0, 10, 10]])
     metric.score(y, told([]), told([]), 1)

@@ -24,19 +24,23 @@ READS = {
 }  # fmt: skip
 SOLVER = "cuSOLVER's answer is checked on the host"
 PIXELS = "pixels are kept by their class, so their number is known after the values only"
+REGIONS = "regions are kept by score and overlap, so their number is known after the values only"
 MASKS = "support and query rows are taken by masks, so their number is known after the labels only"
 EXCEPTIONS = {
     "bnm": SOLVER,
     "bsp": SOLVER,
     "bss": SOLVER,
     "cbst": PIXELS,
+    "da_faster": REGIONS,
     "daformer": PIXELS,
     "dare_gram": SOLVER,
     "deep_jdot": "the exact transport problem is solved by a network simplex on the host",
+    "detection_teacher": REGIONS,
     "maml": MASKS,
     "prototypical": MASKS,
     "reptile": MASKS,
     "rsd": SOLVER,
+    "strong_weak": REGIONS,
 }
 
 

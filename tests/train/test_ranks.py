@@ -23,7 +23,9 @@ from dalib.train.trainer import Trainer
 from tests.support.worlds import write_features
 
 ROOT = Path(__file__).parents[2]
-UNDIVIDED = {"gradient_norm", "maml", "reptile", "sdat", "stoch_norm", "zero_shot_distillation", "zero_shot_prior"}
+DETECTORS = {"da_faster", "detection_teacher", "strong_weak"}
+NAMED = {"zero_shot_distillation", "zero_shot_prior"}
+UNDIVIDED = {"gradient_norm", "maml", "reptile", "sdat", "stoch_norm"} | DETECTORS | NAMED
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
 
 

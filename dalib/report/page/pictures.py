@@ -77,7 +77,7 @@ def gather_pictures(
         (how many rows and tasks have no pictures, and a sentence why)
     """
     if most < 1:
-        return {"why": "No pictures were asked for (--pictures 0, pictures=0)."}
+        return {"why": "No pictures were asked for by --pictures 0 (pictures=0)."}
     if baseline not in manifest.labels:
         return {"why": "The suite has no baseline that rows could be compared with; name one in it: baseline = …"}
     finder = _Finder(root)
