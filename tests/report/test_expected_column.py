@@ -63,12 +63,13 @@ def test_without_an_expectation_or_a_summary_it_is_refused() -> None:
 def ran(tmp_path_factory) -> tuple[Store, Suite]:
     """A probabilistic row and one whose scores are distances, with held-out rows enough."""
     folder: Path = tmp_path_factory.mktemp("expected")
+    rng, y = np.random.default_rng(0), np.arange(90) % 3
+    rows = {f"{d}_x": rng.normal(size=(90, 4)) + 1.5 * np.eye(3, 4)[y] + shift for d, shift in (("a", 0.0), ("b", 0.3))}
+    np.savez(folder / "toy.npz", **{k: v.astype(np.float32) for k, v in rows.items()}, a_y=y, b_y=y)
     suite = Suite.model_validate(
         {
-            "name": "expects", "dataset": "mini_office", "tasks": ["amazon->webcam"], "seeds": [0],
-            "backbone": {"name": "tiny", "weights": "pretrained", "frozen": True},
-            "protocol": {"validation": 0.2},
-            "algorithms": {"linear_probe": {}, "nearest_neighbour": {}},
+            "name": "expects", "dataset": f"features:{folder / 'toy.npz'}", "tasks": ["a->b"], "seeds": [0],
+            "protocol": {"validation": 0.3}, "algorithms": {"linear_probe": {}, "nearest_neighbour": {}},
         }
     )  # fmt: skip
     run_suite(suite, store=folder / "store", progress=LineProgress(io.StringIO()))
