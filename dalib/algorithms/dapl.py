@@ -21,9 +21,10 @@ class DAPL(PromptClassifier):
     Raises
         DalibError: a backbone without a text tower, a bottleneck, prompts longer than the tower reads
     Reference
-        Ge et al. Domain Adaptation via Prompt Learning. 2022. arXiv:2202.06687; everything as in the authors' code and
-        its configuration ep25-32-csc: each softmax is over the K prompts of one domain, v of each class. Departures: 0
-        where no row is sure (0/0 there); the recipe's batches, schedule and crops; all sources share one prompt.
+        Ge et al. Domain Adaptation via Prompt Learning. 2022. arXiv:2202.06687; formula, sentences, defaults and rate
+        are those of the authors' code (ep25-32-csc): each softmax is over the K prompts of one domain, v of each class.
+        Departures: 0 where no row is sure (0/0 there); the recipe's batches, schedule and crops; all sources share one
+        prompt.
     """
 
     family = "zero-shot"

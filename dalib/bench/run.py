@@ -130,12 +130,21 @@ class RecordedRun:
         metrics |= task_metrics(held_out, "source", task, thresholds=self.thresholds)
         told = domain_accuracy(fitted, task)
         metrics |= {} if math.isnan(told) else {"domain_accuracy": round(told, 6)}
+        expected = self.expect(held_out, target)
         self.clock.add("evaluate", time.monotonic() - begun)
         return {
             "metrics": metrics,
+            "expected": expected,
             "scores": scores(held_out, target, only=self.context.validators) if self.classes else {},
             "arrays": outputs_to_arrays(target, held_out, self.context.keep_features, task.objective),
         }
+
+    def expect(self, held_out: Outputs, target: Outputs) -> tuple[float, float, float] | None:
+        """The accuracy to expect without target labels; None of open classes, or scores that are no probabilities."""
+        from dalib.scoring.expected import brief_expectation
+
+        closed = not self.task.is_open and self.spec.protocol.reject == 1 and not self.algorithm.rejects
+        return brief_expectation(held_out, target) if self.classes and closed and self.algorithm.probabilistic else None
 
     def finish(self, fitted: Fitted) -> None:
         """Fill the record from the fitted model and its candidates."""
@@ -151,9 +160,9 @@ class RecordedRun:
         for candidate in fitted.candidates:
             for name, array in candidate["arrays"].items():
                 arrays[f"step_{candidate['step']}_{name}"] = array.numpy()
-            record.candidates.append(
-                Candidate(step=candidate["step"], metrics=candidate["metrics"], scores=candidate["scores"])
-            )
+            told = {name: candidate[name] for name in ("metrics", "scores")}
+            point = Candidate(step=candidate["step"], **told, expected=candidate.get("expected"))
+            record.candidates.append(point)
         record.warnings = warn(record.candidates, self.spec.protocol.is_partial, self.algorithm.probabilistic)
         record.warnings += lacking_in(self.algorithm, task.labelled.origin)
         record.curve, record.objective = fitted.curve, task.objective

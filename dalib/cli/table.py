@@ -35,6 +35,9 @@ def print_table(
     summary: Annotated[
         bool, typer.Option("--summary", help="A line per method: last, selected, oracle, regret, intervals, tests.")
     ] = False,
+    expected: Annotated[
+        bool, typer.Option("--expected", help="With --summary: accuracy expected without labels, and the measured one.")
+    ] = False,
     metric: Annotated[
         str, typer.Option(help="target_accuracy, target_macro_f1, target_h_score …; default: the suite's.")
     ] = "",
@@ -115,7 +118,7 @@ def print_table(
     asked = {"summary": summary, "validators": validators, "curve": curve, "costs": costs}
     study = next((kind for kind, wanted in asked.items() if wanted), "")
     how: dict[str, Any] = {"select": select, "metric": metric, "only": only or (), "published": published}
-    how["ensembles"] = dict(told)
+    how |= {"ensembles": dict(told), "expected": expected}
     report = table(suite, study, records=source, **how)
     kind = study or (select if select != "last" else "")
     stem = f"{name}.{kind}" if kind else name

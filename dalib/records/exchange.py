@@ -205,10 +205,11 @@ def join(mine: Record, theirs: Record) -> Record | None:
     for a, b in zip(mine.candidates, theirs.candidates, strict=True):
         if not _agree(a.metrics, b.metrics) or not _agree(a.scores, b.scores):
             return None
-        joined.append(Candidate(step=a.step, metrics={**b.metrics, **a.metrics}, scores={**b.scores, **a.scores}))
+        metrics, scores = {**b.metrics, **a.metrics}, {**b.scores, **a.scores}
+        joined.append(Candidate(step=a.step, metrics=metrics, scores=scores, expected=a.expected or b.expected))
     if any(not _agree(mine.per_class[c], theirs.per_class[c]) for c in mine.per_class.keys() & theirs.per_class):
         return None
-    same = all(a.metrics.keys() == c.metrics.keys() and a.scores.keys() == c.scores.keys()
+    same = all(a.metrics.keys() == c.metrics.keys() and a.scores.keys() == c.scores.keys() and a.expected == c.expected
                for a, c in zip(mine.candidates, joined, strict=True))  # fmt: skip
     return mine if same else mine.model_copy(update={"candidates": joined})
 

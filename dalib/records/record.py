@@ -17,11 +17,13 @@ class Candidate(BaseModel):
     step: optimiser steps taken
     metrics: `target_accuracy`, `target_macro_precision|recall|f1`, `source_accuracy` (held-out), … in [0, 1]
     scores: validator name -> score, higher is better; computed without target labels except `oracle`
+    expected: target accuracy to expect without labels, and the ends of its interval; None where nothing can be said
     """
 
     step: int
     metrics: dict[str, float]
     scores: dict[str, float]
+    expected: tuple[float, float, float] | None = None
 
 
 class Failure(BaseModel):

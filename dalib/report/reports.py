@@ -40,6 +40,7 @@ def table(
     only: Sequence[str] = (),
     published: bool = False,
     ensembles: Ensembles | None = None,
+    expected: bool = False,
     store: str | Path = "results/runs",
     records: RecordSource | str | Path | None = None,
 ) -> Report:
@@ -56,6 +57,7 @@ def table(
         published: with published numbers below ours
         ensembles: rows computed afterwards, `{"both": ["dann", "mcc"]}`: the mean of the probabilities of these rows,
             for every task and seed, from the outputs that a store keeps; of the table and the summary
+        expected: in the summary, the accuracy expected without target labels beside the one measured
         store: folder of the records
         records: a file that `dalib export` wrote, or records that are open, instead of a store
 
@@ -66,6 +68,8 @@ def table(
         DalibError: an unknown suite, study, row, metric or rule
     """
     source, name = open_records(suite, store, records, metric)
+    if expected and study != "summary":
+        raise DalibError("expected accuracies are columns of the summary: --summary --expected (study='summary')")
     if not study:
         report = build_table(source, name, select or "last", metric, only, ensembles)
         return add_published(report) if published else report
@@ -76,7 +80,7 @@ def table(
     if ensembles and study != "summary":
         raise DalibError(f"the study '{study}' knows no ensembles; they are rows of the table and of the summary")
     if study == "summary":
-        return build_summary(source, name, select, metric, ensembles)
+        return build_summary(source, name, select, metric, ensembles, expected)
     return STUDIES[study](source, name, select, metric)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from dalib.core.errors import DalibError
 from dalib.report.ensembles import Ensembles
+from dalib.report.expected import EXPECTED, NOTE, expect_rows
 from dalib.report.scale import Scale, scale_of
 from dalib.report.select import describe_rule, rules
 from dalib.report.sheet import Block, Sheet, Shown
@@ -82,13 +83,20 @@ class MethodSummary:
         last, selected, oracle: mean over tasks and seeds of the metric at the end, at the point chosen by `rule`, and
             at the best point by the metric itself; regret: what the oracle has over the selection, never negative
         low, high, iqm: 95 % interval and interquartile mean of `selected`
+        expected…, measured, held, n_expected: where asked for, see `report.expected`
         difference…, improvement, p, p_holm, better, negative_transfer: `selected` against the baseline's
         """
-        return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
+        return pd.DataFrame(list(self.rows), columns=[*COLUMNS, *(EXPECTED if self.expects else ())]).round(6)
+
+    @property
+    def expects(self) -> bool:
+        """The lines have `EXPECTED` too."""
+        return any("expected" in row for row in self.rows)
 
     def sheet(self) -> Sheet:
         header = ("Algorithm", "Last", "Selected", "95 %", "Oracle", "Regret", "Rank", f"vs {self.baseline}", "95 %",
                   "P(better)", "p (Holm)", "n")  # fmt: skip
+        header = (*header[:-1], *(("Expected", "90 %", "Measured", "Inside") if self.expects else ()), header[-1])
         scale = self.scale
         regret = "oracle minus selected" if scale.higher_is_better else "selected minus oracle"
         tips = {"Selected": f"chosen by {self.rule}", "Regret": regret,
@@ -108,17 +116,24 @@ class MethodSummary:
 
 
 def build_summary(
-    source: RecordSource, suite: str, rule: str = "", metric: str = "", ensembles: Ensembles | None = None
+    source: RecordSource,
+    suite: str,
+    rule: str = "",
+    metric: str = "",
+    ensembles: Ensembles | None = None,
+    expected: bool = False,
 ) -> MethodSummary:
     """Every complete row against the baseline, at the points that `rule` chooses (default: the first of `RULES`).
 
-    ensembles: as for `build_table`
+    Args
+        ensembles: as for `build_table`
+        expected: with the accuracy that was to be expected without labels beside the one measured
 
     Raises
         DalibError: an unknown suite, rule or metric
     """
+    manifest = source.manifest(suite)
     if not rule:
-        manifest = source.manifest(suite)
         known = rules(source.get(key) for key in manifest.keys if key in source)
         rule = next(rule for rule in RULES if rule in known)
     tables = {
@@ -135,6 +150,12 @@ def build_summary(
         compared = {label: array for label, array in scores.items() if label in ranked}
         comparisons = compare(compared, baseline, higher_is_better=chosen.scale.higher_is_better)
     lines = tuple(_describe(row, tables, rule, scores.get(row.label), comparisons.get(row.label)) for row in rows)
+    notes = _notes(chosen, rule, rows, comparisons)
+    if expected:
+        records = {key: source.get(key) for key in manifest.keys if key in source}
+        told = expect_rows(manifest, records, rule, chosen.scale)
+        lines = tuple(line | told.get(str(line["label"]), dict.fromkeys(EXPECTED, math.nan)) for line in lines)
+        notes = (*notes, NOTE)
     return MethodSummary(
         chosen.suite,
         chosen.title or chosen.suite,
@@ -142,7 +163,7 @@ def build_summary(
         chosen.metric,
         baseline,
         lines,
-        _notes(chosen, rule, rows, comparisons),
+        notes,
     )
 
 
@@ -245,5 +266,19 @@ def _line(row: dict[str, object], best: float, scale: Scale) -> tuple[Shown, ...
         interval("difference_low", "difference_high", "signed"),
         number("improvement", "{:.2f}"),
         number("p_holm", "{:.2g}"),
+        *_expectation(row),
         Shown(f"{row['n_seeds']} × {row['n_tasks']}"),
     )
+
+
+def _expectation(row: dict[str, object]) -> tuple[Shown, ...]:
+    """Expected accuracy, interval, measured and inside, in per cent; nothing where they were not asked for."""
+    if "expected" not in row:
+        return ()
+    value, low, high, true = (_number(row[name]) for name in ("expected", "expected_low", "expected_high", "measured"))
+    if math.isnan(value):
+        return (Shown("–", dim=True),) * 4
+    accuracy = Scale()
+    ends = f"{accuracy.show(low)} … {accuracy.show(high)}"
+    inside = f"{_number(row['held']):.0f}/{_number(row['n_expected']):.0f}"
+    return Shown(accuracy.show(value)), Shown(ends), Shown(accuracy.show(true)), Shown(inside)

@@ -41,7 +41,9 @@ class ExpectedAccuracy:
         return f"{self.value:.1%} ({self.low:.0%} to {self.high:.0%})"
 
 
-def expected_accuracy(source: Outputs, target: Outputs, second: Outputs | None = None) -> ExpectedAccuracy | None:
+def expected_accuracy(
+    source: Outputs, target: Outputs, second: Outputs | None = None, all_forecasts: bool = True
+) -> ExpectedAccuracy | None:
     """The accuracy to expect, from what a model says of held-out source rows and of target rows.
 
     None where `cannot_expect` says why.
@@ -56,6 +58,7 @@ def expected_accuracy(source: Outputs, target: Outputs, second: Outputs | None =
         source: logits and labels of held-out source rows by this very model
         target: logits of the target's rows; its y is not looked at
         second: the target's rows by the same training with another seed, for `agreement`
+        all_forecasts: those too that do not count
     """
     if source.y is None or cannot_expect(source, target):
         return None
@@ -63,6 +66,8 @@ def expected_accuracy(source: Outputs, target: Outputs, second: Outputs | None =
     told: dict[str, float] = {}
     for name in FORECASTS.names():
         forecast = FORECASTS.get(name)()
+        if not (all_forecasts or forecast.counts):
+            continue
         value = float(forecast.estimate(source, blind, second)) if second or not forecast.needs_second else math.nan
         if math.isfinite(value):
             told[name] = round(value, 6)
@@ -78,6 +83,12 @@ def expected_accuracy(source: Outputs, target: Outputs, second: Outputs | None =
     low, high = max(0.0, min(counting) - reach), min(1.0, max(counting) + reach)
     doubts = tuple(_doubts(source, blind, acc_s, middle))
     return ExpectedAccuracy(middle, low, high, told, acc_s, n_s, n_t, doubts)
+
+
+def brief_expectation(source: Outputs, target: Outputs) -> tuple[float, float, float] | None:
+    """(value, low, high) of `expected_accuracy`, as a record keeps them."""
+    found = expected_accuracy(source, target, all_forecasts=False)
+    return None if found is None else (round(found.value, 6), round(found.low, 6), round(found.high, 6))
 
 
 def cannot_expect(source: Outputs, target: Outputs) -> str:

@@ -21,6 +21,7 @@ from dalib.records.manifest import Manifest
 from dalib.records.record import Candidate, Record
 from dalib.records.store import Store
 from dalib.scoring.diagnose import warn
+from dalib.scoring.expected import FEWEST, brief_expectation
 from dalib.scoring.metrics import measure, metrics_for, scores
 from dalib.scoring.thresholds import thresholds_for
 
@@ -46,7 +47,7 @@ def outputs_to_arrays(
 
 
 def rescore(store: Store, manifest: Manifest) -> Rescored:
-    """Add every score and metric that is missing; those that are there stay.
+    """Add every score, metric and expected accuracy that is missing; those that are there stay.
 
     Metrics of the target and of held-out source rows come from the stored labels and outputs. What needs the model
     itself cannot be added: `train_…` (the training rows' outputs are not stored) and `domain_accuracy`.
@@ -93,7 +94,21 @@ def _lacks(record: Record) -> bool:
     names = {side: metrics_for(record.objective, side == "target" and is_open(record)) for side in sides}
     wanted = {f"{side}_{name}" for side in sides for name in names[side]}
     validators = set(VALIDATORS.names()) if record.objective == "classification" else set()
-    return any(validators - set(c.scores) or wanted - set(c.metrics) for c in record.candidates)
+    expects = _may_expect(record)
+    return any(
+        validators - set(c.scores) or wanted - set(c.metrics) or (expects and c.expected is None)
+        for c in record.candidates
+    )
+
+
+def _may_expect(record: Record) -> bool:
+    """An accuracy may be expected of its outputs: closed classes, probabilities, enough rows."""
+    if record.objective != "classification" or record.spec.protocol.reject < 1 or is_open(record):
+        return False
+    if record.spec.algorithm not in ALGORITHMS or ALGORITHMS.get(record.spec.algorithm).rejects:
+        return False
+    enough = min(record.counts.get("validation", 0), record.counts.get("test", 0)) >= FEWEST
+    return enough and _gives_probabilities(record)
 
 
 def is_open(record: Record) -> bool:
@@ -115,9 +130,11 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
     target, source = (
         read_outputs(arrays, f"{start}_{side}", arrays[f"{side}_y"], features) for side in ("target", "source")
     )
-    before = len(candidate.scores), len(candidate.metrics)
+    before = len(candidate.scores), len(candidate.metrics), candidate.expected
     if record.objective == "classification":
         candidate.scores = scores(source, target, without=candidate.scores, features=features) | candidate.scores
+        if _may_expect(record) and candidate.expected is None:
+            candidate.expected = brief_expectation(source, target)
         reject, known = record.spec.protocol.reject, count_known(record, target.logits.shape[1])
         added = measure(target, "target", known, "classification", reject) | measure(source, "source", known)
     else:
@@ -125,7 +142,7 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
         added = measure(target, "target", 0, record.objective, thresholds=limits)
         added |= measure(source, "source", 0, record.objective, thresholds=limits)
     candidate.metrics |= {name: value for name, value in added.items() if name not in candidate.metrics}
-    return before != (len(candidate.scores), len(candidate.metrics))
+    return before != (len(candidate.scores), len(candidate.metrics), candidate.expected)
 
 
 def read_outputs(arrays: dict[str, np.ndarray], name: str, y: np.ndarray, features: bool) -> Outputs:

@@ -79,7 +79,9 @@ def compare(
         baseline: one of the names
         reps, seed: of the bootstrap of the interquartile mean
         higher_is_better: direction of the scores; means and differences stay as they are
-    Raises DalibError for an unknown baseline, different tasks, or scores that are not finite.
+
+    Raises
+        DalibError: an unknown baseline, different tasks, or scores that are not finite
     """
     arrays = check_methods(methods)
     if baseline not in arrays:
