@@ -10,7 +10,7 @@ from torch import Tensor
 from dalib.core.algorithm import Algorithm, TrainerLike
 from dalib.core.errors import DalibError
 from dalib.core.hyper import flag, positive, state, text, whole
-from dalib.core.text_tower import encode_classes, settle_prompts
+from dalib.core.text_tower import check_prompts, encode_classes
 from dalib.core.texts import SENTENCES, SPELLING, encode_names, settle_encoder
 from dalib.core.types import Domain
 from dalib.nn.propagation import propagate_labels
@@ -103,8 +103,12 @@ class TargetPrior(Algorithm):
     top: int = whole(default=10, doc="classes of the pretrained head that are combined", last=True)
     encoder: str = text(default=SENTENCES, settle=settle_encoder, doc="of names, as in zero_shot", last=True)
     temperature: float = positive(default=0.1, doc="divides the cosines, as in zero_shot", last=True)
-    prompts: str = text(default="ensemble", settle=settle_prompts, doc="of a text tower, as in zero_shot", last=True)
+    prompts: str = text(default="ensemble", doc="of a text tower, as in zero_shot", last=True)
     prior: Tensor | None = state()
+
+    def check(self) -> None:
+        super().check()
+        check_prompts(self.prompts)
 
     def build(self, dim: int, outputs: int) -> None:
         self.register_buffer("prior", None)

@@ -42,7 +42,8 @@ class TrAdaBoostR2(FeatureAlgorithm):
     say: Tensor = state()
 
     def needs(self, size: Size) -> Needs:
-        return need(size, "4 n_s d + d²", "i n_s d² + i d³", i=self.rounds)
+        r = min(size.n_s, size.d)
+        return need(size, "n d + 6 n_s d + 4 r²", "i n_s d² + i d³", i=self.rounds, r=r)
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z, y = trainer.embed(self, source).double(), torch.as_tensor(source.labels).double()

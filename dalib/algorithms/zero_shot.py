@@ -5,7 +5,7 @@ from torch import Tensor
 from dalib.algorithms._class_names import kept_reader, make_reader, read
 from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
 from dalib.core.hyper import positive, state, text, whole
-from dalib.core.text_tower import settle_prompts
+from dalib.core.text_tower import check_prompts
 from dalib.core.texts import SENTENCES, SPELLING, settle_encoder
 from dalib.core.types import Domain
 
@@ -44,7 +44,7 @@ class ZeroShot(FeatureAlgorithm):
     )
     temperature: float = positive(default=0.1, doc="divides the cosines", search=(0.05, 0.1, 0.2))
     prompts: str = text(
-        default="ensemble", settle=settle_prompts, last=True,
+        default="ensemble", last=True,
         doc="of a text tower: `photo` (one), `ensemble` (seven), or a sentence with {} in the class's place",
     )  # fmt: skip
     head_weight: Tensor = state()
@@ -53,6 +53,10 @@ class ZeroShot(FeatureAlgorithm):
     asked_names: Tensor = state()
     text_features: Tensor = state()
     logit_scale: Tensor = state()
+
+    def check(self) -> None:
+        super().check()
+        check_prompts(self.prompts)
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         for name, value in make_reader(self, source.classes, self.encoder, self.prompts).items():

@@ -63,11 +63,10 @@ class TextTower(nn.Module):
         return self.encode(self.embed(ids), ids)
 
 
-def settle_prompts(prompts: str) -> str:
+def check_prompts(prompts: str) -> None:
     """DalibError unless it is a word of `PROMPTS` or a sentence with one {} for the class."""
     if prompts not in PROMPTS and prompts.count("{}") != 1:
         raise unknown("prompts", prompts, PROMPTS, "or give a sentence with one {} in the class's place")
-    return prompts
 
 
 def check_names(tower: TextTower, classes: Sequence[str]) -> list[str]:
@@ -88,7 +87,8 @@ def encode_classes(tower: TextTower, classes: Sequence[str], prompts: str) -> Te
     Raises
         DalibError: a name of which the tokenizer knows nothing, a sentence longer than the tower reads
     """
-    templates = PROMPTS.get(settle_prompts(prompts), (prompts,))
+    check_prompts(prompts)
+    templates = PROMPTS.get(prompts, (prompts,))
     rows = []
     with torch.no_grad():
         for name in check_names(tower, classes):

@@ -28,12 +28,12 @@ def read_ensemble(text: str, labels: Sequence[str]) -> tuple[str, tuple[str, ...
     """
     name, sign, told = text.partition("=")
     if not sign or not name.strip() or not told.strip():
-        raise DalibError(f"--ensemble {text!r} is no NAME=a+b (Python: ensembles={{'NAME': ['a', 'b']}})")
+        raise DalibError(f"--ensemble {text!r} is no NAME=a+b (ensembles={{'NAME': ['a', 'b']}})")
     found = _readings([part.strip() for part in told.split("+")], {"+".join(_parts(known)): known for known in labels})
     if len(found) > 1:
         ways = " or ".join(" and ".join(map(repr, way)) for way in found)
         raise DalibError(
-            f"--ensemble {text!r} may mean {ways}; in Python ensembles={{'{name.strip()}': […]}} says which"
+            f"--ensemble {text!r} (ensembles=…) may mean {ways}; ensembles={{'{name.strip()}': […]}} says which"
         )
     if not found:
         missing = next((p.strip() for p in told.split("+") if p.strip() not in labels), told.strip())

@@ -12,7 +12,7 @@ import torch
 from dalib.assemble import identify_weights
 from dalib.backbones import load_backbone
 from dalib.core.errors import DalibError
-from dalib.core.text_tower import PROMPTS, TextTower, encode_classes, settle_prompts
+from dalib.core.text_tower import PROMPTS, TextTower, check_prompts, encode_classes
 from dalib.records.spec import BackboneSpec
 from tests.support.tiny_clip import DIM, SCALE, SIDE, save_tiny_clip
 
@@ -117,7 +117,7 @@ def test_what_a_folder_lacks_is_one_line(folder: Path, tmp_path: Path) -> None:
         with pytest.raises(DalibError, match=words):
             encode_classes(tower_of(folder), names, "photo")
     with pytest.raises(DalibError, match="no prompts named 'ensembel'; did you mean 'ensemble'"):
-        settle_prompts("ensembel")
+        check_prompts("ensembel")
     preprocess = load_backbone("clip", str(folder)).preprocess
     with pytest.raises(DalibError, match=f"crop = 64 does not fit this backbone: it takes {SIDE} px only"):
         assert preprocess

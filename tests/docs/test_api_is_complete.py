@@ -71,3 +71,8 @@ def test_what_is_looked_for_is_found() -> None:
         "dalib.core.hyper.text",
     }
     assert len(entries()) > 90 and resolve("dalib.nowhere") is None
+
+
+def test_nothing_has_two_entries() -> None:
+    names = re.findall(r"\.\. auto\w+:: (dalib(?:\.\w+)+)\n", API)
+    assert sorted(names) == sorted(set(names))
