@@ -12,6 +12,7 @@ from PIL import Image
 import dalib
 from dalib.cli import main
 from dalib.core.errors import DalibError
+from dalib.data.catalog import load_data
 from dalib.prediction import FoundBox, predict
 from dalib.train.model_file import load_model
 from tests.support.box_layouts import CLASSES, write_layout
@@ -84,3 +85,19 @@ def test_a_model_for_boxes_is_measured_on_the_boxes_of_a_folder_with_masks_too(m
         save(both / "dusk/masks" / f"p{i}.png", np.zeros((30, 40), np.uint8))
     beside = dalib.evaluate(model, str(both), "dusk", device="cpu")
     assert beside.metrics == pytest.approx(alone.metrics, abs=1e-6)
+
+
+def test_classes_that_differ_in_case_only_are_refused_unless_they_are_listed(tmp_path):
+    for domain, name in (("day", "cat"), ("night", "Cat")):
+        save(tmp_path / domain / "images" / "p.png", np.zeros((20, 30, 3), np.uint8))
+        told = {
+            "images": [{"id": 1, "file_name": "p.png", "width": 30, "height": 20}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 10]}],
+            "categories": [{"id": 1, "name": name}],
+        }
+        (tmp_path / domain / "boxes.json").write_text(json.dumps(told))
+    with pytest.raises(DalibError, match="classes 'Cat' and 'cat' differ in case"):
+        load_data("box_folder", tmp_path)
+    assert load_data("box_folder", tmp_path, partial=True).partial
+    (tmp_path / "classes.txt").write_text("cat\nCat\n")
+    assert load_data("box_folder", tmp_path).classes == ("cat", "Cat")

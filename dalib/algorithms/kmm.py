@@ -6,6 +6,7 @@ from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
 from dalib.core.algorithm import SOLVED
+from dalib.core.errors import DalibError
 from dalib.core.hyper import number, positive, whole
 from dalib.core.needs import Needs, Size, need
 from dalib.nn.density_ratio import PAIRS, kernel_mean_matching
@@ -53,4 +54,6 @@ class KMM(RowWeighting):
         return super().needs(size) + mine
 
     def weigh(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
+        if self.block_rows and len(z_s) // -(-len(z_s) // self.block_rows) < 2:
+            raise DalibError(f"kmm.block_rows = {self.block_rows} leaves a part of one row; give more, such as 1000")
         return self.usable(kernel_mean_matching(z_s, z_t, self.bandwidth, self.B, self.eps, self.block_rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from dalib.core.algorithm import Algorithm, FeatureAlgorithm
@@ -43,7 +44,7 @@ def estimate_cost(
             "for methods that solve (coral, tca, kmm)"
         )
     for what, value in (("n_s", n_s), ("n_t", n_t), ("columns", columns), ("classes", classes)):
-        if value < 1:
-            raise DalibError(f"{what} = {value} is out of range; give a whole number >= 1")
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+            raise DalibError(f"{what} = {value!r} is out of range; give a whole number >= 1")
     size = Size(n_s, n_t, columns, classes)
     return cost_of(name, size, made.needs(size), f"take {made.instead}")

@@ -22,7 +22,7 @@ from dalib.data.answered import Answers, find_answers
 from dalib.data.arrays import load_arrays, resize_domain
 from dalib.data.box_layouts import IMAGES, looks_like_boxes
 from dalib.data.boxes import BoxTree, decode_boxes
-from dalib.data.declaration import Match, canonical, conventions, match_declaration, translate
+from dalib.data.declaration import Match, canonical, conventions, find_lookalikes, match_declaration, translate
 from dalib.data.decode import decode_domain, read_picture
 from dalib.data.features import FeatureSet, load_features
 from dalib.data.folders import ImageTree, lone_folders
@@ -415,6 +415,7 @@ def _load_box_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) 
     ]
     lost = {name: tree.told[folder].missing for name, folder in folders.items()}
     differences += [f"{name} lacks {len(m)} pictures that have boxes ({m[0]!a})" for name, m in lost.items() if m]
+    differences += [] if info.classes or tree.listed else find_lookalikes(classes, "classes")
     note = _accept(info, Match(folders, classes, {}, counts, tuple(differences)), where, partial)
     contents = {name: tree.content(folder) for name, folder in folders.items()}
 

@@ -119,8 +119,8 @@ def match_declaration(
             differences.append(f"{domain} has {len(strange)} unknown classes ({_some(strange)}{hint})")
     if info.class_count and len(classes) != info.class_count:
         differences.append(f"{len(classes)} classes of {info.class_count}")
-    differences += _lookalikes(classes, "classes") if own else []
-    differences += _lookalikes(domains, "domains") if not info.domains else []
+    differences += find_lookalikes(classes, "classes") if own else []
+    differences += find_lookalikes(domains, "domains") if not info.domains else []
     order = {d: folders[d] for d in domains if d in folders}
     return Match(order, classes, labels, counts, tuple(differences))
 
@@ -160,7 +160,8 @@ def conventions(info: DatasetInfo, rows: int) -> list[str]:
     return said
 
 
-def _lookalikes(names: Sequence[str], what: str) -> list[str]:
+def find_lookalikes(names: Sequence[str], what: str) -> list[str]:
+    """What to say of names that differ in case or blanks only."""
     first: dict[str, str] = {}
     twins = [(first.setdefault(lookalike(n), n), n) for n in names]
     return [
