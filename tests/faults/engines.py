@@ -224,7 +224,8 @@ def same(name: str, folder: Path, whole: bool) -> int:
         rows = ("source_only", "coral", "dann", "mcc")
     with engine(name, folder) as there:
         run_suite(suite, store=folder / "inline", jobs=1, only=rows)
-        run_suite(suite, store=folder / "there", executor=there.spec(), jobs=2, only=rows)
+        spec = there.spec() | ({"runs_per_task": 27, "time": 60} if name == "slurm" and whole else {})
+        run_suite(suite, store=folder / "there", executor=spec, jobs=2, only=rows)
     here = {r.key: [c.model_dump() for c in r.candidates] for r in Store(folder / "inline").records()}
     found = {r.key: [c.model_dump() for c in r.candidates] for r in Store(folder / "there").records()}
     differ = [key for key in here.keys() | found.keys() if here.get(key) != found.get(key)]
