@@ -153,4 +153,4 @@ def test_prompts_without_a_tower_and_a_tower_without_weights_are_refused(folder:
     with pytest.raises(DalibError, match="or a backbone with a text tower: clip with weights = 'FOLDER'"):
         Trainer(device="cpu").fit(dalib.ZeroShot(), task(), replace(bare, head=None))
     with pytest.raises(DalibError, match="no prompts named 'fotos'"):
-        dalib.ZeroShot(prompts="fotos")
+        dalib.ZeroShot(prompts="fotos").check()
