@@ -60,6 +60,31 @@ def test_the_network_is_moved_against_the_discriminators_and_for_their_consisten
         assert any(g.any() for g in gradients)
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_regions_are_moved_against_their_discriminator_and_places_and_regions_towards_agreement(side):
+    """Gradients on the maps of either domain, by plain losses of that domain's pictures alone."""
+    algorithm, source, target = given(regions=6)
+    with torch.no_grad():
+        for p in (*algorithm.of_positions.parameters(), *algorithm.of_regions.parameters()):
+            p.add_(0.3 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel())))
+    terms = algorithm.adapt(source, target, 0.0)
+    both = [rows.prediction for rows in (source, target)]
+    boxes = [[found[:6] for found in seen.propose()] for seen in both]
+    seen, mine = both[side], boxes[side]
+    v = seen.describe(mine)
+    plain = torch.nn.functional.softplus((-1, 1)[side] * algorithm.of_regions(v)).mean() / 2
+    p_maps = torch.stack([algorithm.of_positions(f).sigmoid().mean((1, 2)) for f in seen.maps])
+    p_regions = algorithm.of_regions(v).sigmoid().split([len(b) for b in mine])
+    gaps = sum((p_maps[:, i, None] - p).abs().sum() for i, p in enumerate(p_regions))
+    apart = gaps / (len(seen.maps) * sum(len(b) for found in boxes for b in found))
+    for name, expected in (("region", -plain), ("consistency", apart)):
+        found = torch.autograd.grad(terms[name], seen.maps, retain_graph=True)
+        wanted = torch.autograd.grad(algorithm.weight * expected, seen.maps, retain_graph=True)
+        assert all(g.any() for g in wanted[:1])
+        for f, w in zip(found, wanted, strict=True):
+            torch.testing.assert_close(f, w, rtol=1e-3, atol=1e-8)
+
+
 def test_as_many_regions_are_looked_at_as_are_asked_for():
     algorithm, source, target = given(regions=2)
     seen: list[int] = []

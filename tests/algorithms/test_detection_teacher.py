@@ -35,6 +35,7 @@ def test_the_term_is_objectness_and_class_of_the_strong_view_for_the_teachers_su
     assert float(found) == pytest.approx(0.6 * float(told["objectness"] + told["classifier"]), rel=1e-5)
     assert float(told["box_reg"]) > 0 and float(told["rpn_box_reg"]) > 0, "there is something to leave out"
     assert float(algorithm.adapt(source, target, 0.1)["pseudo"]) == 0, "the burn-in is not over"
+    assert float(algorithm.adapt(source, target, algorithm.burn_in)["pseudo"]) > 0, "it ends with this step"
 
 
 def test_the_teacher_looks_at_the_mild_view_and_no_gradient_reaches_it():

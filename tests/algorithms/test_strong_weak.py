@@ -26,12 +26,17 @@ def test_both_terms_are_the_formulas():
     assert float(terms["weak"]) == pytest.approx(0.7 * np.mean(focal), rel=1e-4)
 
 
-def test_the_finest_and_the_coarsest_map_are_moved_against_the_discriminators():
-    algorithm = attached(StrongWeak).eval()
-    source, target = batches(algorithm)
-    terms, (f, *_, g) = algorithm.adapt(source, target, 0.0), source.prediction.levels
-    (reversed_,) = torch.autograd.grad(terms["strong"], f, retain_graph=True)
-    (own,) = torch.autograd.grad((torch.sigmoid(algorithm.local(f)) ** 2).mean() / 2, f, retain_graph=True)
-    torch.testing.assert_close(reversed_, -own, rtol=1e-4, atol=1e-9)
-    (of_whole,) = torch.autograd.grad(terms["weak"], g, retain_graph=True)
-    assert of_whole.any()
+@pytest.mark.parametrize("side", [0, 1])
+def test_the_finest_and_the_coarsest_map_are_moved_against_the_discriminators(side):
+    algorithm = attached(StrongWeak, gamma=3.0).eval()
+    rows = batches(algorithm)
+    terms, (f, *_, g) = algorithm.adapt(*rows, 0.0), rows[side].prediction.levels
+    p = torch.sigmoid(algorithm.local(f))
+    strong = ((p if side == 0 else 1 - p) ** 2).mean() / 2
+    right = torch.sigmoid((1, -1)[side] * algorithm.whole(g.mean((2, 3))))
+    weak = (-((1 - right) ** 3) * right.log()).mean() / 2
+    for name, plain, level in (("strong", strong, f), ("weak", weak, g)):
+        (reversed_,) = torch.autograd.grad(terms[name], level, retain_graph=True)
+        (own,) = torch.autograd.grad(plain, level, retain_graph=True)
+        assert own.any()
+        torch.testing.assert_close(reversed_, -own, rtol=1e-4, atol=1e-9)

@@ -56,6 +56,15 @@ def test_image_features_are_the_projected_ones_of_transformers(folder: Path) -> 
     assert p and (p.crop, p.resize, p.fixed, p.mean, p.std) == (SIDE, SIDE, True, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 
 
+def test_a_folder_that_tells_no_preparation_gets_clips_own(tmp_path: Path) -> None:
+    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+    mine = save_tiny_clip(tmp_path / "mine")
+    (mine / "preprocessor_config.json").unlink()
+    p = load_backbone("clip", str(mine), frozen=True).preprocess
+    assert p and p.mean == pytest.approx(OPENAI_CLIP_MEAN) and p.std == pytest.approx(OPENAI_CLIP_STD)
+
+
 def test_text_features_are_those_of_transformers_whatever_stands_beside_them(folder: Path) -> None:
     texts = ["a photo of a cup.", "bee", "a origami back pack, a bad image of the web camera"]
     tower = tower_of(folder)

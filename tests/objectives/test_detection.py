@@ -120,6 +120,24 @@ def test_rows_of_what_is_seen_are_picked_split_and_joined_like_a_tensors():
     assert not any(m.requires_grad for m in seen.detach().maps)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_losses_and_boxes_do_not_depend_on_the_networks_mode_and_leave_it(training):
+    scenes = make_scenes("s", 3, 0, 1.0, KIND)
+    network = find_objective(KIND).network(backbone(), 2, 8).eval()
+    x, y = torch.as_tensor(np.asarray(scenes.x)).float() / 127.5 - 1, torch.as_tensor(scenes.labels)
+    seen, detector = network(x)[1], network.head
+    with seeded(5):
+        expected = seen.losses(y)
+    answers = seen.boxes()
+    detector.train(training)
+    with seeded(5):
+        found = seen.losses(y)
+    assert found.keys() == expected.keys() and len(found) == 4
+    assert all(torch.equal(value, expected[name]) for name, value in found.items())
+    assert torch.equal(seen.boxes(), answers)
+    assert all(part.training == training for part in (detector, detector.rpn, detector.roi_heads))
+
+
 def test_pictures_without_a_box_have_a_finite_loss_that_learns_there_is_none():
     network = find_objective(KIND).network(backbone(), 2, 8).train()
     y = torch.tensor([-1.0, 0, 0, 0, 0]).expand(3, 1, 5)
