@@ -133,6 +133,13 @@ def test_without_a_sure_row_the_term_is_nothing() -> None:
     assert float(loss.detach()) == 0 and not torch.autograd.grad(loss, logits)[0].any()
 
 
+def test_a_row_as_sure_as_the_threshold_counts_and_one_below_does_not() -> None:
+    logits = torch.tensor([[1.0, 0.0], [0.0, 3.0], [2.0, 0.0]])
+    p = torch.tensor([[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]])
+    expected = np.mean([np.log1p(np.exp(-1.0)), np.log1p(np.exp(-3.0))])
+    assert float(confident_cross_entropy(logits, p, 0.75)) == pytest.approx(expected, rel=1e-6)
+
+
 def test_what_it_cannot_work_with_is_one_line(folder: Path) -> None:
     given = load_backbone("clip", str(folder), frozen=True, head=True)
     for hparams, config, backbone, words in [

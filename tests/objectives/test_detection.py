@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS
 from dalib.core.splits import concatenate
 from dalib.nn.boxes import as_targets, pack_answers, pad_labels
+from dalib.nn.detector import SIZES, Detector, DetectorSize
 from dalib.prediction import FoundBox, predict
 from dalib.train.model_file import load_model
 from tests.support.box_folders import write_box_folder
@@ -115,9 +117,16 @@ def test_rows_of_what_is_seen_are_picked_split_and_joined_like_a_tensors():
     torch.testing.assert_close(z, torch.cat([m.mean((2, 3)) for m in seen.maps], 1))
     a, b = seen.split_with_sizes([2, 3])
     again = a.joined([b])
-    assert len(a) == 2 and all(torch.equal(m, n) for m, n in zip(again.maps, seen.maps, strict=True))
+    assert len(a) == 2
+    for kind in ("maps", "levels"):
+        whole = getattr(seen, kind)
+        assert all(torch.equal(m, n) for m, n in zip(getattr(again, kind), whole, strict=True))
+        for part, rows in ((a, slice(0, 2)), (b, slice(2, 5)), (seen[torch.tensor([4, 1])], [4, 1])):
+            assert all(torch.equal(m, n[rows]) for m, n in zip(getattr(part, kind), whole, strict=True))
+        assert any(m.requires_grad for m in whole) and not any(m.requires_grad for m in getattr(seen.detach(), kind))
+        halves = replace(seen, **{kind: tuple(m.half() for m in whole)}).float()
+        assert all(m.dtype == torch.float32 for m in getattr(halves, kind))
     torch.testing.assert_close(seen.boxes()[2:], b.boxes(), rtol=1e-4, atol=1e-4)
-    assert not any(m.requires_grad for m in seen.detach().maps)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -136,6 +145,30 @@ def test_losses_and_boxes_do_not_depend_on_the_networks_mode_and_leave_it(traini
     assert all(torch.equal(value, expected[name]) for name, value in found.items())
     assert torch.equal(seen.boxes(), answers)
     assert all(part.training == training for part in (detector, detector.rpn, detector.roi_heads))
+
+
+def detector_of(size: DetectorSize = SIZES["faster_rcnn_small"]) -> Detector:
+    with seeded(0):
+        return Detector(6, (4, 8, 16), 2, size).eval()
+
+
+def test_pictures_that_are_wider_than_high_have_proposals_to_their_right_edge_and_none_below():
+    maps = [torch.randn(1, 6, 32 // s, 96 // s, generator=torch.Generator().manual_seed(s)) for s in (4, 8, 16)]
+    (found,) = detector_of().propose(maps, (32, 96))
+    assert found[:, 3].max() <= 32 and 64 < found[:, 2].max() <= 96
+
+
+def test_a_region_of_an_anchors_size_is_read_off_the_map_of_that_anchor():
+    detector, side = detector_of(), 64
+    chance = torch.Generator().manual_seed(0)
+    maps = [torch.randn(1, 6, side // s, side // s, generator=chance) for s in (4, 8, 16)]
+    for own, stride in enumerate((4, 8, 16)):
+        half = detector.size.anchors * stride / 2
+        region = [torch.tensor([[32 - half, 32 - half, 32 + half, 32 + half]])]
+        plain = detector.describe(maps, (side, side), region)
+        for i in range(3):
+            others = [m + 1 if i == k else m for k, m in enumerate(maps)]
+            assert torch.equal(detector.describe(others, (side, side), region), plain) == (i != own)
 
 
 def test_pictures_without_a_box_have_a_finite_loss_that_learns_there_is_none():
@@ -177,8 +210,6 @@ def test_domains_with_more_and_fewer_boxes_are_joined():
     a = make_scenes("a", 3, 0, 1.0, KIND)
     b = make_scenes("b", 2, 1, 0.5, KIND)
     wide = np.concatenate([b.labels, np.tile(np.float32([-1, 0, 0, 0, 0]), (2, 1, 1))], axis=1)
-    from dataclasses import replace
-
     both = concatenate([a, replace(b, y=wide)])
     assert both.labels.shape == (5, 3, 5) and (both.labels[:, 2] == [-1, 0, 0, 0, 0]).all()
     np.testing.assert_array_equal(both.labels[:3, :2], a.labels)

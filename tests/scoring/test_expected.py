@@ -15,12 +15,14 @@ from dalib.scoring.expected import expected_accuracy
 from tests.forecasts.test_forecasts import OTHER, SOURCE, TARGET, draw
 
 
-def test_the_interval_is_the_forecasts_spread_chance_and_half_the_fall() -> None:
-    found = expected_accuracy(SOURCE, TARGET)
-    assert found is not None
+@pytest.mark.parametrize("falls", [True, False])
+def test_the_interval_is_the_forecasts_spread_chance_and_half_the_fall(falls: bool) -> None:
+    source, target = (SOURCE, TARGET) if falls else (draw(80, 1.5, 1), draw(200, 2.5, 0))
+    found = expected_accuracy(source, target)
+    assert found is not None and (found.source > found.value) == falls
     counting = [found.forecasts[n] for n in ("atc", "average_confidence", "difference_of_confidences")]
     value, acc = np.median(counting), found.source
-    assert acc == pytest.approx(float((SOURCE.logits.argmax(1) == SOURCE.y).double().mean()))
+    assert acc == pytest.approx(float((source.logits.argmax(1) == source.y).double().mean()))
     a, b = (acc * 80 + 1) / 82, (value * 200 + 1) / 202
     reach = 1.6448536 * np.sqrt(a * (1 - a) / 80 + b * (1 - b) / 200) + max(0, acc - value) / 2
     assert found.value == pytest.approx(value)
