@@ -33,6 +33,7 @@ def test_two_parts_of_a_solution_are_added_and_terms_of_nothing_are_not_said() -
     size = Size(3, 4, 5, 2)
     both = need(size, "n_s n_t + zero d", "d³", zero=0) + need(size, "K", plan="n_s n_t", plans="2")
     assert (both.numbers, both.formula, both.products) == (14, "n_s n_t + K", 125)
+    assert (need(size, passes="n_s") + need(size, passes="2 n_t")).passes == 3 + 2 * 4
     assert both.plans == pytest.approx(2 * (12 / 40_000) ** 1.3)
 
 

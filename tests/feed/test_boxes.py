@@ -85,6 +85,10 @@ def test_what_is_left_of_a_cut_box_decides_whether_it_stays():
         views = Views(torch.tensor([[0, 8 - width, 20, 20]]), torch.tensor([False]))
         found = cut_boxes(y, torch.tensor([0]), views, 20, False)[0, 0].tolist()
         assert found == ([2, 0, 0, width, 8] if there else [-1, 0, 0, 0, 0])
+    for left, there in ((7, False), (6, True)):  # the same parts, where the crop is enlarged
+        views = Views(torch.tensor([[0, left, 10, 10]]), torch.tensor([False]))
+        found = cut_boxes(y, torch.tensor([0]), views, 20, False)[0, 0].tolist()
+        assert found == ([2, 0, 0, 4, 16] if there else [-1, 0, 0, 0, 0])
     narrow = Views(torch.tensor([[0, 0, 40, 40]]), torch.tensor([False]))
     assert cut_boxes(torch.tensor([[[1.0, 0, 0, 3, 30]]]), torch.tensor([0]), narrow, 20, False)[0, 0, 0] == -1
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dalib.metrics._coco import evaluate_boxes
+
 pytest.importorskip("pycocotools", reason="boxes are measured by pycocotools, which is not installed")
 NOBODY = [-1, 0, 0, 0, 0]
 
@@ -54,6 +56,14 @@ def test_it_is_the_same_where_the_number_of_classes_is_not_told(metric):
     y = truth([[0, 0, 0, 10, 10], [2, 30, 30, 40, 40]])
     found = told([[0, 0.9, 0, 0, 10, 10], [2, 0.9, 30, 30, 40, 48]])
     assert metric.score(y, found, found, 0) == metric.score(y, found, found, 3) > 0.5
+
+
+def test_a_box_is_small_medium_or_large_by_its_area():
+    """COCO's bounds are 32² and 96²: 40 x 30 is medium, and 8 x 100 small."""
+    y = truth([[0, 0, 0, 40, 30], [1, 50, 0, 58, 100]])
+    found = told([[0, 0.9, 0, 0, 40, 30], [1, 0.9, 50, 0, 58, 100]])
+    by_area = evaluate_boxes(y, found, 2)[0, 0, :, 1:, -1]
+    np.testing.assert_allclose(by_area, [[-1, 1, -1], [1, -1, -1]])
 
 
 def test_nothing_is_printed(metric, capsys):

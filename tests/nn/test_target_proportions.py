@@ -34,7 +34,11 @@ def test_proportions_and_plans_are_those_of_pot() -> None:
     for plan, expected in zip(plans, log["gamma"], strict=True):
         np.testing.assert_allclose(plan, expected, atol=1e-6)
     np.testing.assert_allclose(h, np.bincount(y_t) / 90, atol=0.06)
-    assert (carry_labels(plans, labels, 3).argmax(0).numpy() == y_t).mean() > 0.9
+    carried = carry_labels(plans, labels, 3)
+    assert (carried.argmax(0).numpy() == y_t).mean() > 0.9
+    np.testing.assert_allclose(carried.sum(1), reference, atol=1e-5)
+    expected = (log["gamma"][0][y_1 == 2].sum(0) + log["gamma"][1][y_2 == 2].sum(0)) / 2
+    np.testing.assert_allclose(carried[2], expected, atol=1e-6)
 
 
 def test_a_class_of_no_sample_has_no_share_and_one_that_a_single_sample_lacks_is_refused() -> None:
