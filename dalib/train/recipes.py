@@ -47,5 +47,6 @@ def fill_recipe(
 
 def lay_over(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """What is given over the recipe, whose rate is left out where another optimiser than its own is given."""
-    other = given.get("optimiser", TrainConfig().optimiser) != recipe.get("optimiser", TrainConfig().optimiser)
+    own = recipe.get("optimiser", TrainConfig().optimiser)
+    other = given.get("optimiser", own) != own
     return {k: v for k, v in recipe.items() if not (other and k == "lr")} | dict(given)

@@ -31,6 +31,22 @@ def test_a_recipe_is_made_of_fields_of_the_model_and_departs_from_its_defaults(r
     assert all(getattr(config, name) != TrainConfig.model_fields[name].default for name in recipe)
 
 
+def test_what_an_algorithm_asks_lies_over_the_recipe_and_another_optimiser_takes_its_rate_alone_away() -> None:
+    class Asking(ALGORITHMS.get("dann")):  # type: ignore[misc]
+        recipe = {"lr": 0.2, "augment": "flip", "optimiser": "adamw"}
+
+    def fill(**given: Any) -> dict[str, Any]:
+        return fill_recipe(given, Asking, "resnet50", "imagenet", False)
+
+    assert fill() == {"lr": 0.2, "augment": "flip", "optimiser": "adamw"}
+    assert fill(steps=3, lr=0.4) == {"lr": 0.4, "augment": "flip", "optimiser": "adamw", "steps": 3}
+    assert fill(optimiser="sgd") == {"augment": "flip", "optimiser": "sgd"}
+    assert fill_recipe({}, ALGORITHMS.get("dann"), "resnet50", "imagenet", False) == {"lr": 0.01}
+    assert fill_recipe({"optimiser": "adamw"}, ALGORITHMS.get("dann"), "resnet50", "imagenet", False) == {
+        "optimiser": "adamw"
+    }
+
+
 @pytest.mark.parametrize("name", ALGORITHMS.names())
 def test_what_an_algorithm_asks_of_the_recipe_is_a_field_of_it(name: str) -> None:
     TrainConfig.model_validate(ALGORITHMS.get(name).recipe)
