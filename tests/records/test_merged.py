@@ -89,6 +89,26 @@ def test_a_row_of_other_settings_keeps_a_name_of_its_own(first: Path, tmp_path: 
     assert labels == {("mcc", 0), ("mcc", 1), ("mcc (theirs)", 2)}
 
 
+def test_a_third_file_of_the_first_ones_settings_joins_its_row(first: Path, tmp_path: Path) -> None:
+    def seed(n: int, name: str, **spec: Any) -> Path:
+        made = Shelf().put("mcc", TASK, [*["missing"] * n, 0.9], **spec)
+        made.toy.runs = [cell for cell in made.toy.runs if cell.seed == n]
+        return write(made, tmp_path / f"{name}.jsonl")
+
+    paths = [first, seed(2, "theirs", algorithm="bnm"), seed(3, "ours"), seed(4, "later", algorithm="bnm")]
+    found = {(c.label, c.seed) for c in Merged(paths).manifest().runs if "mcc" in c.label and c.task == TASK}
+    assert found == {("mcc", 0), ("mcc", 1), ("mcc (theirs)", 2), ("mcc", 3), ("mcc (later)", 4)}
+
+
+def test_domains_that_the_first_file_lacks_are_added_and_fewer_rows_are_other_data(first: Path, tmp_path: Path) -> None:
+    counts = Merged([first]).manifest().counts
+    more = write(Shelf(counts={**counts, "caltech": 9}).put("dann", TASK, [0.7]), tmp_path / "more.jsonl")
+    assert Merged([first, more]).manifest().counts == {**counts, "caltech": 9}
+    fewer = write(Shelf(counts={"amazon": 7}).put("dann", TASK, [0.7]), tmp_path / "fewer.jsonl")
+    with pytest.raises(DalibError, match="amazon of office31 has 1000 rows in first and 7 in fewer"):
+        Merged([first, fewer])
+
+
 @pytest.mark.parametrize(
     ("manifest", "spec", "message"),
     [

@@ -116,6 +116,8 @@ def test_rows_tested_on_other_pictures_are_compared_on_those_of_both(root: Path,
     wanted = {shade(TARGET, CLASSES.index(f.split("/")[1]), int(f[-6:-4])) for f in kept}
     pool = build_content(store, "toy", data_root=root)["pictures"]["pool"]
     assert {shade_of(uri) for uri in pool} <= wanted
+    for _, number, truth, _, _ in place["pictures"]:
+        assert (shade_of(pool[number]) - 20) // 70 == CLASSES.index(truth), "the picture of that row, not another"
 
 
 def test_records_without_outputs_say_so(shelf: Shelf, tmp_path: Path) -> None:

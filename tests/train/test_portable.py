@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import dalib
 from dalib.cli import main
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain
-from dalib.train.portable import Portable, export_model
+from dalib.train import portable
+from dalib.train.portable import Portable, export_model, open_portable
 from tests.support.image_world import make_backbone, make_image_task, recipe
 
 K = 3
@@ -82,6 +84,35 @@ def test_images_are_cut_and_normalised_inside(frozen: bool, tmp_path: Path) -> N
     own = fitted.outputs(Domain("x", x, None, task.classes, "none")).logits
     torch.testing.assert_close(module(torch.from_numpy(x))[0], own, atol=1e-5, rtol=1e-4)
     assert facts["resize"] == backbone.preprocess.resize
+
+
+def test_images_that_a_backbone_turns_are_turned_top_to_bottom_and_left_to_right(tmp_path: Path) -> None:
+    backbone, task = make_backbone(), make_image_task()
+    assert backbone.preprocess is not None
+    backbone.preprocess = replace(backbone.preprocess, rotate180=True)
+    fitted = dalib.Trainer(recipe(steps=2), device="cpu").fit(dalib.DANN(), task, backbone)
+    x = np.asarray(task.test.x)[:6]
+    own = fitted.outputs(Domain("x", x, None, task.classes, "none")).logits
+    with torch.no_grad():
+        torch.testing.assert_close(open_portable(fitted)(torch.from_numpy(x))[0], own, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("off", [0.01, float("nan")])
+def test_what_answers_otherwise_is_not_kept(off: float, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = train(toy, "dann")
+    plain = portable.WRITERS["torch"]
+
+    def spoilt(*parts: Any) -> Any:
+        content, answers = plain(*parts)
+        answers[0][2, 1] += off * max(1.0, np.abs(answers[0]).max())
+        return content, answers
+
+    monkeypatch.setitem(portable.WRITERS, "torch", spoilt)
+    with pytest.raises(
+        DalibError, match=r"written as torch answers (0\.01|nan) off, more than 0\.0001; it was not kept"
+    ):
+        export_model(run.path, to="torch")
+    assert not (toy / "dann.pt2").exists()
 
 
 def test_onnxruntime_answers_as_the_model_does(toy: Path, tmp_path: Path) -> None:

@@ -119,3 +119,25 @@ def test_the_command_under_torchrun_writes_one_model_and_prints_once(tmp_path: P
     lines = [[line for line in run.stdout.splitlines() if "accuracy on" in line] for run in (done, alone)]
     assert lines[0] == lines[1]
     assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_dropout_differs_between_the_ranks_of_a_pass_and_draws_nothing_of_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Dropped(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            z = torch.nn.functional.dropout(self.scale * x, 0.5)
+            return z, z
+
+    monkeypatch.setattr("dalib.train.ranks._sum", lambda x: x)  # no other process adds its rows
+    network, x, before = Dropped(), torch.ones(8, 64), torch.get_rng_state()
+    first, second = (Ranks(rank, 2).through(network, x, 7)[0] for rank in (0, 1))
+    assert not first[4:].any() and not second[:4].any()
+    assert set(first[:4].unique().tolist()) == {0.0, 2.0} and not torch.equal(first[:4], second[4:])
+    assert torch.equal(first, Ranks(0, 2).through(network, x, 7)[0])
+    assert not torch.equal(first, Ranks(0, 2).through(network, x, 8)[0])
+    assert torch.equal(torch.get_rng_state(), before)

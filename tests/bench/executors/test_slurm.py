@@ -107,6 +107,15 @@ def test_runs_share_a_task_and_those_of_a_lost_one_go_on_alone(runs: Any, stand_
     assert "--array=0-1%2" in (stand_in / "array1").read_text()
 
 
+def test_more_tasks_than_an_array_may_have_are_several_arrays(
+    runs: Any, stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "LIMIT", 2)
+    found = results(slurm.execute(runs("", "", "", ""), do, 2))
+    assert found == {"k0": "K0", "k1": "K1", "k2": "K2", "k3": "K3"}
+    assert sorted(path.name for path in stand_in.glob("array*")) == ["array1", "array2"]
+
+
 def test_what_was_handed_over_is_found_again_and_not_submitted_twice(runs: Any, stand_in: Path, tmp_path: Path) -> None:
     items = runs("", "", "")
     (stand_in / "task1_9").touch()
