@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 IN_A_FLEET: dict[str, Any] = {"may_differ_in_a_fleet": True}
 """Of a setting: runs that train together, as one vectorised model, may each have a value of their own."""
 ADAMW_RATE = 3e-3
+"""`lr` of `adamw` where none is given; how it was chosen: docs/recipe.md."""
 
 
 class TrainConfig(BaseModel):

@@ -42,7 +42,7 @@ def fill_recipe(
     own = dict(OBJECTIVES.get(objective).recipe) if objective != "classification" else {}
     if kind == "features" or given.get("invariant"):
         own.pop("augment", None)
-    return lay_over({**RECIPES[kind], **own, **algorithm.recipe}, given)
+    return lay_over(lay_over({**RECIPES[kind], **own}, algorithm.recipe), given)
 
 
 def lay_over(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -159,3 +159,12 @@ def test_a_rate_that_was_left_out_is_no_field_that_was_given() -> None:
     assert TrainConfig(optimiser="adamw").lr == 0.003
     assert "lr" not in TrainConfig(optimiser="adamw").model_dump(exclude_unset=True)
     assert TrainConfig.model_validate_json(TrainConfig(optimiser="adamw", lr=0.03).model_dump_json()).lr == 0.03
+
+
+def test_an_algorithm_with_an_optimiser_of_its_own_does_not_get_the_rate_of_the_kind_of_training() -> None:
+    class Own(ALGORITHMS.get("source_only")):  # type: ignore[misc]
+        recipe = {"optimiser": "adamw"}
+
+    filled = fill_recipe({}, Own, "resnet50", "imagenet", False)
+    assert "lr" in RECIPES["fine_tuning"] and TrainConfig.model_validate(filled).lr == 0.003
+    assert TrainConfig.model_validate(fill_recipe({"lr": 0.2}, Own, "resnet50", "imagenet", False)).lr == 0.2
