@@ -39,7 +39,7 @@ _HOME = {
     "Forecast": "dalib.core.forecast",
     "LeaveOneDomainOut": "dalib.estimator",
     "Listener": "dalib.core.listener",
-    "LoadedData": "dalib.data.catalog",
+    "LoadedData": "dalib.data.loaded",
     "Loop": "dalib.train.loop",
     "Measure": "dalib.core.measure",
     "Metric": "dalib.core.metric",

@@ -141,9 +141,9 @@ from dalib.core.types import Source as Source
 from dalib.core.types import Target as Target
 from dalib.core.types import Task as Task
 from dalib.core.validator import Validator as Validator
-from dalib.data.catalog import LoadedData as LoadedData
 from dalib.data.catalog import load_data as load_data
 from dalib.data.get import get_data as get_data
+from dalib.data.loaded import LoadedData as LoadedData
 from dalib.data.roots import make_data as make_data
 from dalib.data.tasks import make_task as make_task
 from dalib.estimator import AdaptationClassifier as AdaptationClassifier

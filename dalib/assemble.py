@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dalib.core.backbone import Backbone
     from dalib.core.listener import Listener
     from dalib.core.types import Task
-    from dalib.data.catalog import LoadedData
+    from dalib.data.loaded import LoadedData
     from dalib.train.fitted import Fitted
     from dalib.train.trainer import Trainer
 

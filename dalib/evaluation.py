@@ -15,7 +15,8 @@ from dalib.core.backbone import Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.objective import says_nothing
 from dalib.core.types import Domain, Outputs, name_unknown
-from dalib.data.catalog import LoadedData, load_data
+from dalib.data.catalog import load_data
+from dalib.data.loaded import LoadedData
 from dalib.data.recognise import guess_dataset
 from dalib.prediction import normalise_as_trained
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy

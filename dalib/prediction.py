@@ -13,12 +13,13 @@ import numpy as np
 from dalib.core.errors import DalibError, suggest
 from dalib.core.rows import RowShape, RowView, combine
 from dalib.core.types import Domain, Outputs, name_unknown
-from dalib.data.box_pictures import RESULTS, FoundBox, check_box_names, list_boxes, write_coco, write_drawn
-from dalib.data.decode import decode_image, shown_size
+from dalib.data.box_pictures import DRAWN_ENDING, RESULTS, FoundBox, list_boxes, write_coco, write_drawn
+from dalib.data.decode import decode_image, measure_picture
 from dalib.data.listing import ARCHIVES, CLUTTER, COMMON, LOOP, Listing, is_image
-from dalib.data.mask_files import check_names, write_mask
+from dalib.data.mask_files import write_mask
 from dalib.data.normalise import normalise_features
 from dalib.data.npz import check_rows, read_arrays
+from dalib.data.written import check_written
 from dalib.feed.embed import embed_images
 from dalib.scoring.metrics import decide
 from dalib.train.fitted import Fitted
@@ -171,10 +172,9 @@ def stream_predictions(
     if fitted.backbone.preprocess is None:
         return _predict_rows(fitted, path, domain, top, follow)
     images = find_images(path)
-    if masks is not None:
-        check_names(images.names, Path(masks))
-    if boxes is not None:
-        check_box_names(images.names, Path(boxes))
+    for folder, ending in ((masks, ".png"), (boxes, DRAWN_ENDING)):
+        if folder is not None:
+            check_written(images.names, ending, Path(folder), path)
     mask_folder, box_folder = (None if folder is None else Path(folder) for folder in (masks, boxes))
     return _predict_images(fitted, images, top, report, follow, mask_folder, box_folder)
 
@@ -227,14 +227,17 @@ def _predict_images(
         names, pixels, sizes = [], [], []
         for name in images.names[start : start + CHUNK]:
             try:
-                pixels.append(decode_image(images.read(name), prepare.resize))
-                names.append(name)
-                if _finds_boxes(fitted):
-                    sizes.append(shown_size(images.read(name)))
+                content = images.read(name)
+                seen = decode_image(content, prepare.resize)
+                size = measure_picture(content)[:2] if _finds_boxes(fitted) else (0, 0)
             except MemoryError:
                 raise
             except Exception as error:
                 report(name, str(error).partition("<")[0].strip() or type(error).__name__)
+                continue
+            names.append(name)
+            pixels.append(seen)
+            sizes.append(size)
         if names:
             told: list[Outputs] = []
             rows = _rank(fitted, names, np.stack(pixels), top, told.append, sizes)

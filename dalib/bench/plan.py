@@ -16,7 +16,7 @@ from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.train.config import TrainConfig
 
 if TYPE_CHECKING:
-    from dalib.data.catalog import LoadedData
+    from dalib.data.loaded import LoadedData
 
 
 Weights = dict[str, BackboneSpec]

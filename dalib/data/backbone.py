@@ -12,7 +12,7 @@ from dalib.core.backbone import Backbone
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.rows import RowView
-from dalib.data.catalog import LoadedData
+from dalib.data.loaded import LoadedData
 
 
 def backbone_for(

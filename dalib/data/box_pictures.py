@@ -5,22 +5,22 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic, write_text
 from dalib.core.text import show_control
 from dalib.data.decode import as_rgb
+from dalib.data.written import written_name
 
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 """Okabe and Ito's, which people who see few colours tell apart; every box has its class in words too."""
 DRAWN = 0.5
 """Score from which a box is drawn."""
-RESULTS = "boxes.json"
+RESULTS, DRAWN_ENDING = "boxes.json", ".boxes.jpg"
 LONGEST = 40
 Colour: TypeAlias = tuple[int, int, int]
 
@@ -87,22 +87,6 @@ def write_coco(path: Path, boxes: Iterable[FoundBox], images: Mapping[str, int],
     write_text(path, f"[\n{lines}\n]\n" if lines else "[]\n")
 
 
-def check_box_names(names: Iterable[str], folder: Path) -> None:
-    """DalibError where two pictures would be drawn into one file, or one would lie outside the folder."""
-    taken: dict[str, str] = {}
-    for name in names:
-        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-            raise DalibError(f"the boxes of {name} would lie outside {folder}; rename the picture")
-        other = taken.setdefault(str(_drawn_name(name)), name)
-        if other != name:
-            raise DalibError(f"{other} and {name} would both be drawn into {_drawn_name(name)}; rename one of them")
-
-
-def _drawn_name(name: str) -> PurePosixPath:
-    path = PurePosixPath(name)
-    return path.with_name(f"{path.stem}.boxes.jpg")
-
-
 def write_drawn(
     folder: Path, name: str, content: bytes, boxes: Sequence[FoundBox], classes: Sequence[str], least: float = DRAWN
 ) -> Path:
@@ -116,7 +100,7 @@ def write_drawn(
         picture = as_rgb(ImageOps.exif_transpose(opened))
     drawn, buffer = draw_boxes(picture, [b for b in boxes if b.score >= least], classes), io.BytesIO()
     drawn.save(buffer, "JPEG", quality=92)
-    path = folder / _drawn_name(name)
+    path = folder / written_name(name, DRAWN_ENDING)
     write_atomic(path, buffer.getvalue())
     return path
 

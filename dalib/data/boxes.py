@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from dalib.core.errors import DalibError
 from dalib.core.limits import largest_file
@@ -19,14 +17,13 @@ from dalib.data.box_marks import Annotations, Fault, Marks
 from dalib.data.box_voc import read_voc
 from dalib.data.box_yolo import read_yolo
 from dalib.data.cache import cached_rows
+from dalib.data.decode import SIDEWAYS, measure_picture
 from dalib.data.folders import ImageTree
 from dalib.data.layout import SPLITS, ImageFile
 from dalib.data.listing import Listing, naming
 
 SLACK = 1.0
 """Pixels by which a box may reach beyond its picture, as rounding makes it; it is cut there."""
-ORIENTATION = 274
-"""EXIF's tag; from 5 on the picture is shown with its sides exchanged."""
 WIDTH = 5
 """class, left, top, right, bottom"""
 
@@ -149,7 +146,19 @@ class BoxTree(ImageTree):
             what = "boxes around a crowd" if told.layout == "COCO" else "objects that are called difficult"
             lines += [f"'{domain}': {told.crowds} {what} left out"] if told.crowds else []
             lines += [f"'{domain}' counts pixels from 0, not from 1 as Pascal VOC does"] if told.from_zero else []
-        return lines + self.listing.remarks()
+        return lines + self._lacking() + self.listing.remarks()
+
+    def _lacking(self) -> list[str]:
+        """Domains without a box of a class that others have: trained on them nobody finds it, tested it weighs."""
+        used = {d: {kind for marks in told.marks.values() for kind in marks.kinds} for d, told in self.told.items()}
+        every = sorted(set().union(*used.values()))
+        gone = {domain: [kind for kind in every if kind not in kinds] for domain, kinds in used.items()}
+        return [
+            f"'{domain}' has no box of {', '.join(kinds[:5])}{' …' if len(kinds) > 5 else ''}, which others have; a "
+            "model trained on it cannot find them, and they count in the average precision of others"
+            for domain, kinds in gone.items()
+            if kinds
+        ]
 
 
 def refuse_faults(tree: BoxTree, faults: Sequence[Fault]) -> None:
@@ -157,14 +166,6 @@ def refuse_faults(tree: BoxTree, faults: Sequence[Fault]) -> None:
     if faults:
         more = f" ({len(faults)} faults in all; dalib data verify lists them)" if len(faults) > 1 else ""
         raise DalibError(f"{tree.root}: {faults[0]}{more}; mend the file")
-
-
-def measure_picture(content: bytes) -> tuple[int, int, int]:
-    """(width, height, EXIF's orientation or 1) of a picture as it is shown."""
-    with Image.open(io.BytesIO(content)) as opened:
-        turn = opened.getexif().get(ORIENTATION, 1)
-        turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
-        return (*(opened.size[::-1] if turn >= 5 else opened.size), turn)
 
 
 def place_boxes(marks: Marks, width: int, height: int, turn: int = 1) -> tuple[np.ndarray, list[Fault]]:
@@ -177,12 +178,12 @@ def place_boxes(marks: Marks, width: int, height: int, turn: int = 1) -> tuple[n
     """
     corners = np.array(marks.corners, np.float64).reshape(-1, 4)
     size = (width, height)
-    if marks.size != (0, 0) and marks.size != size and not (turn >= 5 and marks.size == size[::-1]):
+    if marks.size != (0, 0) and marks.size != size and not (turn >= SIDEWAYS and marks.size == size[::-1]):
         told = (
             f"it says {marks.size[0]} x {marks.size[1]} pixels, but the picture has {width} x {height}; make them alike"
         )
         return corners, [Fault("size", marks.member, "", told)]
-    if turn > 1 and len(corners) and (turn < 5 or width == height or marks.size != size):
+    if turn > 1 and len(corners) and (turn < SIDEWAYS or width == height or marks.size != size):
         told = (
             f"the picture is shown turned (EXIF orientation {turn}), and its boxes may be meant before or after; save "
             "it turned, without the tag (PIL's ImageOps.exif_transpose)"

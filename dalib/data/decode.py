@@ -77,11 +77,12 @@ def unread(n: int) -> np.ndarray:
     return np.broadcast_to(np.uint8(0), (n, 3, 1, 1))
 
 
-def shown_size(content: bytes) -> tuple[int, int]:
-    """Width and height of an encoded image as it is shown: EXIF orientation may exchange its sides."""
+def measure_picture(content: bytes) -> tuple[int, int, int]:
+    """(width, height, EXIF's orientation or 1) of an encoded image as it is shown: from 5 on sides are exchanged."""
     with Image.open(io.BytesIO(content)) as opened:
-        turned = opened.getexif().get(ORIENTATION, 1) >= SIDEWAYS
-        return opened.size[::-1] if turned else opened.size
+        turn = opened.getexif().get(ORIENTATION, 1)
+        turn = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+        return (*(opened.size[::-1] if turn >= SIDEWAYS else opened.size), turn)
 
 
 def find_depth(image: Image.Image) -> int:

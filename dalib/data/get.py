@@ -13,8 +13,9 @@ from dalib.core.errors import DalibError
 from dalib.core.files import write_text
 from dalib.core.limits import amount_of, refuse_bomb
 from dalib.core.registry import DATASETS
-from dalib.data.catalog import LoadedData, load_data
+from dalib.data.catalog import load_data
 from dalib.data.download import fetch
+from dalib.data.loaded import LoadedData
 from dalib.data.unpacking import find_kind, unpack_into, zip_name
 
 Progress = Callable[[str, int, int], None]

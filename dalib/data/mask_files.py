@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import colorsys
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
 from dalib.data.decode import as_rgb
 from dalib.data.scenes import IGNORE, warp_mask
@@ -29,18 +28,6 @@ def class_colours(classes: Sequence[str]) -> np.ndarray:
             colours[i] = [round(255 * v) for v in rgb]
     colours[IGNORE] = 255
     return colours
-
-
-def check_names(names: Iterable[str], folder: Path) -> None:
-    """DalibError where two pictures would have the same mask file, or one would lie outside the folder."""
-    taken: dict[str, str] = {}
-    for name in names:
-        stem = str(PurePosixPath(name).with_suffix(""))
-        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-            raise DalibError(f"the mask of {name} would lie outside {folder}; rename the picture")
-        if stem in taken:
-            raise DalibError(f"{taken[stem]} and {name} would have the same mask {stem}.png; rename one of them")
-        taken[stem] = name
 
 
 def write_mask(folder: Path, name: str, content: bytes, values: np.ndarray, classes: Sequence[str]) -> None:

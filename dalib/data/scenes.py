@@ -13,14 +13,13 @@ from PIL import Image
 
 from dalib.core.errors import DalibError
 from dalib.data.cache import cached_rows
+from dalib.data.decode import measure_picture
 from dalib.data.folders import ImageTree
 from dalib.data.layout import ImageFile
 from dalib.data.listing import Listing, naming
 
 LAYOUT = "domain/images/x.jpg with domain/masks/x.png (one channel, value = class) and classes.txt, a name per line"
 IGNORE = 255
-ORIENTATION = 274
-"""EXIF's tag; from 5 on the picture is shown with its sides exchanged."""
 
 
 @dataclass(frozen=True)
@@ -194,13 +193,11 @@ def read_pair(tree: SceneTree, picture: str) -> np.ndarray:
     mask = tree.masks[picture]
     with naming(tree.root, mask):
         values = decode_mask(tree.read_sound(mask))
-        with Image.open(io.BytesIO(tree.read(picture))) as opened:
-            turned = opened.getexif().get(ORIENTATION, 1) >= 5
-            size = opened.size if turned else opened.size[::-1]
-    if values.shape != size:
+        width, height, _ = measure_picture(tree.read(picture))
+    if values.shape != (height, width):
         raise DalibError(
-            f"mask {mask} in {tree.root} has {values.shape[1]} x {values.shape[0]} pixels, its picture {size[1]} x "
-            f"{size[0]}; make them alike"
+            f"mask {mask} in {tree.root} has {values.shape[1]} x {values.shape[0]} pixels, its picture {width} x "
+            f"{height}; make them alike"
         )
     return values
 

@@ -14,7 +14,7 @@ from dalib.core.protocol import Protocol, ProtocolSpec
 from dalib.core.registry import DEFAULT_PROTOCOL, PROTOCOLS
 from dalib.core.splits import concatenate, pick_per_class
 from dalib.core.types import Domain, Task
-from dalib.data.catalog import LoadedData
+from dalib.data.loaded import LoadedData
 from dalib.data.settings import keep_classes, pick_classes
 
 _SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}

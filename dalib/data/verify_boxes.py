@@ -12,9 +12,9 @@ from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
 from dalib.data.box_marks import Marks
-from dalib.data.boxes import BoxTree, measure_picture, place_boxes, unknown_classes
+from dalib.data.boxes import BoxTree, place_boxes, unknown_classes
 from dalib.data.catalog import load_data
-from dalib.data.decode import decode_image
+from dalib.data.decode import decode_image, measure_picture
 from dalib.data.layout import ImageFile
 from dalib.data.roots import find_root
 from dalib.data.verify import Finding, sort_findings

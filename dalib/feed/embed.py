@@ -14,7 +14,7 @@ from dalib.core.backbone import Backbone
 from dalib.core.memory import hold_memory
 from dalib.core.types import Domain
 from dalib.data.cache import cached_array, content_of
-from dalib.data.catalog import LoadedData
+from dalib.data.loaded import LoadedData
 from dalib.feed.stores import open_store
 
 

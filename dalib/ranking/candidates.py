@@ -16,8 +16,8 @@ from dalib.core.registry import BACKBONES
 from dalib.core.splits import pick_per_class
 from dalib.core.types import Domain, Outputs
 from dalib.data.backbone import backbone_for, check_backbone
-from dalib.data.catalog import LoadedData
 from dalib.data.features import load_features
+from dalib.data.loaded import LoadedData
 from dalib.data.npz import read_arrays
 from dalib.data.roots import find_feature_file
 from dalib.feed.embed import embed_domain

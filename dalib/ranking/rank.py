@@ -13,7 +13,8 @@ from dalib.core.objective import refuse_answers
 from dalib.core.registry import MEASURES
 from dalib.core.types import pick_domain
 from dalib.data.backbone import suit_rows
-from dalib.data.catalog import LoadedData, load_data
+from dalib.data.catalog import load_data
+from dalib.data.loaded import LoadedData
 from dalib.ranking.candidates import check_kind, embed_candidate, parse_candidates
 from dalib.report.ranking import Ranking
 from dalib.train.device import pick_device

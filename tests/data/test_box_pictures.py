@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dalib.core.errors import DalibError
 from dalib.data.box_pictures import (
     COLOURS,
     FoundBox,
-    check_box_names,
     colour_of,
     draw_boxes,
     ink_on,
@@ -106,10 +104,3 @@ def test_a_turned_picture_is_drawn_as_it_is_shown_and_unlikely_boxes_are_not_dra
     write_drawn(tmp_path, "a/b.jpg", buffer.getvalue(), boxes, CLASSES, least=0.4)
     with Image.open(path) as image:
         assert np.asarray(image).max() > 200
-
-
-def test_pictures_that_would_be_drawn_into_one_file_are_refused(tmp_path):
-    with pytest.raises(DalibError, match=r"a/b.png and a/b.jpg would both be drawn into a/b.boxes.jpg; rename"):
-        check_box_names(["a/b.png", "c.png", "a/b.jpg"], tmp_path)
-    with pytest.raises(DalibError, match="would lie outside"):
-        check_box_names(["../b.png"], tmp_path)

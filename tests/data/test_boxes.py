@@ -15,8 +15,9 @@ from PIL import Image
 import dalib
 from dalib.core.errors import DalibError
 from dalib.data.box_marks import Marks
-from dalib.data.boxes import measure_picture, place_boxes
+from dalib.data.boxes import place_boxes
 from dalib.data.catalog import load_data
+from dalib.data.decode import measure_picture
 from dalib.data.recognise import find_answers_in, guess_dataset
 from dalib.verification import verify
 from tests.support.box_layouts import BOXES, CLASSES, LAYOUTS, SIZE, coco, voc, write_coco, write_layout
@@ -381,3 +382,15 @@ def test_verify_tells_files_of_boxes_without_a_picture(tmp_path):
     assert (
         "1 files of boxes left out: no such picture (day/Annotations/lost.xml)" in load_data("box_folder", root).remarks
     )
+
+
+def test_a_domain_without_a_box_of_a_class_says_so(root):
+    assert not [line for line in load_data("box_folder", root).remarks if "has no box of" in line]
+    path = next((root / "dusk").rglob("*.json"))
+    told = json.loads(path.read_text())
+    gone = told["annotations"][0]["category_id"]
+    name = next(kind["name"] for kind in told["categories"] if kind["id"] == gone)
+    told["annotations"] = [box for box in told["annotations"] if box["category_id"] != gone]
+    path.write_text(json.dumps(told))
+    (line,) = [line for line in load_data("box_folder", root).remarks if "has no box of" in line]
+    assert line.startswith(f"'dusk' has no box of {name}, which others have; a model trained on it cannot find them")

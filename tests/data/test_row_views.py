@@ -19,7 +19,8 @@ from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.rows import RowView, row_shape, stack_rows, take_rows
 from dalib.core.splits import concatenate
 from dalib.core.types import Domain, Task
-from dalib.data.catalog import LoadedData, load_data
+from dalib.data.catalog import load_data
+from dalib.data.loaded import LoadedData
 from dalib.data.tasks import make_task
 from dalib.feed import batches
 from dalib.feed.batches import DomainStore

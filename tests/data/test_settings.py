@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain, Outputs
-from dalib.data.catalog import LoadedData
+from dalib.data.loaded import LoadedData
 from dalib.data.settings import keep_classes, pick_classes, split_task
 from dalib.data.tasks import make_task
 from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec

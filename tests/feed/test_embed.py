@@ -14,7 +14,7 @@ from torch import nn
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.registry import DATASETS
 from dalib.core.types import Domain
-from dalib.data.catalog import LoadedData
+from dalib.data.loaded import LoadedData
 from dalib.feed.embed import embed_data, embed_domain, embed_images
 from tests.support.waiting import HANG
 

@@ -91,10 +91,13 @@ def test_a_model_is_trained_measured_saved_and_writes_masks(root, tmp_path):
 
 def test_two_pictures_that_would_share_a_mask_are_refused(root, tmp_path):
     fitted = fit(root).fitted
+    (pictures := tmp_path / "pictures").mkdir()
     for ending in ("jpg", "png"):
-        Image.new("RGB", (32, 32)).save(tmp_path / f"a.{ending}")
-    with pytest.raises(DalibError, match=r"a.jpg and a.png would have the same mask a.png"):
-        predict(fitted, tmp_path, masks=tmp_path / "masks")
+        Image.new("RGB", (32, 32)).save(pictures / f"a.{ending}")
+    with pytest.raises(DalibError, match=r"a.jpg and a.png would both be written to a.png"):
+        predict(fitted, pictures, masks=tmp_path / "masks")
+    with pytest.raises(DalibError, match="would be taken for pictures the next time"):
+        predict(fitted, pictures, masks=pictures / "masks")
 
 
 @pytest.mark.parametrize("augment", ["none", "flip", "standard"])

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dalib.data.catalog import LoadedData, load_data
+from dalib.data.catalog import load_data
+from dalib.data.loaded import LoadedData
 from tests.support.split_world import SIZES
 
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from dalib.core.errors import DalibError
 from dalib.core.types import Domain, Task
-from dalib.data.catalog import LoadedData
+from dalib.data.loaded import LoadedData
 from dalib.data.tasks import make_task
 from dalib.records.spec import DataSpec, ProtocolSpec, RunSpec
 

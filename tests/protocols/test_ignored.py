@@ -8,7 +8,7 @@ import pytest
 from dalib.core.errors import DalibError
 from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import PROTOCOLS
-from dalib.data.catalog import LoadedData
+from dalib.data.loaded import LoadedData
 from dalib.data.tasks import make_task
 from dalib.fitting import describe_run
 

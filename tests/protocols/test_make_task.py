@@ -14,7 +14,8 @@ from dalib.core.protocol import STORED, Parts, Protocol, ProtocolSpec, uses_targ
 from dalib.core.registry import PROTOCOLS
 from dalib.core.splits import concatenate, pick_per_class, strata
 from dalib.core.types import Domain
-from dalib.data.catalog import LoadedData, load_data
+from dalib.data.catalog import load_data
+from dalib.data.loaded import LoadedData
 from dalib.data.tasks import make_task
 from tests.support.image_sets import members, write_folder
 from tests.support.split_world import SIZES, per_class, rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dalib.core.errors import DalibError
-from dalib.data.catalog import LoadedData
+from dalib.data.loaded import LoadedData
 from dalib.data.tasks import make_task
 from dalib.protocols.supervised import Supervised
 from tests.support.split_world import per_class, rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dalib.data.catalog import LoadedData
+from dalib.data.loaded import LoadedData
 from dalib.data.tasks import make_task
 from dalib.protocols.uda import UDA
 from tests.support.split_world import per_class, rows

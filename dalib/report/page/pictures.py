@@ -18,7 +18,7 @@ from dalib.records.spec import DataSpec, RunSpec
 from dalib.report.page.maps import Arrays
 
 if TYPE_CHECKING:
-    from dalib.data.catalog import LoadedData
+    from dalib.data.loaded import LoadedData
 
 PICTURES = 240
 """In one page, unless asked otherwise."""
