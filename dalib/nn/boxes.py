@@ -36,16 +36,6 @@ def pack_answers(found: Sequence[dict[str, Tensor]], most: int, like: Tensor) ->
     return out
 
 
-def pad_labels(rows: Sequence[Tensor]) -> Tensor:
-    """Boxes (m_i, 5) of every picture -> (B, max m_i, 5), at least one row each."""
-    width = max([1, *(len(row) for row in rows)])
-    out = torch.zeros(len(rows), width, 5, device=rows[0].device if rows else None)
-    out[:, :, 0] = NONE
-    for padded, row in zip(out, rows, strict=True):
-        padded[: len(row)] = row
-    return out
-
-
 def take_sure(answers: Tensor, threshold: float) -> Tensor:
     """Answers (B, D, 6) with a score above the threshold, as labels (B, D, 5); the others become padding."""
     sure = (answers[..., 0] != NONE) & (answers[..., 1] > threshold)
