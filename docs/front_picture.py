@@ -67,7 +67,7 @@ def _name(axes: Axes, named: list[tuple[str, float, float]], points: list[tuple[
         ):
             label = axes.annotate(name, (x, y), (dx, dy), textcoords="offset pixels", ha=side, va="center", fontsize=9)
             box = label.get_window_extent()
-            if box.x1 < frame.x1 and not any(box.overlaps(dot) for dot in dots):
+            if frame.x0 < box.x0 and box.x1 < frame.x1 and not any(box.overlaps(dot) for dot in dots):
                 dots.append(box)
                 break
             label.remove()
