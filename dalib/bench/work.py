@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from dalib.assemble import RunContext
 from dalib.core.errors import DalibError
+from dalib.core.objective import find_objective
 from dalib.records.locks import TakenOver, acquire, owns, release
 from dalib.records.record import Failure, Record
 from dalib.records.spec import RunSpec
@@ -113,9 +114,10 @@ def summarise(record: Record, status: Literal["elsewhere"] | None = None) -> Res
 
 
 def _first_metric(record: Record) -> str:
-    """`target_mae 0.213`, for records of answers that are no classes."""
+    """`target_mae 0.213`, for records of answers that are no classes: the metric that their tables show."""
     end = record.candidates[-1].metrics if record.candidates else {}
-    return next((f"{name} {value:.4g}" for name, value in end.items() if name.startswith("target_")), "")
+    name = f"target_{find_objective(record.objective).metrics[0]}"
+    return f"{name} {end[name]:.4g}" if name in end else ""
 
 
 def load_function(name: str) -> Callable[..., Any]:

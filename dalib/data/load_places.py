@@ -47,11 +47,12 @@ def load_scene_data(dataset: str, info: DatasetInfo, where: Path, partial: bool)
             bare, name=name, y=decode_masks(tree, folder, resize or 0, len(classes)), objective=info.objective
         )
 
+    remarks = [line.replace("with masks", "with boxes") if boxes else line for line in tree.describe()]
     hashed = hash_boxes(tree, *folders.values()) if boxes else tree.fingerprint(*folders.values())
     order = [name for name in info.domains or sorted(folders) if name in folders]
     return LoadedData(
         dataset, info, where, classes, tuple(order), counts, "images", hashed, bool(note),
-        note, load, objective=info.objective, remarks=tuple(tree.describe()),
+        note, load, objective=info.objective, remarks=tuple(remarks),
         unlabelled={name: len(members) for name, members in tree.flat.items()},
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -310,6 +311,7 @@ def load_bare(name: str):
 
 
 def test_a_suite_records_every_class_and_a_second_run_finds_it(coco, root, tmp_path):
+    from dalib.bench.progress import LineProgress
     from dalib.bench.runner import run_suite
     from dalib.records.store import Store
     from dalib.report.per_class import render_classes
@@ -323,7 +325,10 @@ def test_a_suite_records_every_class_and_a_second_run_finds_it(coco, root, tmp_p
     store = Store(tmp_path / "runs")
     for there in (0, 1):
         assert len(list(store.records())) == there
-        run_suite(tmp_path / "s.toml", store=tmp_path / "runs", root=root, device="cpu")
+        progress = LineProgress(said := io.StringIO())
+        run_suite(tmp_path / "s.toml", store=tmp_path / "runs", root=root, device="cpu", progress=progress)
+        assert ("target_coco_ap 0" in said.getvalue()) == (there == 0)  # what the table shows, not any metric
+        assert "read as domain/images with boxes" in said.getvalue()
     (record,) = store.records()
     assert record.status == "ok" and record.objective == KIND and set(record.per_class) == {"monitor", "back_pack"}
     assert record.candidates[-1].metrics.keys() == {
