@@ -160,7 +160,8 @@ def main() -> None:
                 cell = {"why": f"more than {given.minutes:g} min" if done.returncode < 0 else f"fails: {last[:100]}"}
             cells.append(cell)
             sys.stderr.write(f"{row} {size}: {json.dumps(cell)}\n")
-        lines.append(f"| {row} | {' | '.join(map(spell, cells))} |")
+        name, *settings = row.split(", ")
+        lines.append(f"| {', '.join((f'`{name}`', *settings))} | {' | '.join(map(spell, cells))} |")
     sys.stdout.write("\n".join(lines) + "\n")
 
 

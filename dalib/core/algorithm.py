@@ -126,8 +126,8 @@ class Algorithm(Declared, nn.Module):
         require_memory(name, needs.bytes, f"{needs.formula} numbers of 8 bytes for {size}", f"take {self.instead}")
         if needs.seconds > LONG:
             warnings.warn(
-                f"{name} takes about {spell_seconds(needs.seconds)} (within a factor of {ROUGHLY}) for {size}; sooner: "
-                f"{self.instead}",
+                f"{name} takes about {spell_seconds(needs.seconds)} (mostly within a factor of {ROUGHLY}) for {size}; "
+                f"sooner: {self.instead}",
                 TakesLong,
                 stacklevel=3,
             )

@@ -13,7 +13,8 @@ import torch
 from dalib.core.memory import GB, available_memory
 
 ROUGHLY = 4
-"""A stated time may be wrong by this factor: iterations depend on the data, and the machine has other work."""
+"""A stated time is mostly wrong by no more than this factor: iterations depend on the data, and the machine has other
+work. How often it was: docs/sizes.md."""
 LONG = 60.0
 """Seconds from which a solution says how long it will take."""
 _STEPS = 200
@@ -68,7 +69,7 @@ class Needs:
 
     @property
     def seconds(self) -> float:
-        """About how long on this machine, within a factor of `ROUGHLY`: what is computed times what it takes here."""
+        """About how long here, mostly within a factor of `ROUGHLY`: what is computed times what it takes here."""
         if self.products + self.passes + 1e6 * self.plans < _OBVIOUS:
             return 0.1
         per_product, per_pass = _probe()
@@ -131,7 +132,7 @@ class Cost:
 
     Attributes
         name, size: whose, for which rows
-        bytes, seconds: memory at once; about how long on this machine, within a factor of 4
+        bytes, seconds: memory at once; about how long on this machine, mostly within a factor of 4
         formula: the numbers of 8 bytes that are in memory at once
         left: bytes that this process may still take
         remedy: what to take instead
@@ -151,7 +152,9 @@ class Cost:
         return self.bytes <= self.left
 
     def __str__(self) -> str:
-        told = f"{self.name} with {self.size}: about {spell_seconds(self.seconds)} (within a factor of {ROUGHLY})"
+        told = (
+            f"{self.name} with {self.size}: about {spell_seconds(self.seconds)} (mostly within a factor of {ROUGHLY})"
+        )
         told += f", {self.bytes / GB:.2g} GB at once ({self.formula} numbers of 8 bytes)"
         return told if self.fits else f"{told}; only {self.left / GB:.2g} GB are left: {self.remedy}"
 
