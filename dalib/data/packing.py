@@ -154,7 +154,7 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
     """
     arrays: Arrays = {}
     for path in map(Path, paths):
-        content = _read_mat(path)
+        content = read_mat(path)
         if all(name in content for pair in PAIR.values() for name in pair):
             pairs = {domain: (content[x], content[y]) for domain, (x, y) in PAIR.items()}
         else:
@@ -165,18 +165,23 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
                 raise DalibError(f"{path} has no rows under {', '.join(MAT_ROWS)} (its names: {keys}); rename them")
             pairs = {path.stem: (x, y)}
         for domain, (x, y) in pairs.items():
-            rows = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
+            rows = x.astype(np.float32).toarray() if hasattr(x, "toarray") else np.asarray(x)
             if y is not None:
                 labels = np.asarray(y).ravel()
                 if len(labels) != len(rows) and rows.ndim == 2 and len(labels) == rows.shape[1]:
                     rows = rows.T
                 whole = labels.dtype.kind == "f" and (labels == np.floor(labels)).all()
                 arrays[f"{domain}_y"] = labels.astype(np.int64) if whole else labels
-            arrays[f"{domain}_x"] = rows.astype(np.float32)
+            arrays[f"{domain}_x"] = rows.astype(np.float32, copy=False)
     return arrays
 
 
-def _read_mat(path: Path) -> dict[str, Any]:
+def read_mat(path: Path) -> dict[str, Any]:
+    """Variable -> array or sparse matrix of a .mat file.
+
+    Raises
+        DalibError: not there, of MATLAB 7.3, or none
+    """
     from scipy.io import loadmat
 
     if not path.is_file():

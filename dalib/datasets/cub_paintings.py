@@ -19,6 +19,6 @@ DATASET = DatasetInfo(
         "CUB_200_Painting": "paintings",
     },
     by_hand="fetch the paintings (https://drive.google.com/file/d/1G327KsD93eyGTjMmByuVy9sk4tlEOyK3/view, press "
-    "Download; thuml/PAN, README.md, b5eb3a6) and lay the class folders (001.Black_footed_Albatross …) of both sets side "
-    "by side, as photographs and paintings",
+    "Download; thuml/PAN, README.md, b5eb3a6) and lay the class folders (001.Black_footed_Albatross …) of both sets "
+    "side by side, as photographs and paintings",
 )

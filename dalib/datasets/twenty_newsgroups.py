@@ -9,7 +9,8 @@ GROUPS = {
     "fourth": ("comp.sys.mac.hardware", "rec.sport.hockey", "sci.space", "talk.religion.misc"),
 }
 """Domain -> the group that each class is there. comp, rec and sci as in load_comp_vs_rec.m, load_rec_vs_sci.m and
-load_sci_vs_comp.m of hnjzlishuang/DAM (ac51f03), whose target is the fourth; talk, which has four groups, in its order."""
+load_sci_vs_comp.m of hnjzlishuang/DAM (ac51f03), whose target is the fourth; the four groups of talk, in their order.
+"""
 
 DATASET = DatasetInfo(
     name="twenty_newsgroups",
