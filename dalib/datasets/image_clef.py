@@ -11,7 +11,7 @@ DATASET = DatasetInfo(
     counts={"c": 600, "i": 600, "p": 600},
     source="https://www.imageclef.org/2014/adaptation",
     licence="none stated where its address was read; pictures belong to the sets they were taken from",
-    paper="",
+    paper="caputo2014imageclef",
     class_aliases={"clist": "c", "ilist": "i", "plist": "p", "image-CLEF": "image_clef"},
     downloads=(
         Download(

@@ -124,6 +124,25 @@ def test_lists_choose_the_images_of_a_cut_and_their_absence_is_told(
     assert data.counts == dict.fromkeys(info.domains, 3) and data.classes == classes[:2]
 
 
+def test_splits_of_a_declared_domain_are_the_domain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info, classes = _declare("cifar_stl", monkeypatch)
+    names = [alias for alias, name in info.class_aliases.items() if name in classes][: len(classes)]
+    content = {
+        f"cifar_stl/{d}/{part}/{c}/{k}.png": PICTURES[(k + i) % 7]
+        for d in info.domains for k, c in enumerate(names) for i, part in enumerate(("train", "test"))
+    }  # fmt: skip
+    root = write_folder(tmp_path, content)
+    data = load_data("cifar_stl", root)
+    assert data.counts == dict.fromkeys(info.domains, 2 * len(classes)) and data.classes == classes
+    stl = data.domain("stl", 4)
+    assert (
+        stl.labels.tolist() == sorted(2 * list(range(len(classes)))) and "stl/test/000_airplane/0.png" in stl.files[0]
+    )
+    write_folder(root, {"cifar_stl/cifar/other/9.png": PICTURES[0]})
+    with pytest.raises(DalibError, match="cifar has no images of 9 of 9 classes"):
+        load_data("cifar_stl", root)
+
+
 def test_the_other_edition_of_terra_incognita_is_read_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info, classes = _declare("terra_incognita", monkeypatch)
     total = 2 * len(classes) * len(info.domains)
