@@ -71,7 +71,7 @@ def arrays_of_files(
     if len(kinds) > 1:
         raise DalibError(f"give files of one kind at once, not {' and '.join(sorted(kinds))}")
     if kinds == {"tar"}:
-        return {k: v for path in paths for k, v in arrays_of_webdataset(path, resize).items()}
+        return arrays_of_webdataset(paths, resize)
     return arrays_of_mat(paths) if kinds == {"mat"} else arrays_of_tables(paths, domain, label, one_hot)
 
 
