@@ -109,6 +109,10 @@ def arrays_of_tables(paths: Sequence[str | Path], domain: str = "", label: str =
         return arrays_of_frame(pd.concat(frames, ignore_index=True), domain, label, one_hot)
     if len(paths) == 1:
         raise DalibError(f"{paths[0]} is one table; say which column tells its domains: --domain COLUMN (domain=…)")
+    names = [Path(path).stem for path in paths]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DalibError(f"several tables are called '{twice}', as their domains would be; rename all but one")
     column = "dalib domain"
     for path, frame in zip(paths, frames, strict=True):
         missing = [str(c) for c in frames[0].columns if c not in frame.columns and c != label]
@@ -165,6 +169,8 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
                 raise DalibError(f"{path} has no rows under {', '.join(MAT_ROWS)} (its names: {keys}); rename them")
             pairs = {path.stem: (x, y)}
         for domain, (x, y) in pairs.items():
+            if f"{domain}_x" in arrays:
+                raise DalibError(f"{path}: another file has rows of '{domain}' too; call one file's domain otherwise")
             rows = x.astype(np.float32).toarray() if hasattr(x, "toarray") else np.asarray(x)
             if y is not None:
                 labels = np.asarray(y).ravel()

@@ -97,6 +97,25 @@ def test_two_domains_in_one_mat_file_are_source_and_target(tmp_path: Path) -> No
     np.testing.assert_allclose(made.x["target"], (x + 1).T, rtol=1e-6)
 
 
+def test_files_of_one_name_do_not_take_each_others_place(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        savemat(tmp_path / folder / "books.mat", {"fts": np.zeros((3, 2)), "labels": [0, 1, 0]})
+        savemat(
+            tmp_path / folder / "pair.mat",
+            {k: np.ones((2, 2)) for k in ("X_src", "X_tar")} | {"Y_src": [0, 1], "Y_tar": [0, 1]},
+        )
+        pd.DataFrame({"f": [1.0, 2.0], "y": [0, 1]}).to_csv(tmp_path / folder / "lab.csv", index=False)
+    for name, words in {
+        "books.mat": "another file has rows of 'books'",
+        "pair.mat": "another file has rows of 'source'",
+    }.items():
+        with pytest.raises(DalibError, match=words):
+            arrays_of_mat([tmp_path / "a" / name, tmp_path / "b" / name])
+    with pytest.raises(DalibError, match="several tables are called 'lab'"):
+        arrays_of_tables([tmp_path / "a" / "lab.csv", tmp_path / "b" / "lab.csv"], label="y")
+
+
 def test_mat_files_that_say_nothing_known_are_refused(tmp_path: Path) -> None:
     savemat(tmp_path / "odd.mat", {"data": np.zeros((3, 2))})
     (tmp_path / "text.mat").write_text("no matrix at all, but a text that is long enough to be looked at as one" * 9)
