@@ -52,6 +52,15 @@ def test_files_of_tables_say_the_same_as_the_frame(tmp_path: Path) -> None:
             np.testing.assert_array_equal(arrays[key], value)
 
 
+def test_a_parquet_table_says_the_same_as_the_frame(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="nothing here reads parquet files")
+    frame = pd.DataFrame({"f": [1.5, 2.0, 3.0, 4.0], "y": ["a", "b", "a", None], "site": ["s", "s", "s", "t"]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    made, same = arrays_of_tables([tmp_path / "t.parquet"], "site", "y"), arrays_of_frame(frame, "site", "y")
+    assert list(made) == list(same) == ["columns", "s_x", "s_y", "t_x"]
+    assert all(np.array_equal(made[key], same[key]) for key in same)
+
+
 def test_words_are_encoded_on_demand_and_refused_otherwise() -> None:
     frame = _frame().assign(colour=["red", "blue"] * 20)
     with pytest.raises(DalibError, match="column 'colour' holds words"):
