@@ -64,7 +64,7 @@ def _list_messages(folder: Path) -> tuple[dict[str, list[Path]], dict[str, np.nd
         for label, group in enumerate(groups):
             for part in PARTS:
                 place = folder / part / group
-                found = sorted((p for p in place.glob("*") if p.is_file()), key=lambda p: (len(p.name), p.name))
+                found = sorted((p for p in place.glob("[!.]*") if p.is_file()), key=lambda p: (len(p.name), p.name))
                 if not found:
                     raise DalibError(f"{folder} has no messages in {part}/{group}; unpack 20news-bydate.tar.gz there")
                 files[domain] += found

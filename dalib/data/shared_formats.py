@@ -131,7 +131,7 @@ def _notes_of(sample: dict[str, bytes], where: str) -> tuple[Any, str]:
     try:
         notes = json.loads(sample["json"]) if "json" in sample else {}
         y = sample["cls"].decode().strip() if "cls" in sample else notes.get("label", notes.get("cls"))
-        place = str(notes.get("domain", ""))
+        place = "" if notes.get("domain") is None else str(notes["domain"])
     except (ValueError, AttributeError) as error:
         raise DalibError(
             f"{where}: its .cls is no text or its .json no object ({error}); leave that sample out"

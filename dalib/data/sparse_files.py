@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ def read_sparse(files: Sequence[str | Path], labels: Mapping[Any, int] | None = 
     """
     from scipy.sparse import csr_matrix, vstack
 
-    parts = [_read(Path(file)) for file in files]
+    parts = _read_all([Path(file) for file in files])
     if not parts:
         raise DalibError("no file of sparse rows; give one per domain")
     names = [Path(file).stem for file in files]
@@ -64,33 +64,48 @@ def read_sparse(files: Sequence[str | Path], labels: Mapping[Any, int] | None = 
     return SparseRows(vstack(rows, format="csr"), np.concatenate(y), np.repeat(names, [X.shape[0] for X in rows]))
 
 
+def _read_all(paths: list[Path]) -> list[tuple[Any, np.ndarray | None]]:
+    """Texts are read together: whether their columns count from 0 or 1 shows in all of them only."""
+    from sklearn.datasets import load_svmlight_files
+
+    texts = [path for path in paths if path.suffix.lower() in SVMLIGHT]
+    others = {path: _read(path) for path in paths if path not in texts}
+    _need(texts)
+    try:
+        found = load_svmlight_files(list(map(str, texts))) if texts else []
+    except Exception as error:  # it has many words for a file that is something else
+        raise DalibError(f"cannot read {', '.join(map(str, texts))} as sparse rows ({error})") from error
+    told = dict(zip(texts, zip(found[::2], found[1::2], strict=True), strict=True))
+    return [others[path] if path in others else told[path] for path in paths]
+
+
+def _need(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if not path.is_file():
+            raise DalibError(f"no file {path}")
+
+
 def _read(path: Path) -> tuple[Any, np.ndarray | None]:
     """(CSR matrix (n, d) of float64, labels (n,) or None)."""
     from scipy.sparse import csr_matrix, issparse, load_npz
-    from sklearn.datasets import load_svmlight_file
 
     kind = path.suffix.lower()
-    if kind not in (".mat", ".npz", *SVMLIGHT):
+    if kind not in (".mat", ".npz"):
         raise DalibError(f"{path} is no file of sparse rows; give .mat, .npz of scipy.sparse, or {', '.join(SVMLIGHT)}")
-    if not path.is_file():
-        raise DalibError(f"no file {path}")
-    X: Any
-    y: np.ndarray | None = None
-    if kind == ".mat":
-        content = read_mat(path)
-        X = next((content[k] for k in MAT_ROWS if k in content), None)
-        found = next((content[k] for k in MAT_LABELS if k in content), None)
-        if not issparse(X):
-            what = "has no rows" if X is None else "holds dense rows"
-            raise DalibError(f"{path} {what} (under {', '.join(MAT_ROWS)}); dalib data pack reads dense ones")
-        y = None if found is None else np.asarray(found.toarray() if issparse(found) else found).ravel()
-        X = X.T if y is not None and len(y) == X.shape[1] != X.shape[0] else X
-    else:
+    _need([path])
+    if kind == ".npz":
         try:
-            X, y = (load_npz(path), None) if kind == ".npz" else load_svmlight_file(str(path))
-        except Exception as error:  # both have many words for a file that is something else
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DalibError(f"cannot read {path} as sparse rows ({reason})") from error
+            return csr_matrix(load_npz(path), dtype=np.float64), None
+        except Exception as error:  # SciPy and zipfile have many words for damage
+            raise DalibError(f"cannot read {path} as sparse rows ({error})") from error
+    content = read_mat(path)
+    X = next((content[k] for k in MAT_ROWS if k in content), None)
+    found = next((content[k] for k in MAT_LABELS if k in content), None)
+    if X is None or not issparse(X):
+        what = "has no rows" if X is None else "holds dense rows"
+        raise DalibError(f"{path} {what} (under {', '.join(MAT_ROWS)}); dalib data pack reads dense ones")
+    y = None if found is None else np.asarray(found.toarray() if issparse(found) else found).ravel()
+    X = X.T if y is not None and len(y) == X.shape[1] != X.shape[0] else X
     if y is not None and len(y) != X.shape[0]:
         raise DalibError(f"{path} has {len(y)} labels for {X.shape[0]} rows; give one per row")
     return csr_matrix(X, dtype=np.float64), y

@@ -56,6 +56,13 @@ def test_the_widest_text_tells_the_columns(tmp_path: Path) -> None:
         read_sparse(files, labels={-1: 0})
 
 
+def test_whether_columns_count_from_nothing_shows_in_all_texts_together(tmp_path: Path) -> None:
+    (tmp_path / "a.svm").write_text("1 0:5 2:6\n0 1:7\n")
+    (tmp_path / "b.svm").write_text("1 1:8\n0 2:9\n")  # alone, it would seem to count from 1
+    X, y, _ = read_sparse([tmp_path / "a.svm", tmp_path / "b.svm"])
+    assert X.toarray().tolist() == [[5, 0, 6], [0, 7, 0], [0, 8, 0], [0, 0, 9]] and y.tolist() == [1, 0, 1, 0]
+
+
 def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     save_npz(tmp_path / "a.npz", _rows(0))
     save_npz(tmp_path / "b.npz", _rows(0, d=6))
