@@ -79,6 +79,11 @@ def arrays_of_frame(frame: Any, domain: str, label: str = "", one_hot: bool = Fa
     imaginary = [str(c) for c in features.columns if pd.api.types.is_complex_dtype(features[c].dtype)]
     if imaginary:
         raise DalibError(f"column '{imaginary[0]}' holds complex numbers; give real ones, their size or two columns")
+    dates = [str(c) for c in features.columns if features[c].dtype.kind in "Mm"]
+    if dates:
+        raise DalibError(
+            f"column '{dates[0]}' holds dates or times; give numbers, such as the days since the first one"
+        )
     words = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c].dtype)]
     if words and not one_hot:
         raise DalibError(
@@ -269,7 +274,7 @@ def _row_labels(y: Any, n: int, where: str) -> list[Any]:
     if values.size != n:
         raise DalibError(
             f"{where}: a label of shape {values.shape} for {n} {'rows' if n > 1 else 'row'}; give one number or word per"
-            " row (of one-hot labels the place of the 1: y.argmax(-1)), and rows without labels alone, not in pairs"
+            " row (of one-hot labels y.argmax(-1)), and rows without labels alone, not in pairs"
         )
     return list(values.ravel())
 

@@ -193,12 +193,15 @@ def test_items_that_are_no_rows_with_a_label_are_refused(items: Any, words: str)
         arrays_of_datasets({"a": items})
 
 
-def test_complex_numbers_and_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_complex_numbers_dates_and_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     savemat(tmp_path / "c.mat", {"fts": np.ones((3, 2)) + 1j, "labels": [0, 1, 0]})
     with pytest.raises(DalibError, match="the rows of 'c' are complex numbers"):
         arrays_of_mat([tmp_path / "c.mat"])
     with pytest.raises(DalibError, match="column 'f' holds complex numbers"):
         arrays_of_frame(pd.DataFrame({"f": [1 + 2j, 1], "site": ["a", "b"]}), "site")
+    dates = pd.DataFrame({"f": pd.to_datetime(["2020-01-01", "2021-01-01"]), "site": ["a", "b"]})
+    with pytest.raises(DalibError, match="column 'f' holds dates or times"):
+        arrays_of_frame(dates, "site", one_hot=True)
     with pytest.raises(DalibError, match="several columns 'f'; rename all but one"):
         arrays_of_frame(pd.DataFrame([[1.0, 2, "a"], [1, 3, "b"]], columns=["f", "f", "site"]), "site")
 
