@@ -273,8 +273,8 @@ def _row_labels(y: Any, n: int, where: str) -> list[Any]:
     values = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
     if values.size != n:
         raise DalibError(
-            f"{where}: a label of shape {values.shape} for {n} {'rows' if n > 1 else 'row'}; give one number or word per"
-            " row (of one-hot labels y.argmax(-1)), and rows without labels alone, not in pairs"
+            f"{where}: a label of shape {values.shape} for {n} {'rows' if n > 1 else 'row'}; give one number or word"
+            " per row (of one-hot labels y.argmax(-1)), and rows without labels alone, no pairs"
         )
     return list(values.ravel())
 

@@ -179,7 +179,7 @@ def test_data_sets_and_loaders_of_any_sort_give_the_same_rows(kind: str) -> None
         ([{"image": 1, "label": 0}], "item 0 is a dictionary of image, label; give a Dataset of pairs"),
         ([(np.ones(3), 0, "meta")], "item 0 has 3 parts; say which are row and label"),
         ([(np.ones(3), np.eye(2)[0])], r"a label of shape \(2,\) for 1 row; give one number or word per row"),
-        ([(np.ones(3), np.ones(3))], "rows without labels alone, not in pairs"),
+        ([(np.ones(3), np.ones(3))], "rows without labels alone, no pairs"),
         ([(np.ones(3), None), (np.ones(3), 1)], "1 of 2 rows have no label; give those a domain of their own"),
         (
             DataLoader(TensorDataset(torch.ones(5, 2), torch.ones(5)), 2, drop_last=True),
