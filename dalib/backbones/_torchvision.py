@@ -23,12 +23,15 @@ def create_model(name: str, **how: Any) -> Any:
     return models.get_model(name, weights=None, **how)
 
 
-def finish(name: str, weights: str, model: nn.Module, *, dim: int, groups: Sequence[nn.Module], head: str) -> Backbone:
+def finish(
+    name: str, weights: str, model: nn.Module, *, dim: int, groups: Sequence[nn.Module], head: str, body: str = ""
+) -> Backbone:
     """Load weights into a model whose classifier is already removed.
 
     Args
         weights: `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), `none` or a path
         head: prefix of the removed classifier's keys
+        body: prefix of the keys that a detector of torchvision's keeps without it
     """
     backbone = Backbone(name, model, dim, groups, Preprocess(256, 224))
     if weights == "none":
@@ -45,7 +48,7 @@ def finish(name: str, weights: str, model: nn.Module, *, dim: int, groups: Seque
         backbone.weights = path.name
     if any(key.startswith(BODY) for key in state):
         backbone.detector = dict(state)
-        state = {key.removeprefix(BODY): value for key, value in state.items() if key.startswith(BODY)}
+        state = {body + key.removeprefix(BODY): value for key, value in state.items() if key.startswith(BODY)}
         told = f"'{backbone.weights}' holds a detector: its body is taken, and for answers in boxes the rest too"
         warnings.warn(told, UserWarning, stacklevel=3)
     load_state(model, state, (head,), name, backbone.weights)
