@@ -2,8 +2,8 @@
 
     python benchmarks/speed/suite_cost.py [SUITE.toml …] [--steps 10] [--quick]
 
-Every row is fitted on the suite's first task and seed in a process of its own: once for `steps` steps and once for three
-times as many, whose difference is `2 * steps` steps without what is done once. Peak memory is the process's, with
+Every row is fitted on the suite's first task and seed in a process of its own, for `steps` steps and then for three
+times as many: the difference, of `2 * steps` steps, is without what is done once. Peak memory is the process's, with
 Python, torch and the data; no evaluation is in it.
 """
 

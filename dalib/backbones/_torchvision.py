@@ -46,14 +46,23 @@ def finish(
         path: Path = find_file(weights)
         state = read_state(path)
         backbone.weights = path.name
-    if any(key.startswith(BODY) for key in state):
-        backbone.detector = dict(state)
-        state = {body + key.removeprefix(BODY): value for key, value in state.items() if key.startswith(BODY)}
-        told = f"'{backbone.weights}' holds a detector: its body is taken, and for answers in boxes the rest too"
-        warnings.warn(told, UserWarning, stacklevel=3)
+    state = take_body(backbone, state, body)
     load_state(model, state, (head,), name, backbone.weights)
     backbone.weights_hash = hash_state(model)
     return backbone
+
+
+def take_body(backbone: Backbone, state: Mapping[str, Tensor], body: str = "") -> Mapping[str, Tensor]:
+    """The backbone's own part of a state dict, which may be a detector's: then the backbone keeps all of it, too.
+
+    body: prefix of the keys that a detector's file leaves out
+    """
+    if not any(key.startswith(BODY) for key in state):
+        return state
+    backbone.detector = dict(state)
+    told = f"'{backbone.weights}' holds a detector: its body is taken, and for answers in boxes the rest too"
+    warnings.warn(told, UserWarning, stacklevel=4)
+    return {body + key.removeprefix(BODY): value for key, value in state.items() if key.startswith(BODY)}
 
 
 def split_sequence(blocks: nn.Sequential, starts: Sequence[int]) -> list[nn.Module]:

@@ -323,6 +323,17 @@ def test_what_makes_no_sense_for_boxes_is_refused(coco, root, how, said):
         fit(root, **how)
 
 
+def test_tiny_takes_a_detectors_file_too(tmp_path):
+    from dalib.backbones import load_backbone
+
+    made = find_objective(KIND).network(backbone(), 2, 8)
+    torch.save(state := made.detector_state(), tmp_path / "detector.pth")
+    with pytest.warns(UserWarning, match="'detector.pth' holds a detector"):
+        again = find_objective(KIND).network(load_backbone("tiny", str(tmp_path / "detector.pth")), 2, 8)
+    left = {k for k, v in again.detector_state().items() if not torch.equal(v, state[k])}
+    assert left and all(name.startswith("roi_heads.box_predictor.") for name in left)
+
+
 @pytest.mark.slow
 def test_a_detectors_last_block_is_fine_tuned_from_its_file(coco, root, tmp_path):
     """Its body, pyramid and regions come from the file; blocks that are frozen stay what they were."""
