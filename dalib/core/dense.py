@@ -14,7 +14,7 @@ from dalib.core.errors import DalibError, unknown
 from dalib.core.network import Network
 from dalib.core.rows import Input
 from dalib.nn.decoders import DECODERS, make_decoder
-from dalib.nn.feature_levels import feature_levels
+from dalib.nn.feature_levels import evaluating, feature_levels
 
 PROBE = 64
 """Side of the image by which the widths of the feature maps are found, where the backbone names no side."""
@@ -74,12 +74,7 @@ def probe_levels(backbone: Backbone, maps: Sequence[str] = ()) -> tuple[list[Ten
     maps: submodules that make them; none = all of the backbone's
     """
     module, side = backbone.module, backbone.preprocess.crop if backbone.preprocess else PROBE
-    training = {part: part.training for part in module.modules()}
     parameter = next(module.parameters())
-    try:
-        with torch.no_grad():
-            black = torch.zeros(1, 3, side, side, dtype=parameter.dtype, device=parameter.device)
-            return feature_levels(module.eval(), maps or backbone.maps, black), side
-    finally:
-        for part, flag in training.items():
-            part.training = flag
+    with torch.no_grad(), evaluating(module):
+        black = torch.zeros(1, 3, side, side, dtype=parameter.dtype, device=parameter.device)
+        return feature_levels(module, maps or backbone.maps, black), side
