@@ -73,8 +73,9 @@ class DAFormer(Taught):
     def stray(self, source: Source) -> Tensor:
         """How far the features of things in source pictures are from those that the backbone began with."""
         network: Any = self.network
-        maps = []
+        coarsest = []
         for module in (network.backbone, self.first):
             with evaluating(module):
-                maps += feature_levels(module, network.maps[-1:], source.x)
-        return feature_distance(*maps, source.y, network.outputs, self.things)
+                coarsest += feature_levels(module, network.maps[-1:], source.x)
+        f, kept = coarsest
+        return feature_distance(f, kept, source.y, network.outputs, self.things)

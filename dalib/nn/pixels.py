@@ -89,7 +89,7 @@ def feature_distance(f: Tensor, kept: Tensor, y: Tensor, classes: int, things: i
     Hoyer et al. DAFormer. CVPR 2022. arXiv:2111.14887, as in the authors' code.
     """
     told = one_hot(torch.where(y == IGNORE, classes, y), classes + 1).permute(0, 3, 1, 2)
-    most, kind = adaptive_avg_pool2d(told.float(), f.shape[2:]).max(1)
+    most, kind = adaptive_avg_pool2d(told.float(), (f.shape[2], f.shape[3])).max(1)
     shown = (most >= least) & (kind >= things) & (kind < classes)
     each = torch.linalg.vector_norm(as_float(f) - as_float(kept), dim=1)
     return torch.where(shown, each, 0.0).sum() / shown.sum().clamp(min=1)
