@@ -27,10 +27,10 @@ class DetectionTeacher(Taught):
     Reference
         Liu et al. Unbiased Teacher for Semi-Supervised Object Detection. ICLR 2021. arXiv:2102.09480, read in its code
         and in the adaptive teacher's. Departures: pictures without a sure box are left out (in both codes they are
-        background throughout, taught by a teacher that was burnt in for thousands of steps); the teacher is the average
-        from the first step on (there: a copy of the student after the burn-in); the source is shown in one view (there:
-        a mild and a strong one); cross-entropy in place of a focal loss on classes (as in the adaptive teacher);
-        `weight` 1 (there: 4); `decay` 0.99 for some hundred steps (there: 0.9996); the recipe's strong view.
+        background throughout; the burn-in there is 12 000 steps by default); the teacher is the average from the first
+        step on (there: a copy of the student after the burn-in); the source is shown in one view (there: a mild and a
+        strong one); cross-entropy in place of a focal loss on classes (as in the adaptive teacher); `weight` 1 (there:
+        4); `decay` 0.99 for some hundred steps (there: 0.9996); the recipe's strong view.
     """
 
     family = "self-training"
@@ -39,6 +39,7 @@ class DetectionTeacher(Taught):
     paper = "liu2021unbiased"
     version = 2
     views = 2
+    trial = {"threshold": 0.0}
     weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 4.0), doc="trade-off of the target's terms")
     threshold: float = positive(default=0.7, zero=True, most=1, search=(0.5, 0.7, 0.8), doc="score of a sure box")
     burn_in: float = positive(default=0.2, zero=True, below=1, doc="part of training before the teacher is listened to")
@@ -49,6 +50,6 @@ class DetectionTeacher(Taught):
             y = take_sure(self.teacher(target.x)[1].boxes(), self.threshold)
         sure = (y[..., 0] != NONE).any(1) & (torch.as_tensor(progress, device=y.device) >= self.burn_in)
         if not sure.any():
-            return {"pseudo": source.z.new_zeros(())}
+            return {"pseudo": 0 * source.z.sum()}
         told = as_seen(target.strong.prediction)[sure].losses(y[sure])
         return {"pseudo": self.weight * (told["objectness"] + told["classifier"])}
