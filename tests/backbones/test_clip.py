@@ -228,3 +228,8 @@ def test_a_folder_whose_config_is_none_is_one_line(tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(content)
         with pytest.raises(DalibError, match=r"config.json (is no JSON|holds no object)"):
             load_backbone("clip", str(tmp_path))
+
+
+def test_two_names_that_are_the_same_to_the_tokenizer_are_refused(folder: Path) -> None:
+    with pytest.raises(DalibError, match=r"classes 'cup zebra' and 'cup lion' are the same to clip, weights"):
+        encode_classes(tower_of(folder), ("bee", "cup zebra", "cup lion"), "photo")
