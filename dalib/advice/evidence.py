@@ -21,8 +21,13 @@ from dalib.core.protocol import uses_target_labels
 EVIDENCE = Path(__file__).with_name("evidence.csv")
 BASELINES = ("source_only", "linear_probe")
 """What gains are over: the first of these that a suite has."""
-END_TO_END = ("finetune", "digits")
-"""Suites with one of these in their name train the backbone too; the advice is about frozen features."""
+LEFT_OUT = ("finetune", "digits", "zero_shot")
+"""Suites with one of these in their name train the backbone too, while the advice is about frozen features, or measure
+the methods of another suite again on its data."""
+OTHER_SETTINGS = {"partial": "partial", "open_set": "open-set"}
+"""Suites whose domains do not have the same classes: the setting of their tasks."""
+SEVERAL = ("multi_source",)
+"""Suites of tasks with several sources."""
 
 Gains = dict[str, dict[str, float]]
 """suite -> row -> points of accuracy over the suite's baseline, mean over its tasks."""
@@ -40,7 +45,7 @@ def load_gains(path: Path = EVIDENCE) -> Gains:
 def read_tables(folder: Path) -> Gains:
     """The gains of every suite whose table `<suite>.csv` is in a folder."""
     files = sorted(folder.glob("*.csv"))
-    return {f.stem: g for f in files if not any(w in f.stem for w in END_TO_END) and (g := read_table(f))}
+    return {f.stem: g for f in files if not any(w in f.stem for w in LEFT_OUT) and (g := read_table(f))}
 
 
 def read_table(path: Path) -> dict[str, float]:
@@ -58,6 +63,19 @@ def read_table(path: Path) -> dict[str, float]:
     tasks = set(cells[baseline])
     means = {label: fmean(of_task.values()) for label, of_task in cells.items() if set(of_task) == tasks}
     return {label: round(mean - means[baseline], 1) + 0.0 for label, mean in means.items() if label != baseline}
+
+
+def suit(gains: Gains, setting: str, several: bool) -> Gains:
+    """The gains in suites of a setting (a value of `facts.SETTINGS`); of those with several sources only for `several`.
+
+    A target without labels is taken as closed-set, which is what its advice is for.
+    """
+    setting = "closed-set" if setting == "unlabelled" else setting
+    return {
+        suite: rows
+        for suite, rows in gains.items()
+        if OTHER_SETTINGS.get(suite, "closed-set") == setting and (several or suite not in SEVERAL)
+    }
 
 
 def rank(labels: Iterable[str], gains: Gains) -> list[str]:

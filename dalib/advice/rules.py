@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dalib.advice.evidence import Gains, describe, load_gains, rank
+from dalib.advice.evidence import Gains, describe, load_gains, rank, suit
 from dalib.advice.facts import SETTINGS, Facts, TaskFacts
 from dalib.advice.findings import (
     Finding,
@@ -49,7 +49,7 @@ class Advice:
     facts: what was measured
     tasks: those that the advice is for; others: those whose classes differ from theirs
     findings: in the order of reading; rows: in the order of trying; avoid: (algorithms, why not)
-    gains: what the committed tables say, suite -> row -> points over the baseline
+    gains: what committed tables of this setting say, suite -> row -> points over the baseline
     """
 
     facts: Facts = field(repr=False)
@@ -129,12 +129,12 @@ def decide(facts: Facts, gains: Gains | None = None, gpu: bool = False) -> Advic
         gains: what was measured elsewhere; None = the committed tables
         gpu: fine-tuning takes minutes rather than hours
     """
-    gains = load_gains() if gains is None else gains
     groups: dict[tuple[str, Any, Any], list[TaskFacts]] = defaultdict(list)
     for t in facts.tasks:
         groups[t.setting, frozenset((*t.shared, *t.source_extra)), frozenset((*t.shared, *t.target_extra))].append(t)
     tasks = tuple(groups[min(groups, key=lambda key: (-len(groups[key]), ORDER.index(key[0])))])
     first, others = tasks[0], tuple(t for t in facts.tasks if t not in tasks)
+    gains = suit(load_gains() if gains is None else gains, first.setting, len(first.sources) > 1)
     findings = [
         describe_setting(first),
         *judge_labels(tasks),

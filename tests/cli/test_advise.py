@@ -252,6 +252,17 @@ def test_every_row_is_an_algorithm_with_settings_it_has(name: str) -> None:
     ALGORITHMS.get(algorithm).create(algorithm, row.hparams).check()
 
 
+def test_only_suites_of_the_same_setting_speak_for_a_task() -> None:
+    gains = {name: {"mcc": 1.0} for name in ("office31_subset", "partial", "open_set", "multi_source")}
+    assert set(evidence.suit(gains, "closed-set", several=False)) == {"office31_subset"}
+    assert set(evidence.suit(gains, "unlabelled", several=True)) == {"office31_subset", "multi_source"}
+    assert set(evidence.suit(gains, "partial", several=False)) == {"partial"}
+    assert set(evidence.suit(gains, "open-set", several=True)) == {"open_set"}
+    assert evidence.suit(gains, "open-partial", several=False) == {}
+    material = Material("features:x.npz", None, "features", ("a", "b"), {})
+    assert set(rules.decide(Facts(material, (), (PLAIN,)), gains).gains) == {"office31_subset"}
+
+
 def test_gains_are_means_over_tasks_against_the_baseline_of_the_table(tmp_path: Path) -> None:
     head = "suite,kind,label,algorithm,protocol,task,metric,select,mean\n"
     lines = [
