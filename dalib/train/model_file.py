@@ -15,10 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from dalib.backbones import find_plugin, load_backbone
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone, Preprocess, identity
 from dalib.core.checksum import NO_SUM, header_sum_is_right, with_header_sum
 from dalib.core.errors import DalibError, suggest
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.files import write_atomic
 from dalib.core.objective import find_objective
 from dalib.core.places import refuse_remote
