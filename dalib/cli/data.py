@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dalib.cli._columns import print_columns
 from dalib.cli._common import (
     DataRoot,
     Plugins,
@@ -15,7 +16,6 @@ from dalib.cli._common import (
     bold,
     load_plugins,
     open_folder,
-    print_columns,
     progress_bar,
 )
 from dalib.core.text import say

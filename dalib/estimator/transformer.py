@@ -11,10 +11,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.data.given import plain_table
-from dalib.estimator.arrays import off_graph, plain_labels
+from dalib.estimator.arrays import keep_columns, off_graph, plain_labels
 from dalib.estimator.domains import find_missing, read_domains, refuse_unsaid
 from dalib.estimator.mapping import Mapping, copy_algorithm, list_methods, need_separable, overrides
 from dalib.estimator.sparse import TAKE_SPARSE, Compression, refuse_sparse
@@ -158,6 +159,7 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
         return codes.astype(np.int64), len(classes)
 
     def _rows(self, X: Any, reset: bool) -> Any:
+        keep_columns(self, X, reset)
         X = X if issparse(X) else plain_table(off_graph(X))
         name = copy_algorithm(self.algorithm).name_for_people()
         if name not in TAKE_SPARSE:
