@@ -188,7 +188,7 @@ class RecordedRun:
 
 def _trained_numbers(algorithm: Any) -> int:
     """How many numbers training decided: parameters that moved, or the solved classifier's."""
-    from dalib.core.algorithm import FeatureAlgorithm
+    from dalib.core.feature_algorithm import FeatureAlgorithm
 
     if isinstance(algorithm, FeatureAlgorithm):
         return sum(b.numel() for name, b in algorithm.named_buffers() if name.startswith("classifier_"))

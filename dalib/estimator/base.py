@@ -13,9 +13,10 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import nn
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.types import Domain, Outputs, Task
 from dalib.data.given import (
     Rows,
@@ -27,7 +28,7 @@ from dalib.data.given import (
     scale_columns,
 )
 from dalib.data.oddities import warn_of_equal_rows, warn_of_scales, warn_of_source_rows
-from dalib.estimator.arrays import FitRows, build_backbone, off_graph, plain_labels
+from dalib.estimator.arrays import FitRows, build_backbone, keep_columns, off_graph, plain_labels
 from dalib.estimator.domains import find_missing, read_domains
 from dalib.estimator.mapping import (
     Mapping,
@@ -111,6 +112,7 @@ class AdaptationEstimator(BaseEstimator):
         if y is not None and not self._numbers:
             y = read_labels(y)
         if self.backbone is None:
+            keep_columns(self, X, reset=True)
             x_s, y = validate_data(self, plain_table(X), y, dtype=np.float32, multi_output=self._numbers)
         else:
             x_s = self._rows(X, reset=True)
@@ -259,6 +261,7 @@ class AdaptationEstimator(BaseEstimator):
         return hasattr(self, "fitted_") or hasattr(self, "mapping_")
 
     def _rows(self, X: Rows, reset: bool = False) -> np.ndarray:
+        keep_columns(self, X, reset)
         if self.backbone is not None:
             read = read_rows(X, numbers=self.backbone in NUMBERS if isinstance(self.backbone, str) else False)
             if hasattr(X, "columns") or (read.ndim == 2 and read.dtype.kind == "f"):

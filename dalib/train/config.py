@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dalib.core.fields import refuse_booleans
+
 IN_A_FLEET: dict[str, Any] = {"may_differ_in_a_fleet": True}
 """Of a setting: runs that train together, as one vectorised model, may each have a value of their own."""
 ADAMW_RATE = 3e-3
@@ -98,6 +100,11 @@ class TrainConfig(BaseModel):
     answers: Literal["as_given", "standardised", "bounded"] = "as_given"
     invariant: bool = False
     evaluations: int = Field(5, ge=1, le=100_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_numbers(cls, given: Any) -> Any:
+        return refuse_booleans(cls, given)
 
     @model_validator(mode="after")
     def _crop_fits(self) -> TrainConfig:
