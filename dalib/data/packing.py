@@ -158,14 +158,15 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
         if all(name in content for pair in PAIR.values() for name in pair):
             pairs = {domain: (content[x], content[y]) for domain, (x, y) in PAIR.items()}
         else:
-            x = next((content[k] for k in MAT_ROWS if k in content), None)
-            y = next((content[k] for k in MAT_LABELS if k in content), None)
+            x, y = _pick(path, content, MAT_ROWS), _pick(path, content, MAT_LABELS)
             if x is None:
                 keys = ", ".join(sorted(content)) or "none"
                 raise DalibError(f"{path} has no rows under {', '.join(MAT_ROWS)} (its names: {keys}); rename them")
             pairs = {path.stem: (x, y)}
         for domain, (x, y) in pairs.items():
             rows = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
+            if rows.dtype.kind not in "biuf":
+                raise DalibError(f"{path} has rows of {rows.dtype}; expected real numbers")
             if y is not None:
                 labels = np.asarray(y).ravel()
                 if len(labels) != len(rows) and rows.ndim == 2 and len(labels) == rows.shape[1]:
@@ -174,6 +175,14 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
                 arrays[f"{domain}_y"] = labels.astype(np.int64) if whole else labels
             arrays[f"{domain}_x"] = rows.astype(np.float32)
     return arrays
+
+
+def _pick(path: Path, content: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """What lies under one of the names; None where nothing does, DalibError where several things do."""
+    there = [name for name in names if name in content]
+    if len(there) > 1:
+        raise DalibError(f"{path} has {' and '.join(there)}, each of which may be meant; keep one of them")
+    return content[there[0]] if there else None
 
 
 def _read_mat(path: Path) -> dict[str, Any]:
