@@ -301,7 +301,7 @@ def levels() -> list[Level]:
 def open_task(pool: str, task: str) -> Any:
     """Task, backbone and trainer as `dalib train` puts them together."""
     from dalib.assemble import RunContext, assemble
-    from dalib.fitting import describe_run
+    from dalib.bench.describe import describe_run
 
     where, (source, target) = POOL[pool], task.split("->")
     spec = describe_run(where.dataset, source, target, "linear_probe", train=where.train | {"augment": "none"},

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 from recipe_study import POOL, Pool
 
-from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.errors import DalibError, Diverged
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.registry import ALGORITHMS
 
 HERE = Path(__file__).resolve().parent

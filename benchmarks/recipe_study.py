@@ -83,8 +83,8 @@ def measure(pool: str, task: str, algorithm: str, seed: int, level: Level) -> tu
     """Accuracy on the target's test rows and on held-out source rows at the end, and seconds of training."""
     from dalib import accuracy
     from dalib.assemble import RunContext, assemble
+    from dalib.bench.describe import describe_run
     from dalib.core.registry import ALGORITHMS
-    from dalib.fitting import describe_run
 
     where, given = POOL[pool], dict(level.hparams)
     if factor := given.pop("weight x", 0):

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.checksum import seal_json, seal_lines, unseal_json, unseal_lines
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.files import write_atomic, write_text
 from dalib.core.registry import ALGORITHMS, load_plugin
 from dalib.records.record import Record

@@ -34,7 +34,7 @@ _HOME = {
     "Domain": "dalib.core.types",
     "Evaluation": "dalib.evaluation",
     "ExpectedAccuracy": "dalib.scoring.expected",
-    "FeatureAlgorithm": "dalib.core.algorithm",
+    "FeatureAlgorithm": "dalib.core.feature_algorithm",
     "Fitted": "dalib.train.fitted",
     "Forecast": "dalib.core.forecast",
     "LeaveOneDomainOut": "dalib.estimator",

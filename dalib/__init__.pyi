@@ -120,11 +120,11 @@ from dalib.bench.suite import load_suite as load_suite
 from dalib.checks import check_plugin as check_plugin
 from dalib.checks import new_plugin as new_plugin
 from dalib.core.algorithm import Algorithm as Algorithm
-from dalib.core.algorithm import FeatureAlgorithm as FeatureAlgorithm
 from dalib.core.backbone import Backbone as Backbone
 from dalib.core.backbone import Preprocess as Preprocess
 from dalib.core.cost import estimate_cost as estimate_cost
 from dalib.core.errors import DalibError as DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm as FeatureAlgorithm
 from dalib.core.forecast import Forecast as Forecast
 from dalib.core.listener import Listener as Listener
 from dalib.core.measure import Measure as Measure

@@ -12,28 +12,21 @@ from typing import Any
 import numpy as np
 
 from dalib.assemble import Report, RunContext, assemble
-from dalib.backbones import own_weights
-from dalib.backbones._pretraining import check_pretraining
-from dalib.bench.suite import validate
+from dalib.bench.describe import describe_run
 from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
 from dalib.core.listener import Listener
 from dalib.core.objective import find_objective
-from dalib.core.protocol import ProtocolSpec
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, LISTENERS, PROTOCOLS
-from dalib.core.seeds import check_seed
+from dalib.core.registry import LISTENERS, PROTOCOLS
 from dalib.core.types import Outputs, Task, name_unknown
-from dalib.data.backbone import default_backbone, default_frozen
 from dalib.data.oddities import find_absent, find_scales
-from dalib.data.peek import peek_objective
-from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import decide, domain_metrics, fitted_metrics, task_metrics
 from dalib.scoring.thresholds import thresholds_for
+from dalib.scoring.unlearnt import unlearnt_classes
 from dalib.train.fitted import Fitted
-from dalib.train.model_file import model_path, registered_name, save_model
-from dalib.train.recipes import fill_recipe
+from dalib.train.model_file import model_path, save_model
 from dalib.train.tracking import Tracker, make_tracker
 from dalib.train.trainer import OWN_LISTENERS
 
@@ -146,85 +139,6 @@ def make_listener(text: str) -> Listener:
     return made
 
 
-def describe_run(
-    dataset: str,
-    source: str,
-    target: str,
-    algorithm: str | Algorithm,
-    *,
-    hparams: Mapping[str, Any] | None = None,
-    train: Mapping[str, Any] | None = None,
-    protocol: Mapping[str, Any] | None = None,
-    backbone: Mapping[str, Any] | None = None,
-    data: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    root: str | Path | None = None,
-) -> RunSpec:
-    """The description of a run, every setting checked and defaults filled in; arguments as for `fit`.
-
-    Raises
-        DalibError: a setting that is not one, or a value out of range
-    """
-    if isinstance(algorithm, Algorithm):
-        if hparams:
-            raise DalibError("hparams belong to an algorithm given by name; set them in the algorithm itself")
-        hparams, algorithm = algorithm.hparams, registered_name(algorithm)
-    check_seed(seed)
-    sections = {"hparams": hparams, "train": train, "protocol": protocol, "backbone": backbone, "data": data}
-    for section, given in sections.items():
-        if given is not None and not isinstance(given, Mapping):
-            key = "steps" if section == "train" else "name" if section in ("protocol", "backbone") else "KEY"
-            raise DalibError(f"{section} = {given!r} is no mapping of settings; give {section}={{{key!r}: …}}")
-    info, network = DATASETS.get(dataset.partition(":")[0]), dict(backbone or {})
-    if not network.get("name"):
-        network["name"] = default_backbone(info)
-        network.setdefault("frozen", default_frozen(info))
-    BACKBONES.get(network["name"].partition(":")[0])
-    network = sort_options(network)
-    network["weights"] = network.get("weights") or own_weights(network["name"])
-    name = ALGORITHMS.canonical(algorithm)
-    cls = ALGORITHMS.get(name)
-    reject = (protocol or {}).get("reject", 1.0)
-    if cls.rejects and reject != 1:
-        raise DalibError(
-            f"protocol.reject = {reject} has no effect on {name}, which has an output for unknown; leave it out"
-        )
-    if reject != 1:
-        cls.create(name, dict(hparams or {})).need_probabilities(f"protocol.reject = {reject}")
-    kind = peek_objective(info, dataset, root)
-    frozen = bool(network.get("frozen"))
-    content = {
-        "data": {**(data or {}), "dataset": dataset},
-        "source": source,
-        "target": target,
-        "protocol": dict(protocol or {}),
-        "algorithm": name,
-        "algorithm_version": cls.version,
-        "hparams": cls.create(name, dict(hparams or {})).hparams,
-        "backbone": network,
-        "train": fill_recipe(train or {}, cls, network["name"], network["weights"], frozen, kind),
-        "seed": seed,
-    }
-    spec = validate(RunSpec, content, f"run {name} {source}->{target}")
-    check_pretraining(spec.backbone.pretraining)
-    _refuse_ignored(spec.protocol, set(protocol or {}))
-    return spec
-
-
-def _refuse_ignored(protocol: ProtocolSpec, given: set[str]) -> None:
-    """Raise DalibError for a setting that was given and that the protocol does not read."""
-    for name in PROTOCOLS.get(protocol.name).ignored(protocol):
-        if name not in given:
-            continue
-        ways = [protocol.model_copy(update={"split": split}) for split in ("fraction", "shots")]
-        split = [f"split = '{way.split}'" for way in ways if name not in PROTOCOLS.get(way.name).ignored(way)]
-        other = [f"name = '{n}'" for n in PROTOCOLS.names() if name not in PROTOCOLS.get(n).ignored(protocol)]
-        raise DalibError(
-            f"protocol.{name} = {getattr(protocol, name)} changes nothing under {protocol.name} with split = "
-            f"'{protocol.split}'; leave it out, or give protocol.{' or protocol.'.join(split + other)}, which reads it"
-        )
-
-
 def fit_run(
     spec: RunSpec,
     *,
@@ -296,6 +210,7 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
             f"batches of {spec.train.batch_size} rows, but no domain has more than {largest}: rows repeat in them",
         )
     remarks += tuple(_doubts(fitted, task, reject)) if task.objective == "classification" else ()
+    remarks += tuple(unlearnt_classes(task))
     expected = _expect(spec, task, fitted)
     return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks, expected=expected)
 

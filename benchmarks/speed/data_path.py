@@ -31,8 +31,9 @@ from dalib.core.splits import concatenate
 from dalib.core.types import Domain
 from dalib.data.decode import decode_domain
 from dalib.data.folders import ImageTree
-from dalib.feed.batches import DomainStore, IndexStream
+from dalib.feed.batches import DomainStore
 from dalib.feed.embed import embed_domain, embed_images
+from dalib.feed.streams import IndexStream
 
 CPU = torch.device("cpu")
 BATCH, CROP, RESIZE = 64, 224, 256

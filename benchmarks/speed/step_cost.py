@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from _timing import print_table
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import identity
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Domain, Task
 from dalib.train.config import TrainConfig

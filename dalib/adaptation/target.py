@@ -16,9 +16,9 @@ from dalib.data.decode import decode_domain
 from dalib.data.folders import ImageTree
 from dalib.data.normalise import find_moments, normalise_features
 from dalib.data.pictures import Pictures
+from dalib.data.unlabelled import read_rows
 from dalib.data.unreadable import count_skipped, skip_unreadable
 from dalib.evaluation import label_as_trained, load_domain
-from dalib.prediction import read_rows
 from dalib.train.fitted import Fitted
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._unit_rows import scale_components, warn_of_components
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.classifiers import fit_classifier, score_classifier

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
+from dalib.core.algorithm import TrainerLike
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, positive, state
 from dalib.core.needs import Needs, Size, need_classifier
 from dalib.core.types import Domain

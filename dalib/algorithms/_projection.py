@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import positive, state, whole
 from dalib.core.needs import Needs, Size, need
 from dalib.nn.subspaces import count_axes

@@ -7,8 +7,8 @@ import warnings
 import torch
 from torch import Tensor
 
-from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import positive
 from dalib.nn.classifiers import UNWEIGHTED
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
-from dalib.core.algorithm import SOLVED
+from dalib.core.feature_algorithm import SOLVED
 from dalib.core.hyper import positive
 
 

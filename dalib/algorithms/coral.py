@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from dalib.core.algorithm import SOLVED, FeatureAlgorithm
+from dalib.core.feature_algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import positive
 from dalib.core.needs import Needs, Size, need
 from dalib.nn.linalg import recolour

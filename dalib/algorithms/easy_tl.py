@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
+from dalib.core.algorithm import TrainerLike
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import positive, state
 from dalib.core.needs import Needs, Size, need
 from dalib.core.types import Domain

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from dalib.core.algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import flag, positive, state
 from dalib.core.needs import Needs, Size, need, need_classifier
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._projection import Projection
-from dalib.core.algorithm import SOLVED
+from dalib.core.feature_algorithm import SOLVED
 from dalib.nn.subspaces import geodesic_flow, principal_axes
 
 

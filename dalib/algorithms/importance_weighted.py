@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
-from dalib.core.algorithm import SOLVED
+from dalib.core.feature_algorithm import SOLVED
 from dalib.core.hyper import positive
 from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.density_ratio import discriminative_weights

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._row_blocks import need_plans
-from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
+from dalib.core.algorithm import TrainerLike
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import number, positive, state
 from dalib.core.needs import Needs, Size
 from dalib.core.types import Domain

@@ -5,7 +5,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from dalib.algorithms._row_blocks import cut, rows_together
-from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
+from dalib.core.algorithm import TrainerLike
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import positive, state, whole
 from dalib.core.needs import Needs, Size, need
 from dalib.core.types import Domain

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from dalib.algorithms._unit_rows import warn_of_unit_rows
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, positive, state, whole
 from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.classifiers import CLASSIFIERS, fit_classifier, score_classifier

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from dalib.algorithms._row_weighting import RowWeighting
-from dalib.core.algorithm import SOLVED
+from dalib.core.feature_algorithm import SOLVED
 from dalib.core.hyper import positive, whole
 from dalib.core.needs import Needs, Size, need
 from dalib.nn.density_ratio import SIGMAS, kliep

@@ -1,6 +1,6 @@
 """A plain classifier on the backbone's frozen features: logistic regression, SVM, LDA or nearest neighbours."""
 
-from dalib.core.algorithm import SOLVED, FeatureAlgorithm
+from dalib.core.feature_algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import choice, positive
 from dalib.nn.classifiers import CLASSIFIERS
 

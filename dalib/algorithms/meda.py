@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
+from dalib.core.algorithm import TrainerLike
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import number, positive, state, whole
 from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.core.types import Domain

@@ -1,6 +1,6 @@
 """The label of the nearest source row: the plainest classifier on fixed features."""
 
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.feature_algorithm import FeatureAlgorithm
 
 
 class NearestNeighbour(FeatureAlgorithm):

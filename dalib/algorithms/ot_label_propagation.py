@@ -4,7 +4,8 @@ import torch
 from torch.nn.functional import one_hot
 
 from dalib.algorithms._row_blocks import need_plans, rows_together
-from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
+from dalib.core.algorithm import TrainerLike
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, positive
 from dalib.core.needs import Needs, Size
 from dalib.core.types import Domain

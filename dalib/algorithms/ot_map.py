@@ -5,7 +5,7 @@ from torch import Tensor
 
 from dalib.algorithms._row_blocks import need_plans, rows_together
 from dalib.algorithms._unit_rows import scale_rows, warn_of_unit_rows
-from dalib.core.algorithm import SOLVED, FeatureAlgorithm
+from dalib.core.feature_algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state
 from dalib.core.needs import Needs, Size, need
 from dalib.nn.blocks import deal_blocks

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._projection import Projection
-from dalib.core.algorithm import SOLVED
+from dalib.core.feature_algorithm import SOLVED
 from dalib.nn.subspaces import principal_axes
 
 

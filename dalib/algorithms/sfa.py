@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from dalib.core.algorithm import SOLVED, FeatureAlgorithm
+from dalib.core.feature_algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import positive, state, whole
 from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.subspaces import align_spectrally

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._projection import Projection
-from dalib.core.algorithm import SOLVED
+from dalib.core.feature_algorithm import SOLVED
 from dalib.core.hyper import positive
 from dalib.nn.subspaces import principal_axes
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from dalib.algorithms._components import ComponentMethod
-from dalib.core.algorithm import SOLVED
+from dalib.core.feature_algorithm import SOLVED
 
 
 class TCA(ComponentMethod):

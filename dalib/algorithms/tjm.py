@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from dalib.algorithms._unit_rows import scale_components, warn_of_components
-from dalib.core.algorithm import SOLVED, FeatureAlgorithm
+from dalib.core.feature_algorithm import SOLVED, FeatureAlgorithm
 from dalib.core.hyper import choice, flag, positive, state, whole
 from dalib.core.needs import Needs, Size, need, need_classifier
 from dalib.nn.classifiers import CLASSIFIERS

@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from dalib.algorithms._class_names import kept_reader, make_reader, read
-from dalib.core.algorithm import FeatureAlgorithm, TrainerLike
+from dalib.core.algorithm import TrainerLike
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import positive, state, text, whole
 from dalib.core.text_tower import check_prompts
 from dalib.core.texts import SENTENCES, SPELLING, settle_encoder

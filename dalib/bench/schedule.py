@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.registry import ALGORITHMS
 
 if TYPE_CHECKING:

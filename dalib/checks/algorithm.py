@@ -10,7 +10,8 @@ from dalib.checks.hyperparameters import HYPERPARAMETER_CHECKS
 from dalib.checks.loss import LOSS_CHECKS
 from dalib.checks.sums import SUM_CHECKS
 from dalib.checks.training import COMMON_CHECKS, DEEP_CHECKS, SOLVED_CHECKS
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
+from dalib.core.feature_algorithm import FeatureAlgorithm
 
 AlgorithmCheck = Callable[[type[Algorithm]], None]
 

@@ -26,8 +26,9 @@ from dalib.checks.world import (
     same_bits,
     seeded,
 )
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import identity
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.network import Network
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +14,7 @@ import typer
 from dalib.core.errors import DalibError, unknown
 from dalib.core.files import write_text as write_atomically
 from dalib.core.places import refuse_remote, refuse_url
-from dalib.core.text import Styled, say, show_control
+from dalib.core.text import Styled, show_control
 
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", metavar="PATH", help="Folder or zip of the data; default: DALIB_DATA.")
@@ -113,26 +111,6 @@ def show_value(value: object) -> str:
 def split_names(items: Sequence[str] | None) -> tuple[str, ...]:
     """`--normalise row_sum,zscore` and `--normalise row_sum --normalise zscore` are the same."""
     return tuple(part for item in items or () for part in item.split(",") if part)
-
-
-def print_columns(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> None:
-    """Left-aligned columns; on a terminal the last one is wrapped under itself."""
-    cells = [
-        [show_control(str(c)).replace("\n", "\\n") for c in row[:-1]] + [show_control(str(row[-1]))]
-        for row in ([list(header)] if header else []) + [list(r) for r in rows]
-    ]
-    if not cells:
-        return
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    indent = sum(w + 2 for w in widths[:-1])
-    room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 10_000
-    for number, row in enumerate(cells):
-        start = "".join(c.ljust(w + 2) for c, w in zip(row[:-1], widths[:-1], strict=True))
-        last = textwrap.wrap(row[-1], max(room, 20)) or [""]
-        text = (start + last[0]).rstrip()
-        say(bold(text) if header and not number else text)
-        for more in last[1:]:
-            say(" " * indent + more)
 
 
 def colour(text: str, code: str) -> Styled:

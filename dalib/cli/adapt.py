@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dalib.cli._columns import print_columns
 from dalib.cli._common import (
     DataRoot,
     Device,
@@ -17,7 +18,6 @@ from dalib.cli._common import (
     complete_names,
     load_plugins,
     open_folder,
-    print_columns,
     progress_bar,
     split_names,
 )

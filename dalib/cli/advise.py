@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dalib.cli._columns import print_columns
 from dalib.cli._common import (
     DataRoot,
     Device,
@@ -18,7 +19,6 @@ from dalib.cli._common import (
     choose,
     load_plugins,
     open_folder,
-    print_columns,
     progress_bar,
     split_names,
 )

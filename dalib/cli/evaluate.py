@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from dalib.cli._common import DataRoot, Device, Plugins, SkipUnreadable, bold, choose, load_plugins, print_columns
+from dalib.cli._columns import print_columns
+from dalib.cli._common import DataRoot, Device, Plugins, SkipUnreadable, bold, choose, load_plugins
 from dalib.core.text import hand_out, say, to_json
 
 FORMATS = ("terminal", "json")

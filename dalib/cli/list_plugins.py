@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from dalib.cli._common import Plugins, bold, choose, load_plugins, print_columns
+from dalib.cli._columns import print_columns
+from dalib.cli._common import Plugins, bold, choose, load_plugins
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, OBJECTIVES, REGISTRIES, parse_file
 from dalib.core.text import say

@@ -20,7 +20,7 @@ from dalib.cli._common import (
     write_text,
 )
 from dalib.core.errors import DalibError
-from dalib.core.text import hand_out, say
+from dalib.core.text import hand_out, say, terminal_width
 
 if TYPE_CHECKING:
     from dalib.report.ranking import Ranking
@@ -83,10 +83,11 @@ def _show(ranking: Ranking, format: str, out: Path | None) -> None:
     elif format == "terminal" and sys.stdout.isatty():
         from rich.console import Console
 
-        from dalib.report.formats.terminal import rich_table
+        from dalib.report.narrow import fit_table
 
-        console = Console()
+        console = Console(width=terminal_width(sys.stdout))
+        remedy = "dalib rank --format md gives one table, whatever the width"
         for sheet in ranking.sheets():
-            console.print(rich_table(sheet, console.width))
+            console.print(fit_table(sheet, console.width, remedy))
     else:
         hand_out(render_ranking(ranking, format))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import inspect
-import shutil
+import re
 import sys
-import textwrap
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from dalib.cli._common import Plugins, bold, load_plugins, print_columns, show_value
+from dalib.cli._columns import print_columns
+from dalib.cli._common import Plugins, bold, load_plugins, show_value
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import unknown
 from dalib.core.registry import REGISTRIES
 from dalib.core.text import say
+
+FULL = 90
+"""Characters of a docstring's line from which on the next one may continue it."""
 
 
 def show_plugin(
@@ -63,13 +66,23 @@ def show_section(name: str) -> None:
 
 
 def _print_text(text: str) -> None:
-    """A docstring after an empty line; on a terminal, lines that are too long are wrapped below their own indent."""
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    """A docstring after an empty line; on a terminal, lines that are full and go on in the next one are one again."""
     if text:
         say()
+    lines: list[str] = []
     for line in inspect.cleandoc(text).splitlines():
-        indent = " " * (len(line) - len(line.lstrip()))
-        say(textwrap.fill(line, room, subsequent_indent=indent + "  ", break_long_words=False))
+        before = lines[-1] if lines else ""
+        begins = re.match(r" *[\w, *]+:", line) and _indent(line) == _indent(before)
+        if sys.stdout.isatty() and len(before) >= FULL and line and _indent(line) >= _indent(before) and not begins:
+            lines[-1] += f" {line.lstrip()}"
+        else:
+            lines.append(line)
+    for line in lines:
+        say(line)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _show_algorithm(name: str, cls: Any, summary: str) -> None:
@@ -135,7 +148,7 @@ def _show_dataset(name: str, info: DatasetInfo, summary: str) -> None:
     say(info.title or summary)
     say()
     if info.domains:
-        print_columns([(d, info.counts.get(d, "")) for d in info.domains], ("domain", "images"))
+        print_columns([(d, info.counts.get(d, "")) for d in info.domains], ("domain", info.rows))
         say()
     facts = {
         "classes": f"{len(info.classes)}: {', '.join(info.classes)}" if info.classes else "as found in the data",

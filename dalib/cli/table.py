@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dalib.cli._common import Plugins, StoreRoot, bold, choose, load_plugins, print_columns, write_text
+from dalib.cli._columns import print_columns
+from dalib.cli._common import Plugins, StoreRoot, bold, choose, load_plugins, write_text
 from dalib.core.errors import DalibError
 from dalib.core.registry import FORMATS
-from dalib.core.text import hand_out, say
+from dalib.core.text import hand_out, say, terminal_width
 
 if TYPE_CHECKING:
     from dalib.report.render import Report
@@ -157,10 +158,11 @@ def show_table(report: Report) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
 
-        from dalib.report.formats.terminal import rich_table
+        from dalib.report.narrow import fit_table
 
-        console = Console()
-        console.print(rich_table(as_sheet(report), console.width))
+        console = Console(width=terminal_width(sys.stdout))
+        remedy = "dalib table --format md gives one table, whatever the width"
+        console.print(fit_table(as_sheet(report), console.width, remedy))
     else:
         say(render(report, "terminal"), end="")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.needs import Cost, Size, cost_of
 from dalib.core.registry import ALGORITHMS
 

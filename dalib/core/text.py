@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+import unicodedata
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 _HIDDEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
 _CONTROL = re.compile(f"[{_HIDDEN}]")
+_STYLE = re.compile("\x1b\\[[0-9;]*m")
+_COMMAND_LAST = re.compile("(?P<before>.*[:;] )(?P<command>dalib [^;]*)")
 _COMPUTED = re.compile("(^|[;\t\r\n])(?=[=+\\-@\t\r\n＝＋－＠])")
 
 
@@ -26,13 +31,67 @@ def show_control(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def terminal_width(stream: TextIO) -> int | None:
+    """Columns of the terminal behind a stream, or what COLUMNS says; None where there is none."""
+    if not stream.isatty():
+        return None
+    told = os.environ.get("COLUMNS", "")
+    if told.isascii() and told.isdigit() and int(told):
+        return int(told)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def count_columns(text: str) -> int:
+    """Columns of a terminal that a line takes: none for styles and combining marks, two for wide characters."""
+    text = _STYLE.sub("", text)
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def fold(text: str, width: int) -> str:
+    """Lines of at most `width` columns, divided between words; what follows hangs below the text of a list's item.
+
+    A command to type stays in one piece, on a line of its own where it ends the text; so does a word that is longer.
+    """
+    return "\n".join(part for line in text.split("\n") for part in _fold_line(line, width))
+
+
+def _fold_line(line: str, width: int) -> Iterator[str]:
+    start = re.match(r" *(- |\d+\. )?", line)
+    hang = " " * (start.end() if start and start[1] else (start.end() if start else 0) + 2)
+    if count_columns(line) <= width or line.lstrip().startswith("dalib "):
+        yield line
+        return
+    ending = _COMMAND_LAST.fullmatch(line)
+    if ending:
+        yield from _fold_line(ending["before"].rstrip(), width)
+        yield hang + ending["command"]
+        return
+    full = ""
+    for word in re.findall(" *[^ ]+", line):
+        if full.strip() and count_columns(full + word) > width:
+            yield full
+            full = hang + word.lstrip()
+        else:
+            full += word
+    yield full
+
+
 def say(*parts: object, end: str = "\n", file: TextIO | None = None) -> None:
     """Print parts without a blank between them, control characters spelled out: the one way to a person's terminal.
+
+    On a terminal, lines that are longer than it is wide are divided between words.
 
     Args
         file: default: standard output
     """
     text = "".join(part if isinstance(part, Styled) else show_control(str(part)) for part in parts)
+    width = terminal_width(file or sys.stdout)
+    text = text if width is None else fold(text, width)
     print(text, end=end, file=file, flush=file is not None)
 
 

@@ -15,8 +15,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.types import name_unknown
 from dalib.data.given import Rows, read_labels
 from dalib.data.oddities import warn_of_absent, warn_of_source_rows

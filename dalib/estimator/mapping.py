@@ -13,9 +13,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 from torch import Tensor
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.lacking import Lacking, find_lacking
 from dalib.core.memory import hold_memory
 from dalib.core.network import Network
@@ -114,7 +115,8 @@ class Mapping:
 
 
 def _tensor(x: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(x)).double()
+    x = np.ascontiguousarray(x)
+    return torch.from_numpy(x if x.flags.writeable else x.copy()).double()  # PyTorch warns of read-only arrays
 
 
 def copy_algorithm(given: Any) -> Algorithm:

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 from sklearn.utils.validation import check_is_fitted
 
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.data.given import Rows, find_column_moments
 from dalib.estimator.base import AdaptationEstimator
 from dalib.estimator.domains import find_labelled

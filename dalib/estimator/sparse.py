@@ -9,8 +9,8 @@ from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator, svds
 
 from dalib.algorithms._projection import VARIANCE
-from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.memory import GB
 from dalib.nn.subspaces import count_share
 

@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.data.given import plain_table
 from dalib.estimator.arrays import keep_columns, off_graph, plain_labels
 from dalib.estimator.domains import find_missing, read_domains, refuse_unsaid
@@ -77,7 +78,9 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
     ) -> np.ndarray:
         """The rows of X, moved: those of the source as the source's. Without a target, as `transform` does."""
         x, is_target = self._fit(X, y, X_target, sample_domain)
-        moved: np.ndarray = self.mapping_.project(x) if is_target.any() or X_target is None else self.mapping_.moved
+        if not is_target.any() and X_target is not None:
+            return self.mapping_.moved.copy()
+        moved = self._project(x)
         if is_target.any():
             moved[~is_target] = self.mapping_.moved
         return moved
@@ -91,14 +94,18 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
         elif issparse(x):
             x = x.toarray()
         if sample_domain is None:
-            return self.mapping_.project(x)
+            return self._project(x)
         check_consistent_length(x, sample_domain)
         is_target, _ = read_domains(sample_domain)
-        moved = self.mapping_.project(x)
+        moved = self._project(x)
         if not is_target.all():
-            moved = moved.copy() if moved is x else moved
             moved[~is_target] = self.mapping_.carry(x[~is_target])
         return moved
+
+    def _project(self, x: np.ndarray) -> np.ndarray:
+        """Target rows moved, in an array of their own: some methods hand x back, which may be the caller's."""
+        moved = self.mapping_.project(x)
+        return moved.copy() if np.may_share_memory(moved, x) else moved
 
     def _fit(self, X: Any, y: Any, X_target: Any, sample_domain: Any) -> tuple[np.ndarray, np.ndarray]:
         algorithm = self._solved()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dalib.core.errors import DalibError
-from dalib.feed.batches import IndexStream
+from dalib.feed.streams import IndexStream
 
 TEMPERATURE = 0.01
 LEAST = 0.005

@@ -23,6 +23,7 @@ def make_sheet(table: ResultTable) -> Sheet:
         table.failures,
         {column.short: column.name.replace("->", " → ") for column in table.columns},
         max([len(row.label) for row in (*table.rows, *table.references)], default=0),
+        (header.index("Average", len(header) - (4 if table.baseline else 3)),),
     )
 
 

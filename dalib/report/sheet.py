@@ -29,7 +29,7 @@ class Sheet:
     """What every format renders.
 
     name: for file names and labels; tips: header text -> tooltip; notes: sentences below; label_width: of the first
-    column, where longer names are wrapped
+    column, where longer names are wrapped; breaks: columns before which a narrow page is divided first
     """
 
     name: str
@@ -40,3 +40,4 @@ class Sheet:
     failures: tuple[str, ...] = ()
     tips: Mapping[str, str] = field(default_factory=dict)
     label_width: int = 0
+    breaks: tuple[int, ...] = ()

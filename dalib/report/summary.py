@@ -111,7 +111,7 @@ class MethodSummary:
         width = max((len(str(r["label"])) for r in self.rows), default=0)
         return Sheet(
             f"{self.suite}.summary", f"{self.title}: summary", header, tuple(b for b in blocks if b.rows), self.notes,
-            tips=tips, label_width=width,
+            tips=tips, label_width=width, breaks=(7,),
         )  # fmt: skip
 
 

@@ -82,8 +82,9 @@ class ValidatorStudy:
         }
         rows = tuple(_line(row, self.scale) for row in self.rows)
         return Sheet(
-            f"{self.suite}.validators", f"{self.title}: validators", header, (Block("", rows),), self.notes, tips=tips
-        )
+            f"{self.suite}.validators", f"{self.title}: validators", header, (Block("", rows),), self.notes, tips=tips,
+            breaks=(5,),
+        )  # fmt: skip
 
     @property
     def _metric(self) -> str:

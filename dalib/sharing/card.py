@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dalib.core.registry import ALGORITHMS, DATASETS, METRICS
-from dalib.train.model_file import read_facts
+from dalib.train.model_facts import read_facts
 
 SEEN = {
     "imagenet": "ImageNet-1k, labels included",

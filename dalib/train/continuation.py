@@ -9,10 +9,11 @@ from dataclasses import replace
 import torch
 
 from dalib.backbones import find_plugin, load_backbone
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.combination import Combination
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS, BACKBONES
 from dalib.train.fitted import Fitted

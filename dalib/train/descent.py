@@ -15,11 +15,12 @@ from dalib.core.errors import DalibError
 from dalib.core.rows import Input, concatenate, join, pick
 from dalib.core.types import Domain, LabelledRows, Rows, Source, Target
 from dalib.feed.augment import Views
-from dalib.feed.batches import DomainStore, EpisodeStream, IndexStream, WeightedStream
+from dalib.feed.batches import DomainStore
 from dalib.feed.fourier import take_style
 from dalib.feed.placement import as_tensor, send
 from dalib.feed.rare_classes import RareClassStream
 from dalib.feed.stores import FieldStore
+from dalib.feed.streams import EpisodeStream, IndexStream, WeightedStream
 from dalib.nn.batch_norms import BATCH_NORMS
 from dalib.train.batch_norm import reestimate
 from dalib.train.device import arrange, autocast, rng_state, set_rng_state

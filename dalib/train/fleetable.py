@@ -7,9 +7,10 @@ import warnings
 
 import numpy as np
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import identity
 from dalib.core.combination import Combination
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.types import Domain, Task
 from dalib.train.config import TrainConfig
 from dalib.train.fleet import Member, fit_fleet

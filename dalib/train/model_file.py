@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from dalib.backbones import find_plugin, load_backbone
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone, Preprocess, identity
-from dalib.core.checksum import NO_SUM, header_sum_is_right, with_header_sum
+from dalib.core.checksum import NO_SUM, with_header_sum
 from dalib.core.errors import DalibError, suggest
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.files import write_atomic
 from dalib.core.objective import find_objective
 from dalib.core.places import refuse_remote
@@ -28,18 +28,14 @@ from dalib.core.types import Outputs
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
+from dalib.train.model_facts import WRITER, check_facts, read_content
+from dalib.train.model_facts import read_facts as read_facts
 
 FORMAT = 2
-READABLE = (1, 2)
-"""Formats that can be read; files of the first carry no checksum."""
-LARGE, LARGEST, MOST_SOURCES, LONGEST_HEADER = 1 << 12, 1 << 20, 1000, 16_000_000
-"""Of a layer's width that needs no measuring, of any number in a file's facts, of its source domains, and of the bytes
-that tell of its tensors and facts."""
+LARGE = 1 << 12
+"""Of a layer's width that needs no measuring."""
 SPARE = 10_000_000
 """Numbers that a network may have beyond the tensors of its file (sums that training filled)."""
-WRITER = "dalib train --out (dalib.save_model)"
-MOST_PIXELS = 8192
-"""Of an image's side, in a file's facts."""
 
 
 def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dict[str, Any] | None = None) -> Path:
@@ -124,7 +120,7 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
     Raises
         DalibError: no such file, not a dalib model, or an algorithm that is not registered here
     """
-    facts, state = _read(Path(path))
+    facts, state = read_content(Path(path))
     where = pick_device(device)
     try:
         return _rebuild(facts, state, Path(path), where)
@@ -138,7 +134,7 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
 
 
 def _rebuild(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path, where: torch.device) -> Fitted:
-    _check_facts(facts, state, path)
+    check_facts(facts, state, path)
     _refuse_missing(facts, path)
     _refuse_bomb(facts, state, path)
     algorithm, backbone, config = _build(facts)
@@ -236,82 +232,6 @@ def _refuse_missing(facts: dict[str, Any], path: Path) -> None:
         raise DalibError(
             f"{lacking}; give the plug-in that defines it: --plugin {' and '.join(files)} (dalib.load_plugin)"
         )
-
-
-def read_facts(path: str | Path) -> dict[str, Any]:
-    """What a model file says about itself: algorithm, hparams, classes, config, backbone, preprocess, extra."""
-    facts, state = _read(Path(path))
-    _check_facts(facts, state, Path(path))
-    return facts
-
-
-KINDS: dict[str, tuple[type, ...]] = {
-    "algorithm": (str,), "hparams": (dict,), "classes": (list,), "config": (dict,), "backbone": (dict,),
-    "preprocess": (dict, type(None)), "extra": (dict,),
-}  # fmt: skip
-OF_BACKBONE: dict[str, tuple[type, ...]] = {"name": (str,), "dim": (int,), "frozen": (bool,), "weights": (str,)}
-
-
-def _check_facts(facts: dict[str, Any], state: dict[str, torch.Tensor], path: Path) -> None:
-    """What a file says of itself has the kinds it must have, and no width that its tensors do not bear out."""
-
-    def refuse(what: str) -> DalibError:
-        return DalibError(f"{path} is no usable dalib model: {what}; give a file written by {WRITER}")
-
-    made = facts.get("backbone")
-    for kinds, told, where in ((KINDS, facts, ""), (OF_BACKBONE, made if isinstance(made, dict) else {}, "backbone.")):
-        for name, kind in kinds.items():
-            if name not in told:
-                raise refuse(f"it does not say {where}{name}")
-            if not isinstance(told[name], kind) or (kind == (int,) and isinstance(told[name], bool)):
-                raise refuse(f"{where}{name} is {str(told[name])[:40]!r}")
-    classes, largest = facts["classes"], max([LARGEST, *(max(t.shape, default=0) for t in state.values() if t.numel())])
-    if not classes or not all(isinstance(name, str) for name in classes):
-        raise refuse(f"classes are {str(classes)[:40]}")
-    numbers = {"backbone.dim": facts["backbone"]["dim"], "origins": facts.get("origins", 1)}
-    size = facts["preprocess"] or {}
-    numbers |= {f"config.{k}": v for k, v in facts["config"].items() if k in ("bottleneck", "crop", "resize")}
-    numbers |= {k: v for k, v in facts["hparams"].items() if type(v) is int}
-    for name, value in numbers.items():
-        if type(value) is not int or not -largest <= value <= largest:
-            raise refuse(f"{name} is {str(value)[:40]}")
-    if facts.get("origins", 1) > MOST_SOURCES:
-        raise refuse(f"origins are {facts['origins']}, more than {MOST_SOURCES}")
-    for name in {"crop", "resize"} & set(size):
-        if type(size[name]) is not int or not 1 <= size[name] <= MOST_PIXELS:
-            raise refuse(f"preprocess.{name} is {str(size[name])[:40]}")
-    if facts["backbone"]["dim"] < 1 or facts.get("origins", 1) < 1:
-        raise refuse("backbone.dim and origins must be 1 or more")
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    if not path.is_file():
-        raise DalibError(f"no model file {path}; {WRITER} writes one")
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-        if length > LONGEST_HEADER:
-            raise ValueError(f"a header of {length} bytes")
-        with safe_open(path, framework="pt") as handle:
-            told = handle.metadata() or {}
-            facts = json.loads(told.get("dalib", "null"))
-            state = {k: handle.get_tensor(k) for k in handle.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, ValueError, RecursionError, OSError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DalibError(
-            f"{path} is not a safetensors file, or damaged ({reason}); give a file written by {WRITER}"
-        ) from None
-    if not isinstance(facts, dict) or facts.get("format") not in READABLE:
-        raise DalibError(f"{path} holds weights but is no dalib model; give a file written by {WRITER}")
-    if facts["format"] != 1 and not header_sum_is_right(path.read_bytes(), str(facts.pop("crc32", ""))):
-        raise DalibError(f"{path} is damaged: its checksum is another; copy it again, or train again with {WRITER}")
-    for name, tensor in state.items():
-        if name.startswith("moments.") and name.endswith(".deviation"):
-            tensor = tensor[tensor != torch.inf]  # that of a constant column, which becomes 0
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            remedy = "so it can predict nothing; train again, with a lower lr"
-            raise DalibError(f"{path} holds nan or infinity in {name}, {remedy}")
-    return facts, state
 
 
 def _backbone(facts: dict[str, Any]) -> Backbone:

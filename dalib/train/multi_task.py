@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
+from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError, unknown
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.listener import Listener, RunLike
 from dalib.core.memory import hold_memory
 from dalib.core.types import Task

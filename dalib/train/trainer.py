@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.lacking import Lacking, lacking_in
 from dalib.core.listener import Listener
 from dalib.core.memory import hold_memory

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from dalib.assemble import RunContext
+from dalib.bench.describe import describe_run
 from dalib.bench.runner import run_suite
 from dalib.bench.shared import SIGNALS, run_shared
 from dalib.bench.suite import load_suite
-from dalib.fitting import describe_run
 from dalib.records.store import Store
 from tests.support.worlds import write_features
 

@@ -21,10 +21,11 @@ from dalib.checks import check_plugin, new_plugin
 from dalib.checks.runner import check_algorithm
 from dalib.checks.world import CONFIG, attached, make_task
 from dalib.checks.world import DIM as DIM_WORLD
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
+from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.backbone import Backbone, identity
 from dalib.core.combination import ONCE, Combination, combine, overrides, why_alone
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS, load_plugin
 from dalib.core.types import Domain, Source, Target, Task

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 import dalib
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm
+from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.hyper import choice, flag, number, positive, state, whole
 from dalib.core.network import Network
 

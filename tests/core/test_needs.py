@@ -9,8 +9,8 @@ import pytest
 
 import dalib
 from dalib.core import memory, needs
-from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.needs import Needs, Size, evaluate, need, spell_seconds
 from dalib.core.registry import ALGORITHMS
 from tests.support.peak import told_over_used

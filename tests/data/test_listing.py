@@ -18,8 +18,8 @@ from dalib.core.errors import DalibError
 from dalib.core.limits import amount_of
 from dalib.data.folders import ImageTree
 from dalib.data.listing import CLUTTER, LOOP, UNKNOWN, Listing, is_image
+from dalib.data.unlabelled import find_images
 from dalib.data.unpacking import BROKEN, OUTSIDE, SPECIAL
-from dalib.prediction import find_images
 from tests.support.image_sets import TWO_DOMAINS, members, png, write_folder, write_zip
 
 CONTENT = members(TWO_DOMAINS)

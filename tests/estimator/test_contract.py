@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import dalib
 import dalib.estimator
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.registry import ALGORITHMS
 
 FAST = {"steps": 40, "bottleneck": 16, "batch_size": 32, "lr": 0.05, "evaluations": 1}

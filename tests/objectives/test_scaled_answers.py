@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import dalib
+from dalib.bench.describe import describe_run
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
 from dalib.core.objective import find_objective
-from dalib.fitting import describe_run
 from dalib.scoring.metrics import output_metrics, task_metrics
 from dalib.train.model_file import load_model, save_model
 from tests.support.image_world import make_backbone, make_image_task, recipe

@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 import dalib
 from dalib import Task
-from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.registry import ALGORITHMS
 from dalib.nn.linalg import recolour
 from dalib.train.model_file import load_model, save_model

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dalib.bench.describe import describe_run
 from dalib.core.errors import DalibError
 from dalib.core.protocol import ProtocolSpec
 from dalib.core.registry import PROTOCOLS
 from dalib.data.loaded import LoadedData
 from dalib.data.tasks import make_task
-from dalib.fitting import describe_run
 
 OTHER = {"shots": 2, "fraction": 0.3, "validation": 0.3}
 

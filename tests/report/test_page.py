@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dalib.bench.describe import describe_run
 from dalib.cli._sections import take_settings
 from dalib.core.errors import DalibError
-from dalib.fitting import describe_run
 from dalib.records.archive import Archive
 from dalib.records.record import Candidate, Failure
 from dalib.records.spec import BackboneSpec, DataSpec, RunSpec

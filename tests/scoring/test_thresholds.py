@@ -80,8 +80,8 @@ def answers_of(answers: list, k: int) -> list:
 
 def test_a_record_and_its_rescoring_agree(rows: Path, tmp_path: Path) -> None:
     from dalib.assemble import RunContext
+    from dalib.bench.describe import describe_run
     from dalib.bench.run import run_one
-    from dalib.fitting import describe_run
     from dalib.records.store import Store
     from dalib.scoring.rescore import _rescore_one
 

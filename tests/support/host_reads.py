@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from dalib.core.algorithm import FeatureAlgorithm
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.registry import ALGORITHMS
 
 DEEP = [n for n in ALGORITHMS.names() if not issubclass(ALGORITHMS.get(n), FeatureAlgorithm)]

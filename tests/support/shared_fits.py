@@ -25,8 +25,9 @@ from torch import Tensor
 
 from dalib.checks.world import CONFIG, features_of, make_task
 from dalib.checks.world import fit as fit_small
-from dalib.core.algorithm import Algorithm, FeatureAlgorithm, Terms
+from dalib.core.algorithm import Algorithm, Terms
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.listener import Listener, RunLike
 from dalib.core.registry import ALGORITHMS
 from dalib.core.types import Source, Target

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS
 from dalib.train.loop import Loop

@@ -18,7 +18,7 @@ from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
 from dalib.core.types import Task
-from dalib.feed.batches import IndexStream
+from dalib.feed.streams import IndexStream
 from dalib.train.fitted import Fitted
 
 TWO_STEPS = TrainConfig(steps=2, batch_size=8, bottleneck=0, lr=0.1, backbone_rate=0.5, schedule="constant", momentum=0)

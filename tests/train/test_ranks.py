@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from dalib.checks.world import CONFIG, DIM, make_task
-from dalib.core.algorithm import FeatureAlgorithm
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
+from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.registry import ALGORITHMS
 from dalib.train.fleet import Member, fit_fleet
 from dalib.train.ranks import Ranks, connected, find_ranks, need_ranks

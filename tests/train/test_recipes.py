@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from dalib.bench.describe import describe_run
 from dalib.bench.plan import plan
 from dalib.bench.suite import load_suite
 from dalib.checks.world import fit
 from dalib.core.registry import ALGORITHMS
-from dalib.fitting import describe_run
 from dalib.train.arguments import read_recipe
 from dalib.train.config import TrainConfig
 from dalib.train.recipes import RECIPES, fill_recipe, name_recipe

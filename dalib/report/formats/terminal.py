@@ -32,15 +32,20 @@ def rich_table(sheet: Sheet, width: int = 160) -> Group:
 
     Where `width` characters do not hold all columns, several tables with the same rows follow each other.
     """
-    header, blocks = sheet.header, sheet.blocks
-    lines = [list(header), *([cell.text for cell in row] for block in blocks for row in block.rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    widths[0] = min(widths[0], max(sheet.label_width, LONGEST_NAME))
-    grids = [_grid(header, blocks, widths, part) for part in split_columns(widths, width)]
+    widths = widths_on(sheet)
+    grids = [_grid(sheet.header, sheet.blocks, widths, part) for part in split_columns(widths, width)]
     grids[0].title = Text(show_control(sheet.title), style="bold")
     notes = [Padding(Text(show_control(text), style="dim"), (0, 1)) for text in sheet.notes]
     failed = [Padding(Text(show_control(f"failed: {line}"), style="red"), (0, 1)) for line in sheet.failures]
     return Group(*grids, *notes, *failed)
+
+
+def widths_on(sheet: Sheet) -> list[int]:
+    """Width of every column: its longest cell or its heading; names of rows may be wrapped."""
+    lines = [list(sheet.header), *([cell.text for cell in row] for block in sheet.blocks for row in block.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths[0] = min(widths[0], max(sheet.label_width, LONGEST_NAME))
+    return widths
 
 
 def split_columns(widths: Sequence[int], room: int) -> list[list[int]]:
