@@ -24,6 +24,7 @@ from dalib.records.spec import RunSpec
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import decide, domain_metrics, fitted_metrics, task_metrics
 from dalib.scoring.thresholds import thresholds_for
+from dalib.scoring.unlearnt import unlearnt_classes
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import model_path, save_model
 from dalib.train.tracking import Tracker, make_tracker
@@ -209,6 +210,7 @@ def measure_run(spec: RunSpec, task: Task, fitted: Fitted, seconds: float, note:
             f"batches of {spec.train.batch_size} rows, but no domain has more than {largest}: rows repeat in them",
         )
     remarks += tuple(_doubts(fitted, task, reject)) if task.objective == "classification" else ()
+    remarks += tuple(unlearnt_classes(task))
     expected = _expect(spec, task, fitted)
     return TrainedRun(spec, task, fitted, metric, values, opened, seconds, note, remarks=remarks, expected=expected)
 

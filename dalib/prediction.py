@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -154,12 +155,17 @@ def stream_predictions(
     kind = fitted.algorithm.network.objective.name
     if top != 1 and _tells_answers(fitted):
         raise DalibError(f"top = {top} asks for classes, but the model was trained for {kind}; leave it out")
-    if not 1 <= top <= len(fitted.classes):
+    if isinstance(top, bool) or not isinstance(top, Integral) or not 1 <= top <= len(fitted.classes):
         raise DalibError(f"top = {top} is out of range; the model knows {len(fitted.classes)} classes, give 1 to that")
+    top = int(top)
     if masks is not None and not (kind == "segmentation" and fitted.backbone.preprocess):
         raise DalibError(f"masks = {masks}, but the model was not trained to answer for every pixel; leave it out")
     if boxes is not None and kind != "detection":
         raise DalibError(f"boxes = {boxes}, but the model was not trained to find boxes; leave it out")
+    if not isinstance(data, str | Path | np.ndarray):
+        raise DalibError(f"data is a {type(data).__name__}; give a path or an array (np.asarray(data))")
+    if isinstance(data, np.ndarray) and not data.size:
+        raise DalibError(f"data holds no rows, its shape is {data.shape}; give some")
     for what, folder in (("masks", masks), ("boxes", boxes)):
         if folder is not None and isinstance(data, np.ndarray):
             raise DalibError(f"{what} = {folder} are named after files; give an image, a folder or a zip")

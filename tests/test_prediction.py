@@ -72,3 +72,20 @@ def test_every_algorithm_predicts_a_row_alike_alone_and_among_others(name: str) 
     for rows in ([0], [5], [3, 41]):
         alone = fitted.outputs(task.target.take(np.array(rows), "some")).logits
         assert (alone - together[rows]).abs().max() <= 1e-4 * (1 + together[rows].abs().max())
+
+
+@pytest.mark.parametrize("top", [0, 4, 1.5, True, "1", None])
+def test_how_many_classes_are_told_is_a_whole_number(world: Path, top: object) -> None:
+    model = dalib.fit(f"features:{world / 'f.npz'}", "src", "tgt", "linear_probe", device="cpu").fitted
+    with pytest.raises(DalibError, match=r"top = .* is out of range; the model knows 3 classes"):
+        dalib.predict(model, np.zeros((2, 8), np.float32), top=top)  # type: ignore[arg-type]
+    assert len(dalib.predict(model, np.zeros((2, 8), np.float32), top=np.int64(2)).rows) == 4  # type: ignore[arg-type]
+
+
+def test_what_is_neither_a_path_nor_rows_is_refused(world: Path) -> None:
+    model = dalib.fit(f"features:{world / 'f.npz'}", "src", "tgt", "linear_probe", device="cpu").fitted
+    for data in ([[0.0] * 8], None, 3):
+        with pytest.raises(DalibError, match=r"data is a .*; give a path or an array"):
+            dalib.predict(model, data)  # type: ignore[arg-type]
+    with pytest.raises(DalibError, match=r"data holds no rows, its shape is \(0, 8\)"):
+        dalib.predict(model, np.zeros((0, 8), np.float32))

@@ -34,6 +34,9 @@ from dalib.train.trainer import Trainer
 
 LIMITS = {"resnet18": 1.03, "features": 1.15}
 K, ROWS = 31, 512
+RATE = 0.01
+PAPERS = {"dann": {"hidden": 1024, "dropout": 0.0, "rate": 1.0}}
+"""Settings that the bare loop has, whatever the defaults are."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Case:
 
     @property
     def config(self) -> TrainConfig:
-        return TrainConfig(steps=self.steps, batch_size=32, evaluations=1, crop=self.side, augment="flip")
+        return TrainConfig(steps=self.steps, batch_size=32, lr=RATE, evaluations=1, crop=self.side, augment="flip")
 
     def make_backbone(self) -> Backbone:
         if not self.side:
@@ -92,7 +95,7 @@ def shuffled(n: int, size: int, seed: int) -> Iterator[Tensor]:
 
 def fit_bare(case: Case, task: Task, backbone: Backbone, device: str, batches: list[Tensor] | None = None) -> nn.Module:
     """The loop that one would write by hand for this algorithm and no other."""
-    size, lr = 32, 0.01
+    size, lr = 32, RATE
     p = backbone.preprocess
     draws = torch.Generator().manual_seed(2)
 
@@ -144,7 +147,7 @@ def fit_bare(case: Case, task: Task, backbone: Backbone, device: str, batches: l
 
 
 def fit_ours(case: Case, task: Task, backbone: Backbone, device: str) -> nn.Module:
-    algorithm = ALGORITHMS.get(case.algorithm)()
+    algorithm = ALGORITHMS.get(case.algorithm)(**PAPERS.get(case.algorithm, {}))
     Trainer(case.config, device=device).fit(algorithm, task, backbone)
     return algorithm.network
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from dalib.core.algorithm import Algorithm, TrainerLike
 from dalib.core.errors import DalibError
 from dalib.core.hyper import flag, positive, state, text, whole
-from dalib.core.text_tower import check_prompts, encode_classes
+from dalib.core.text_tower import check_prompts, encode_classes, refuse_twins
 from dalib.core.texts import SENTENCES, SPELLING, encode_names, settle_encoder
 from dalib.core.types import Domain
 from dalib.nn.propagation import propagate_labels
@@ -31,7 +31,8 @@ def make_reader(algorithm: Algorithm, classes: Sequence[str], encoder: str, prom
 
     Raises
         DalibError: neither tower nor head, a head whose classes have no names, another number of names than of outputs,
-            a name that tower or encoder does not know, a setting that means nothing for what the backbone has
+            a name that tower or encoder does not know, two that are the same to it, a setting that means nothing for
+            what the backbone has
     """
     head, name, tower = algorithm.network.pretrained_head, algorithm.name_for_people(), algorithm.network.text_tower
     if len(classes) != algorithm.network.outputs:
@@ -56,7 +57,8 @@ def make_reader(algorithm: Algorithm, classes: Sequence[str], encoder: str, prom
         )
     weight = head.weight.detach().clone().to(algorithm.network.device)
     bias = weight.new_zeros(len(weight)) if head.bias is None else head.bias.detach().clone().to(weight)
-    names = (encode_names(part, encoder).to(weight) for part in (known, classes))
+    asked = refuse_twins(encode_names(classes, encoder), classes, f"the encoder {encoder.partition('#')[0]}")
+    names = (encode_names(known, encoder).to(weight), asked.to(weight))
     return dict(zip(READER, (weight, bias, *names), strict=True))
 
 

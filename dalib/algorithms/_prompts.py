@@ -62,7 +62,7 @@ class PromptClassifier(Algorithm):
             )
         words, learnt = check_names(tower, classes), self.context + self.domain_context
         tower.to(self.network.device)
-        ids = tower.tokenise([s.replace("{}", word) for s in self.sentences(source, target) for word in words])
+        ids = tower.tokenise([s.replace("{}", word, 1) for s in self.sentences(source, target) for word in words])
         if ids.shape[1] + learnt > tower.length:
             raise DalibError(
                 f"{name}: sentences of {ids.shape[1]} tokens and {learnt} learnt ones are more than the {tower.length} "

@@ -24,9 +24,12 @@ class TrAdaBoostR2(FeatureAlgorithm):
     Shapes
         z (n, d), y (n, m)
     Reference
-        Pardoe & Stone. Boosting for Regression Transfer. ICML 2010. As the package ADAPT has it (beta_t, and the median
-        of every answer by itself). Departures: ridge regression where others have trees, so that a model is its
-        weights; every answer's error is measured in its deviation.
+        Pardoe & Stone. Boosting for Regression Transfer. ICML 2010, of which abstract and introduction were read; the
+        algorithm in three codes: ADAPT's, Bin-Cao/TrAdaboost and one in R. ADAPT's is followed where they differ:
+        beta_t (in both others E / (1 - E), as AdaBoost.R2 has it, and no further rounds from E = 1/2 on) and beta
+        (there ln(n_s / rounds) for ln(n_s) / rounds). The R code has the weighted median too, the other a mean.
+        Departures: ridge regression where others have trees, so that a model is its weights; every answer's error is
+        measured in its deviation, and every answer has a median of its own.
     """
 
     family = "few labels"

@@ -59,13 +59,19 @@ def read_weights(backbone: Backbone, weights: str) -> dict[str, Tensor]:
 
 
 def find_linear(state: Mapping[str, Tensor], backbone: Backbone) -> nn.Linear | None:
-    """The one matrix (K, dim) of a state dict that the backbone lacks, with its bias (zeros where there is none)."""
+    """The one matrix (K, dim) of a state dict that the backbone lacks, with its bias (zeros where there is none).
+
+    None where another matrix (…, K) goes on from its answers: it is a hidden layer, and no classifier.
+    """
     own = backbone.module.state_dict()
     state = unwrap(state, own)
     heads = [k for k, v in state.items() if k not in own and v.ndim == 2 and v.shape[1] == backbone.dim]
     if len(heads) != 1 or not heads[0].endswith("weight"):
         return None
     weight = state[heads[0]]
+    others = [v for k, v in state.items() if k not in own and k != heads[0] and v.ndim == 2]
+    if any(v.shape[1] == len(weight) for v in others):
+        return None
     return make_linear(weight, state.get(heads[0].removesuffix("weight") + "bias", torch.zeros(len(weight))))
 
 

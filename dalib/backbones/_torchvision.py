@@ -23,12 +23,15 @@ def create_model(name: str, **how: Any) -> Any:
     return models.get_model(name, weights=None, **how)
 
 
-def finish(name: str, weights: str, model: nn.Module, *, dim: int, groups: Sequence[nn.Module], head: str) -> Backbone:
+def finish(
+    name: str, weights: str, model: nn.Module, *, dim: int, groups: Sequence[nn.Module], head: str, body: str = ""
+) -> Backbone:
     """Load weights into a model whose classifier is already removed.
 
     Args
         weights: `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), `none` or a path
         head: prefix of the removed classifier's keys
+        body: prefix of the keys that a detector of torchvision's keeps without it
     """
     backbone = Backbone(name, model, dim, groups, Preprocess(256, 224))
     if weights == "none":
@@ -43,14 +46,23 @@ def finish(name: str, weights: str, model: nn.Module, *, dim: int, groups: Seque
         path: Path = find_file(weights)
         state = read_state(path)
         backbone.weights = path.name
-    if any(key.startswith(BODY) for key in state):
-        backbone.detector = dict(state)
-        state = {key.removeprefix(BODY): value for key, value in state.items() if key.startswith(BODY)}
-        told = f"'{backbone.weights}' holds a detector: its body is taken, and for answers in boxes the rest too"
-        warnings.warn(told, UserWarning, stacklevel=3)
+    state = take_body(backbone, state, body)
     load_state(model, state, (head,), name, backbone.weights)
     backbone.weights_hash = hash_state(model)
     return backbone
+
+
+def take_body(backbone: Backbone, state: Mapping[str, Tensor], body: str = "") -> Mapping[str, Tensor]:
+    """The backbone's own part of a state dict, which may be a detector's: then the backbone keeps all of it, too.
+
+    body: prefix of the keys that a detector's file leaves out
+    """
+    if not any(key.startswith(BODY) for key in state):
+        return state
+    backbone.detector = dict(state)
+    told = f"'{backbone.weights}' holds a detector: its body is taken, and for answers in boxes the rest too"
+    warnings.warn(told, UserWarning, stacklevel=4)
+    return {body + key.removeprefix(BODY): value for key, value in state.items() if key.startswith(BODY)}
 
 
 def split_sequence(blocks: nn.Sequential, starts: Sequence[int]) -> list[nn.Module]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,16 @@ from torch import Tensor, nn
 from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError, unknown
+from dalib.core.saved_models import find_folder, load_saved, read_settings
 from dalib.core.text_tower import TextTower
 
+Moments: TypeAlias = tuple[float, float, float]
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of CLIP's own preparation, for a folder without preprocessor_config.json."""
 OWN_WEIGHTS = "FOLDER"
 """There are none that come by themselves."""
+PREPARES = ("image_mean", "image_std", "do_normalize", "do_rescale", "rescale_factor")
+"""What a folder says of it."""
 TOKENIZER = ("tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json")
 SMALL = {
     "projection_dim": 32,
@@ -65,12 +69,18 @@ class FolderTower(TextTower):
                 "(tokenizer.save_pretrained: tokenizer.json)"
             )
         try:
-            return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
         except Exception as error:
             reason = str(error).partition("\n")[0]
             raise DalibError(f"cannot load the tokenizer in '{self.folder}' ({reason}); save it again") from None
+        tokenizer.padding_side = "right"  # the layers are causal: what stands after the end changes nothing
+        tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+        if tokenizer.eos_token is None:
+            raise DalibError(f"the tokenizer in '{self.folder}' has no token that ends a text; it is not {self.name}'s")
+        return tokenizer
 
     def tokenise(self, texts: Sequence[str]) -> Tensor:
+        self._refuse_marks(texts)
         ids: Tensor = self.tokenizer(list(texts), padding=True, return_tensors="pt")["input_ids"]
         if ids.shape[1] > self.length:
             longest = max(texts, key=len)
@@ -80,7 +90,26 @@ class FolderTower(TextTower):
         size = self.text.config.vocab_size
         if int(ids.max()) >= size:
             raise DalibError(f"the tokenizer in '{self.folder}' knows ids beyond the model's {size}; it is another's")
+        ends = ids[torch.arange(len(ids)), self._find_end(ids)]
+        if not bool((ends == self.tokenizer.eos_token_id).all()):
+            raise DalibError(
+                f"the tokenizer in '{self.folder}' does not end a text as the model's config.json has it (eos_token_id "
+                f"{self.text.config.eos_token_id}); one of them is another's"
+            )
         return ids.to(self.projection.weight.device)
+
+    def _refuse_marks(self, texts: Sequence[str]) -> None:
+        """DalibError for a name in which a text begins or ends."""
+        for mark in filter(None, (self.tokenizer.bos_token, self.tokenizer.eos_token)):
+            if held := next((text for text in texts if mark in text), None):
+                raise DalibError(
+                    f"'{held}' holds {mark}, which begins or ends a text for {self.name}; give another name"
+                )
+
+    def _find_end(self, ids: Tensor) -> Tensor:
+        """Where each text ends, as transformers looks for it."""
+        end = self.text.config.eos_token_id
+        return ids.argmax(1) if end == 2 else (ids == end).int().argmax(1)
 
     def count_words(self, text: str) -> int:
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -97,9 +126,7 @@ class FolderTower(TextTower):
         mask = torch.full((length, length), torch.finfo(h.dtype).min, device=h.device, dtype=h.dtype).triu(1)
         out = self.text.encoder(inputs_embeds=h, attention_mask=mask.expand(n, 1, length, length), is_causal=True)
         h = self.text.final_layer_norm(out.last_hidden_state)
-        end = self.text.config.eos_token_id
-        at = ids.argmax(1) if end == 2 else (ids == end).int().argmax(1)
-        t: Tensor = self.projection(h[torch.arange(n, device=h.device), at])
+        t: Tensor = self.projection(h[torch.arange(n, device=h.device), self._find_end(ids)])
         return t
 
     def sum(self) -> str:
@@ -145,10 +172,12 @@ def load_clip(name: str, weights: str, config: dict[str, Any]) -> tuple[Any, Pat
     except ImportError:
         raise DalibError(f"backbone '{name}' needs the package transformers: pip install dalib-toolkit[clip]") from None
     if weights == "none":
-        return CLIPModel(CLIPConfig(**{k: v for k, v in config.items() if k != "model_type"})), None
-    path = Path(weights).expanduser()
-    places = (path, Path(os.environ.get("DALIB_DATA", ".")) / path)
-    folder = next((place for place in places if (place / "config.json").is_file()), None)
+        try:
+            return CLIPModel(CLIPConfig(**{k: v for k, v in config.items() if k != "model_type"})), None
+        except Exception as error:
+            reason = " ".join(str(error).split())[:160]
+            raise DalibError(f"{name}.config describes no CLIP ({reason}); give keys as in a config.json") from None
+    folder = find_folder(weights, os.environ.get("DALIB_DATA", "."))
     if folder is None:
         if weights in ("imagenet", OWN_WEIGHTS):
             raise DalibError(
@@ -156,22 +185,47 @@ def load_clip(name: str, weights: str, config: dict[str, Any]) -> tuple[Any, Pat
                 "model.safetensors and tokenizer (weights = 'FOLDER'), or 'none'"
             )
         raise DalibError(f"no CLIP in '{weights}': give a folder with config.json, model.safetensors and tokenizer")
-    kind = json.loads((folder / "config.json").read_text()).get("model_type")
+    kind = read_settings(folder / "config.json").get("model_type")
     if kind != "clip":
         other = "" if kind != "clip_vision_model" else ", the image half alone, which has no text tower"
         raise unknown(f"model of {name} ('{weights}' holds a {kind}{other})", str(kind), ("clip",))
-    try:
-        return CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True), folder
-    except Exception as error:
-        reason = str(error).partition("\n")[0]
-        raise DalibError(f"cannot load the CLIP in '{weights}' ({reason}); save it by save_pretrained") from None
+    return load_saved(CLIPModel, folder, f"the CLIP in '{weights}'"), folder
 
 
-def read_preparation(folder: Path) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and std of preprocessor_config.json; CLIP's own without one."""
-    file = folder / "preprocessor_config.json"
-    facts = json.loads(file.read_text()) if file.is_file() else {}
-    mean, std = tuple(facts.get("image_mean", MEAN)), tuple(facts.get("image_std", STD))
-    if len(mean) != 3 or len(std) != 3:
-        raise DalibError(f"{file}: image_mean and image_std need three numbers each; they are {mean} and {std}")
-    return mean, std
+def read_preparation(folder: Path) -> tuple[Moments, Moments]:
+    """Mean and std of processor_config.json or preprocessor_config.json, in the order of transformers; CLIP's own
+    without.
+
+    Raises
+        DalibError: another preparation than (x / 255 - mean) / std
+    """
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        file = folder / name
+        facts = read_settings(file) if file.is_file() else {}
+        facts = facts.get("image_processor", facts)
+        if isinstance(facts, dict) and any(key in facts for key in PREPARES):
+            return _read_moments(file, facts)
+    return MEAN, STD
+
+
+def _read_moments(file: Path, facts: Mapping[str, Any]) -> tuple[Moments, Moments]:
+    factor = facts.get("rescale_factor", 1 / 255)
+    usual = isinstance(factor, float) and math.isclose(factor, 1 / 255, rel_tol=1e-3)
+    if not (usual and facts.get("do_rescale", True) is True and facts.get("do_normalize", True) is True):
+        told = {key: facts[key] for key in PREPARES if key in facts}
+        raise DalibError(
+            f"{file} prepares pictures otherwise than (x / 255 - mean) / std ({told}), which is not done here"
+        )
+    mean, std = (facts.get(key, own) for key, own in (("image_mean", MEAN), ("image_std", STD)))
+    if (
+        not all(isinstance(v, list | tuple) and len(v) == 3 and all(map(_is_number, v)) for v in (mean, std))
+        or min(std) <= 0
+    ):
+        raise DalibError(
+            f"{file}: image_mean and image_std need three numbers each, std above 0; they are {mean} and {std}"
+        )
+    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -14,6 +14,7 @@ from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError, unknown
 from dalib.core.rows import RowShape
+from dalib.core.saved_models import find_folder, load_saved
 
 POOLING = ("mean", "first")
 
@@ -79,17 +80,16 @@ def load_encoder(name: str, weights: str, rows: RowShape, config: dict[str, Any]
     if weights in ("none", "imagenet"):
         small = {"model_type": "bert", "vocab_size": rows.ids, "hidden_size": 64, "intermediate_size": 128}
         small |= {"num_hidden_layers": 2, "num_attention_heads": 4}
-        chosen = config or small
-        model = AutoModel.from_config(AutoConfig.for_model(**chosen))
-    else:
-        folder = Path(weights).expanduser()
-        if not (folder / "config.json").is_file():
-            raise DalibError(f"no encoder in '{weights}': give a folder with config.json and model.safetensors")
         try:
-            model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            model = AutoModel.from_config(AutoConfig.for_model(**(config or small)))
         except Exception as error:
-            reason = str(error).partition("\n")[0]
-            raise DalibError(f"cannot load the encoder in '{weights}' ({reason}); save it by save_pretrained") from None
+            reason = " ".join(str(error).split())[:160]
+            raise DalibError(f"{name}.config describes no encoder ({reason}); give keys as in a config.json") from None
+    else:
+        folder = find_folder(weights)
+        if folder is None:
+            raise DalibError(f"no encoder in '{weights}': give a folder with config.json and model.safetensors")
+        model = load_saved(AutoModel, folder, f"the encoder in '{weights}'", unused=("pooler.",))
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model

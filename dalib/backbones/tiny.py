@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dalib.backbones._torchvision import take_body
 from dalib.backbones._weights import find_file, hash_state, load_state, read_state
 from dalib.core.backbone import Backbone, Preprocess
 
@@ -76,7 +77,7 @@ def build(name: str, weights: str) -> Backbone:
     if weights == "none":
         return backbone
     path = WEIGHTS if weights == "pretrained" else find_file(weights, ("pretrained", "none"))
-    load_state(module, read_state(path), ("head.",), name, path.name)
     backbone.weights = "pretrained" if path == WEIGHTS else path.name
+    load_state(module, take_body(backbone, read_state(path)), ("head.",), name, path.name)
     backbone.weights_hash = hash_state(module)
     return backbone

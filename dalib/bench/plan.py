@@ -86,6 +86,17 @@ def find_baseline(suite: Suite) -> str:
     return suite.baseline or next(first, "")
 
 
+def _check_metric(suite: Suite, metric: str, objective: str) -> None:
+    """DalibError for a metric that no run of the suite will have, before any is made."""
+    from dalib.scoring.metrics import metrics_for
+
+    side, _, name = metric.partition("_")
+    names = metrics_for(objective)
+    if metric != "domain_accuracy" and (side not in ("target", "source", "train") or name not in names):
+        what = f"metric of suite {suite.name}; one of a plug-in needs --plugin FILE.py (dalib.load_plugin)"
+        raise unknown("metric", metric, [f"target_{name}" for name in names], what)
+
+
 def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Draw]] | None = None) -> Plan:
     """Open the data and list the runs.
 
@@ -121,6 +132,7 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
                 spec = RunSpec(data=content, source=source, target=target, seed=seed, **row)
                 runs.append(PlannedRun(label, spec, spec.key, number))
     metric = suite.metric or f"target_{find_objective(data.objective).metrics[0]}"
+    _check_metric(suite, metric, data.objective)
     return Plan(suite, runs, data.note, dict(data.counts), metric, data.remarks)
 
 

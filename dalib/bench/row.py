@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dalib.core.fields import refuse_booleans
 
 
 class Row(BaseModel):
@@ -30,7 +34,7 @@ class Row(BaseModel):
     def gather_hparams(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        own = {k: v for k, v in given.items() if k in cls.model_fields and k != "hparams"}
+        own = {k: v for k, v in refuse_booleans(cls, given).items() if k in cls.model_fields and k != "hparams"}
         if not isinstance(given.get("hparams", {}), dict):
             raise ValueError(f"hparams = {given['hparams']!r} is no table; give {{ name = value }}")
         free = {k: v for k, v in given.items() if k not in own and k != "hparams"}
@@ -38,6 +42,18 @@ class Row(BaseModel):
         if isinstance(named, (list, tuple)):
             own["algorithm"] = "+".join(map(str, named))
         return own | {"hparams": _flatten({**given.get("hparams", {}), **free})}
+
+
+def refuse_one_name(labels: Iterable[str]) -> None:
+    """ValueError for a row without a name, or two that nobody can tell apart."""
+    seen: dict[str, str] = {}
+    for label in labels:
+        plain = unicodedata.normalize("NFC", label).strip()
+        if not plain:
+            raise ValueError(f"has a row called {label!r}; give it a name that can be seen")
+        if plain in seen:
+            raise ValueError(f"has rows {seen[plain]!a} and {label!a}, which look alike; call one of them otherwise")
+        seen[plain] = label
 
 
 def _flatten(hparams: dict[str, Any]) -> dict[str, Any]:

@@ -152,6 +152,7 @@ class RecordedRun:
         from dalib.core.objective import find_objective
         from dalib.scoring.diagnose import warn
         from dalib.scoring.metrics import class_metrics, dense_metrics, output_metrics, task_metrics
+        from dalib.scoring.unlearnt import unlearnt_classes
         from dalib.train.device import peak_memory
 
         record, task, known, arrays = self.record, self.task, len(self.task.classes), self.arrays
@@ -164,7 +165,7 @@ class RecordedRun:
             point = Candidate(step=candidate["step"], **told, expected=candidate.get("expected"))
             record.candidates.append(point)
         record.warnings = warn(record.candidates, self.spec.protocol.is_partial, self.algorithm.probabilistic)
-        record.warnings += lacking_in(self.algorithm, task.labelled.origin)
+        record.warnings += [*lacking_in(self.algorithm, task.labelled.origin), *unlearnt_classes(task)]
         record.curve, record.objective = fitted.curve, task.objective
         if self.classes:
             record.per_class = class_metrics(self.last["target"], self.classes, known, self.spec.protocol.reject)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.fields import refuse_booleans
 
 TRIES = 200
 
@@ -52,6 +53,11 @@ class SearchSpec(BaseModel):
     validator: str = "source_accuracy"
     train: dict[str, Values] = Field(default_factory=dict)
     space: dict[str, dict[str, Values]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_numbers(cls, given: Any) -> Any:
+        return refuse_booleans(cls, given)
 
     @model_validator(mode="after")
     def _usable(self) -> SearchSpec:

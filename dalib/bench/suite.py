@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, Stri
 from pydantic import field_validator as check_field
 
 from dalib.bench.execution import ExecutorSpec
-from dalib.bench.row import Row
+from dalib.bench.row import Row, refuse_one_name
 from dalib.bench.search import SearchSpec
 from dalib.bench.sweep import Sweep, expand_rows
 from dalib.core.errors import DalibError, suggest, unknown
@@ -89,6 +89,7 @@ class Suite(BaseModel):
             given = {str(label): {} for label in given}
         if not given:
             raise ValueError("names no algorithm; add for example [algorithms.source_only]")
+        refuse_one_name(given if isinstance(given, dict) else ())
         return given
 
     @check_field("tasks", "seeds")
@@ -158,7 +159,7 @@ def load_suite(path: str | Path, changes: Mapping[str, Mapping[str, Any]] | None
     path = Path(path)
     where = f"suite {path.name}"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)
     except FileNotFoundError:
         raise DalibError(f"no suite file {path}; give the path of a .toml file") from None

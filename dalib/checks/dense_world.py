@@ -70,13 +70,13 @@ def fit(cls: type[Algorithm], task: Task | None = None, *, seed: int = 0, **chan
     """cls() fitted in the small world, by its own recipe; `changes` go to the trainer."""
     config = CONFIG.model_copy(update=cls.recipe)
     trainer = Trainer(config, seed=seed, device="cpu", **{"evaluate": lambda fitted, step: {}, **changes})
-    return trainer.fit(cls(), task or make_task(kind_of(cls)), backbone())
+    return trainer.fit(cls(**cls.trial), task or make_task(kind_of(cls)), backbone())
 
 
 def attached(cls: type[Algorithm], **hparams: Any) -> Algorithm:
     """cls(**hparams) on a fresh network of width 8 in training mode."""
     with seeded(0):
-        algorithm = cls(**hparams)
+        algorithm = cls(**{**cls.trial, **hparams})
         kind = kind_of(cls)
         algorithm.attach(find_objective(kind).network(backbone(), len(KINDS[kind]), 8))
         return algorithm.train()

@@ -85,9 +85,8 @@ def describe_data(
     rows = "rows" if data.kind == "features" else "images"
     declared = data.info.counts
     bare = [(f"{d} (no labels)", n, "") for d, n in data.unlabelled.items()]
-    total = [
-        ("total", sum(data.counts.values()) + sum(data.unlabelled.values()), sum(declared.values()) if declared else "")
-    ]
+    whole = sum(declared.values()) if len(declared) == len(data.info.domains) else ""
+    total = [("total", sum(data.counts.values()) + sum(data.unlabelled.values()), whole)]
     counts = [(d, n, declared.get(d, "")) for d, n in data.counts.items()]
     counts += bare
     if declared:
@@ -112,7 +111,7 @@ def get_data(
         say(f"{info.title}\nlicence: {info.licence}\nsources: {describe(info.downloads)}")
     with progress_bar(f"fetching {dataset}") as report:
         data = fetch(dataset, out, lambda name, done, total: report(done, total))
-    say(f"{data.root}: {sum(data.counts.values())} images in {len(data.counts)} domains, as declared")
+    say(f"{data.root}: {sum(data.counts.values())} {info.rows} in {len(data.counts)} domains, as declared")
 
 
 def pack_data(
@@ -120,7 +119,7 @@ def pack_data(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="Tables, .mat files, WebDataset tars, a folder of AdaTime's or Digit-Five's, or hf:NAME@REVISION.",
+            help="Tables, .mat files, WebDataset tars, a folder of AdaTime's, Digit-Five's or 20 Newsgroups', or hf:…",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE.npz", help="The feature file to write.")],

@@ -148,7 +148,7 @@ def _show_dataset(name: str, info: DatasetInfo, summary: str) -> None:
     say(info.title or summary)
     say()
     if info.domains:
-        print_columns([(d, info.counts.get(d, "")) for d in info.domains], ("domain", "images"))
+        print_columns([(d, info.counts.get(d, "")) for d in info.domains], ("domain", info.rows))
         say()
     facts = {
         "classes": f"{len(info.classes)}: {', '.join(info.classes)}" if info.classes else "as found in the data",

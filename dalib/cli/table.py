@@ -86,6 +86,8 @@ def print_table(
     from dalib.report.reports import open_records
 
     source, name = open_records(suite, store, records, metric)
+    if (failures or per_class) and (ensemble or expected):
+        raise DalibError("--failures and --per-class know neither ensembles nor expected accuracies; leave them out")
     if failures:
         print_failures(source, name)
         return

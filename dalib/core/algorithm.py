@@ -52,7 +52,8 @@ class Algorithm(Declared, nn.Module):
             `step` or a `loss` of its own cannot either
         undivided: why several processes cannot share its steps (`torchrun`), for the message; empty if they can. What
             differentiates the loss itself cannot: a rank has the gradient of its own rows alone before they are summed
-        trial: hyper-parameters for the small world of the checks, where a default needs what may not be installed
+        trial: hyper-parameters for the small world of the checks, where a default needs what may not be installed, or
+            is for networks that have learnt something
         lives_on: what it needs (a name of `core.lacking.REMEDIES`) -> what it is without, for the line that says so
         instead: what to take where a fit does not fit in memory, or takes minutes, for the message
     """

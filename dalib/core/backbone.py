@@ -61,6 +61,25 @@ class Preprocess:
         return self if side == self.resize else self.at(side, side)
 
 
+@dataclass(frozen=True)
+class DetectorPlan:
+    """What torchvision's Faster R-CNN on a backbone is made of, where that is not an anchor on every map.
+
+    Args
+        body: the module's part whose names a file of such a detector has
+        maps: submodules whose outputs it looks at
+        anchors: sides in pixels of the anchors at every position of every map
+        least: score below which a region is not proposed
+        eps: of the body's batch norms, which are others in the classifier
+    """
+
+    body: str
+    maps: tuple[str, ...]
+    anchors: tuple[float, ...]
+    least: float
+    eps: float
+
+
 @dataclass
 class Backbone:
     """A feature extractor.
@@ -83,6 +102,7 @@ class Backbone:
             asked for (`load_backbone(head=True)`) and there
         maps: submodules whose outputs are feature maps (B, C, h, w), from fine to coarse, the last one what z is the
             mean of; none where answers per pixel cannot be made
+        plan: torchvision's own detector on this backbone, where it is not what it is on a ResNet
         detector: where the weights were a detector's: all of them by torchvision's names; its body is in the module
         head_classes: what the head's outputs are called, where that is known
         text_tower: what reads class names, of CLIP and its like; kept where the head is asked for
@@ -107,6 +127,7 @@ class Backbone:
     text_tower: TextTower | None = None
     fixed: frozenset[str] | None = None
     maps: tuple[str, ...] = ()
+    plan: DetectorPlan | None = None
     detector: Mapping[str, Tensor] = field(default_factory=dict)
     pretraining: tuple[str, ...] = ()
 

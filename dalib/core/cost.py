@@ -35,7 +35,9 @@ def estimate_cost(
         name = algorithm.name_for_people()
         raise DalibError(f"{name} is given with its settings; set {', '.join(hparams)} there")
     made = algorithm
-    if not isinstance(made, Algorithm):
+    if not isinstance(made, Algorithm | str):
+        raise DalibError(f"algorithm = {made!r} is neither a name nor an algorithm; give 'kmm' or KMM()")
+    if isinstance(made, str):
         made = ALGORITHMS.get(made).create(made, hparams)
     name = made.name_for_people()
     made.check()

@@ -41,13 +41,14 @@ class DatasetInfo:
             (images of one size per domain in an npz) or `features` (npz)
         domains: domain names in table order; empty = discovered in the data
         classes: class names in label order; empty = discovered, sorted
-        counts: images per domain of the complete data set; empty = not checked
+        counts: images per domain of the complete data set; domains of which nobody states it are left out, not checked
         source: where to fetch it (page or paper), for the message about a missing root
         licence: terms of use
         paper: BibTeX key
         objective: what a label is; `classes` are the names of the outputs where it is no class
         generator: `module:function(root: Path)` that makes the data, or an empty string
         downloads: the archives that make up the data set, unpacked side by side (`dalib data get`)
+        packed: what of that is packed as NAME.npz, in a set of rows: a pattern of files, or `.` for the folder itself
         by_hand: what a person must do where no address serves it
         class_aliases: other folder name -> name of the class, domain or data set (`backpack` -> `back_pack`)
         class_count: how many classes there are, where their names are discovered; 0 = not checked
@@ -70,6 +71,7 @@ class DatasetInfo:
     generator: str = ""
     class_aliases: Mapping[str, str] = field(default_factory=dict)
     downloads: tuple[Download, ...] = ()
+    packed: str = ""
     by_hand: str = ""
     class_count: int = 0
     others: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from dalib.core.errors import DalibError, unknown
 from dalib.core.network import Network
 from dalib.core.rows import Input
 from dalib.nn.decoders import DECODERS, make_decoder
-from dalib.nn.feature_levels import feature_levels
+from dalib.nn.feature_levels import evaluating, feature_levels
 
 PROBE = 64
 """Side of the image by which the widths of the feature maps are found, where the backbone names no side."""
@@ -39,7 +40,7 @@ class DenseNetwork(Network):
         if not backbone.maps:
             raise DalibError(
                 f"backbone '{backbone.name}' gives no feature maps, from which answers per pixel are made; use tiny, a "
-                "resnet or mobilenet_v2"
+                "resnet or a mobilenet"
             )
         self.decoder = decoder or "unet"
         if self.decoder not in DECODERS:
@@ -67,15 +68,13 @@ class DenseNetwork(Network):
         return f.mean((2, 3)), interpolate(prediction, x.shape[2:], mode="bilinear", align_corners=False)
 
 
-def probe_levels(backbone: Backbone) -> tuple[list[Tensor], int]:
-    """Every feature map of one black image, and the image's side; nothing of the module changes."""
+def probe_levels(backbone: Backbone, maps: Sequence[str] = ()) -> tuple[list[Tensor], int]:
+    """Feature maps of one black image, and the image's side; nothing of the module changes.
+
+    maps: submodules that make them; none = all of the backbone's
+    """
     module, side = backbone.module, backbone.preprocess.crop if backbone.preprocess else PROBE
-    training = {part: part.training for part in module.modules()}
     parameter = next(module.parameters())
-    try:
-        with torch.no_grad():
-            black = torch.zeros(1, 3, side, side, dtype=parameter.dtype, device=parameter.device)
-            return feature_levels(module.eval(), backbone.maps, black), side
-    finally:
-        for part, flag in training.items():
-            part.training = flag
+    with torch.no_grad(), evaluating(module):
+        black = torch.zeros(1, 3, side, side, dtype=parameter.dtype, device=parameter.device)
+        return feature_levels(module, maps or backbone.maps, black), side

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,8 +35,9 @@ class DetectionNetwork(Network):
 
     Args
         bottleneck: channels of the pyramid; torchvision's has 256
-        decoder: `faster_rcnn` as torchvision has it, `faster_rcnn_small` for pictures of some 100 pixels; empty: the
-            small one up to 160 pixels a side
+        decoder: `faster_rcnn` as torchvision has it on this backbone, `faster_rcnn_320` with 150 proposals in
+            prediction, `faster_rcnn_small` for pictures of some 100 pixels; empty: the small one up to 160 pixels a
+            side
 
     Shapes
         x (B, 3, H, W) -> z (B, levels * bottleneck), `Seen` of B rows
@@ -49,7 +51,7 @@ class DetectionNetwork(Network):
         if not backbone.maps:
             raise DalibError(
                 f"backbone '{backbone.name}' gives no feature maps, on which boxes are found; use tiny, a resnet or "
-                "mobilenet_v2"
+                "a mobilenet"
             )
         if not bottleneck:
             raise DalibError("bottleneck = 0, but a detector's pyramid needs a width; give 64, or 256 as torchvision")
@@ -60,14 +62,23 @@ class DetectionNetwork(Network):
         super().__init__(backbone, outputs, bottleneck, **how)
 
     def make_layers(self, backbone: Backbone, outputs: int, bottleneck: int, initialisation: str) -> None:
-        levels, side = probe_levels(backbone)
+        size, plan = SIZES[self.decoder], backbone.plan
+        own = plan.maps if plan and size.extra else ()
+        levels, side = probe_levels(backbone, own)
         strides = [round(side / level.shape[-1]) for level in levels]
-        kept = [i for i, stride in enumerate(strides) if stride >= FINEST and stride not in strides[:i]]
-        self.maps = [backbone.maps[i] for i in kept]
+        kept = [i for i, stride in enumerate(strides) if own or (stride >= FINEST and stride not in strides[:i])]
+        self.maps = [(own or backbone.maps)[i] for i in kept]
+        self.body = plan.body if plan else ""
         self.level_widths = [levels[i].shape[1] for i in kept]
         self.bottleneck = FeaturePyramidNetwork(self.level_widths, bottleneck)
         self.dim = len(kept) * bottleneck
-        self.head = Detector(bottleneck, [strides[i] for i in kept], outputs, SIZES[self.decoder])
+        if plan:
+            for module in self.backbone.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eps = plan.eps
+        if plan and own:
+            size = replace(size, sides=plan.anchors, least=plan.least)
+        self.head = Detector(bottleneck, [strides[i] for i in kept], outputs, size)
         if backbone.detector:
             self.load_detector(backbone.detector, backbone.weights)
 
@@ -93,7 +104,8 @@ class DetectionNetwork(Network):
 
     def detector_state(self) -> dict[str, Tensor]:
         """All weights by torchvision's names, as a file of them has it: what `load_detector` takes."""
-        parts = {"backbone.body.": self.backbone, "backbone.fpn.": self.bottleneck, "": self.head}
+        body = self.backbone.get_submodule(self.body)
+        parts = {"backbone.body.": body, "backbone.fpn.": self.bottleneck, "": self.head}
         return {f"{prefix}{k}": v for prefix, module in parts.items() for k, v in module.state_dict().items()}
 
     def forward(self, x: Input) -> tuple[Tensor, Any]:

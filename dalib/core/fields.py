@@ -55,6 +55,22 @@ def read_docs(model: type[BaseModel]) -> dict[str, str]:
     return docs
 
 
+def refuse_booleans(model: type[BaseModel], given: Any) -> Any:
+    """What is given to a model, if no number in it is true or false, which pydantic takes for 1 and 0.
+
+    Raises
+        ValueError: one is
+    """
+    for name, field in model.model_fields.items() if isinstance(given, dict) else ():
+        if isinstance(given.get(name), bool) and _wants_number(field.annotation):
+            raise ValueError(f"{name} = {given[name]} is no number; its default is {field.get_default()}")
+    return given
+
+
+def _wants_number(annotation: Any) -> bool:
+    return annotation in (int, float) or any(_wants_number(a) for a in get_args(annotation))
+
+
 def _describe(name: str, field: FieldInfo, doc: str) -> Setting:
     sort, options = sort_of(field.annotation)
     bounds = [f"{sign} {value:g}" for how, sign in SIGNS.items() for m in field.metadata

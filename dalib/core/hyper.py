@@ -64,7 +64,10 @@ class Hyper:
         return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
     def store(self, value: Any) -> Any:
-        """The value as it is; a whole number that comes as a float becomes one, a text is settled."""
+        """The value as it is; a number of NumPy's becomes Python's, a whole one that comes as a float whole, a text is
+        settled.
+        """
+        value = _plain(value)
         if self.settle is not None and isinstance(value, str):
             return self.settle(value)
         return int(value) if self.kind == "whole" and isinstance(value, float) and value.is_integer() else value
@@ -90,7 +93,7 @@ class Hyper:
 
     def check_type(self, name: str, value: Any) -> None:
         """Raises DalibError for a value of another type than the default, before anything is made with it."""
-        default = self.default
+        value, default = _plain(value), self.default
         numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
         if numeric and (isinstance(value, bool) or not isinstance(value, (int, float))) and not self._is_word(value):
             raise DalibError(f"{name} = {value!r} is not a number; its default is {default!r}")
@@ -112,6 +115,11 @@ class Hyper:
             and (self.most is None or value <= self.most)
         )
         return inside and (self.kind == "number" or value % 1 == 0)
+
+
+def _plain(value: Any) -> Any:
+    """A number or word of NumPy's as Python's own."""
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
 
 
 def number(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from dalib.core.errors import suggest
+from dalib.core.fields import refuse_booleans
 from dalib.core.registry import DEFAULT_PROTOCOL, PROTOCOLS
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class ProtocolSpec(BaseModel):
     target_classes: tuple[str, ...] = ()
     reject: float = Field(1.0, gt=0, le=1)
     threshold: Literal["half", "held_out"] = "half"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_numbers(cls, given: Any) -> Any:
+        return refuse_booleans(cls, given)
 
     @field_validator("name")
     @classmethod

@@ -11,6 +11,8 @@ from torch.nn.functional import normalize
 from dalib.core.errors import DalibError, unknown
 from dalib.core.texts import spell_out
 
+TWINS = 1e-6
+"""How near 1 the cosine of two names may be that are told apart."""
 PROMPTS = {
     "photo": ("a photo of a {}.",),
     "ensemble": (
@@ -85,7 +87,8 @@ def encode_classes(tower: TextTower, classes: Sequence[str], prompts: str) -> Te
         prompts: a word of `PROMPTS`, or a sentence with one {}
 
     Raises
-        DalibError: a name of which the tokenizer knows nothing, a sentence longer than the tower reads
+        DalibError: a name of which the tokenizer knows nothing, two that are the same to it, a sentence longer than
+            the tower reads
     """
     check_prompts(prompts)
     templates = PROMPTS.get(prompts, (prompts,))
@@ -94,4 +97,17 @@ def encode_classes(tower: TextTower, classes: Sequence[str], prompts: str) -> Te
         for name in check_names(tower, classes):
             t = tower(tower.tokenise([template.replace("{}", name) for template in templates])).float()
             rows.append(normalize(normalize(t, dim=1).mean(0), dim=0))
-    return torch.stack(rows)
+    return refuse_twins(torch.stack(rows), classes, tower.name)
+
+
+def refuse_twins(t: Tensor, classes: Sequence[str], reader: str) -> Tensor:
+    """The names' unit rows (K, d), if no two are the same.
+
+    Raises
+        DalibError: two are, so that the reader cannot tell their classes apart
+    """
+    same = (t @ t.T).triu(1) > 1 - TWINS
+    if bool(same.any()):
+        a, b = same.nonzero()[0].tolist()
+        raise DalibError(f"classes '{classes[a]}' and '{classes[b]}' are the same to {reader}; name one otherwise")
+    return t

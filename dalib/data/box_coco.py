@@ -8,6 +8,9 @@ from typing import Any
 
 from dalib.data.box_marks import Annotations, Malformed, Marks, brief, check_name, noting
 
+MOST_DIGITS = 1000
+"""Of a number; Python reads none of many thousands."""
+
 
 def read_coco(member: str, content: bytes, find: Callable[[str], str | None]) -> Annotations:
     """The boxes of a COCO file: `images`, `categories` and `annotations` with `bbox` (left, top, width, height).
@@ -148,7 +151,10 @@ def _read_annotation(
 
 
 def _key(value: object, known: Mapping[Any, Any]) -> str:
-    other = str(value) if isinstance(value, int) else int(value) if str(value).isdecimal() else None  # type: ignore[call-overload]
+    """A key that is not known, and whether the same digits are, as a number or as a text."""
+    text = str(value) if isinstance(value, int) else ""
+    digits = isinstance(value, str) and value.isdecimal() and len(value) < MOST_DIGITS
+    other = text or (int(str(value)) if digits else None)
     return f"{brief(value)}{f' ({brief(other)} is there)' if other in known else ''}"
 
 

@@ -11,16 +11,18 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from dalib.core.files import write_atomic, write_text
+from dalib.core.files import write_text
 from dalib.core.text import show_control
 from dalib.data.decode import as_rgb
-from dalib.data.written import written_name
+from dalib.data.written import write_jpeg, written_name
 
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 """Okabe and Ito's, which people who see few colours tell apart; every box has its class in words too."""
 DRAWN = 0.5
 """Score from which a box is drawn."""
 RESULTS, DRAWN_ENDING = "boxes.json", ".boxes.jpg"
+ENLARGED, LARGEST = 400, 4000
+"""Pixels of the shorter side to which small pictures are enlarged, and of the longer one that it gives at most."""
 LONGEST = 40
 Colour: TypeAlias = tuple[int, int, int]
 
@@ -98,10 +100,8 @@ def write_drawn(
     """
     with Image.open(io.BytesIO(content)) as opened:
         picture = as_rgb(ImageOps.exif_transpose(opened))
-    drawn, buffer = draw_boxes(picture, [b for b in boxes if b.score >= least], classes), io.BytesIO()
-    drawn.save(buffer, "JPEG", quality=92)
     path = folder / written_name(name, DRAWN_ENDING)
-    write_atomic(path, buffer.getvalue())
+    write_jpeg(draw_boxes(picture, [b for b in boxes if b.score >= least], classes), path, 92)
     return path
 
 
@@ -110,7 +110,7 @@ def draw_boxes(picture: Image.Image, boxes: Sequence[FoundBox], classes: Sequenc
 
     A dark line around a line in the class's colour stands out from any ground.
     """
-    times = max(1, -(-400 // max(1, min(picture.size))))
+    times = max(1, min(-(-ENLARGED // min(picture.size)), LARGEST // max(picture.size)))
     image = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
     draw, thick = ImageDraw.Draw(image), max(2, round(min(image.size) / 250))
     font = ImageFont.load_default(max(11, round(min(image.size) / 32)))

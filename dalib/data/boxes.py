@@ -24,6 +24,8 @@ from dalib.data.listing import Listing, naming
 
 SLACK = 1.0
 """Pixels by which a box may reach beyond its picture, as rounding makes it; it is cut there."""
+THINNEST = 1e-3
+"""Pixels of a box's side below which it holds nothing: labels are float32."""
 WIDTH = 5
 """class, left, top, right, bottom"""
 
@@ -193,7 +195,7 @@ def place_boxes(marks: Marks, width: int, height: int, turn: int = 1) -> tuple[n
     corners = corners * sides if marks.relative else corners
     cut, faults = np.clip(corners, 0, sides), []
     beyond = (np.abs(corners - cut) > SLACK).any(1)
-    empty = (cut[:, 2:] <= cut[:, :2]).any(1)
+    empty = (cut[:, 2:] - cut[:, :2] < THINNEST).any(1)
     for i in np.flatnonzero(beyond | empty):
         what = f"'{marks.kinds[i]}' from {_point(corners[i, :2])} to {_point(corners[i, 2:])}"
         place = f"{marks.unit} {marks.places[i]}"

@@ -93,7 +93,7 @@ def _transfer(url: str, to: Path, download: Download, progress: Progress | None,
     if not url.startswith(("http://", "https://")):
         raise Failed("no http or https address")
     part, state = to.with_name(to.name + PARTIAL), to.with_name(to.name + STATE)
-    start, headers = 0, {"User-Agent": "dalib"}
+    start, total, headers = 0, 0, {"User-Agent": "dalib"}
     kept = _read_state(state)
     if part.is_file() and kept.get("url") == url and kept.get("tag"):
         start = part.stat().st_size
@@ -110,10 +110,12 @@ def _transfer(url: str, to: Path, download: Download, progress: Progress | None,
             write_text(state, json.dumps({"url": url, "tag": _tag(answer)}))
             _copy(answer, part, start, total or download.size, progress)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # what is there is no part of what is served now
+        whole = (error.headers.get("Content-Range") or "") == f"bytes */{start}"
+        if error.code == 416 and not whole:  # what is there is no part of what is served now
             part.unlink(missing_ok=True)
             raise Failed("broke off: the part that was there is none of this file") from error
-        raise Failed(f"answers {error.code} {error.reason}") from error
+        if error.code != 416:  # else nothing is left to send: it was stopped after the last byte
+            raise Failed(f"answers {error.code} {error.reason}") from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         slow = isinstance(error, TimeoutError) or isinstance(reason, TimeoutError)
@@ -121,6 +123,9 @@ def _transfer(url: str, to: Path, download: Download, progress: Progress | None,
     size = part.stat().st_size
     if total and size < total:
         raise Failed(f"broke off: {size} of {total} bytes came")
+    if total and size > total:
+        part.unlink()
+        raise Failed(f"broke off: {size} bytes are there of {total}; does another process fetch it too?")
     problem = find_problem(download, part)
     if problem:
         part.unlink()

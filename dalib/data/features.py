@@ -12,6 +12,7 @@ import numpy as np
 from dalib.core.errors import DalibError
 from dalib.core.rows import combine
 from dalib.data.answers import read_answers
+from dalib.data.declaration import canonical, lookalike
 from dalib.data.npz import LAYOUT, check_rows, read_arrays
 
 MISSING = ("nan", "NaN", "None", "<NA>", "NaT")
@@ -86,10 +87,14 @@ def load_features(path: Path) -> FeatureSet:
     if objective == "classification":
         labels = {d: check_labels(path, d, arrays, len(x[d])) for d in labelled}
         classes, y = name_classes(path, labels, read_classes(path, arrays))
+        refuse_one_word(path, classes)
         remarks += tuple(
             f"'{name}' is a class here; if it means 'no label', leave its rows out"
             for name in classes
             if name in MISSING
+        )
+        remarks += tuple(
+            f"'{a}' and '{b}' are two classes here; if they are one, spell them alike" for a, b in find_alike(classes)
         )
     else:
         classes, y = read_answers(path, objective, arrays, {d: len(x[d]) for d in labelled})
@@ -167,7 +172,14 @@ def check_labels(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int)
     if y.ndim != 1 or len(y) != n:
         raise DalibError(f"{path}: {key} has shape {y.shape} but {domain}_x has {n} rows; expected ({n},)")
     if y.dtype.kind in "US":
-        return _as_words(path, key, y)
+        words = _as_words(path, key, y)
+        blank = np.char.strip(words) == ""
+        if blank.any():
+            raise DalibError(
+                f"{path}: {key} has no word in {blank.sum()} of {n} rows, first in row {blank.argmax()}; if that means "
+                "'no label', move these rows to a domain of their own without labels; else call the class something"
+            )
+        return words
     if y.dtype.kind == "b":
         return y
     number = y.dtype.kind in "iuf"
@@ -228,6 +240,29 @@ def name_classes(
         if y.max() >= len(classes):
             raise DalibError(f"{path}: {domain}_y has label {y.max()} but classes names only {len(classes)}")
     return tuple(map(str, classes)), labels
+
+
+def refuse_one_word(path: Path, classes: Sequence[str]) -> None:
+    """DalibError for a blank name, or two that nobody can tell apart: but for blanks around them, or for how accents
+    are stored.
+    """
+    seen: dict[str, str] = {}
+    for name in classes:
+        plain = canonical(name)
+        if not plain:
+            raise DalibError(f"{path}: a class is called {name!r}; give it a name that can be seen")
+        if plain in seen:
+            raise DalibError(
+                f"{path}: {seen[plain]!a} and {name!a} are both '{plain}', but for blanks or how accents are stored; "
+                "spell the labels alike"
+            )
+        seen[plain] = name
+
+
+def find_alike(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """Names that differ in case, blanks, `_` and `-` only."""
+    seen: dict[str, str] = {}
+    return [(first, name) for name in classes if (first := seen.setdefault(lookalike(name), name)) != name]
 
 
 def read_classes(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:

@@ -10,6 +10,7 @@ from dalib.core.errors import DalibError
 from dalib.core.registry import DATASETS
 from dalib.data.arrays import load_arrays
 from dalib.data.hubs import HUB, arrays_of_hf
+from dalib.data.newsgroups import PARTS, arrays_of_newsgroups
 from dalib.data.packing import Arrays, arrays_of_mat, arrays_of_tables, pack, write_checked
 from dalib.data.shared_formats import DIGIT_FIVE, arrays_of_adatime, arrays_of_digit_five, arrays_of_webdataset
 
@@ -49,7 +50,7 @@ def arrays_of_files(
 
     Args
         files: tables, .mat files, WebDataset tars (a domain each), one `hf:NAME@revision`, or one folder of AdaTime's
-            .pt files or of Digit-Five's .mat files
+            .pt files, of Digit-Five's .mat files or of 20 Newsgroups
         domain, label, image: names of columns, of tables and Hugging Face sets
         one_hot: as of `arrays_of_frame`
         resize: side in pixels to which pictures are warped
@@ -70,21 +71,23 @@ def arrays_of_files(
     if len(kinds) > 1:
         raise DalibError(f"give files of one kind at once, not {' and '.join(sorted(kinds))}")
     if kinds == {"tar"}:
-        return {k: v for path in paths for k, v in arrays_of_webdataset(path, resize).items()}
+        return arrays_of_webdataset(paths, resize)
     return arrays_of_mat(paths) if kinds == {"mat"} else arrays_of_tables(paths, domain, label, one_hot)
 
 
 def arrays_of_folder(folder: Path) -> Arrays:
-    """A folder of AdaTime's (train_0.pt, test_0.pt …) or Digit-Five's files.
+    """A folder of AdaTime's (train_0.pt, test_0.pt …) or Digit-Five's files, or of 20 Newsgroups' two.
 
     Raises
-        DalibError: neither
+        DalibError: none of them
     """
     if (folder / DIGIT_FIVE[0]).is_file():
         return arrays_of_digit_five(folder)
+    if (folder / PARTS[0]).is_dir():
+        return arrays_of_newsgroups(folder)
     if any(folder.glob("train_*.pt")):
         return arrays_of_adatime(folder)
     raise DalibError(
-        f"{folder} is a folder of neither train_0.pt, test_0.pt … (AdaTime) nor {DIGIT_FIVE[0]} … (Digit-Five); give "
-        "tables or .mat files by their names; images in folders need no packing"
+        f"{folder} is a folder of neither train_0.pt, test_0.pt … (AdaTime) nor {DIGIT_FIVE[0]} … (Digit-Five) nor "
+        f"{PARTS[0]} (20 Newsgroups); give tables or .mat files by their names; images in folders need no packing"
     )

@@ -83,11 +83,11 @@ class ImageTree:
 
     def _read_lists(self) -> None:
         """Where no folder is a class, lists `path label` may say what the images are."""
-        domains = read_lists(self.listing)
+        domains, said = read_lists(self.listing)
         if not domains:
             return
         names, listed = name_labels(domains), {m for images in domains.values() for m in images}
-        self.lists = tuple(domains)
+        self.lists = said
         self.files = tuple(
             sorted(ImageFile(d, names[k], m, m) for d, images in domains.items() for m, k in images.items())
         )

@@ -15,6 +15,7 @@ from dalib.core.limits import amount_of, refuse_bomb
 from dalib.core.registry import DATASETS
 from dalib.data.catalog import load_data
 from dalib.data.download import fetch
+from dalib.data.file_kinds import pack_files
 from dalib.data.loaded import LoadedData
 from dalib.data.unpacking import find_kind, unpack_into, zip_name
 
@@ -26,6 +27,8 @@ def get_data(
     dataset: str, out: str | Path | None = None, progress: Progress | None = None, *, timeout: float = 30.0
 ) -> LoadedData:
     """Fetch a declared data set into the folder `out/NAME`, unpack it and hold it against its declaration.
+
+    Rows of numbers or texts are packed there as `NAME.npz`, as `dalib data pack` does.
 
     Files are kept in `out/fetched/NAME`; a second call continues where a first broke off. What was fetched, with its
     sha256, is written to `.dalib-sources.json` in the folder.
@@ -54,11 +57,14 @@ def get_data(
                 progress(name, done, total)
 
         facts.append(fetch(download, files / download.name, report, timeout=timeout))
-    done = folder / RECEIPT
-    if not done.is_file() or json.loads(done.read_text(encoding="utf-8")) != _without_urls(facts):
+    done, rows = folder / RECEIPT, folder / f"{dataset}.npz"
+    known = json.loads(done.read_text(encoding="utf-8")) if done.is_file() else None
+    if known != _without_urls(facts) or (info.packed and not rows.is_file()):
         folder.mkdir(parents=True, exist_ok=True)
         for download in info.downloads:
             unpack_archive(files / download.name, folder)
+        if info.packed:
+            pack_files(_to_pack(info, folder), rows)
         write_text(done, json.dumps(_without_urls(facts), indent=1))
     return load_data(dataset, folder)
 
@@ -66,6 +72,20 @@ def get_data(
 def _without_urls(facts: list[dict[str, object]]) -> list[dict[str, object]]:
     """File, bytes and sha256, which are the same whichever mirror served it."""
     return [{k: v for k, v in fact.items() if k != "url"} for fact in facts]
+
+
+def _to_pack(info: DatasetInfo, folder: Path) -> list[Path]:
+    """What was unpacked of rows.
+
+    Raises
+        DalibError: nothing that is declared
+    """
+    found = [folder] if info.packed == "." else sorted(folder.rglob(info.packed))
+    if not found:
+        raise DalibError(
+            f"{folder} holds no {info.packed}, which {info.name} is packed of; another archive was fetched"
+        )
+    return found
 
 
 def by_hand(info: DatasetInfo) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dalib.core.rows import combine
+from dalib.data.declaration import lookalike
 from dalib.data.features import MISSING
 
 Rows = ArrayLike | Mapping[str, ArrayLike]
@@ -167,7 +168,8 @@ def _doubt_labels(y: np.ndarray) -> None:
     if y.dtype.kind in "if" and (y == -1).any() and not set(np.unique(y).tolist()) <= {-1, 1}:
         odd, n = "-1", int((y == -1).sum())
     elif y.dtype.kind in "UO" and y.ndim == 1:
-        words = [label for label in y.tolist() if isinstance(label, str) and label in MISSING]
+        _doubt_spelling({label for label in y.tolist() if isinstance(label, str)})
+        words = [w for w in y.tolist() if isinstance(w, str) and (w in MISSING or not w.strip())]
         odd, n = (f"'{words[0]}'", words.count(words[0])) if words else ("", 0)
     if odd:
         warnings.warn(
@@ -176,6 +178,19 @@ def _doubt_labels(y: np.ndarray) -> None:
             UserWarning,
             stacklevel=5,
         )
+
+
+def _doubt_spelling(words: set[str]) -> None:
+    seen: dict[str, str] = {}
+    for word in sorted(words):
+        other = seen.setdefault(lookalike(word), word)
+        if other != word:
+            warnings.warn(
+                f"y holds {other!r} and {word!r}, which are taken for two classes; if they are one, spell them alike",
+                UserWarning,
+                stacklevel=6,
+            )
+            return
 
 
 def find_column_moments(x: np.ndarray) -> Moments:

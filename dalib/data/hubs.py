@@ -63,12 +63,19 @@ def arrays_of_splits(splits: Any, where: str, domain: str, label: str, image: st
         picture = image or (pictures[0] if pictures else "")
         others = [n for n in names if n not in (domain, label)]
         word_of, domain_of = (_namer(table, column) for column in (label, domain))
-        for row in table:
-            x = (
-                picture_row(row[picture], resize)
-                if picture
-                else np.concatenate([np.ravel(np.asarray(row[n], np.float32)) for n in others])
-            )
+        for number, row in enumerate(table):
+            try:
+                x = (
+                    picture_row(row[picture], resize)
+                    if picture
+                    else np.concatenate([np.ravel(np.asarray(row[n], np.float32)) for n in others])
+                )
+            except (ValueError, TypeError, AttributeError) as error:
+                what = f"no picture in '{picture}'" if picture else f"no numbers in one of {', '.join(others)}"
+                way = "" if picture else "; encode words, or drop that column before (table.remove_columns)"
+                raise DalibError(f"{where}, row {number} of {split}: {what} ({error}){way}") from error
+            if domain and row[domain] is None:
+                raise DalibError(f"{where}, row {number} of {split}: no domain in '{domain}'; every row has one")
             place = str(domain_of(row[domain])) if domain else str(split)
             rows.setdefault(place, []).append(x)
             labels.setdefault(place, []).append(word_of(row[label]) if label else None)

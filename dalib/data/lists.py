@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import PurePosixPath
@@ -12,17 +13,23 @@ from typing import Any
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
 from dalib.data.declaration import translate
+from dalib.data.layout import SPLITS, ImageFile
 from dalib.data.listing import Listing, naming
 
 _LINE = re.compile(r"^(.+?)[ \t,]+(\d+)$")
+_SPLIT = re.compile(r"^(.+?)[_-](?:train|val|valid|validation|crossval|trainval|test|all)(?:[_-]?kfold)?$")
 MISSING = "named by a list, but not there"
 
 
-def read_lists(listing: Listing) -> dict[str, dict[str, int]]:
-    """domain -> {image: label}, from every .txt whose lines name images of the listing; empty where there is none.
+def read_lists(listing: Listing) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
+    """(domain -> {image: label}, what each is read from), from every .txt whose lines name images of the listing.
 
     A path counts from the root, from the list's own folder, or, where that fits no image, by its last parts. Images
-    that a list names and nobody has are noted in `listing.left_out`.
+    that a list names and nobody has are noted in `listing.left_out`. Several lists that split a domain (`art_train.txt`
+    and `art_test.txt`, `art_train_kfold.txt`) are that domain together.
+
+    Raises
+        DalibError: lists of one domain differ in the label of an image
     """
     known, domains = set(listing.images), {}
     by_name: dict[str, list[str]] = {}
@@ -44,7 +51,25 @@ def read_lists(listing: Listing) -> dict[str, dict[str, int]]:
             name = re.sub(r"[_-]?(image)?[_-]?list$", "", PurePosixPath(member).stem) or PurePosixPath(member).stem
             domains[name] = labels
             listing.left_out.update({path: MISSING for path, place in placed.items() if not place})
-    return domains
+    return _join_splits(domains)
+
+
+def _join_splits(lists: Mapping[str, Mapping[str, int]]) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
+    stems = {name: m[1] for name in lists if (m := _SPLIT.match(name))}
+    alike = Counter([*stems.values(), *(name for name in lists if name not in stems)])
+    domains: dict[str, dict[str, int]] = {}
+    parts: dict[str, list[str]] = {}
+    for name, labels in lists.items():
+        domain = stems[name] if name in stems and alike[stems[name]] > 1 else name
+        here = domains.setdefault(domain, {})
+        parts.setdefault(domain, []).append(name)
+        for image, label in labels.items():
+            if here.setdefault(image, label) != label:
+                raise DalibError(
+                    f"lists of '{domain}' differ: {image} has the label {here[image]}, and {label} in {name}.txt; keep "
+                    "one of them"
+                )
+    return domains, tuple(d if names == [d] else f"{d} = {' + '.join(names)}" for d, names in parts.items())
 
 
 def name_labels(domains: Mapping[str, Mapping[str, int]]) -> dict[int, str]:
@@ -92,6 +117,23 @@ def pick_listed(tree: Any, info: DatasetInfo) -> Any:
     rest.empty, rest.vacant, rest.strays = (), (), ()
     if not rest.files:
         raise DalibError(f"the lists of {info.name} in {tree.root} name no image that is there")
+    return rest
+
+
+def join_splits(tree: Any, info: DatasetInfo) -> Any:
+    """The images of a tree whose declared domains are all laid out as domain/train/class and domain/test/class.
+
+    Splits of a domain are together the domain, as its declaration counts it; the tree itself otherwise.
+    """
+    if not info.domains or not tree.split_like:
+        return tree
+    own = translate(list(tree.domains), info.domains, info.class_aliases, str(tree.root))
+    split = [f for f in tree.files if f.domain in own]
+    if not split or any(f.cls.lower() not in SPLITS or "/" not in f.name for f in split):
+        return tree
+    rest, inner = copy(tree), [(f, *f.name.split("/", 1)) for f in split]
+    rest.files = tuple(sorted(ImageFile(f.domain, cls, f"{f.cls}/{name}", f.member) for f, cls, name in inner))
+    rest.empty = ()
     return rest
 
 

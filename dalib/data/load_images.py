@@ -20,7 +20,7 @@ from dalib.data.declaration import canonical, conventions, match_declaration
 from dalib.data.decode import decode_domain, read_picture
 from dalib.data.folders import ImageTree, lone_folders
 from dalib.data.layout import LAYOUT
-from dalib.data.lists import pick_listed
+from dalib.data.lists import join_splits, pick_listed
 from dalib.data.loaded import LoadedData
 from dalib.data.loading import accept, load_flat, missing_of
 from dalib.data.scenes import looks_like_masks
@@ -62,7 +62,7 @@ def load_answered(
 
 
 def load_image_data(dataset: str, info: DatasetInfo, where: Path, partial: bool, skips: bool) -> LoadedData:
-    tree = pick_listed(ImageTree(where), info)
+    tree = join_splits(pick_listed(ImageTree(where), info), info)
     answers = find_answers(tree) if not info.domains or info.objective != "classification" else None
     if answers is not None:
         return load_answered(dataset, info, where, partial, skip(tree) if skips else tree, answers)

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from dalib.core.files import write_atomic
 from dalib.data.decode import as_rgb
 from dalib.data.scenes import IGNORE, warp_mask
+from dalib.data.written import write_jpeg
 
 GROUND = "background"
 """The class that pictures with a mask on them leave as it is."""
@@ -46,14 +47,10 @@ def write_mask(folder: Path, name: str, content: bytes, values: np.ndarray, clas
     flat.putpalette(colours.ravel().tolist())
     stem = folder / PurePosixPath(name).with_suffix("")
     stem.parent.mkdir(parents=True, exist_ok=True)
-    _save(flat, stem.with_name(f"{stem.name}.png"), "PNG")
+    buffer = io.BytesIO()
+    flat.save(buffer, "PNG")
+    write_atomic(stem.with_name(f"{stem.name}.png"), buffer.getvalue())
     pixels = np.asarray(picture)
     ground = np.isin(mask, [i for i, c in enumerate(classes) if c == GROUND])[..., None]
     laid = np.where(ground, pixels, (pixels.astype(np.uint16) + colours[mask]) // 2).astype(np.uint8)
-    _save(Image.fromarray(laid), stem.with_name(f"{stem.name}.overlay.jpg"), "JPEG")
-
-
-def _save(image: Image.Image, path: Path, kind: str) -> None:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **({"quality": 90} if kind == "JPEG" else {}))
-    write_atomic(path, buffer.getvalue())
+    write_jpeg(Image.fromarray(laid), stem.with_name(f"{stem.name}.overlay.jpg"), 90)

@@ -11,6 +11,8 @@ from dalib.core.errors import DalibError, unknown
 
 Moments: TypeAlias = "tuple[tuple[np.ndarray, np.ndarray], ...]"
 """(mean (d,), deviation (d,)) for every `zscore` among the steps; a constant column's deviation is infinite."""
+PLAIN = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
+"""Numbers that are the same in float32 whether or not they were float64 before."""
 
 
 def divide_by_row_sum(x: np.ndarray) -> np.ndarray:
@@ -75,7 +77,7 @@ def normalise_features(x: np.ndarray, steps: Sequence[str], moments: Moments = (
     Raises
         DalibError: a step is none of `row_sum`, `l2`, `zscore`
     """
-    values, known = x.astype(np.float64), list(moments)
+    values, known = x if not steps and x.dtype in PLAIN else x.astype(np.float64), list(moments)
     for step in steps:
         if step not in STEPS:
             raise unknown("normalisation", step, STEPS)

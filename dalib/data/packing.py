@@ -109,6 +109,10 @@ def arrays_of_tables(paths: Sequence[str | Path], domain: str = "", label: str =
         return arrays_of_frame(pd.concat(frames, ignore_index=True), domain, label, one_hot)
     if len(paths) == 1:
         raise DalibError(f"{paths[0]} is one table; say which column tells its domains: --domain COLUMN (domain=…)")
+    names = [Path(path).stem for path in paths]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DalibError(f"several tables are called '{twice}', as their domains would be; rename all but one")
     column = "dalib domain"
     for path, frame in zip(paths, frames, strict=True):
         missing = [str(c) for c in frames[0].columns if c not in frame.columns and c != label]
@@ -154,7 +158,7 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
     """
     arrays: Arrays = {}
     for path in map(Path, paths):
-        content = _read_mat(path)
+        content = read_mat(path)
         if all(name in content for pair in PAIR.values() for name in pair):
             pairs = {domain: (content[x], content[y]) for domain, (x, y) in PAIR.items()}
         else:
@@ -165,18 +169,25 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
                 raise DalibError(f"{path} has no rows under {', '.join(MAT_ROWS)} (its names: {keys}); rename them")
             pairs = {path.stem: (x, y)}
         for domain, (x, y) in pairs.items():
-            rows = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
+            if f"{domain}_x" in arrays:
+                raise DalibError(f"{path}: another file has rows of '{domain}' too; call one file's domain otherwise")
+            rows = x.astype(np.float32).toarray() if hasattr(x, "toarray") else np.asarray(x)
             if y is not None:
                 labels = np.asarray(y).ravel()
                 if len(labels) != len(rows) and rows.ndim == 2 and len(labels) == rows.shape[1]:
                     rows = rows.T
                 whole = labels.dtype.kind == "f" and (labels == np.floor(labels)).all()
                 arrays[f"{domain}_y"] = labels.astype(np.int64) if whole else labels
-            arrays[f"{domain}_x"] = rows.astype(np.float32)
+            arrays[f"{domain}_x"] = rows.astype(np.float32, copy=False)
     return arrays
 
 
-def _read_mat(path: Path) -> dict[str, Any]:
+def read_mat(path: Path) -> dict[str, Any]:
+    """Variable -> array or sparse matrix of a .mat file.
+
+    Raises
+        DalibError: not there, of MATLAB 7.3, or none
+    """
     from scipy.io import loadmat
 
     if not path.is_file():

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -101,28 +101,42 @@ def arrays_of_digit_five(folder: str | Path) -> Arrays:
         raise DalibError(f"{folder} is not laid out as Digit-Five's .mat files ({error!r})") from error
 
 
-def arrays_of_webdataset(path: str | Path, resize: int = 0, domain: str = "") -> Arrays:
-    """A WebDataset tar: members `KEY.jpg`, `KEY.cls` … of one key are one sample; pictures, or rows as .npy.
+def arrays_of_webdataset(paths: str | Path | Sequence[str | Path], resize: int = 0, domain: str = "") -> Arrays:
+    """WebDataset tars: members `KEY.jpg`, `KEY.cls` … of one key are one sample; pictures, or rows as .npy.
 
     The label is a `.cls` file (a whole number or a word), or `label` or `cls` of a `.json`; a `domain` of the .json is
-    the sample's domain, else it is `domain`, else the tar's name without its number (`photo-000001.tar`: photo).
+    the sample's domain, else it is `domain`, else the tar's name without its number: `photo-000000.tar` and
+    `photo-000001.tar` are photo together.
 
     Args
         resize: side in pixels to which pictures are warped; 0: they are of one size
     Raises
         DalibError: not a tar, a picture that cannot be read, pictures of several sizes, samples without a picture
     """
-    name = domain or re.sub(r"[-_.]?\d+$", "", Path(path).stem) or Path(path).stem
     rows: dict[str, list[np.ndarray]] = {}
     labels: dict[str, list[Any]] = {}
-    for key, sample in _samples(Path(path)):
-        x = _row_of(sample, f"{path}, {key}", resize)
+    tars = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    for path in tars:
+        name = domain or re.sub(r"[-_.]?\d+$", "", Path(path).stem) or Path(path).stem
+        for key, sample in _samples(Path(path)):
+            where = f"{path}, {key}"
+            x, (y, place) = _row_of(sample, where, resize), _notes_of(sample, where)
+            rows.setdefault(place or name, []).append(x)
+            labels.setdefault(place or name, []).append(y)
+    return stack_domains(rows, labels, ", ".join(map(str, tars)))
+
+
+def _notes_of(sample: dict[str, bytes], where: str) -> tuple[Any, str]:
+    """(label or None, domain or an empty text) of a sample."""
+    try:
         notes = json.loads(sample["json"]) if "json" in sample else {}
         y = sample["cls"].decode().strip() if "cls" in sample else notes.get("label", notes.get("cls"))
-        place = str(notes.get("domain", name))
-        rows.setdefault(place, []).append(x)
-        labels.setdefault(place, []).append(None if y is None else int(y) if str(y).lstrip("-").isdigit() else str(y))
-    return stack_domains(rows, labels, str(path))
+        place = "" if notes.get("domain") is None else str(notes["domain"])
+    except (ValueError, AttributeError) as error:
+        raise DalibError(
+            f"{where}: its .cls is no text or its .json no object ({error}); leave that sample out"
+        ) from error
+    return (None if y is None else int(y) if str(y).lstrip("-").isdigit() else str(y)), place
 
 
 def _samples(path: Path) -> Iterable[tuple[str, dict[str, bytes]]]:

@@ -10,7 +10,7 @@ DATASET = DatasetInfo(
     counts={"cifar": 54000, "stl": 11700},
     source="https://www.cs.toronto.edu/~kriz/cifar.html and https://cs.stanford.edu/~acoates/stl10",
     licence="none stated where their addresses were read; see the sources",
-    paper="",
+    paper="coates2011analysis",
     class_aliases={
         "000_airplane": "airplane",
         "001_bird": "bird",
@@ -24,5 +24,5 @@ DATASET = DatasetInfo(
         "automobile": "car",
     },
     by_hand="torchvision fetches both; datasets/da/cifar_stl.py of KaiyangZhou/Dassl.pytorch (c61a1b5) writes them as "
-    "images of the shared classes (no frog, no monkey), training and test images into one folder per class for dalib",
+    "cifar/train/000_airplane, cifar/test/… and the same of stl, of the shared classes (no frog, no monkey)",
 )

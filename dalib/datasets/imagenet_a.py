@@ -208,6 +208,7 @@ DATASET = DatasetInfo(
         "n12144580",
         "n12267677",
     ),
+    counts={"imagenet-a": 7500},  # stated, not tried: tensorflow/datasets, docs/catalog/imagenet_a.md (0a77a81)
     source="https://github.com/hendrycks/natural-adv-examples, and ImageNet's folder train as imagenet (image-net.org)",
     licence="none stated where its address was read; ImageNet is for research",
     paper="hendrycks2021natural",

@@ -208,6 +208,7 @@ DATASET = DatasetInfo(
         "n10565667",
         "n12267677",
     ),
+    counts={"imagenet-r": 30000},  # stated, not tried: hendrycks/imagenet-r, README.md (3131cac)
     source="https://github.com/hendrycks/imagenet-r, and ImageNet's folder train as imagenet (image-net.org)",
     licence="none stated where its address was read; ImageNet is for research",
     paper="hendrycks2021many",

@@ -22,6 +22,7 @@ DATASET = DatasetInfo(
     editions={24330: "what DomainBed's script makes of today's archive; khanrc/miro, issue 9"},
     source="http://lila.science/datasets/caltech-camera-traps",
     licence="none stated where its address was read; see the source",
+    paper="beery2018recognition",
     by_hand="its folders are cut out of Caltech Camera Traps (eccv_18_all_images_sm.tar.gz and annotations) by "
     "download_terra_incognita in facebookresearch/DomainBed, domainbed/scripts/download.py; run that",
 )

@@ -12,6 +12,7 @@ DATASET = DatasetInfo(
     counts={"Caltech101": 1415, "LabelMe": 2656, "SUN09": 3282, "VOC2007": 3376},
     source="http://www.eecs.qmul.ac.uk/~dl307/project_iccv2017",
     licence="none stated where its address was read; for research, see the source",
+    paper="fang2013unbiased",
     downloads=(
         Download(
             "VLCS.tar.gz",

@@ -40,6 +40,24 @@ def off_graph(x: Any) -> Any:
     return x.detach().cpu() if isinstance(x, torch.Tensor) else x
 
 
+def keep_columns(estimator: Any, x: Any, reset: bool) -> None:
+    """Remember or compare names of a table's columns that are no words, of which scikit-learn takes no notice.
+
+    Raises
+        ValueError: they are others than those of fit, or in another order
+    """
+    names = [] if not hasattr(x, "columns") else list(x.columns)
+    words = all(isinstance(name, str) for name in names)
+    if reset:
+        estimator._columns = None if words else names
+    elif not words and (known := getattr(estimator, "_columns", None)) is not None and names != known:
+        at = next((i for i, (a, b) in enumerate(zip(names, known, strict=False)) if a != b), len(names))
+        raise ValueError(
+            f"the columns of X are called otherwise than in fit, or are in another order, from column {at} on: "
+            f"{names[at : at + 3]}, not {known[at : at + 3]}; give the columns of fit"
+        )
+
+
 def plain_labels(y: ArrayLike) -> np.ndarray:
     """Labels as an array; a masked one is None."""
     if isinstance(y, np.ma.MaskedArray) and np.ma.getmaskarray(y).any():

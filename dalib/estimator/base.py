@@ -28,7 +28,7 @@ from dalib.data.given import (
     scale_columns,
 )
 from dalib.data.oddities import warn_of_equal_rows, warn_of_scales, warn_of_source_rows
-from dalib.estimator.arrays import FitRows, build_backbone, off_graph, plain_labels
+from dalib.estimator.arrays import FitRows, build_backbone, keep_columns, off_graph, plain_labels
 from dalib.estimator.domains import find_missing, read_domains
 from dalib.estimator.mapping import (
     Mapping,
@@ -112,6 +112,7 @@ class AdaptationEstimator(BaseEstimator):
         if y is not None and not self._numbers:
             y = read_labels(y)
         if self.backbone is None:
+            keep_columns(self, X, reset=True)
             x_s, y = validate_data(self, plain_table(X), y, dtype=np.float32, multi_output=self._numbers)
         else:
             x_s = self._rows(X, reset=True)
@@ -260,6 +261,7 @@ class AdaptationEstimator(BaseEstimator):
         return hasattr(self, "fitted_") or hasattr(self, "mapping_")
 
     def _rows(self, X: Rows, reset: bool = False) -> np.ndarray:
+        keep_columns(self, X, reset)
         if self.backbone is not None:
             read = read_rows(X, numbers=self.backbone in NUMBERS if isinstance(self.backbone, str) else False)
             if hasattr(X, "columns") or (read.ndim == 2 and read.dtype.kind == "f"):

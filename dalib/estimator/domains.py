@@ -127,7 +127,14 @@ def find_labelled(y_t: np.ndarray, classes: np.ndarray | None, use: str | None) 
     if classes is not None and missing.any() and {-1, "-1", ""}.intersection(classes.tolist()):
         raise ValueError("-1 is a class of the source and the mark of rows without a label; call that class otherwise")
     if classes is not None:
-        odd = sorted({str(label) for label in y_t[~missing].tolist()} - {str(label) for label in classes.tolist()})
+        whole = classes.dtype.kind in "iuf"
+        odd = sorted(_spell(y_t[~missing], whole) - _spell(classes, whole))
         if odd:
             raise ValueError(f"y holds {odd[0]!r} for a target row, a class that no source row has; mark it -1")
     return ~missing
+
+
+def _spell(labels: np.ndarray, numbers: bool) -> set[str]:
+    """Labels as words; of numbers 1.0, as tables with missing ones have it, is 1."""
+    whole = (int(v) if numbers and isinstance(v, float) and v.is_integer() else v for v in labels.tolist())
+    return {str(label) for label in whole}

@@ -12,7 +12,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from dalib.data.given import plain_table
-from dalib.estimator.arrays import off_graph, plain_labels
+from dalib.estimator.arrays import keep_columns, off_graph, plain_labels
 from dalib.estimator.domains import find_labelled, find_missing, read_domains
 from dalib.train.arguments import read_seed
 
@@ -110,7 +110,7 @@ class LabelledEstimator(MetaEstimatorMixin, BaseEstimator):
             check_consistent_length(x_t, marks)
             own_few = np.flatnonzero(find_labelled(marks, classes, self.target_labels or "use"))
             seen = _stack(seen, _safe_indexing(x_t, own_few))
-            told = np.concatenate([told, marks[own_few].astype(told.dtype)])
+            told = np.concatenate([told, marks[own_few].astype(np.float64 if classes is None else told.dtype)])
             own = np.concatenate([own, np.ones(len(own_few), bool)])
             weight = np.concatenate([weight, np.ones(len(own_few))])
         bare = X_target is None and sample_domain is None
@@ -119,6 +119,7 @@ class LabelledEstimator(MetaEstimatorMixin, BaseEstimator):
     def _rows(self, X: Any, reset: bool) -> Any:
         """X as it is; names and width of its columns are kept."""
         X = off_graph(X)
+        keep_columns(self, X, reset)
         if hasattr(X, "tocsr"):
             X = X.tocsr()
         elif not hasattr(X, "columns"):
@@ -131,6 +132,7 @@ class LabelledEstimator(MetaEstimatorMixin, BaseEstimator):
     def _numeric(self, X: Any, reset: bool) -> Any:
         """Numbers, in a table or an array."""
         plain = plain_table(off_graph(X))
+        keep_columns(self, X, reset)
         x = validate_data(self, plain, dtype="numeric", reset=reset)
         return plain if hasattr(plain, "columns") else x
 

@@ -115,7 +115,8 @@ class Mapping:
 
 
 def _tensor(x: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(x)).double()
+    x = np.ascontiguousarray(x)
+    return torch.from_numpy(x if x.flags.writeable else x.copy()).double()  # PyTorch warns of read-only arrays
 
 
 def copy_algorithm(given: Any) -> Algorithm:

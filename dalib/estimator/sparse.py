@@ -98,6 +98,8 @@ def principal_axes(X: Any, k: int) -> np.ndarray:
         centred = X.toarray() - _mean(X)
         return np.asarray(np.linalg.svd(centred, full_matrices=False).Vh[:k].T)
     X, mean = X.astype(np.float64), _mean(X)
+    if (X.max(0) != X.min(0)).nnz == 0:  # all rows are alike: no direction has variance, and any will do
+        return np.eye(d, k)
 
     def times(v: np.ndarray) -> np.ndarray:
         return np.asarray(X @ v) - mean @ v

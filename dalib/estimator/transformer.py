@@ -15,7 +15,7 @@ from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
 from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.data.given import plain_table
-from dalib.estimator.arrays import off_graph, plain_labels
+from dalib.estimator.arrays import keep_columns, off_graph, plain_labels
 from dalib.estimator.domains import find_missing, read_domains, refuse_unsaid
 from dalib.estimator.mapping import Mapping, copy_algorithm, list_methods, need_separable, overrides
 from dalib.estimator.sparse import TAKE_SPARSE, Compression, refuse_sparse
@@ -78,7 +78,9 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
     ) -> np.ndarray:
         """The rows of X, moved: those of the source as the source's. Without a target, as `transform` does."""
         x, is_target = self._fit(X, y, X_target, sample_domain)
-        moved: np.ndarray = self.mapping_.project(x) if is_target.any() or X_target is None else self.mapping_.moved
+        if not is_target.any() and X_target is not None:
+            return self.mapping_.moved.copy()
+        moved = self._project(x)
         if is_target.any():
             moved[~is_target] = self.mapping_.moved
         return moved
@@ -92,14 +94,18 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
         elif issparse(x):
             x = x.toarray()
         if sample_domain is None:
-            return self.mapping_.project(x)
+            return self._project(x)
         check_consistent_length(x, sample_domain)
         is_target, _ = read_domains(sample_domain)
-        moved = self.mapping_.project(x)
+        moved = self._project(x)
         if not is_target.all():
-            moved = moved.copy() if moved is x else moved
             moved[~is_target] = self.mapping_.carry(x[~is_target])
         return moved
+
+    def _project(self, x: np.ndarray) -> np.ndarray:
+        """Target rows moved, in an array of their own: some methods hand x back, which may be the caller's."""
+        moved = self.mapping_.project(x)
+        return moved.copy() if np.may_share_memory(moved, x) else moved
 
     def _fit(self, X: Any, y: Any, X_target: Any, sample_domain: Any) -> tuple[np.ndarray, np.ndarray]:
         algorithm = self._solved()
@@ -153,6 +159,7 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
         return codes.astype(np.int64), len(classes)
 
     def _rows(self, X: Any, reset: bool) -> Any:
+        keep_columns(self, X, reset)
         X = X if issparse(X) else plain_table(off_graph(X))
         name = copy_algorithm(self.algorithm).name_for_people()
         if name not in TAKE_SPARSE:

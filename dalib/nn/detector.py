@@ -27,6 +27,8 @@ class DetectorSize:
 
     Args
         anchors: side of an anchor per pixel of its map's stride
+        sides: of the anchors at every position of every map, in pixels, in place of `anchors`
+        least: score below which a region is not proposed
         extra: a coarser map, of every second position of the coarsest, proposes too
         before, after: proposals kept before and after non-maximum suppression, in training and prediction
         pooled: positions a side that a region's features are pooled to
@@ -44,19 +46,23 @@ class DetectorSize:
     anchors_per_image: int = 256
     regions_per_image: int = 512
     answers: int = 100
+    sides: tuple[float, ...] = ()
+    least: float = 0.0
 
 
 SIZES = {
     "faster_rcnn": DetectorSize(),
+    "faster_rcnn_320": DetectorSize(before=(2000, 150), after=(2000, 150)),
     "faster_rcnn_small": DetectorSize(3.0, False, (200, 100), (100, 40), 5, 128, 64, 48, 20),
 }
-"""By name: torchvision's, and one for pictures of some 100 pixels on a CPU."""
+"""By name: torchvision's, its own for pictures of 320 pixels, and one for pictures of some 100 pixels on a CPU."""
 
 
 class Detector(nn.Module):
     """Region proposals and the heads on regions, both torchvision's, on maps of known strides.
 
-    rpn: on every map, anchors of one size and three shapes -> proposals;  roi_heads: pooled regions -> class and box
+    rpn: on every map, anchors of one size (or all of `sides`) and three shapes -> proposals
+    roi_heads: pooled regions -> class and box
 
     Args
         width: channels of the maps
@@ -72,11 +78,13 @@ class Detector(nn.Module):
         super().__init__()
         self.size = size
         levels = [*strides, 2 * strides[-1]] if size.extra else list(strides)
-        anchors = AnchorGenerator(tuple((size.anchors * stride,) for stride in levels), (RATIOS,) * len(levels))
+        sides = tuple(size.sides or (size.anchors * stride,) for stride in levels)
+        anchors = AnchorGenerator(sides, (RATIOS,) * len(levels))
         top = [dict(zip(("training", "testing"), counts, strict=True)) for counts in (size.before, size.after)]
         self.rpn = RegionProposalNetwork(
-            anchors, RPNHead(width, len(RATIOS)), 0.7, 0.3, size.anchors_per_image, 0.5, *top, 0.7
-        )
+            anchors, RPNHead(width, len(RATIOS) * len(sides[0])), 0.7, 0.3, size.anchors_per_image, 0.5, *top, 0.7,
+            size.least,
+        )  # fmt: skip
         names = [str(i) for i in range(len(strides))]
         middle = strides[len(strides) // 2]  # of the small one: a region of an anchor's size is read off its own map
         own = (

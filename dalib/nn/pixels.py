@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, one_hot
 
 from dalib.nn.discrepancy import as_float
 
@@ -77,3 +77,19 @@ def weighed_cross_entropy(prediction: Tensor, y: Tensor, weight: Tensor) -> Tens
     """
     each = cross_entropy(as_float(prediction), y, ignore_index=IGNORE, reduction="none")
     return (weight * each).mean()
+
+
+def feature_distance(f: Tensor, kept: Tensor, y: Tensor, classes: int, things: int, least: float = 0.75) -> Tensor:
+    """mean over positions of the map that show a thing of |f - kept|_2 over channels; 0 where none does.
+
+    A position shows the class that has at least the part `least` of the pixels that it covers, if that is `things` or a
+    later one; pixels without a label (255) are nobody's.
+
+    Shapes: f, kept (B, C, h, w), y (B, H, W) int64 -> scalar
+    Hoyer et al. DAFormer. CVPR 2022. arXiv:2111.14887, as in the authors' code.
+    """
+    told = one_hot(torch.where(y == IGNORE, classes, y), classes + 1).permute(0, 3, 1, 2)
+    most, kind = adaptive_avg_pool2d(told.float(), (f.shape[2], f.shape[3])).max(1)
+    shown = (most >= least) & (kind >= things) & (kind < classes)
+    each = torch.linalg.vector_norm(as_float(f) - as_float(kept), dim=1)
+    return torch.where(shown, each, 0.0).sum() / shown.sum().clamp(min=1)

@@ -22,6 +22,7 @@ KINDS = (
     "collapsed predictions",
     "source accuracy falls",
     "lone validator",
+    "unlearnt classes",
 )
 CHOSEN_ON = ("mini_office", "office_caltech10", "digits", "office_caltech10_surf", "jda_mnist_usps")
 """The pool on which the recipe's defaults were chosen (docs/recipe.md): data sets, and files of features."""

@@ -55,13 +55,18 @@ def _readings(parts: Sequence[str], known: Mapping[str, str]) -> list[tuple[str,
 
 def check_ensembles(source: RecordSource, manifest: Manifest, ensembles: Ensembles) -> None:
     """DalibError for rows that are not there, names that are, and records without stored outputs."""
+    if not isinstance(ensembles, Mapping):
+        raise DalibError(f"ensembles = {ensembles!r} is no table of names and rows; give {{'NAME': ['a', 'b']}}")
     for name, members in ensembles.items():
+        told = isinstance(members, Sequence) and not isinstance(members, str)
+        if not (isinstance(name, str) and name.strip() and told and all(isinstance(m, str) for m in members)):
+            raise DalibError(f"ensembles = {{{name!r}: {members!r}}} is no name with rows; give {{'NAME': ['a', 'b']}}")
         if name in manifest.labels:
             raise DalibError(f"the suite has a row '{name}' already; give the ensemble another name")
         for label in members:
             if label not in manifest.labels:
                 raise unknown("row", label, manifest.labels, f"ensemble {name}")
-        if isinstance(members, str) or len(members) < 2 or len(set(members)) < len(members):
+        if len(members) < 2 or len(set(members)) < len(members):
             raise DalibError(f"ensemble '{name}' of {', '.join(members)}: give two rows or more, each once")
     if ensembles and not hasattr(source, "predictions"):
         raise DalibError(

@@ -170,7 +170,8 @@ def build_table(
         metric: a key of `Candidate.metrics`; the suite's own unless given
         algorithms: labels or algorithm names to keep, in suite order; all by default. The difference to the baseline
             is shown whether or not the baseline is kept; ranks are among the rows shown
-        ensembles: further rows, the mean of the probabilities of some of the suite's; of a store only
+        ensembles: further rows, the mean of the probabilities of some of the suite's; of a store only; they are shown
+            whatever rows are kept
     Raises DalibError for a rule, metric, label or suite that the source does not hold.
     """
     manifest = source.manifest(suite)
@@ -187,7 +188,7 @@ def build_table(
             _mixed(name, values, [r for r in every if r.label in ensembles[name]]) for name, values in mixed.items()
         ]
     baseline = next((row for row in every if row.label == manifest.baseline), None)
-    shown = _keep(every, algorithms)
+    shown = _keep(every, [*algorithms, *(ensembles or ())] if algorithms else ())
     ranks = _ranks([row for row in shown if row.competes], scale)
     shown = [replace(r, rank=ranks.get(r.label, math.nan), gain=_gain(r, baseline)) for r in shown]
     labels = {row.label for row in shown}

@@ -69,6 +69,17 @@ def _batch(fitted: Fitted, task: Task) -> tuple[Source, Target]:
     return Source(s.x, s.index, y, s.z, s.logits, origin), target
 
 
+OF_CANDIDATES = (
+    "no probabilities",
+    "dead adversary",
+    "beaten features",
+    "collapsed predictions",
+    "source accuracy falls",
+    "lone validator",
+)
+"""How the sentences of `warn` begin; a record's others are about its data and method."""
+
+
 def warn(candidates: Sequence[Candidate], partial: bool = False, probabilistic: bool = True) -> list[str]:
     """Sentences about a run's candidates, in order of step; empty when nothing is suspicious.
 

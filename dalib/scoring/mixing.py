@@ -79,18 +79,26 @@ def _probabilities(store: Arrays, member: Member) -> tuple[Tensor, Tensor]:
     try:
         arrays = store.predictions(record.key)
         outputs = read_outputs(arrays, f"step_{member.point.step}_target", arrays["target_y"], False)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, IndexError):
         raise DalibError(
             f"the outputs of {member.what} are not stored or damaged; run it again in this store"
         ) from None
     assert outputs.y is not None
+    p = outputs.logits.double().softmax(1)
+    if not bool(p.isfinite().all()):
+        raise DalibError(
+            f"the stored outputs of {member.what} hold nan, or scores beyond half precision, which give no "
+            "probabilities; leave it out of the ensemble"
+        )
+    if bool((outputs.y < 0).any()):
+        raise DalibError(f"{member.what} was tested on rows without labels, so nothing says what an ensemble is worth")
     told, found = member.point.metrics.get("target_accuracy"), _measure(record, outputs.logits, outputs.y)
     if told is not None and abs(found["target_accuracy"] - told) > AGREE:
         raise DalibError(
             f"the stored outputs of {member.what} give an accuracy of {found['target_accuracy']:.3f}, its record says "
             f"{told:.3f}; run it again in this store"
         )
-    return outputs.logits.double().softmax(1), outputs.y
+    return p, outputs.y
 
 
 def _measure(record: Record, logits: Tensor, y: Tensor) -> dict[str, float]:

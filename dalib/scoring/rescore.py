@@ -20,7 +20,7 @@ from dalib.core.types import Outputs
 from dalib.records.manifest import Manifest
 from dalib.records.record import Candidate, Record
 from dalib.records.store import Store
-from dalib.scoring.diagnose import warn
+from dalib.scoring.diagnose import OF_CANDIDATES, warn
 from dalib.scoring.expected import FEWEST, brief_expectation
 from dalib.scoring.metrics import measure, metrics_for, scores
 from dalib.scoring.thresholds import thresholds_for
@@ -74,7 +74,8 @@ def _rescore_one(store: Store, record: Record) -> str:
             text = f"arrays of record {record.key[:12]}… do not fit its candidates ({reason}) and count as missing"
             warnings.warn(text, RuntimeWarning, stacklevel=3)
         return "bare"
-    record.warnings = warn(record.candidates, record.spec.protocol.is_partial, _gives_probabilities(record))
+    of_data = [sentence for sentence in record.warnings if not sentence.startswith(OF_CANDIDATES)]
+    record.warnings = warn(record.candidates, record.spec.protocol.is_partial, _gives_probabilities(record)) + of_data
     if any(changed):
         store.update(record)
     return "records" if any(changed) else "complete"

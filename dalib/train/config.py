@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dalib.core.fields import refuse_booleans
+
 IN_A_FLEET: dict[str, Any] = {"may_differ_in_a_fleet": True}
 """Of a setting: runs that train together, as one vectorised model, may each have a value of their own."""
 ADAMW_RATE = 3e-3
@@ -50,8 +52,9 @@ class TrainConfig(BaseModel):
         fourier: half side, as a part of the image's, of the square of low frequencies whose amplitudes a source image
             takes from a target image of the batch (Fourier domain adaptation), in [0, 0.5); 0 = none
         decoder: from feature maps to an answer per pixel: `unet`, or torchvision's `fcn`, `deeplabv3`, `lraspp`; empty:
-            `unet`. To boxes: `faster_rcnn` as torchvision has it, or `faster_rcnn_small`; empty: the small one where
-            pictures have at most 160 pixels a side. For such answers only
+            `unet`. To boxes: `faster_rcnn` as torchvision has it, `faster_rcnn_320` with fewer proposals in prediction,
+            or `faster_rcnn_small`; empty: the small one where pictures have at most 160 pixels a side. For such answers
+            only
         answers: how numbers are scaled to be learnt, and taken back where rows are predicted: `as_given`;
             `standardised` (mean 0 and deviation 1 over the labelled rows); `bounded` (their range becomes [0, 1], and
             the head ends in a sigmoid, so no answer leaves it). Methods that solve need none
@@ -91,10 +94,17 @@ class TrainConfig(BaseModel):
     colour_jitter: float = Field(0.0, ge=0, le=1)
     sampler: Literal["shuffle", "class_balanced", "domain_balanced", "rare_classes"] = "shuffle"
     fourier: float = Field(0.0, ge=0, lt=0.5)
-    decoder: Literal["", "unet", "fcn", "deeplabv3", "lraspp", "faster_rcnn", "faster_rcnn_small"] = ""
+    decoder: Literal[
+        "", "unet", "fcn", "deeplabv3", "lraspp", "faster_rcnn", "faster_rcnn_320", "faster_rcnn_small"
+    ] = ""
     answers: Literal["as_given", "standardised", "bounded"] = "as_given"
     invariant: bool = False
     evaluations: int = Field(5, ge=1, le=100_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_numbers(cls, given: Any) -> Any:
+        return refuse_booleans(cls, given)
 
     @model_validator(mode="after")
     def _crop_fits(self) -> TrainConfig:

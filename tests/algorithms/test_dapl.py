@@ -15,7 +15,7 @@ from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
 from dalib.core.types import Source, Target
-from dalib.nn.prompts import confident_cross_entropy
+from dalib.nn.prompts import confident_cross_entropy, make_room
 from dalib.train.config import TrainConfig
 from dalib.train.model_file import load_model, save_model
 from dalib.train.trainer import Trainer
@@ -175,3 +175,13 @@ def test_a_float64_network_takes_steps_in_a_loop(folder: Path) -> None:
     assert set(terms) == {"classification", "pseudo_label"} and all(bool(t.isfinite()) for t in terms.values())
     algorithm.keep_texts()
     assert algorithm.predict(x)[1].dtype == torch.float64
+
+
+def test_the_name_of_a_domain_may_hold_what_stands_for_the_class(folder: Path) -> None:
+    algorithm = dalib.DAPL(**SIZES)
+    algorithm.attach(Network(features(folder), 3, bottleneck=0))
+    algorithm.read_names(CLASSES, "{}", "camera")
+    tower = algorithm.network.text_tower
+    assert tower is not None
+    texts = [f"{name} , a {d} image.." for d in ("{}", "camera") for name in ("back pack", "cup", "bee")]
+    assert torch.equal(algorithm.ids.flatten(0, 1), make_room(tower.tokenise(texts), 3))

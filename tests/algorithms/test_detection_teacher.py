@@ -38,6 +38,26 @@ def test_the_term_is_objectness_and_class_of_the_strong_view_for_the_teachers_su
     assert float(algorithm.adapt(source, target, algorithm.burn_in)["pseudo"]) > 0, "it ends with this step"
 
 
+def test_a_picture_of_which_the_teacher_is_sure_of_nothing_teaches_nothing(monkeypatch):
+    algorithm = attached(DetectionTeacher, threshold=0.5)
+    source, target = batches(algorithm)
+    answers = torch.tensor([[0.0, 0.8, 2, 2, 14, 14], [1, 0.3, 1, 16, 12, 30]]).repeat(4, 1, 1)
+    answers[1, :, 1] = answers[3, :, 1] = 0.4
+    monkeypatch.setattr(type(algorithm.teacher.head), "detect", lambda self, maps, side: answers)
+    with seeded(4):
+        told = target.strong.prediction[torch.tensor([0, 2])].losses(answers[[0, 2]][:, :, [0, 2, 3, 4, 5]][:, :1])
+    with seeded(4):
+        found = algorithm.adapt(source, target, 0.5)["pseudo"]
+    assert float(found) == pytest.approx(float(told["objectness"] + told["classifier"]), rel=1e-5)
+    answers[:, :, 1] = 0.4
+    with seeded(4):
+        nothing = algorithm.adapt(source, target, 0.5)["pseudo"]
+        assert float(nothing) == 0
+        drawn = torch.rand(())
+    with seeded(4):
+        assert torch.equal(torch.rand(()), drawn), "nothing was drawn for it"
+
+
 def test_the_teacher_looks_at_the_mild_view_and_no_gradient_reaches_it():
     algorithm = attached(DetectionTeacher, threshold=0.0, burn_in=0.0)
     source, target = batches(algorithm)

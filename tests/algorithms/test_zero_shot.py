@@ -68,6 +68,11 @@ def test_a_model_file_needs_no_encoder(tmp_path: Path, monkeypatch: pytest.Monke
         ({"head_classes": ()}, ("a", "b", "c"), "nobody says what the 5 classes of the pretrained head are called"),
         ({"head_classes": ("a", "b")}, ("a", "b", "c"), "nobody says what the 5 classes"),
         ({}, ("a", "b", "☃"), "class '☃' has no word that the encoder spelling knows"),
+        (
+            {},
+            ("back_pack", "mug", "Back.Pack"),
+            "classes 'back_pack' and 'Back.Pack' are the same to the encoder spelling",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_one_line(changes: dict[str, object], classes: tuple[str, ...], words: str) -> None:

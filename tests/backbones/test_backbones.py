@@ -15,7 +15,7 @@ from dalib.core.registry import BACKBONES
 
 BIG = ("vgg16", "vgg19", "resnet101")
 DIMS = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "resnet101": 2048, "alexnet": 4096, "vgg16": 4096}
-DIMS |= {"vgg19": 4096, "mobilenet_v2": 1280, "vit_b_16": 768, "timm": 512, "identity": 12}
+DIMS |= {"vgg19": 4096, "mobilenet_v2": 1280, "mobilenet_v3_large": 960, "vit_b_16": 768, "timm": 512, "identity": 12}
 
 
 def load(name: str) -> Backbone:
@@ -46,7 +46,8 @@ def test_a_backbone_keeps_its_contract_with_random_weights(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("resnet18", 5), ("alexnet", 7), ("mobilenet_v2", 7), ("timm", 6), ("identity", 0)]
+    ("name", "count"),
+    [("resnet18", 5), ("alexnet", 7), ("mobilenet_v2", 7), ("mobilenet_v3_large", 6), ("timm", 6), ("identity", 0)],
 )
 def test_groups_run_one_after_the_other_from_input_to_output(name: str, count: int) -> None:
     backbone = load(name)

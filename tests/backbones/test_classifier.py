@@ -34,6 +34,15 @@ def test_features_and_classifier_together_are_the_whole_network(name: str, tmp_p
     torch.testing.assert_close(run(classifier, run(backbone.module, IMAGES)), run(whole, IMAGES))
 
 
+def test_a_hidden_layer_of_the_classifier_is_not_taken_for_it(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    whole, path = create_model("mobilenet_v3_large"), str(tmp_path / "whole.pth")
+    torch.save(whole.state_dict(), path)
+    backbone = load_backbone("mobilenet_v3_large", path, frozen=True)
+    torch.testing.assert_close(run(backbone.module, IMAGES), run(whole.features, IMAGES).mean((2, 3)))
+    assert load_classifier(backbone, path) is None
+
+
 def test_weights_without_a_classifier_have_none(tmp_path: Path) -> None:
     backbone = load_backbone("tiny", "pretrained")
     assert load_classifier(backbone, "pretrained") is None

@@ -11,10 +11,11 @@ import torch
 
 from dalib.assemble import identify_weights
 from dalib.backbones import load_backbone
+from dalib.backbones.clip import read_preparation
 from dalib.core.errors import DalibError
 from dalib.core.text_tower import PROMPTS, TextTower, check_prompts, encode_classes
 from dalib.records.spec import BackboneSpec
-from tests.support.tiny_clip import DIM, SCALE, SIDE, save_tiny_clip
+from tests.support.tiny_clip import DIM, SCALE, SIDE, WORDS, save_tiny_clip, save_tokenizer
 
 transformers = pytest.importorskip("transformers")
 NAMES = ("back_pack", "cup", "bee")
@@ -131,3 +132,104 @@ def test_what_a_folder_lacks_is_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DalibError, match=f"crop = 64 does not fit this backbone: it takes {SIDE} px only"):
         assert preprocess
         preprocess.at(64)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "holds no object"),
+        ('{"image_mean": 0.5}', "need three numbers each, std above 0; they are 0.5"),
+        ('{"image_mean": null}', "need three numbers each"),
+        ('{"image_mean": ["a", "b", "c"]}', "need three numbers each"),
+        ('{"image_mean": [NaN, 0, 0]}', "need three numbers each"),
+        ('{"image_std": [0, 0.2, 0.2]}', "std above 0"),
+        ('{"image_std": [true, true, true]}', "need three numbers each"),
+        ('{"do_normalize": false}', "otherwise than"),
+        ('{"image_mean": [120, 110, 100], "do_rescale": false}', "otherwise than"),
+        ('{"rescale_factor": 0.0078125}', "otherwise than"),
+        ('{"rescale_factor": "1/255"}', "otherwise than"),
+    ],
+)
+def test_a_preparation_that_is_not_carried_out_is_refused(folder: Path, told: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(told)
+    with pytest.raises(DalibError, match=words):
+        read_preparation(tmp_path)
+
+
+def test_the_preparation_is_read_as_any_version_of_transformers_saves_it(tmp_path: Path) -> None:
+    mine = save_tiny_clip(tmp_path / "mine")
+    (mine / "preprocessor_config.json").unlink()
+    pictures = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6], "rescale_factor": 0.00392156862745098}
+    (mine / "processor_config.json").write_text(json.dumps({"image_processor": pictures}))
+    assert read_preparation(mine) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    (mine / "processor_config.json").write_text(json.dumps({"processor_class": "CLIPProcessor"}))
+    (mine / "preprocessor_config.json").write_text(json.dumps(pictures | {"do_normalize": True}))
+    assert read_preparation(mine) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+
+
+def edit(folder: Path, file: str, **changes: object) -> Path:
+    facts = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps({k: v for k, v in {**facts, **changes}.items() if v is not None}))
+    return folder
+
+
+def test_a_tokenizer_pads_behind_the_end_whatever_it_says_of_padding(folder: Path, tmp_path: Path) -> None:
+    expected = encode_classes(tower_of(folder), NAMES, "ensemble")
+    for change in ({"padding_side": "left"}, {"pad_token": None}):
+        mine = edit(save_tiny_clip(tmp_path / next(iter(change))), "tokenizer_config.json", **change)
+        torch.testing.assert_close(encode_classes(tower_of(mine), NAMES, "ensemble"), expected)
+
+
+def test_a_tokenizer_that_ends_no_text_where_the_model_looks_for_it_is_refused(folder: Path, tmp_path: Path) -> None:
+    endless = edit(save_tiny_clip(tmp_path / "endless"), "tokenizer.json", post_processor=None)
+    other = save_tiny_clip(tmp_path / "other")
+    text = json.loads((other / "config.json").read_text())["text_config"]
+    edit(other, "config.json", text_config=text | {"eos_token_id": 25})
+    old = save_tiny_clip(tmp_path / "old")
+    edit(old, "config.json", text_config=text | {"eos_token_id": 2})
+    for mine in (endless, other, old):
+        with pytest.raises(DalibError, match=r"does not end a text as the model's config.json has it"):
+            encode_classes(tower_of(mine), NAMES, "photo")
+    nothing = edit(save_tiny_clip(tmp_path / "nothing"), "tokenizer_config.json", eos_token=None, pad_token=None)
+    with pytest.raises(DalibError, match="has no token that ends a text"):
+        encode_classes(tower_of(nothing), NAMES, "photo")
+
+
+def test_a_name_that_ends_a_text_is_refused(folder: Path) -> None:
+    with pytest.raises(DalibError, match=r"'a photo of a cup </s> bee.' holds </s>, which begins or ends a text"):
+        tower_of(folder).tokenise(["a photo of a cup </s> bee."])
+
+
+def test_the_text_before_an_end_of_the_old_sort_is_what_transformers_reads(tmp_path: Path) -> None:
+    """Old configs say eos_token_id = 2 and mean the highest id of a text, as CLIP's own files do."""
+    mine, words = save_tiny_clip(tmp_path / "mine"), list(WORDS)
+    last = len(words) - 1
+    words[3], words[last] = words[last], words[3]
+    save_tokenizer(mine, words)
+    config = json.loads((mine / "config.json").read_text())
+    edit(mine, "config.json", text_config=config["text_config"] | {"eos_token_id": 2})
+    texts = ["a photo of a cup.", "bee"]
+    tower = tower_of(mine)
+    assert int(tower.tokenise(texts).max()) == last
+    with torch.no_grad():
+        np.testing.assert_allclose(tower(tower.tokenise(texts)), by_transformers(mine, texts), rtol=1e-4, atol=1e-5)
+
+
+def test_a_config_of_no_clip_is_one_line() -> None:
+    for config in ({"vision_config": 3}, {"projection_dim": "x"}, {"projection_dim": -3}):
+        with pytest.raises(DalibError, match=r"clip.config describes no CLIP") as caught:
+            load_backbone("clip", "none", config=config)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_folder_whose_config_is_none_is_one_line(tmp_path: Path) -> None:
+    for content in ("{", "[]", "null"):
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(DalibError, match=r"config.json (is no JSON|holds no object)"):
+            load_backbone("clip", str(tmp_path))
+
+
+def test_two_names_that_are_the_same_to_the_tokenizer_are_refused(folder: Path) -> None:
+    with pytest.raises(DalibError, match=r"classes 'cup zebra' and 'cup lion' are the same to clip, weights"):
+        encode_classes(tower_of(folder), ("bee", "cup zebra", "cup lion"), "photo")

@@ -3,6 +3,7 @@ import pytest
 from dalib.bench.plan import plan
 from dalib.bench.suite import Suite, load_suite
 from dalib.core.errors import DalibError
+from dalib.train.config import TrainConfig
 
 HEAD = 'dataset = "features:toy.npz"\n'
 ROW = "[algorithms.dann]\n"
@@ -27,6 +28,18 @@ ROW = "[algorithms.dann]\n"
         (HEAD + "validators = ['ami', 'ami']\n" + ROW, "validators holds 'ami' twice"),
         (HEAD + "validators = 'some'\n" + ROW, "validators = 'some' should be 'all'"),
         (HEAD + "validators = ['ami']\n[search]\nsampler = 'tpe'\n" + ROW, "searches by source_accuracy, which is not"),
+        (HEAD + "[train]\nsteps = true\n" + ROW, "train.steps = True is no number; its default is 1000"),
+        (HEAD + ROW + "train = { lr = false }", "lr = False is no number"),
+        (HEAD + ROW + "devices = true", "devices = True is no number"),
+        (HEAD + "[protocol]\nshots = true\n" + ROW, "protocol.shots = True is no number"),
+        (HEAD + "[protocol]\nsource_per_class = true\n" + ROW, "source_per_class = True is no number"),
+        (HEAD + "[search]\nbudget = true\n" + ROW, "search.budget = True is no number"),
+        (HEAD + "[algorithms.' ']\nalgorithm = 'dann'", "has a row called ' '; give it a name that can be seen"),
+        (HEAD + ROW + "[algorithms.' dann']\nalgorithm = 'mcc'", "rows 'dann' and ' dann', which look alike"),
+        (
+            HEAD + '[algorithms."caf\\u00e9"]\nalgorithm = "dann"\n[algorithms."cafe\\u0301"]\nalgorithm = "mcc"',
+            r"rows 'caf\xe9' and 'cafe\u0301', which look alike",
+        ),
         (ROW, "key 'dataset' is missing"),
         ("dataset = ", "not TOML"),
     ],
@@ -39,6 +52,18 @@ def test_a_mistake_in_a_suite_is_one_line_that_names_it(tmp_path, text, complain
     assert complaint in str(caught.value)
     assert "suite demo" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_mark_that_some_editors_put_first_is_no_part_of_a_suite(tmp_path):
+    (tmp_path / "plain.toml").write_text('name = "s"\n' + HEAD + ROW)
+    (tmp_path / "marked.toml").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "plain.toml").read_bytes())
+    plain, marked = (load_suite(tmp_path / f"{name}.toml") for name in ("plain", "marked"))
+    assert plain == marked and plain.sha256 == marked.sha256
+
+
+def test_settings_that_are_yes_or_no_may_be_true_and_numbers_may_be_written_as_words():
+    config = TrainConfig.model_validate({"invariant": True, "steps": "5", "lr": 1})
+    assert (config.invariant, config.steps, config.lr) == (True, 5, 1.0)
 
 
 def test_a_missing_suite_file_is_named(tmp_path):
@@ -57,6 +82,9 @@ def test_a_missing_suite_file_is_named(tmp_path):
         ({"baseline": "source"}, "no row named 'source'; did you mean 'source_only'"),
         ({"dataset": "ofice31"}, "did you mean 'office31'"),
         ({"backbone": {"name": "resnet50"}}, "take no backbone"),
+        ({"metric": "target_acuracy"}, "no metric named 'target_acuracy'; did you mean 'target_accuracy'"),
+        ({"metric": "accuracy"}, "no metric named 'accuracy'; did you mean 'target_accuracy'"),
+        ({"metric": "target_rmse"}, "no metric named 'target_rmse'"),
     ],
 )
 def test_a_mistake_that_needs_the_data_stops_the_plan(suite, change, complaint):

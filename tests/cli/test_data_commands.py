@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import shutil
+import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dalib.core.registry import DATASETS
+from tests.support.loopback import serving
+from tests.support.newsgroups import newsgroup_files
 
 Dalib = Callable[..., Any]
 
@@ -76,3 +84,46 @@ def test_a_table_is_packed_and_trained_on(dalib: Dalib, tmp_path: Path) -> None:
 def test_a_set_that_no_address_serves_is_told_with_what_to_do(dalib: Dalib, tmp_path: Path) -> None:
     answer = dalib("data", "get", "terra_incognita", "--out", tmp_path)
     assert answer.status == 2 and "Caltech Camera Traps" in answer.err[0]
+
+
+def test_a_declared_set_is_fetched_checked_packed_and_trained_on(
+    dalib: Dalib, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in newsgroup_files().items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    content, info, known = packed.getvalue(), DATASETS.get("twenty_newsgroups"), type(DATASETS).get
+    with serving({"20news-bydate.tar.gz": content}) as shelf:
+        mirrors = tuple(f"{shelf.address}/{fault}/20news-bydate.tar.gz" for fault in ("missing", "cut"))
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        here = (replace(info.downloads[0], mirrors=mirrors, digest=digest),)
+        small = replace(info, downloads=here, counts={**dict.fromkeys(info.domains, 8)})
+        monkeypatch.setattr(type(DATASETS), "get", lambda self, key: small if key == info.name else known(self, key))
+        answer = dalib("data", "get", info.name, "--out", tmp_path)
+    assert answer.status == 0 and answer.out.endswith("twenty_newsgroups.npz: 32 rows in 4 domains, as declared\n")
+    assert "1 with a stated hash (stated upstream, not tried by dalib)" in answer.out
+    told = dalib("data", "info", info.name, "--data-root", tmp_path)
+    assert "fourth  8     8" in told.out and "total   32    32" in told.out
+    two = ("--protocol.source_classes", "comp,rec", "--protocol.target_classes", "comp,rec")
+    ways = (
+        "--source",
+        "first+second+third",
+        "--target",
+        "fourth",
+        "--algorithm",
+        "coral",
+        "--protocol.validation",
+        "0",
+    )
+    trained = dalib("train", "--dataset", info.name, "--data-root", tmp_path, *ways, *two)
+    assert trained.status == 0, trained.err
+    monkeypatch.setattr(
+        type(DATASETS),
+        "get",
+        lambda self, key: replace(small, counts={"first": 8}) if key == info.name else known(self, key),
+    )
+    told = dalib("data", "info", info.name, "--data-root", tmp_path)
+    assert "first   8     8" in told.out and "total   32\n" in told.out + "\n"

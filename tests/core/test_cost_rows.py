@@ -26,3 +26,9 @@ def test_a_part_of_one_row_is_refused_by_its_setting(rows):
     x, y, x_t = rng.normal(size=(41, 4)), rng.integers(0, 2, 41), rng.normal(size=(30, 4))
     with pytest.raises((DalibError, ValueError), match=r"block_rows = [12] leaves a part of one row; give more"):
         dalib.AdaptationClassifier(ALGORITHMS.get("kmm")(block_rows=rows)).fit(x, y, X_target=x_t)
+
+
+@pytest.mark.parametrize("algorithm", [None, 3, dalib.KMM, ["kmm"]])
+def test_what_is_no_algorithm_is_refused(algorithm: object) -> None:
+    with pytest.raises(DalibError, match=r"is neither a name nor an algorithm; give 'kmm' or KMM\(\)"):
+        dalib.estimate_cost(algorithm, 10, 10, 5)  # type: ignore[arg-type]

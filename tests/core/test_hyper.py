@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -58,6 +59,20 @@ def test_the_constructor_takes_them_by_position_and_name_and_fills_in_defaults()
 def test_whole_numbers_that_come_as_floats_become_whole():
     width = Toy(width=8.0).width  # type: ignore[arg-type]
     assert width == 8 and type(width) is int
+
+
+def test_numbers_of_numpy_as_a_grid_of_values_holds_them_are_python_s():
+    grid = {"weight": np.float32(0.5), "width": np.arange(3, 5)[0], "hard": np.bool_(True), "map": np.str_("random")}
+    made = Toy(**grid, blocks=np.int64(2), eps=np.array(0.25))
+    assert made.hparams == Toy(0.5, width=3, hard=True, map="random", blocks=2, eps=0.25).hparams
+    assert {type(v) for v in made.hparams.values()} == {float, int, bool, str}
+    made.check()
+    assert Toy.create("toy", grid).hparams == Toy(**grid).hparams
+    wide = np.int64(-3)
+    with pytest.raises(DalibError, match="width = -3 is out of range"):
+        Toy(width=wide).check()
+    with pytest.raises(DalibError, match=r"width = array.* is out of range"):
+        Toy(width=np.array([3])).check()
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def faults_of(told: Any) -> list[Fault]:
         (changed(annotations_0={"iscrowd": 2}), "malformed", "its iscrowd is 2; give 0 or 1"),
         (changed(annotations_0={"category_id": "1"}), "unknown class", "its class '1' (1 is there) is not in"),
         (changed(annotations_0={"image_id": 4}), "no picture", "it is of picture 4, which is not listed in images"),
+        (changed(annotations_0={"image_id": "9" * 5000}), "no picture", "it is of picture '999"),
         (changed(annotations_0=[]), "malformed", "annotation number 1: [] is no object"),
         (changed(annotations_0={"id": "x" * 999, "bbox": 0}), "malformed", "x…"),
     ],

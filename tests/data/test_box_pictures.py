@@ -79,6 +79,14 @@ def test_boxes_at_the_edge_and_names_of_any_sort_can_be_drawn(corners):
     assert drawn.size == (560, 420) and len(drawn.getcolors(1 << 20) or ()) > 3
 
 
+@pytest.mark.parametrize(
+    ("size", "drawn"), [((1, 1), (400, 400)), ((200, 1), (4000, 20)), ((4001, 3), (4001, 3)), ((900, 300), (1800, 600))]
+)
+def test_a_small_picture_is_enlarged_and_a_strip_only_as_far_as_it_can_be_looked_at(size, drawn):
+    boxes = [FoundBox("a", "pen", 0.9, 0, 0, *size)]
+    assert draw_boxes(Image.new("RGB", size), boxes, CLASSES).size == drawn
+
+
 def test_words_stand_out_from_every_colour():
     def light(rgb: tuple[int, int, int]) -> float:
         parts = [v / 255 / 12.92 if v <= 10 else ((v / 255 + 0.055) / 1.055) ** 2.4 for v in rgb]

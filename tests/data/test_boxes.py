@@ -180,6 +180,16 @@ def test_boxes_are_cut_where_rounding_takes_them_out_of_their_picture_and_refuse
     assert [(f.kind, f.file) for f in verify(root)] == [("box outside", "day/labels/p0.txt")]
 
 
+def test_a_box_that_holds_nothing_in_the_precision_of_labels_is_refused(tmp_path):
+    root = write_layout(tmp_path, "YOLO")
+    (root / "day/labels/p0.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.5 0.5 1e-9 0.5\n")
+    with pytest.raises(DalibError, match=r"p0.txt, line 2: 'blue' from \(20, 7.5\) to \(20, 22.5\)"):
+        load_data("box_folder", root).domain("day", 40)
+    (root / "day/labels/p0.txt").write_text("0 0.5 0.5 0.5 0.5\n1 0.5 0.5 0.001 0.5\n")
+    left, right = load_data("box_folder", root).domain("day", 40).labels[0, 1, [1, 3]]
+    assert right > left
+
+
 def test_a_size_that_is_not_the_picture_s_is_refused(root):
     told = coco()
     told["images"][1] |= {"width": 30, "height": 40}

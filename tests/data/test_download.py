@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dalib.core.dataset import Download
 from dalib.core.errors import DalibError
-from dalib.data.download import PARTIAL, describe, fetch
+from dalib.data import download
+from dalib.data.download import PARTIAL, STATE, describe, fetch
 from tests.support.loopback import Shelf, serving
 
 CONTENT = bytes(range(256)) * 4000
@@ -85,6 +88,32 @@ def test_a_later_call_continues_what_an_earlier_one_left(shelf: Shelf, tmp_path:
     with pytest.raises(DalibError):
         fetch(_declare(shelf, "always_slow"), to, timeout=0.2, pause=0.01)
     assert shelf.asked[0][1] == f"bytes={left}-"
+
+
+@pytest.mark.parametrize(("left", "requests"), [(CONTENT, 1), (CONTENT + b"more", 2), (CONTENT[:-1], 1)])
+def test_a_part_that_has_all_bytes_or_too_many(left: bytes, requests: int, shelf: Shelf, tmp_path: Path) -> None:
+    declared, to = _declare(shelf, "good", digest=""), tmp_path / "set.zip"
+    to.with_name(to.name + PARTIAL).write_bytes(left)
+    to.with_name(to.name + STATE).write_text(json.dumps({"url": declared.mirrors[0], "tag": '"one"'}))
+    shelf.asked.clear()
+    fetch(declared, to, pause=0.01)
+    assert to.read_bytes() == CONTENT and len(shelf.asked) == requests
+    assert shelf.asked[0][1] == f"bytes={len(left)}-" and [p.name for p in tmp_path.iterdir()] == ["set.zip"]
+
+
+def test_two_processes_that_write_one_file_are_noticed(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, to = download._copy, tmp_path / "set.zip"
+
+    def copy_beside_another(*given: Any) -> None:
+        copy(*given)
+        if len(shelf.asked) == 1:
+            with to.with_name(to.name + PARTIAL).open("ab") as file:
+                file.write(b"of the other")
+
+    monkeypatch.setattr(download, "_copy", copy_beside_another)
+    assert _fetch(shelf, tmp_path, "good", digest="") == CONTENT and len(shelf.asked) == 2
 
 
 @pytest.mark.parametrize("digest", [MD5, SHA, ""])

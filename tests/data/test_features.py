@@ -99,6 +99,16 @@ BAD = {
     "other negative labels": ({"a_x": X, "a_y": Y - 2}, "negative label -2"),
     "no label anywhere": ({"a_x": X, "a_y": 0 * Y - 1}, "no labelled domain .a_y hold -1 only."),
     "one-hot labels": ({"a_x": X, "a_y": np.eye(3)[Y]}, r"shape \(6, 3\)"),
+    "labels without a word": (
+        {"a_x": X, "a_y": np.array(["", "u", " "])[Y]},
+        "a_y has no word in 4 of 6 rows, first in row 0; if that means 'no label'",
+    ),
+    "blanks apart": ({"a_x": X, "a_y": np.array(["u", "u ", "v"])[Y]}, "'u' and 'u ' are both 'u', but for blanks"),
+    "accents apart": (
+        {**GOOD, "a_y": np.array(["caf\u00e9", "u", "v"])[Y], "b_y": np.array(["cafe\u0301", "u", "v"])[GOOD["b_y"]]},
+        r"'cafe\\u0301' and 'caf\\xe9' are both 'caf\u00e9'",
+    ),
+    "a class without a name": ({**GOOD, "classes": np.array(["x", " ", "y"])}, "a class is called ' '; give it a name"),
     "pickled": ({"a_x": X, "a_y": Y.astype(object)}, "Python objects"),
     "too few classes": ({**GOOD, "classes": np.array(["x"])}, "label 2 but classes names only 1"),
     "double classes": ({**GOOD, "classes": np.array(["x", "x", "y"])}, "distinct"),
@@ -219,3 +229,12 @@ def test_modalities_token_ids_and_numbers_of_an_unlabelled_target_are_read(tmp_p
     numbers = save(tmp_path / "g.npz", a_x=X, a_y=X[:, 0], b_x=X, objective=np.array("regression"))
     data = load_data(f"features:{numbers}")
     assert (data.unlabelled, data.domain("b").y, data.domain("b").objective) == ({"b": 6}, None, "regression")
+
+
+def test_names_that_differ_in_case_only_are_told(tmp_path: Path) -> None:
+    path = save(tmp_path / "f.npz", a_x=X, a_y=np.array(["cat", "Cat", "back pack"])[Y])
+    assert load_features(path).remarks == ("'Cat' and 'cat' are two classes here; if they are one, spell them alike",)
+    path = save(tmp_path / "g.npz", a_x=X, a_y=np.array(["a b", "a_b", "c"])[Y])
+    assert "'a b' and 'a_b' are two classes here" in load_features(path).remarks[0]
+    path = save(tmp_path / "h.npz", a_x=X, a_y=np.array(["a", "b", "c"])[Y])
+    assert load_features(path).remarks == ()

@@ -38,6 +38,32 @@ def test_lists_give_domains_and_labels(form: str, tmp_path: Path) -> None:
     assert "lists of images (src, tgt)" in data.remarks[0]
 
 
+@pytest.mark.parametrize(
+    "names", [("_train", "_test"), ("_train_kfold", "_crossval_kfold", "_test_kfold"), ("", "_test")]
+)
+def test_lists_that_split_a_domain_are_that_domain(names: tuple[str, ...], tmp_path: Path) -> None:
+    lists = {
+        f"splits/{d}{name}.txt": "\n".join(
+            f"{d}/{i:02d}.png {i % 3 + 1}" for i in range(12) if i % len(names) >= k
+        ).encode()
+        for d in ("src", "tgt")
+        for k, name in enumerate(names)
+    }
+    data = load_data("image_folder", write_folder(tmp_path, {**FLAT, **lists}))
+    assert data.domains == ("src", "tgt") and data.counts == {"src": 12, "tgt": 12} and data.classes == ("1", "2", "3")
+    joined = " + ".join(sorted(f"src{name}" for name in names))
+    assert f"src = {joined}" in data.remarks[0]
+    (tmp_path / f"splits/tgt{names[-1]}.txt").write_text("tgt/11.png 1\ntgt/10.png 2")
+    with pytest.raises(DalibError, match=r"lists of 'tgt' differ: tgt/1[01]\.png has the label \d, and \d in tgt"):
+        ImageTree(tmp_path)
+
+
+def test_one_list_of_a_split_keeps_its_name_and_so_do_domains_called_train(tmp_path: Path) -> None:
+    lines = {d: "\n".join(f"{d}/{i:02d}.png {i % 3}" for i in range(12)).encode() for d in ("src", "tgt")}
+    root = write_folder(tmp_path, {**FLAT, "src_train.txt": lines["src"], "validation_list.txt": lines["tgt"]})
+    assert load_data("image_folder", root).domains == ("src_train", "validation")
+
+
 def test_images_that_are_named_and_not_there_are_told(tmp_path: Path) -> None:
     write_folder(tmp_path, {**FLAT, **listed("{d}/{i:02d}.png {k}")})
     (tmp_path / "tgt/03.png").unlink()

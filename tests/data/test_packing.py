@@ -52,6 +52,15 @@ def test_files_of_tables_say_the_same_as_the_frame(tmp_path: Path) -> None:
             np.testing.assert_array_equal(arrays[key], value)
 
 
+def test_a_parquet_table_says_the_same_as_the_frame(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="nothing here reads parquet files")
+    frame = pd.DataFrame({"f": [1.5, 2.0, 3.0, 4.0], "y": ["a", "b", "a", None], "site": ["s", "s", "s", "t"]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    made, same = arrays_of_tables([tmp_path / "t.parquet"], "site", "y"), arrays_of_frame(frame, "site", "y")
+    assert list(made) == list(same) == ["columns", "s_x", "s_y", "t_x"]
+    assert all(np.array_equal(made[key], same[key]) for key in same)
+
+
 def test_words_are_encoded_on_demand_and_refused_otherwise() -> None:
     frame = _frame().assign(colour=["red", "blue"] * 20)
     with pytest.raises(DalibError, match="column 'colour' holds words"):
@@ -95,6 +104,25 @@ def test_two_domains_in_one_mat_file_are_source_and_target(tmp_path: Path) -> No
     savemat(tmp_path / "pair.mat", {"X_src": x, "Y_src": y, "X_tar": x + 1, "Y_tar": y})
     made = pack(arrays_of_mat([tmp_path / "pair.mat"]), tmp_path / "f.npz")
     np.testing.assert_allclose(made.x["target"], (x + 1).T, rtol=1e-6)
+
+
+def test_files_of_one_name_do_not_take_each_others_place(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        savemat(tmp_path / folder / "books.mat", {"fts": np.zeros((3, 2)), "labels": [0, 1, 0]})
+        savemat(
+            tmp_path / folder / "pair.mat",
+            {k: np.ones((2, 2)) for k in ("X_src", "X_tar")} | {"Y_src": [0, 1], "Y_tar": [0, 1]},
+        )
+        pd.DataFrame({"f": [1.0, 2.0], "y": [0, 1]}).to_csv(tmp_path / folder / "lab.csv", index=False)
+    for name, words in {
+        "books.mat": "another file has rows of 'books'",
+        "pair.mat": "another file has rows of 'source'",
+    }.items():
+        with pytest.raises(DalibError, match=words):
+            arrays_of_mat([tmp_path / "a" / name, tmp_path / "b" / name])
+    with pytest.raises(DalibError, match="several tables are called 'lab'"):
+        arrays_of_tables([tmp_path / "a" / "lab.csv", tmp_path / "b" / "lab.csv"], label="y")
 
 
 def test_mat_files_that_say_nothing_known_are_refused(tmp_path: Path) -> None:

@@ -104,6 +104,31 @@ def test_rows_of_numbers_missing_labels_and_damage_in_a_webdataset(tmp_path: Pat
         arrays_of_webdataset(tmp_path / "broken.tar")
 
 
+def test_shards_of_one_domain_are_that_domain_together(tmp_path: Path) -> None:
+    for shard in range(3):
+        members: dict[str, bytes] = {}
+        for i in range(2):
+            members |= {f"{i}.png": png(10 * shard + i, 4), f"{i}.cls": str(shard).encode()}
+        _tar(tmp_path / f"photo-{shard:06d}.tar", members)
+    _tar(tmp_path / "sketch.tar", {"0.png": png(90, 4), "0.cls": b"2"})
+    files = [*sorted(tmp_path.glob("photo-*.tar")), tmp_path / "sketch.tar"]
+    made = arrays_of_files(files)
+    assert made["photo_y"].tolist() == [0, 0, 1, 1, 2, 2] and made["photo_x"].shape == (6, 3, 4, 4)
+    assert made["sketch_y"].tolist() == [2] and len(np.unique(made["photo_x"].reshape(6, -1), axis=0)) == 6
+    _tar(tmp_path / "photo-000003.tar", {"0.png": png(91, 4)})
+    with pytest.raises(DalibError, match="domain 'photo': 1 of 7 samples have no label"):
+        arrays_of_files([*files, tmp_path / "photo-000003.tar"])
+
+
+@pytest.mark.parametrize("notes", [{"cls": b"\xff\xfe"}, {"json": b"{"}, {"json": b"[1]"}])
+def test_notes_of_a_sample_that_cannot_be_read_are_one_line(notes: dict[str, bytes], tmp_path: Path) -> None:
+    members = {"7.png": png(0, 4), **{f"7.{kind}": content for kind, content in notes.items()}}
+    with pytest.raises(
+        DalibError, match=r"a\.tar, 7: its \.cls is no text or its \.json no object .* leave that sample out"
+    ):
+        arrays_of_webdataset(_tar(tmp_path / "a.tar", members))
+
+
 class _Table(list):  # type: ignore[type-arg]
     """The part of `datasets.Dataset` that is used: rows, column_names, features."""
 
@@ -131,6 +156,25 @@ def test_columns_of_a_hub_set_become_domains_labels_and_pictures() -> None:
         arrays_of_splits(_Table(rows, features), "hf:x", "place", "", "", 6)
     with pytest.raises(DalibError, match=r"several columns of images \(image, mask\)"):
         arrays_of_splits(_Table(rows, {**features, "mask": Image_()}), "hf:x", "", "", "", 6)
+
+
+@pytest.mark.parametrize(
+    ("row", "image", "words"),
+    [
+        (
+            {"x": "word", "y": 0, "d": "a"},
+            "",
+            r"row 1 of data: no numbers in one of x \(could not convert .*; encode words",
+        ),
+        ({"x": None, "y": 0, "d": "a"}, "x", "row 1 of data: no picture in 'x'"),
+        ({"x": 1.0, "y": 0, "d": None}, "", "row 1 of data: no domain in 'd'; every row has one"),
+    ],
+)
+def test_a_row_of_a_hub_set_that_cannot_be_read_is_named(row: dict[str, Any], image: str, words: str) -> None:
+    good = {"x": Image.open(io.BytesIO(png(0, 4))) if image else 2.0, "y": 1, "d": "a"}
+    table = _Table([good, row], {name: SimpleNamespace() for name in row})
+    with pytest.raises(DalibError, match=f"hf:x, {words}"):
+        arrays_of_splits(table, "hf:x", "d", "y", image, 0)
 
 
 def test_local_parquet_is_read_through_the_package(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dalib.core.errors import DalibError
-from dalib.data.written import check_written, written_name
+from dalib.data.written import check_written, write_jpeg, written_name
 
 
 def test_names_keep_their_folder_and_lose_their_ending() -> None:
@@ -32,4 +33,26 @@ def test_a_folder_among_the_pictures_is_refused(tmp_path: Path, inside: str) -> 
     with pytest.raises(DalibError, match="would be taken for pictures the next time; give another folder"):
         check_written(["a.png"], ".png", tmp_path / inside, tmp_path)
     check_written(["a.png"], ".png", tmp_path.parent / "beside", tmp_path)
-    check_written(["a.png"], ".png", tmp_path, tmp_path / "a.png")
+    check_written(["a.jpg"], ".png", tmp_path, tmp_path / "a.jpg")
+
+
+def test_the_only_picture_is_not_written_over(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 3)).save(tmp_path / "a.png")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for folder in (tmp_path, tmp_path / "link"):
+        with pytest.raises(DalibError, match=r"what is written of a.png would replace the picture"):
+            check_written(["a.png"], ".png", folder, tmp_path / "a.png")
+    check_written(["a.png"], ".boxes.jpg", tmp_path, tmp_path / "a.png")
+    check_written(["a.png"], ".png", tmp_path / "masks", tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("size", "written"),
+    [((40, 30), (40, 30)), ((65_500, 2), (65_500, 2)), ((131_000, 4), (65_500, 2)), ((1, 70_000), (1, 65_500))],
+)
+def test_a_picture_beyond_what_a_jpeg_holds_is_written_smaller(
+    size: tuple[int, int], written: tuple[int, int], tmp_path: Path
+) -> None:
+    write_jpeg(Image.new("RGB", size), tmp_path / "out" / "a.jpg", 90)
+    with Image.open(tmp_path / "out" / "a.jpg") as image:
+        assert image.size == written

@@ -78,15 +78,18 @@ def test_a_small_copy_is_found_and_read(
 def _rows(info: DatasetInfo, classes: int) -> dict[str, np.ndarray]:
     domains = info.domains or ("0", "11")
     series = not info.domains
-    arrays = {f"{d}_y": np.arange(2 * classes) % classes for d in domains}
+    names = np.array(info.classes) if info.classes and "0" not in info.class_aliases else np.arange(classes)
+    arrays = {f"{d}_y": names[np.arange(2 * classes) % classes] for d in domains}
     shape = (2 * classes, 3, 8) if series else (2 * classes, 6)
     return {**arrays, **{f"{d}_x": np.random.default_rng(0).normal(size=shape).astype(np.float32) for d in domains}}
 
 
 @pytest.mark.parametrize("name", FEATURES)
-def test_a_small_feature_file_of_a_declared_set_is_found_by_its_name(name: str, tmp_path: Path) -> None:
-    info = DATASETS.get(name)
-    K = len(info.classes) or info.class_count
+def test_a_small_feature_file_of_a_declared_set_is_found_by_its_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info, classes = _declare(name, monkeypatch)
+    K = len(classes)
     pack(_rows(info, K), tmp_path / f"{name}.npz")
     data = load_data(name, tmp_path)
     assert set(data.domains) == set(info.domains or ("0", "11")) and len(data.classes) == K
@@ -121,6 +124,25 @@ def test_lists_choose_the_images_of_a_cut_and_their_absence_is_told(
     assert data.counts == dict.fromkeys(info.domains, 3) and data.classes == classes[:2]
 
 
+def test_splits_of_a_declared_domain_are_the_domain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info, classes = _declare("cifar_stl", monkeypatch)
+    names = [alias for alias, name in info.class_aliases.items() if name in classes][: len(classes)]
+    content = {
+        f"cifar_stl/{d}/{part}/{c}/{k}.png": PICTURES[(k + i) % 7]
+        for d in info.domains for k, c in enumerate(names) for i, part in enumerate(("train", "test"))
+    }  # fmt: skip
+    root = write_folder(tmp_path, content)
+    data = load_data("cifar_stl", root)
+    assert data.counts == dict.fromkeys(info.domains, 2 * len(classes)) and data.classes == classes
+    stl = data.domain("stl", 4)
+    assert (
+        stl.labels.tolist() == sorted(2 * list(range(len(classes)))) and "stl/test/000_airplane/0.png" in stl.files[0]
+    )
+    write_folder(root, {"cifar_stl/cifar/other/9.png": PICTURES[0]})
+    with pytest.raises(DalibError, match="cifar has no images of 9 of 9 classes"):
+        load_data("cifar_stl", root)
+
+
 def test_the_other_edition_of_terra_incognita_is_read_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info, classes = _declare("terra_incognita", monkeypatch)
     total = 2 * len(classes) * len(info.domains)
@@ -144,10 +166,21 @@ def test_classes_of_a_larger_set_are_left_out_where_that_is_declared(
     assert data.counts == dict.fromkeys(info.domains, 2 * len(classes)) and data.classes == classes
 
 
+def test_domains_whose_images_nobody_states_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info, classes = _declare("imagenet_r", monkeypatch)
+    assert set(info.counts) == {"imagenet-r"}
+    root = write_folder(tmp_path, _small(info, classes))
+    (root / "imagenet" / classes[0] / "0.png").unlink()
+    assert load_data("imagenet_r", root).counts == {"imagenet": 2 * len(classes) - 1, "imagenet-r": 2 * len(classes)}
+    (root / "imagenet-r" / classes[0] / "0.png").unlink()
+    with pytest.raises(DalibError, match=f"imagenet-r {2 * len(classes) - 1} of {2 * len(classes)} images"):
+        load_data("imagenet_r", root)
+
+
 def test_a_copy_that_lacks_classes_is_no_complete_one(tmp_path: Path) -> None:
     info = DATASETS.get("image_clef")
     root = write_folder(tmp_path, _small(info, tuple(f"class{k}" for k in range(11))))
-    with pytest.raises(DalibError, match="11 classes of 12"):
+    with pytest.raises(DalibError, match=r"c 22 of 600 images, .* 11 classes of 12"):
         load_data("image_clef", root)
 
 

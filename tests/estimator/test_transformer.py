@@ -103,6 +103,30 @@ def test_one_table_passes_a_pipeline_and_a_search_with_metadata_routing() -> Non
     assert grid.best_estimator_.score(X[domain < 0], y[domain < 0]) > 0.9
 
 
+@pytest.mark.parametrize("name", ["coral", "ot_map", "pca_map", "tca"])
+def test_the_rows_that_are_given_are_never_written_to(name: str) -> None:
+    X, y, domain = one_table()
+    given, read_only = X.copy(), X.copy()
+    read_only.flags.writeable = False
+    hidden = np.where(domain < 0, -1, y)
+    model = AdaptationTransformer(name)
+    moved = model.fit_transform(X, hidden, sample_domain=domain)
+    kept, apart = moved.copy(), AdaptationTransformer(name).fit_transform(X_S, Y_S, X_target=X_T)
+    for made in (moved, model.transform(X, sample_domain=domain), model.transform(X), apart):
+        made += 1  # nor by who gets what was made
+    np.testing.assert_array_equal(X, given)
+    np.testing.assert_allclose(model.transform(X, sample_domain=domain), kept, atol=1e-9)
+    np.testing.assert_array_equal(
+        AdaptationTransformer(name).fit_transform(read_only, hidden, sample_domain=domain), kept
+    )
+    frame = (
+        AdaptationTransformer(name)
+        .set_output(transform="pandas")
+        .fit_transform(pd.DataFrame(X, columns=[f"c{i}" for i in range(X.shape[1])]), hidden, sample_domain=domain)
+    )
+    np.testing.assert_allclose(frame.to_numpy(), kept, atol=1e-12)
+
+
 def test_columns_keep_their_names_where_the_method_keeps_columns() -> None:
     frame_s, frame_t = (pd.DataFrame(x, columns=list("abcde")) for x in (X_S, X_T))
     kept = AdaptationTransformer("coral").set_output(transform="pandas").fit_transform(frame_s, X_target=frame_t)

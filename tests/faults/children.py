@@ -22,6 +22,7 @@ class Child:
 
     def __init__(self, work: Callable[[], None], said: Path) -> None:
         self.said = said
+        said.touch()
         sys.stdout.flush()
         self.pid = os.fork()
         if self.pid == 0:

@@ -425,3 +425,20 @@ def test_pairs_of_rows_that_do_not_fit_are_refused_before_anything_is_allocated(
         ):
             AdaptationClassifier(algorithm, device="cpu").fit(X, Y, X)
     AdaptationClassifier("coral", device="cpu").fit(X, Y, X)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("", "b", "c"), r"y holds the label '' \(30 rows\), which is taken for a class"),
+        (("cat", "cat ", "c"), "y holds 'cat' and 'cat ', which are taken for two classes"),
+        (("cat", "Cat", "c"), "y holds 'Cat' and 'cat', which are taken for two classes"),
+    ],
+)
+def test_words_that_may_be_no_labels_or_one_label_are_told(words: tuple[str, ...], text: str) -> None:
+    x_s, _, x_t, _ = _draw()
+    with pytest.warns(UserWarning, match=text):
+        AdaptationClassifier("coral", device="cpu").fit(x_s, np.array(words)[np.arange(90) % 3], x_t)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AdaptationClassifier("coral", device="cpu").fit(x_s, np.array(["a", "b", "c"])[np.arange(90) % 3], x_t)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 import dalib
 from dalib import TrainConfig, Trainer
+from dalib.bench.progress import LineProgress
 from dalib.checks.dense_world import CONFIG, backbone, make_scenes, make_task
 from dalib.checks.training import Interrupted
 from dalib.checks.world import equal_states, seeded
@@ -69,8 +71,40 @@ def torchvisions(backbone_module, channels: int):
     return FasterRCNN(body, 3, min_size=192, max_size=192, rpn_post_nms_top_n_test=50, **plain)
 
 
+def in_evaluation(module: torch.nn.Module) -> torch.nn.Module:
+    """In training mode, but for its batch norms."""
+    module.train()
+    for part in module.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.eval()
+    return module
+
+
+def same_as_torchvisions(theirs, network, x: torch.Tensor) -> None:
+    """The same losses by the same draws, and the same boxes."""
+    predictor = {k: v for k, v in theirs.state_dict().items() if "box_predictor" in k}
+    network.head.load_state_dict({**network.head.state_dict(), **predictor})
+    y = torch.tensor([[[0.0, 10, 20, 90, 80], [1, 60, 60, 150, 170]], [[1.0, 30, 30, 120, 100], [-1, 0, 0, 0, 0]]])
+    theirs.transform.torch_choice = lambda sizes: sizes[0]  # it draws one of its one size, which would move our draws
+    in_evaluation(network), in_evaluation(theirs)
+    with seeded(1):
+        ours = network(x)[1].losses(y)
+    with seeded(1):
+        expected = theirs(list(x), as_targets(y))
+    assert {f"loss_{k}" for k in ours} == set(expected)
+    for name, value in ours.items():
+        torch.testing.assert_close(value, expected[f"loss_{name}"], rtol=1e-5, atol=1e-6)
+    network.eval(), theirs.eval()
+    answers = find_objective(KIND).decide(network(x)[1])
+    for answer, told in zip(answers, theirs(list(x)), strict=True):
+        n = len(told["scores"])
+        assert n > 0 and (answer[n:, 0] == -1).all()
+        torch.testing.assert_close(answer[:n, 1], told["scores"])
+        torch.testing.assert_close(answer[:n, 2:], told["boxes"], rtol=1e-4, atol=1e-3)
+
+
 def test_with_a_resnet_the_network_is_torchvisions_faster_rcnn_to_the_last_number(tmp_path):
-    """Its weights, as a file, in ours: the same losses by the same draws, and the same boxes."""
+    """Its weights, as a file, in ours."""
     from torchvision.models import resnet18
 
     from dalib.backbones import load_backbone
@@ -82,30 +116,42 @@ def test_with_a_resnet_the_network_is_torchvisions_faster_rcnn_to_the_last_numbe
     with pytest.warns(UserWarning, match="holds a detector"):
         made = load_backbone("resnet18", str(tmp_path / "detector.pth"))
     network = find_objective(KIND).network(made, 2, 16, decoder="faster_rcnn")
-    predictor = {k: v for k, v in theirs.state_dict().items() if "box_predictor" in k}
-    network.head.load_state_dict({**network.head.state_dict(), **predictor})
-    y = torch.tensor([[[0.0, 10, 20, 90, 80], [1, 60, 60, 150, 170]], [[1.0, 30, 30, 120, 100], [-1, 0, 0, 0, 0]]])
-    theirs.transform.torch_choice = lambda sizes: sizes[0]  # it draws one of its one size, which would move our draws
-    network.train(), theirs.train()
-    for module in (*network.modules(), *theirs.modules()):
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.eval()
-    network.head.rpn._pre_nms_top_n = theirs.rpn._pre_nms_top_n
-    with seeded(1):
-        ours = network(x)[1].losses(y)
-    with seeded(1):
-        expected = theirs(list(x), as_targets(y))
-    assert {f"loss_{k}" for k in ours} == set(expected)
-    for name, value in ours.items():
-        torch.testing.assert_close(value, expected[f"loss_{name}"], rtol=1e-5, atol=1e-6)
-    network.eval(), theirs.eval()
     network.head.rpn._post_nms_top_n = theirs.rpn._post_nms_top_n
-    answers = find_objective(KIND).decide(network(x)[1])
-    for answer, told in zip(answers, theirs(list(x)), strict=True):
-        n = len(told["scores"])
-        assert n > 0 and (answer[n:, 0] == -1).all()
-        torch.testing.assert_close(answer[:n, 1], told["scores"])
-        torch.testing.assert_close(answer[:n, 2:], told["boxes"], rtol=1e-4, atol=1e-3)
+    same_as_torchvisions(theirs, network, x)
+
+
+@pytest.mark.parametrize(("decoder", "name"), [("", "large_fpn"), ("faster_rcnn_320", "large_320_fpn")])
+def test_with_a_mobilenet_it_is_torchvisions_detector_on_that(tmp_path, decoder, name):
+    """From a file of its weights, whose frozen batch norms count no batches and add 1e-5 to a variance."""
+    from torchvision.models.detection import faster_rcnn
+
+    from dalib.backbones import load_backbone
+    from dalib.backbones.mobilenet_v3_large import STARTS
+
+    build = getattr(faster_rcnn, f"fasterrcnn_mobilenet_v3_{name}")
+    plain = {"image_mean": [0.0] * 3, "image_std": [1.0] * 3, "min_size": 192, "max_size": 192}
+    with seeded(0):
+        theirs = build(weights=None, weights_backbone=None, num_classes=3, rpn_score_thresh=0.05, **plain)
+        for part in theirs.modules():
+            if isinstance(part, torch.nn.BatchNorm2d):  # small variances tell one eps from another
+                part.running_var.uniform_(0.001, 0.003)
+                part.running_mean.normal_(0, 0.01)
+                part.weight.data.uniform_(0.02, 0.06)
+        x = torch.rand(2, 3, 192, 192)
+    state = {k: v for k, v in theirs.state_dict().items() if not k.endswith("num_batches_tracked")}
+    torch.save(state, tmp_path / "detector.pth")
+    with pytest.warns(UserWarning, match="holds a detector"):
+        made = load_backbone("mobilenet_v3_large", str(tmp_path / "detector.pth"))
+    network = find_objective(KIND).network(made, 2, 256, decoder=decoder)
+    same_as_torchvisions(theirs, network, x)
+    written = {k: v for k, v in network.detector_state().items() if not k.endswith("num_batches_tracked")}
+    assert written.keys() == state.keys()
+    assert all(torch.equal(written[k], v) for k, v in state.items())
+    assert network.head.rpn._pre_nms_top_n == theirs.rpn._pre_nms_top_n
+    assert network.head.rpn._post_nms_top_n == theirs.rpn._post_nms_top_n
+    assert network.head.rpn.score_thresh == theirs.rpn.score_thresh == 0.05
+    strided = [i for i, block in enumerate(network.backbone.features) if getattr(block, "_is_cn", False)]
+    assert [0, *strided, len(network.backbone.features) - 1] == list(STARTS)
 
 
 def test_rows_of_what_is_seen_are_picked_split_and_joined_like_a_tensors():
@@ -277,6 +323,17 @@ def test_what_makes_no_sense_for_boxes_is_refused(coco, root, how, said):
         fit(root, **how)
 
 
+def test_tiny_takes_a_detectors_file_too(tmp_path):
+    from dalib.backbones import load_backbone
+
+    made = find_objective(KIND).network(backbone(), 2, 8)
+    torch.save(state := made.detector_state(), tmp_path / "detector.pth")
+    with pytest.warns(UserWarning, match="'detector.pth' holds a detector"):
+        again = find_objective(KIND).network(load_backbone("tiny", str(tmp_path / "detector.pth")), 2, 8)
+    left = {k for k, v in again.detector_state().items() if not torch.equal(v, state[k])}
+    assert left and all(name.startswith("roi_heads.box_predictor.") for name in left)
+
+
 @pytest.mark.slow
 def test_a_detectors_last_block_is_fine_tuned_from_its_file(coco, root, tmp_path):
     """Its body, pyramid and regions come from the file; blocks that are frozen stay what they were."""
@@ -311,7 +368,6 @@ def load_bare(name: str):
 
 
 def test_a_suite_records_every_class_and_a_second_run_finds_it(coco, root, tmp_path):
-    from dalib.bench.progress import LineProgress
     from dalib.bench.runner import run_suite
     from dalib.records.store import Store
     from dalib.report.per_class import render_classes
@@ -339,6 +395,28 @@ def test_a_suite_records_every_class_and_a_second_run_finds_it(coco, root, tmp_p
     store.update(record)
     assert rescore(store, store.manifest("s")).records == 1
     assert next(iter(store.records())).candidates[-1].metrics["target_ap50"] == pytest.approx(kept)
+
+
+def test_a_class_of_the_target_that_the_source_lacks_is_told_and_kept(coco, tmp_path):
+    from dalib.bench.runner import run_suite
+    from dalib.records.store import Store
+
+    root = write_box_folder(tmp_path / "boxes")
+    file = root / "catalogue" / "boxes.json"
+    told = json.loads(file.read_text())
+    told["annotations"] = [a for a in told["annotations"] if a["category_id"] == 10]
+    file.write_text(json.dumps(told))
+    said = "unlearnt classes: no labelled box of 'back_pack', of which the target has 6; its coco_ap"
+    assert any(remark.startswith(said) for remark in fit(root, train={"steps": 1}).remarks)
+    (tmp_path / "s.toml").write_text(
+        'title = "t"\ndataset = "mini_boxes"\nseeds = [0]\ntasks = ["catalogue->webcam"]\npartial = true\n'
+        '[backbone]\nname = "tiny"\n[train]\nsteps = 1\nbatch_size = 4\ncrop = 32\nbottleneck = 8\n'
+        "evaluations = 1\n[algorithms]\nsource_only = {}\n"
+    )
+    progress = LineProgress(io.StringIO())
+    run_suite(tmp_path / "s.toml", store=tmp_path / "runs", root=root, device="cpu", progress=progress)
+    (record,) = Store(tmp_path / "runs").records()
+    assert any(sentence.startswith(said) for sentence in record.warnings)
 
 
 def test_boxes_are_no_onnx_file():

@@ -41,6 +41,7 @@ def make_store(folder: Path, change: dict[str, dict[str, object]] | None = None)
                 points = []
                 for step, score in ((5, 0.9), (10, 0.1)):
                     logits = rng.standard_normal((len(y), 3)) + 1.2 * np.eye(3)[y]
+                    logits[0] = how.get("first", logits[0])
                     arrays[f"step_{step}_target"] = logits.astype(np.float16)
                     arrays[f"step_{step}_source"] = logits[:6].astype(np.float16)
                     right = float((arrays[f"step_{step}_target"].argmax(1) == y).mean()) + float(how.get("off", 0.0))  # type: ignore[arg-type]
@@ -104,6 +105,8 @@ def test_a_failed_member_leaves_its_cell_incomplete(tmp_path) -> None:
         ({"algorithm": "nearest_neighbour"}, "no probabilities"),
         ({"algorithm": "somebodys"}, "--plugin"),
         ({"off": 0.2}, "its record says"),
+        ({"first": np.nan}, "hold nan, or scores beyond half precision"),
+        ({"first": (np.inf, 0.0, 1.0)}, "hold nan, or scores beyond half precision"),
     ],
 )
 def test_what_has_no_mean_is_refused(tmp_path, change: dict[str, object], said: str) -> None:
@@ -119,6 +122,13 @@ def test_rows_and_names_are_checked(tmp_path) -> None:
         ({"x": ["dann"]}, "two rows"),
         ({"x": ["dann", "dann"]}, "each once"),
         ({"x": ["dann", "mc"]}, "mcc"),
+        ({"x": "dann"}, "is no name with rows"),
+        ({"x": ["dann", 3]}, "is no name with rows"),
+        ({"x": None}, "is no name with rows"),
+        ({3: ["dann", "mcc"]}, "is no name with rows"),
+        ({" ": ["dann", "mcc"]}, "is no name with rows"),
+        ([("x", ["dann", "mcc"])], "is no table of names and rows"),
+        ("x=dann+mcc", "is no table of names and rows"),
     ):
         with pytest.raises(DalibError, match=said):
             table("toy", records=store, ensembles=wrong)
@@ -126,6 +136,31 @@ def test_rows_and_names_are_checked(tmp_path) -> None:
         table("toy", "costs", records=store, ensembles={"x": ["dann", "mcc"]})
     with pytest.raises(DalibError, match="dalib export"):
         table("toy", records=_NoArrays(store), ensembles={"x": ["dann", "mcc"]})
+
+
+def test_what_is_stored_of_a_point_must_be_a_table_of_scores_and_labels(tmp_path) -> None:
+    for number, (name, value, said) in enumerate(
+        (
+            ("step_10_target", np.zeros(60, np.float16), "not stored or damaged"),
+            ("step_10_target", np.zeros((0, 3), np.float16), "not stored or damaged"),
+            ("target_y", np.full(60, -1, np.int16), "rows without labels"),
+        )
+    ):
+        store = make_store(tmp_path / str(number))
+        for run in store.manifest("toy").runs:
+            record = store.get(run.key)
+            for point in record.candidates:
+                point.metrics = {"target_mae": 1.0}
+            store.put(record, store.predictions(run.key) | {name: value})
+        with pytest.raises(DalibError, match=said):
+            table("toy", metric="target_mae", records=store, ensembles={"both": ["dann", "mcc"]})
+
+
+def test_an_ensemble_is_shown_beside_the_rows_that_were_chosen(tmp_path) -> None:
+    store = make_store(tmp_path)
+    for only, labels in ((["mcc"], ["mcc", "both"]), (["both"], ["both"])):
+        report = table("toy", records=store, only=only, ensembles={"both": ["dann", "mcc"]})
+        assert [row.label for row in report.rows] == labels
 
 
 class _NoArrays:
@@ -159,3 +194,6 @@ def test_the_command_line_adds_the_row(tmp_path, capsys) -> None:
     assert "mean of dann and mcc" in text and "mean of dann and mcc and dann + prior" in text
     with pytest.raises(DalibError, match="given twice"):
         print_table(["toy"], ensemble=["x=dann+mcc", "x=dann+source_only"], store=tmp_path)
+    for other in ({"failures": True}, {"per_class": "dann", "task": TASKS[0]}):
+        with pytest.raises(DalibError, match="know neither ensembles"):
+            print_table(["toy"], ensemble=["x=dann+mcc"], store=tmp_path, **other)

@@ -21,6 +21,7 @@ from dalib.scoring.rescore import outputs_to_arrays, rescore
 
 CLUSTERED = {"ami", "ari", "fmi", "v_measure"}
 """k-means from another order of eight rows ends elsewhere."""
+OTHER = "joint without labelled target rows is source_only"
 QUIET = {"progress": LineProgress(io.StringIO())}
 
 
@@ -38,6 +39,7 @@ def forget(store: Store, record: Record) -> None:
     for candidate in record.candidates:
         candidate.scores = {"oracle": candidate.scores["oracle"]}
         candidate.metrics.pop("target_effective_classes")
+    record.warnings = [*record.warnings, OTHER]
     store.put(record, store.predictions(record.key))
 
 
@@ -51,6 +53,7 @@ def test_what_was_scored_in_the_run_comes_back_from_stored_outputs(ran) -> None:
     assert (counts.records, counts.bare) == (len(before), 0)
     compared = set()
     for record in store.records(manifest.keys):
+        assert record.warnings[-1] == OTHER and record.warnings.count(OTHER) == 1, "what is said of the method stays"
         for old, new in zip(before[record.key].candidates, record.candidates, strict=True):
             assert new.metrics["target_effective_classes"] == old.metrics["target_effective_classes"]
             for name in new.scores:

@@ -36,6 +36,12 @@ class _Handler(BaseHTTPRequestHandler):
         start = 0
         if wanted and fault != "no_ranges" and self.headers.get("If-Range") == tag:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
+        if start and start >= len(content):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(content)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", "text/html" if fault == "page" else "application/octet-stream")
         self.send_header("ETag", tag)
