@@ -55,7 +55,8 @@ def count_columns(text: str) -> int:
 def fold(text: str, width: int) -> str:
     """Lines of at most `width` columns, divided between words; what follows hangs below the text of a list's item.
 
-    A command to type stays in one piece, on a line of its own where it ends the text; so does a word that is longer.
+    A command to type stays in one piece, on a line of its own where it ends the text; so does a word that is longer,
+    but for alternatives (`a|b|c`).
     """
     return "\n".join(part for line in text.split("\n") for part in _fold_line(line, width))
 
