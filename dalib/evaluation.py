@@ -131,9 +131,10 @@ def evaluate(
     if rows.y is None:
         raise DalibError(f"domain '{rows.name}' has no labels to compare with; dalib.predict answers without them")
     if says_nothing(rows.objective, rows.labels):
+        boxes = rows.objective == "detection"
+        bare = "no picture of '{}' has a box" if boxes else "every answer of '{}' says that nobody said"
         raise DalibError(
-            f"every answer of '{rows.name}' says that nobody said, so there is nothing to compare with; dalib.predict "
-            "answers without labels"
+            f"{bare.format(rows.name)}, so there is nothing to compare with; dalib.predict answers without labels"
         )
     rows = label_as_trained(fitted, rows)
     outputs, known = fitted.outputs(rows), len(fitted.classes)

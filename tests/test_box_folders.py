@@ -85,6 +85,10 @@ def test_a_model_for_boxes_is_measured_on_the_boxes_of_a_folder_with_masks_too(m
         save(both / "dusk/masks" / f"p{i}.png", np.zeros((30, 40), np.uint8))
     beside = dalib.evaluate(model, str(both), "dusk", device="cpu")
     assert beside.metrics == pytest.approx(alone.metrics, abs=1e-6)
+    told = json.loads((both / "dusk/boxes.json").read_text())
+    (both / "dusk/boxes.json").write_text(json.dumps({**told, "annotations": []}))
+    with pytest.raises(DalibError, match="no picture of 'dusk' has a box, so there is nothing to compare with"):
+        dalib.evaluate(model, str(both), "dusk", device="cpu")
 
 
 def test_classes_that_differ_in_case_only_are_refused_unless_they_are_listed(tmp_path):

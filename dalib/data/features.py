@@ -73,6 +73,7 @@ def load_features(path: Path) -> FeatureSet:
     if not domains:
         first = ", ".join(list(arrays)[:6]) or "none"
         raise DalibError(f"{path} has no key <domain>_x (first keys: {first}); expected {LAYOUT}")
+    refuse_one_word(path, "domain", domains)
     for key in arrays:
         if key.endswith("_y") and key[:-2] not in domains:
             raise DalibError(f"{path} has {key} but no {key[:-2]}_x; labels belong to rows")
@@ -84,18 +85,17 @@ def load_features(path: Path) -> FeatureSet:
     names = {d: _check_names(path, d, arrays, len(x[d])) for d in domains}
     objective = read_objective(arrays)
     labelled, remarks = find_labelled(path, domains, arrays)
+    remarks += tell_alike("domains", domains)
     if objective == "classification":
         labels = {d: check_labels(path, d, arrays, len(x[d])) for d in labelled}
         classes, y = name_classes(path, labels, read_classes(path, arrays))
-        refuse_one_word(path, classes)
+        refuse_one_word(path, "class", classes)
         remarks += tuple(
             f"'{name}' is a class here; if it means 'no label', leave its rows out"
             for name in classes
             if name in MISSING
         )
-        remarks += tuple(
-            f"'{a}' and '{b}' are two classes here; if they are one, spell them alike" for a, b in find_alike(classes)
-        )
+        remarks += tell_alike("classes", classes)
     else:
         classes, y = read_answers(path, objective, arrays, {d: len(x[d]) for d in labelled})
     return FeatureSet(x, y, names, classes, hashlib.sha256(path.read_bytes()).hexdigest(), objective, remarks)
@@ -242,27 +242,28 @@ def name_classes(
     return tuple(map(str, classes)), labels
 
 
-def refuse_one_word(path: Path, classes: Sequence[str]) -> None:
+def refuse_one_word(path: Path, what: str, names: Sequence[str]) -> None:
     """DalibError for a blank name, or two that nobody can tell apart: but for blanks around them, or for how accents
     are stored.
     """
     seen: dict[str, str] = {}
-    for name in classes:
+    for name in names:
         plain = canonical(name)
         if not plain:
-            raise DalibError(f"{path}: a class is called {name!r}; give it a name that can be seen")
+            raise DalibError(f"{path}: a {what} is called {name!r}; give it a name that can be seen")
         if plain in seen:
             raise DalibError(
                 f"{path}: {seen[plain]!a} and {name!a} are both '{plain}', but for blanks or how accents are stored; "
-                "spell the labels alike"
+                f"spell the {what} alike"
             )
         seen[plain] = name
 
 
-def find_alike(classes: Sequence[str]) -> list[tuple[str, str]]:
-    """Names that differ in case, blanks, `_` and `-` only."""
+def tell_alike(what: str, names: Sequence[str]) -> tuple[str, ...]:
+    """A remark for every name that differs from another in case, blanks, `_` and `-` only."""
     seen: dict[str, str] = {}
-    return [(first, name) for name in classes if (first := seen.setdefault(lookalike(name), name)) != name]
+    pairs = [(first, name) for name in names if (first := seen.setdefault(lookalike(name), name)) != name]
+    return tuple(f"'{a}' and '{b}' are two {what} here; if they are one, spell them alike" for a, b in pairs)
 
 
 def read_classes(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:

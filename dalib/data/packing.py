@@ -173,8 +173,7 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
         if all(name in content for pair in PAIR.values() for name in pair):
             pairs = {domain: (content[x], content[y]) for domain, (x, y) in PAIR.items()}
         else:
-            x = next((content[k] for k in MAT_ROWS if k in content), None)
-            y = next((content[k] for k in MAT_LABELS if k in content), None)
+            x, y = _pick(path, content, MAT_ROWS), _pick(path, content, MAT_LABELS)
             if x is None:
                 keys = ", ".join(sorted(content)) or "none"
                 raise DalibError(f"{path} has no rows under {', '.join(MAT_ROWS)} (its names: {keys}); rename them")
@@ -184,6 +183,8 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
                 raise DalibError(f"{path}: another file has rows of '{domain}' too; call one file's domain otherwise")
             if np.iscomplexobj(x):
                 raise DalibError(f"{path}: the rows of '{domain}' are complex numbers; give real ones, say their sizes")
+            if x.dtype.kind not in "biuf":
+                raise DalibError(f"{path} has rows of {x.dtype}; expected real numbers")
             rows = x.astype(np.float32).toarray() if hasattr(x, "toarray") else np.asarray(x)
             if y is not None:
                 labels = np.asarray(y).ravel()
@@ -193,6 +194,14 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
                 arrays[f"{domain}_y"] = labels.astype(np.int64) if whole else labels
             arrays[f"{domain}_x"] = rows.astype(np.float32, copy=False)
     return arrays
+
+
+def _pick(path: Path, content: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """What lies under one of the names; None where nothing does, DalibError where several things do."""
+    there = [name for name in names if name in content]
+    if len(there) > 1:
+        raise DalibError(f"{path} has {' and '.join(there)}, each of which may be meant; keep one of them")
+    return content[there[0]] if there else None
 
 
 def read_mat(path: Path) -> dict[str, Any]:

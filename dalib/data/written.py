@@ -33,13 +33,15 @@ def written_name(name: str, ending: str) -> PurePosixPath:
 
 
 def check_written(names: Iterable[str], ending: str, folder: Path, data: Path) -> None:
-    """DalibError where two pictures would have one file, one would lie outside the folder or among the pictures, or be
-    written over.
+    """DalibError where it is no folder, or a file would be another's too, lie outside it or among the pictures, or
+    replace the picture.
 
     Args
         ending: of the files that are written
         data: where the pictures are
     """
+    if folder.exists() and not folder.is_dir():
+        raise DalibError(f"{folder} is no folder; give one, or a name that is free")
     if data.is_dir() and folder.resolve().is_relative_to(data.resolve()):
         raise DalibError(
             f"{folder} lies in {data}, where what is written would be taken for pictures the next time; give another "

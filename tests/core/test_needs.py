@@ -121,3 +121,10 @@ def test_the_probes_measure_something() -> None:
 )
 def test_seconds_are_spelt(seconds: float, words: str) -> None:
     assert spell_seconds(seconds) == words
+
+
+def test_a_smaller_entropy_takes_more_passes() -> None:
+    size = needs.Size(3000, 3000, 10, 3)
+    for method in ("sinkhorn", "class_regularised"):
+        passes = [ALGORITHMS.get("ot_map")(method=method, reg=reg).needs(size).passes for reg in (0.05, 0.1)]
+        assert 1.5 < passes[0] / passes[1] < 2.5

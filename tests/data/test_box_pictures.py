@@ -55,6 +55,7 @@ def test_coco_reads_the_results_and_finds_them_right(tmp_path):
     scorer.summarize()
     assert scorer.stats[0] == pytest.approx(1.0)
     first = json.loads((tmp_path / "boxes.json").read_text())[0]
+    assert (first["image_id"], first["category_id"]) == (2, 2) and {r["category_id"] for r in truth} == {1, 2}
     assert first["bbox"] == [10, 20, 20.5, 40] and (first["category"], first["file_name"]) == ("pen", "b.jpg")
     write_coco(tmp_path / "none.json", [], images, CLASSES)
     assert json.loads((tmp_path / "none.json").read_text()) == []

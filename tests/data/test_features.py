@@ -108,6 +108,11 @@ BAD = {
         {**GOOD, "a_y": np.array(["caf\u00e9", "u", "v"])[Y], "b_y": np.array(["cafe\u0301", "u", "v"])[GOOD["b_y"]]},
         r"'cafe\\u0301' and 'caf\\xe9' are both 'caf\u00e9'",
     ),
+    "domains apart by blanks": (
+        {**GOOD, "a _x": X, "a _y": Y},
+        "'a' and 'a ' are both 'a', but for blanks .*domain alike",
+    ),
+    "a domain without a name": ({**GOOD, " _x": X, " _y": Y}, "a domain is called ' '"),
     "a class without a name": ({**GOOD, "classes": np.array(["x", " ", "y"])}, "a class is called ' '; give it a name"),
     "pickled": ({"a_x": X, "a_y": Y.astype(object)}, "Python objects"),
     "too few classes": ({**GOOD, "classes": np.array(["x"])}, "label 2 but classes names only 1"),
@@ -236,5 +241,7 @@ def test_names_that_differ_in_case_only_are_told(tmp_path: Path) -> None:
     assert load_features(path).remarks == ("'Cat' and 'cat' are two classes here; if they are one, spell them alike",)
     path = save(tmp_path / "g.npz", a_x=X, a_y=np.array(["a b", "a_b", "c"])[Y])
     assert "'a b' and 'a_b' are two classes here" in load_features(path).remarks[0]
+    path = save(tmp_path / "d.npz", Lab_x=X, Lab_y=Y, lab_x=X)
+    assert load_features(path).remarks == ("'Lab' and 'lab' are two domains here; if they are one, spell them alike",)
     path = save(tmp_path / "h.npz", a_x=X, a_y=np.array(["a", "b", "c"])[Y])
     assert load_features(path).remarks == ()

@@ -218,3 +218,15 @@ def test_names_and_kinds_of_files_are_checked(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").touch()
     with pytest.raises(DalibError, match=r"give \.csv, \.tsv, \.parquet or \.mat"):
         arrays_of_tables([tmp_path / "a.xlsx"], "site")
+
+
+def test_a_mat_file_that_can_be_read_in_two_ways_or_holds_no_real_numbers_is_refused(tmp_path: Path) -> None:
+    x, y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2
+    for content, words in (
+        ({"fts": x, "X": x + 1, "labels": y}, "has fts and X, each of which may be meant"),
+        ({"fts": x, "labels": y, "label": 1 - y}, "has labels and label, each of which may be meant"),
+        ({"fts": x + 1j, "labels": y}, "has rows of complex128; expected real numbers"),
+    ):
+        savemat(tmp_path / "a.mat", content)
+        with pytest.raises(DalibError, match=words):
+            arrays_of_mat([tmp_path / "a.mat"])

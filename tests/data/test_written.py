@@ -43,6 +43,8 @@ def test_the_only_picture_is_not_written_over(tmp_path: Path) -> None:
         with pytest.raises(DalibError, match=r"what is written of a.png would replace the picture"):
             check_written(["a.png"], ".png", folder, tmp_path / "a.png")
     check_written(["a.png"], ".boxes.jpg", tmp_path, tmp_path / "a.png")
+    with pytest.raises(DalibError, match=r"a.png is no folder"):
+        check_written(["a.png"], ".boxes.jpg", tmp_path / "a.png", tmp_path / "a.png")
     check_written(["a.png"], ".png", tmp_path / "masks", tmp_path / "a.png")
 
 

@@ -32,3 +32,10 @@ def test_a_part_is_spread_over_its_sample() -> None:
     z = torch.arange(1000.0)[:, None]
     means = torch.stack([z[i].mean() for i, _ in deal_blocks(z, z, 100)])
     assert (means - z.mean()).abs().max() < 5
+
+
+def test_two_samples_of_the_same_rows_meet_their_own_in_every_part() -> None:
+    z = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    turn = torch.randperm(60, generator=torch.Generator().manual_seed(1))
+    for i, j in deal_blocks(z, z[turn], 11):
+        assert torch.equal(z[i], z[turn][j])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax
@@ -69,3 +70,13 @@ def test_biases_of_a_calibration_have_mean_zero() -> None:
     logits = torch.nn.functional.one_hot(y, 3) + torch.randn(60, 3, generator=g) + torch.tensor([2.0, 0.0, -1.0])
     _, b = fit_calibration(logits, y, biased=True)
     assert abs(float(b.mean())) < 1e-12 and float(b.abs().max()) > 0.3
+
+
+def test_the_labels_of_few_rows_are_smoothed_as_platt_does() -> None:
+    x, y = np.array([[2.0, 0], [0, 1.0], [1.5, 0], [0.2, 0], [0, 3.0]]), np.array([0, 1, 0, 1, 1])
+    targets = np.full((5, 2), 1 / 7 / 2)
+    targets[np.arange(5), y] += 1 - 1 / 7
+    grid = np.linspace(0.1, 5, 49001)
+    losses = [_loss(np.array([s, 0, 0]), x, targets) for s in grid[::50]]
+    s, b = fit_calibration(torch.from_numpy(x), torch.from_numpy(y), biased=False)
+    assert s == pytest.approx(grid[::50][int(np.argmin(losses))], abs=6e-3) and not b.any()

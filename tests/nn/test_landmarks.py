@@ -64,3 +64,13 @@ def test_the_function_minimises_its_sum_in_the_span_of_its_kernels() -> None:
     for seed in range(20):
         step = torch.randn(beta.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         assert total(beta + 1e-3 * step) > least < total(beta - 1e-3 * step)
+
+
+def test_a_class_without_a_row_is_never_answered() -> None:
+    z, y, t = rows()
+    exact, few = (
+        fit(z, y, t, 5, *more, mu=0.5, **HOW) for fit, more in ((fit_with_own_labels, ()), (fit_at_landmarks, (40,)))
+    )
+    assert torch.equal(exact[2], few[2]) and (few[2][3:] < -1e3).all() and not few[2][:3].any()
+    f = kernel_features("rbf", torch.nn.functional.normalize(t), few[0], 0.5) @ few[1] + few[2]
+    assert f.argmax(1).max() < 3

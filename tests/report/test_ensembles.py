@@ -105,6 +105,7 @@ def test_a_failed_member_leaves_its_cell_incomplete(tmp_path) -> None:
         ({"algorithm": "nearest_neighbour"}, "no probabilities"),
         ({"algorithm": "somebodys"}, "--plugin"),
         ({"off": 0.2}, "its record says"),
+        ({"off": -0.03}, "its record says"),
         ({"first": np.nan}, "hold nan, or scores beyond half precision"),
         ({"first": (np.inf, 0.0, 1.0)}, "hold nan, or scores beyond half precision"),
     ],
@@ -197,3 +198,8 @@ def test_the_command_line_adds_the_row(tmp_path, capsys) -> None:
     for other in ({"failures": True}, {"per_class": "dann", "task": TASKS[0]}):
         with pytest.raises(DalibError, match="know neither ensembles"):
             print_table(["toy"], ensemble=["x=dann+mcc"], store=tmp_path, **other)
+
+
+def test_what_half_precision_may_change_of_an_accuracy_is_no_other_run(tmp_path) -> None:
+    store = make_store(tmp_path, {"mcc": {"off": 0.015}})
+    assert table("toy", records=store, ensembles={"both": ["dann", "mcc"]}).rows[-1].label == "both"

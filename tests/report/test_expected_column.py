@@ -96,3 +96,21 @@ def test_a_run_keeps_what_its_outputs_let_expect_and_rescoring_adds_it(ran) -> N
     rescore(store, manifest)
     assert store.get(record.key).candidates[-1].expected == pytest.approx((told.value, told.low, told.high), abs=1e-6)
     assert set(group_runs(manifest, {})) == {"linear_probe", "nearest_neighbour"}
+
+
+def test_it_is_that_of_the_point_that_the_rule_chooses_and_the_ends_of_an_interval_are_inside() -> None:
+    shelf = toy_shelf()
+    for run in shelf.toy.runs:
+        record = shelf.records[run.key]
+        (point,) = record.candidates
+        true = point.metrics["target_accuracy"]
+        point.scores["source_accuracy"], point.expected = 0.1, (0.9, 0.8, 0.95)
+        early = point.model_copy(deep=True)
+        early.step, early.scores["source_accuracy"], early.expected = point.step - 1, 0.9, (true, true, true)
+        record.candidates = [early, point]
+    last, chosen = (
+        table("toy", "summary", select=rule, records=shelf, expected=True).frame().set_index("label").loc["mmd"]
+        for rule in ("last", "source_accuracy")
+    )
+    assert last["expected"] == pytest.approx(0.9) and last["held"] == 0
+    assert chosen["expected"] == pytest.approx(chosen["measured"]) == pytest.approx(0.615) and chosen["held"] == 4

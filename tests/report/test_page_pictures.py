@@ -100,19 +100,20 @@ def test_labels_in_another_order_are_noticed(root: Path, tmp_path: Path) -> None
     assert "not those of the data in this order" in build_content(store, "toy", data_root=root)["pictures"]["why"]
 
 
-def test_rows_tested_on_other_pictures_are_compared_on_those_of_both(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [0, 3])
+def test_rows_tested_on_other_pictures_are_compared_on_those_of_both(seed: int, root: Path, tmp_path: Path) -> None:
     from dalib.core.protocol import ProtocolSpec
 
     store, shelf = Store(tmp_path / "runs"), Shelf(baseline="source_only", dataset="image_folder")
     few = ProtocolSpec(name="semi_supervised", shots=2, split="shots")
     data = load_data("image_folder", root)
     for label, protocol in (("source_only", ProtocolSpec()), ("few", few)):
-        run = spec(root, label, protocol=protocol)
-        y = make_task(data, SOURCE, TARGET, protocol, seed=0, resize=8).test.labels
+        run = spec(root, label, protocol=protocol, seed=seed)
+        y = make_task(data, SOURCE, TARGET, protocol, seed=seed, resize=8).test.labels
         keep(store, shelf, label, run, y, y if label == "few" else (y + 1) % 3)
     (place,) = build_content(store, "toy", data_root=root)["pictures"]["places"]
     assert place["n"] == 18 and place["counts"] == [18, 0, 0]
-    kept = make_task(data, SOURCE, TARGET, few, seed=0, resize=8).test.files
+    kept = make_task(data, SOURCE, TARGET, few, seed=seed, resize=8).test.files
     wanted = {shade(TARGET, CLASSES.index(f.split("/")[1]), int(f[-6:-4])) for f in kept}
     pool = build_content(store, "toy", data_root=root)["pictures"]["pool"]
     assert {shade_of(uri) for uri in pool} <= wanted

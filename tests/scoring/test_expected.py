@@ -11,7 +11,7 @@ import torch
 import dalib
 from dalib.core.errors import DalibError
 from dalib.core.types import Outputs
-from dalib.scoring.expected import expected_accuracy
+from dalib.scoring.expected import _doubts, cannot_expect, expected_accuracy
 from tests.forecasts.test_forecasts import OTHER, SOURCE, TARGET, draw
 
 
@@ -78,3 +78,28 @@ def test_outputs_kept_elsewhere_are_enough() -> None:
         dalib.expect(SOURCE, np.zeros((3, 2)))
     with pytest.raises(DalibError, match="80 held-out source rows and 3 target rows are too few"):
         dalib.expect(SOURCE, Outputs(TARGET.z[:3], TARGET.logits[:3], None))
+
+
+def certain(sure: float, n: int, right: float = 1.0) -> Outputs:
+    """n rows whose likeliest class has probability `sure`, answered rightly in that part; four classes in turn."""
+    y = torch.arange(n) % 4
+    told = torch.where(torch.arange(n) < right * n, y, (y + 1) % 4)
+    p = torch.full((n, 4), (1 - sure) / 3).scatter(1, told[:, None], sure)
+    return Outputs(torch.zeros(n, 0), p.log(), y)
+
+
+@pytest.mark.parametrize(("sure", "told"), [(0.8, True), (0.795, True), (0.785, False), (0.6, False)])
+def test_a_model_that_is_a_hundredth_less_sure_on_the_target_is_not_doubted(sure: float, told: bool) -> None:
+    found = expected_accuracy(certain(0.8, 80, 0.8), certain(sure, 80))
+    assert found is not None and any("as sure on the target" in text for text in found.doubts) == told
+
+
+def test_a_fall_of_a_quarter_is_doubted() -> None:
+    assert not any("underestimated" in text for text in _doubts(SOURCE, TARGET, 0.9, 0.66))
+    assert any("lies 26 points below" in text for text in _doubts(SOURCE, TARGET, 0.9, 0.64))
+
+
+def test_few_rows_may_leave_classes_out() -> None:
+    source, one = draw(80, 2.0, 0), torch.tensor([[2.0, 0, 0, 0]])
+    for n, refused in ((11, False), (12, True), (13, True)):
+        assert bool(cannot_expect(source, Outputs(torch.zeros(n, 0), one.repeat(n, 1), None))) == refused

@@ -110,6 +110,17 @@ def test_one_candidate_that_lacks_a_score_is_enough(ran) -> None:
     )
 
 
+def test_a_metric_that_is_there_stays_whatever_the_outputs_give(ran) -> None:
+    store, suite, _ = ran
+    record = next(iter(store.records(store.manifest(suite.name).keys)))
+    forget(store, record)
+    record.candidates[0].metrics["target_macro_f1"] = 0.123456
+    store.put(record, store.predictions(record.key))
+    rescore(store, store.manifest(suite.name))
+    kept = store.get(record.key).candidates[0].metrics
+    assert kept["target_macro_f1"] == 0.123456 and "target_effective_classes" in kept
+
+
 def test_complete_records_and_records_without_outputs_are_left_alone(ran) -> None:
     store, suite, _ = ran
     manifest = store.manifest(suite.name)
