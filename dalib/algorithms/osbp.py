@@ -19,7 +19,9 @@ class OSBP(Algorithm):
     Reference
         Saito et al. Open Set Domain Adaptation by Backpropagation. ECCV 2018. arXiv:1804.10427.
         Departures: C is one linear layer on the network's bottleneck; both domains in one forward pass unless the
-        recipe says otherwise. The network's own head of K outputs stays untrained and unused.
+        recipe says otherwise; `weight` 0.3 (there: 1) at Transfer-Learning-Library's learning rate of 0.01: 13 points
+        of the h-score better on open-set tasks of the development pool than 1 at the recipe's 0.03 (docs/recipe.md).
+        The network's own head of K outputs stays untrained and unused.
     """
 
     family = "adversarial"
@@ -27,8 +29,10 @@ class OSBP(Algorithm):
     setting = "open-set"
     paper = "saito2018osbp"
     rejects = True
+    version = 2
+    recipe = {"lr": 0.01}
     alone = "its head has an output for unknown rows, which the others do not know"
-    weight: float = positive(default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the boundary")
+    weight: float = positive(default=0.3, zero=True, search=(0.1, 0.3, 1.0), doc="trade-off of the boundary")
     boundary: float = positive(
         default=0.5, below=1, search=(0.3, 0.5, 0.7), doc="the paper's t: P(unknown) that C wants for every target row"
     )

@@ -44,6 +44,7 @@ class Algorithm(Declared, nn.Module):
         probabilistic: False if the scores are no log-probabilities (distances, regressions): only their order counts
         rejects: True if there are K + 1 logits, the last of them for rows of no known class
         recipe: fields of TrainConfig that its paper asks for; they stand where a run leaves them open
+        recipe_on_features: the same where what is trained stands on features, as on a frozen backbone's
         needs_head: the network keeps the classifier that its backbone was pretrained with (`network.pretrained_head`)
         needs_texts: the same of the tower that reads class names (`network.text_tower`); such a class sets both
         source_free: it can begin with a trained network and unlabelled rows alone, by `go_on` (`dalib adapt`)
@@ -69,6 +70,7 @@ class Algorithm(Declared, nn.Module):
     probabilistic: bool = True
     rejects: ClassVar[bool] = False
     recipe: ClassVar[dict[str, Any]] = {}
+    recipe_on_features: ClassVar[dict[str, Any]] = {}
     needs_head: ClassVar[bool] = False
     needs_texts: ClassVar[bool] = False
     source_free: ClassVar[bool] = False

@@ -197,6 +197,7 @@ def _combine(parts: tuple[tuple[str, type[Algorithm]], ...]) -> type[Combination
         "rows_only": any(cls.rows_only for cls in classes),
         "uses_target": any(cls.uses_target for cls in classes),
         "recipe": _agree([cls.recipe for cls in classes]),
+        "recipe_on_features": _agree([cls.recipe_on_features for cls in classes]),
         "needs_head": any(cls.needs_head for cls in classes),
         "needs_texts": any(cls.needs_texts for cls in classes),
         "trial": {f"{name}.{k}": value for name, cls in parts for k, value in cls.trial.items()},

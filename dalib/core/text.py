@@ -55,7 +55,8 @@ def count_columns(text: str) -> int:
 def fold(text: str, width: int) -> str:
     """Lines of at most `width` columns, divided between words; what follows hangs below the text of a list's item.
 
-    A command to type stays in one piece, on a line of its own where it ends the text; so does a word that is longer.
+    A command to type stays in one piece, on a line of its own where it ends the text; so does a word that is longer,
+    but for alternatives (`a|b|c`).
     """
     return "\n".join(part for line in text.split("\n") for part in _fold_line(line, width))
 
@@ -72,7 +73,8 @@ def _fold_line(line: str, width: int) -> Iterator[str]:
         yield hang + ending["command"]
         return
     full = ""
-    for word in re.findall(" *[^ ]+", line):
+    words = re.findall(" *[^ ]+", line)
+    for word in (part for w in words for part in (re.findall(r"[^|]+\|?|\|", w) if count_columns(w) > width else [w])):
         if full.strip() and count_columns(full + word) > width:
             yield full
             full = hang + word.lstrip()

@@ -68,11 +68,22 @@ def arrays_of_frame(frame: Any, domain: str, label: str = "", one_hot: bool = Fa
     for name in filter(None, (domain, label)):
         if name not in frame.columns:
             raise DalibError(f"the table has no column '{name}'; it has {', '.join(map(str, frame.columns))}")
+    twice = [str(c) for c in frame.columns[frame.columns.duplicated()]]
+    if twice:
+        raise DalibError(f"the table has several columns '{twice[0]}'; rename all but one")
     if frame[domain].isna().any():
         raise DalibError(
             f"column '{domain}' is empty in {int(frame[domain].isna().sum())} rows; every row has a domain"
         )
     features = frame.drop(columns=[name for name in (domain, label) if name])
+    imaginary = [str(c) for c in features.columns if pd.api.types.is_complex_dtype(features[c].dtype)]
+    if imaginary:
+        raise DalibError(f"column '{imaginary[0]}' holds complex numbers; give real ones, their size or two columns")
+    dates = [str(c) for c in features.columns if features[c].dtype.kind in "Mm"]
+    if dates:
+        raise DalibError(
+            f"column '{dates[0]}' holds dates or times; give numbers, such as the days since the first one"
+        )
     words = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c].dtype)]
     if words and not one_hot:
         raise DalibError(
@@ -170,6 +181,8 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
         for domain, (x, y) in pairs.items():
             if f"{domain}_x" in arrays:
                 raise DalibError(f"{path}: another file has rows of '{domain}' too; call one file's domain otherwise")
+            if np.iscomplexobj(x):
+                raise DalibError(f"{path}: the rows of '{domain}' are complex numbers; give real ones, say their sizes")
             if x.dtype.kind not in "biuf":
                 raise DalibError(f"{path} has rows of {x.dtype}; expected real numbers")
             rows = x.astype(np.float32).toarray() if hasattr(x, "toarray") else np.asarray(x)
@@ -212,33 +225,67 @@ def read_mat(path: Path) -> dict[str, Any]:
 def arrays_of_datasets(domains: Mapping[str, Iterable[Any]]) -> Arrays:
     """torch Datasets and DataLoaders (torchvision's among them), one per domain: items (x, y), or x without labels.
 
-    Rows are tensors, arrays or PIL images (RGB, 0 to 255, channels first) of one shape.
+    Rows are tensors, arrays or PIL images (RGB, 0 to 255, channels first) of one shape; a label is one number or word.
 
     Example
         pack(arrays_of_datasets({"mnist": MNIST(root), "usps": USPS(root)}), "digits.npz")
 
     Raises
-        DalibError: rows of several shapes, or no rows
+        DalibError: rows of several shapes, no rows, other items, a label for some of the rows, a loader that drops rows
     """
     arrays: Arrays = {}
     for domain, data in domains.items():
         rows: list[np.ndarray] = []
-        labels: list[np.ndarray] = []
-        batched = hasattr(data, "batch_size") and hasattr(data, "dataset")
-        for item in data if batched else _items(data):
-            x, y = item if isinstance(item, (tuple, list)) and len(item) == 2 else (item, None)
+        labels: list[Any] = []
+        sampler = getattr(data, "batch_sampler", None)
+        batched = hasattr(data, "dataset") and (sampler or getattr(data, "batch_size", None)) is not None
+        if batched and (getattr(data, "drop_last", False) or getattr(sampler, "drop_last", False)):
+            raise DalibError(f"domain '{domain}': its loader drops the last batch; make it with drop_last=False")
+        for number, item in enumerate(data if batched else _items(data)):
+            x, y = _pair(item, f"domain '{domain}', {'batch' if batched else 'item'} {number}")
             row = _row(x)
             rows.extend(row if batched else [row])
-            if y is not None:
-                labels.extend(np.atleast_1d(np.asarray(y)))
+            labels.extend(_row_labels(y, len(row) if batched else 1, f"domain '{domain}'"))
         shapes = sorted({row.shape for row in rows})
         if len(shapes) != 1:
             what = f"rows of shapes {shapes[0]} and {shapes[1]}; resize them to one" if shapes else "no rows"
             raise DalibError(f"domain '{domain}' has {what}")
+        bare = sum(y is None for y in labels)
+        if 0 < bare < len(rows):
+            raise DalibError(
+                f"domain '{domain}': {bare} of {len(rows)} rows have no label; give those a domain of their own"
+            )
         arrays[f"{domain}_x"] = np.stack(rows)
-        if labels:
+        if not bare:
             arrays[f"{domain}_y"] = np.array(labels)
     return arrays
+
+
+def _pair(item: Any, where: str) -> tuple[Any, Any]:
+    """(x, y or None) of an item (x, y), (x,) or x."""
+    if isinstance(item, Mapping):
+        raise DalibError(
+            f"{where} is a dictionary of {', '.join(map(str, item))}; give a Dataset of pairs (x, y), such as "
+            "[(row['image'], row['label']) for row in data]"
+        )
+    if not isinstance(item, (tuple, list)):
+        return item, None
+    if len(item) > 2:
+        raise DalibError(f"{where} has {len(item)} parts; say which are row and label: a Dataset of pairs (x, y)")
+    return (*item, None)[:2] if item else (None, None)
+
+
+def _row_labels(y: Any, n: int, where: str) -> list[Any]:
+    """The labels of n rows, None where there is none."""
+    if y is None:
+        return [None] * n
+    values = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
+    if values.size != n:
+        raise DalibError(
+            f"{where}: a label of shape {values.shape} for {n} {'rows' if n > 1 else 'row'}; give one number or word"
+            " per row (of one-hot labels y.argmax(-1)), and rows without labels alone, no pairs"
+        )
+    return list(values.ravel())
 
 
 def _items(data: Any) -> Iterable[Any]:

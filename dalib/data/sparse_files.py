@@ -104,6 +104,8 @@ def _read(path: Path) -> tuple[Any, np.ndarray | None]:
     if X is None or not issparse(X):
         what = "has no rows" if X is None else "holds dense rows"
         raise DalibError(f"{path} {what} (under {', '.join(MAT_ROWS)}); dalib data pack reads dense ones")
+    if np.iscomplexobj(X):
+        raise DalibError(f"{path} holds complex numbers; give real ones, say their sizes")
     y = None if found is None else np.asarray(found.toarray() if issparse(found) else found).ravel()
     X = X.T if y is not None and len(y) == X.shape[1] != X.shape[0] else X
     if y is not None and len(y) != X.shape[0]:

@@ -42,7 +42,8 @@ def fill_recipe(
     own = dict(OBJECTIVES.get(objective).recipe) if objective != "classification" else {}
     if kind == "features" or given.get("invariant"):
         own.pop("augment", None)
-    return lay_over(lay_over({**RECIPES[kind], **own}, algorithm.recipe), given)
+    asked = algorithm.recipe | (algorithm.recipe_on_features if kind == "features" else {})
+    return lay_over(lay_over({**RECIPES[kind], **own}, asked), given)
 
 
 def lay_over(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

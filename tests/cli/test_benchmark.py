@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dalib.core.registry import REGISTRIES
+from dalib.core.registry import ALGORITHMS, REGISTRIES
 
 Dalib = Callable[..., Any]
 FEATURES = """
@@ -162,7 +162,10 @@ def test_exported_records_give_the_same_table_without_store_and_suite(
 def test_a_plug_in_joins_the_suite_without_an_edit(dalib: Dalib, finished: Path, tmp_path: Path) -> None:
     dalib("new", "algorithm", "guest", "--folder", tmp_path)
     options = ("--plugin", tmp_path / "guest.py", "--only", "guest", "--tables", tmp_path / "tables")
-    answer = dalib("run", finished / "small.toml", "--store", tmp_path / "runs", *options)
+    try:
+        answer = dalib("run", finished / "small.toml", "--store", tmp_path / "runs", *options)
+    finally:
+        ALGORITHMS.remove("guest")
     assert answer.status == 0
     assert "guest" in answer.out
     assert len(stamps(tmp_path / "runs")) == 4

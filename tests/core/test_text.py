@@ -63,6 +63,11 @@ def test_columns_in_the_environment_come_first_and_a_pipe_has_no_width(monkeypat
         assert terminal_width(sys.stdout) == 80
 
 
+def test_alternatives_are_divided_where_one_ends() -> None:
+    assert fold("of one|other|another kind", 12) == "of one|\n  other|\n  another\n  kind"
+    assert fold("of one|other kind", 12) == "of one|other\n  kind"
+
+
 def test_say_folds_on_a_terminal_only() -> None:
     with terminal(40) as got:
         say(Styled("\x1b[1mdalib\x1b[0m"), MESSAGE[5:])

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.io import savemat
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, TensorDataset
 
 import dalib
 from dalib.core.errors import DalibError
@@ -158,6 +158,54 @@ def test_torch_data_sets_and_loaders_are_rows(tmp_path: Path) -> None:
         arrays_of_datasets({"a": [np.zeros(2), np.zeros(3)]})
 
 
+@pytest.mark.parametrize("kind", ["rows alone", "rows alone, loaded", "a loader that does not batch", "own batches"])
+def test_data_sets_and_loaders_of_any_sort_give_the_same_rows(kind: str) -> None:
+    x, y = torch.randn(7, 3), torch.arange(7) % 2
+    pairs, bare = TensorDataset(x, y), TensorDataset(x)
+    data: Any = {
+        "rows alone": bare,
+        "rows alone, loaded": DataLoader(bare, batch_size=3),
+        "a loader that does not batch": DataLoader(pairs, batch_size=None),
+        "own batches": DataLoader(pairs, batch_sampler=BatchSampler(range(7), 2, drop_last=False)),
+    }[kind]
+    made = arrays_of_datasets({"a": data})
+    np.testing.assert_array_equal(made["a_x"], x.numpy())
+    assert ("a_y" in made) == ("alone" not in kind) and made.get("a_y", y.numpy()).tolist() == y.tolist()
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        ([{"image": 1, "label": 0}], "item 0 is a dictionary of image, label; give a Dataset of pairs"),
+        ([(np.ones(3), 0, "meta")], "item 0 has 3 parts; say which are row and label"),
+        ([(np.ones(3), np.eye(2)[0])], r"a label of shape \(2,\) for 1 row; give one number or word per row"),
+        ([(np.ones(3), np.ones(3))], "rows without labels alone, no pairs"),
+        ([(np.ones(3), None), (np.ones(3), 1)], "1 of 2 rows have no label; give those a domain of their own"),
+        (
+            DataLoader(TensorDataset(torch.ones(5, 2), torch.ones(5)), 2, drop_last=True),
+            "its loader drops the last batch",
+        ),
+        (DataLoader(TensorDataset(torch.ones(4, 2), torch.eye(4)), 2), r"a label of shape \(2, 4\) for 2 rows"),
+    ],
+)
+def test_items_that_are_no_rows_with_a_label_are_refused(items: Any, words: str) -> None:
+    with pytest.raises(DalibError, match=f"domain 'a'.*{words}"):
+        arrays_of_datasets({"a": items})
+
+
+def test_complex_numbers_dates_and_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    savemat(tmp_path / "c.mat", {"fts": np.ones((3, 2)) + 1j, "labels": [0, 1, 0]})
+    with pytest.raises(DalibError, match="the rows of 'c' are complex numbers"):
+        arrays_of_mat([tmp_path / "c.mat"])
+    with pytest.raises(DalibError, match="column 'f' holds complex numbers"):
+        arrays_of_frame(pd.DataFrame({"f": [1 + 2j, 1], "site": ["a", "b"]}), "site")
+    dates = pd.DataFrame({"f": pd.to_datetime(["2020-01-01", "2021-01-01"]), "site": ["a", "b"]})
+    with pytest.raises(DalibError, match="column 'f' holds dates or times"):
+        arrays_of_frame(dates, "site", one_hot=True)
+    with pytest.raises(DalibError, match="several columns 'f'; rename all but one"):
+        arrays_of_frame(pd.DataFrame([[1.0, 2, "a"], [1, 3, "b"]], columns=["f", "f", "site"]), "site")
+
+
 def test_names_and_kinds_of_files_are_checked(tmp_path: Path) -> None:
     with pytest.raises(DalibError, match=r"call it f\.npz"):
         pack({}, tmp_path / "f.csv")
@@ -177,7 +225,7 @@ def test_a_mat_file_that_can_be_read_in_two_ways_or_holds_no_real_numbers_is_ref
     for content, words in (
         ({"fts": x, "X": x + 1, "labels": y}, "has fts and X, each of which may be meant"),
         ({"fts": x, "labels": y, "label": 1 - y}, "has labels and label, each of which may be meant"),
-        ({"fts": x + 1j, "labels": y}, "has rows of complex128; expected real numbers"),
+        ({"fts": x.astype(str), "labels": y}, r"has rows of <U.*; expected real numbers"),
     ):
         savemat(tmp_path / "a.mat", content)
         with pytest.raises(DalibError, match=words):

@@ -47,9 +47,25 @@ def test_what_an_algorithm_asks_lies_over_the_recipe_and_another_optimiser_takes
     }
 
 
+def test_what_an_algorithm_asks_on_features_is_not_asked_end_to_end() -> None:
+    class Asking(ALGORITHMS.get("dann")):  # type: ignore[misc]
+        recipe = {"lr": 0.2, "sampler": "class_balanced"}
+        recipe_on_features = {"lr": 0.3}
+
+    def fill(frozen: bool, weights: str = "imagenet", **given: Any) -> dict[str, Any]:
+        return fill_recipe(given, Asking, "resnet50", weights, frozen)
+
+    assert fill(True) == {"lr": 0.3, "sampler": "class_balanced"}
+    assert fill(False) == {"lr": 0.2, "sampler": "class_balanced"}
+    assert fill(False, "none") == {"lr": 0.2, "sampler": "class_balanced", "backbone_rate": 1.0}
+    assert fill(True, lr=0.4)["lr"] == 0.4
+    assert "lr" not in fill(True, optimiser="adamw")
+
+
 @pytest.mark.parametrize("name", ALGORITHMS.names())
 def test_what_an_algorithm_asks_of_the_recipe_is_a_field_of_it(name: str) -> None:
     TrainConfig.model_validate(ALGORITHMS.get(name).recipe)
+    TrainConfig.model_validate(ALGORITHMS.get(name).recipe_on_features)
 
 
 @pytest.mark.parametrize(
