@@ -81,9 +81,27 @@ def functions() -> str:
                 continue
             if inspect.isfunction(thing) or inspect.isclass(thing):
                 error = inspect.isclass(thing) and issubclass(thing, BaseException)  # those have no signature
-                text = name if error else f"{name}{inspect.signature(thing)}"
+                text = name if error else f"{name}{signature(thing)}"
                 lines += ["", f"### {name}", "", "```text", text, "", inspect.getdoc(thing) or "", "```"]
     return "\n".join(lines) + "\n"
+
+
+class _Bare(str):
+    """An annotation that is shown as it is written."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def signature(thing: object) -> str:
+    """`(x: Tensor, k: int = 3) -> Tensor`, without the quotes of annotations that are kept as text."""
+    found = inspect.signature(thing)  # type: ignore[arg-type]
+
+    def bare(annotation: object) -> object:
+        return _Bare(annotation) if isinstance(annotation, str) else annotation
+
+    parameters = [p.replace(annotation=bare(p.annotation)) for p in found.parameters.values()]
+    return str(found.replace(parameters=parameters, return_annotation=bare(found.return_annotation)))
 
 
 def write(folder: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import api_page
 import catalogue
 import docstrings
 import front_picture
@@ -18,7 +19,9 @@ front_picture.draw(Path(__file__).parent / "_static")
 project = "dalib"
 author = "the dalib developers"
 release = dalib.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_gallery.gen_gallery"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx_gallery.gen_gallery"]
+autosummary_generate = False
+python_maximum_signature_line_length = 80
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "examples",
@@ -48,4 +51,6 @@ html_css_files = ["site.css"]
 
 
 def setup(app: Any) -> None:
+    app.connect("source-read", api_page.read_page)
     app.connect("autodoc-process-docstring", docstrings.process)
+    app.connect("autodoc-process-signature", api_page.plain_signature)

@@ -73,14 +73,19 @@ def _fold_line(line: str, width: int) -> Iterator[str]:
         yield hang + ending["command"]
         return
     full = ""
-    words = re.findall(" *[^ ]+", line)
-    for word in (part for w in words for part in (re.findall(r"[^|]+\|?|\|", w) if count_columns(w) > width else [w])):
+    for word in _words(line, width - len(hang)):
         if full.strip() and count_columns(full + word) > width:
             yield full
             full = hang + word.lstrip()
         else:
             full += word
     yield full
+
+
+def _words(line: str, room: int) -> Iterator[str]:
+    """Words with the blanks before them; a choice (`one|another`) longer than `room` ends at any of its bars."""
+    for word in re.findall(" *[^ ]+", line):
+        yield from re.findall(r"[^|]+\|*|\|+", word) if count_columns(word) > room else [word]
 
 
 def say(*parts: object, end: str = "\n", file: TextIO | None = None) -> None:

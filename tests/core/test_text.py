@@ -42,6 +42,12 @@ def test_a_word_that_is_longer_than_the_line_is_not_cut() -> None:
     assert fold("see /a/place/that/is/long now", 10) == "see\n  /a/place/that/is/long\n  now"
 
 
+def test_a_choice_ends_at_its_bars_where_it_is_too_long() -> None:
+    assert fold("a|b c", 5) == "a|b c"
+    assert fold("take one|two|three now", 12) == "take one|\n  two|three\n  now"
+    assert fold("||long|words||", 8).replace("\n  ", "") == "||long|words||"
+
+
 def test_columns_are_counted_as_a_terminal_shows_them() -> None:
     assert count_columns("\x1b[1mbold\x1b[0m") == 4
     assert count_columns("図書") == 4
@@ -61,11 +67,6 @@ def test_columns_in_the_environment_come_first_and_a_pipe_has_no_width(monkeypat
         assert terminal_width(sys.stdout) == 55
         monkeypatch.setenv("COLUMNS", "wide")
         assert terminal_width(sys.stdout) == 80
-
-
-def test_alternatives_are_divided_where_one_ends() -> None:
-    assert fold("of one|other|another kind", 12) == "of one|\n  other|\n  another\n  kind"
-    assert fold("of one|other kind", 12) == "of one|other\n  kind"
 
 
 def test_say_folds_on_a_terminal_only() -> None:
