@@ -225,6 +225,7 @@ def test_a_mat_file_that_can_be_read_in_two_ways_or_holds_no_real_numbers_is_ref
     for content, words in (
         ({"fts": x, "X": x + 1, "labels": y}, "has fts and X, each of which may be meant"),
         ({"fts": x, "labels": y, "label": 1 - y}, "has labels and label, each of which may be meant"),
+        ({"fts": x.astype(str), "labels": y}, r"has rows of <U.*; expected real numbers"),
         ({"fts": x + 1j, "labels": y}, "the rows of .a. are complex numbers; give real ones"),
     ):
         savemat(tmp_path / "a.mat", content)
