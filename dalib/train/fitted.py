@@ -25,6 +25,8 @@ from dalib.train.config import TrainConfig
 from dalib.train.device import arrange, autocast
 
 EVAL_BATCH = 256
+CPU_PIXELS = EVAL_BATCH * 64**2
+"""Pixels of the images that a CPU answers at once: more wait for memory (256 images of 224 px take 9 GB, 20 take 2)."""
 DENSE_BATCH = 32
 """Where every pixel has an answer."""
 
@@ -102,9 +104,9 @@ class Fitted:
             )
         return DomainStore(domain, preprocess, self.device)
 
-    def batches(self, store: DomainStore) -> Iterator[Input]:
-        """Every row once, in order, without augmentation."""
-        size = self._batch_size(store)
+    def batches(self, store: DomainStore, size: int = 0) -> Iterator[Input]:
+        """Every row once, in order, without augmentation; `size` rows at once, or so many that statistics are good."""
+        size = size or self._batch_size(store)
         for start in range(0, len(store), size):
             index = torch.arange(start, min(start + size, len(store)))
             yield arrange(store.batch(index), self.config.channels_last)
@@ -119,9 +121,12 @@ class Fitted:
         """`function` over all rows in evaluation mode; tensors (or tuples of them) concatenated, on the device."""
         self.algorithm.eval()
         parts, store = [], self.store(self.represent(domain))
-        several = len(store) > self._batch_size(store)  # one batch has nothing to use again, and giving back takes time
+        size = self._batch_size(store)
+        if store.preprocess and self.device.type == "cpu":
+            size = min(size, max(CPU_PIXELS // store.preprocess.crop**2, 1))
+        several = len(store) > size  # one batch has nothing to use again, and giving back takes time
         with hold_memory() if several else nullcontext():
-            for x in self.batches(store):
+            for x in self.batches(store, size):
                 with autocast(self.device, self.config.precision):
                     parts.append(function(x))
         if isinstance(parts[0], tuple):

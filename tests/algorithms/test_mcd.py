@@ -34,7 +34,7 @@ def test_hyper_parameters_out_of_range_name_thing_value_and_remedy() -> None:
 
 def test_mcd_plays_three_phases_on_the_right_parts() -> None:
     """A moves everything; B pulls the heads apart on fixed features; C moves features, four times, to agreement."""
-    algorithm = attached("MCD", weight=2.0)
+    algorithm = attached("MCD", weight=2.0, inner=4)
     torch.nn.init.normal_(algorithm.network.head.weight)
     source, target = batch()
     source, target = (replace(rows, x=rows.z.detach().clone()) for rows in (source, target))
