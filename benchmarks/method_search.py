@@ -5,7 +5,8 @@
     python benchmarks/method_search.py tables     # -> results/tables/method_search.{md,csv}
 
 Measures what is missing and appends a line per run to results/records/method_search.csv, so it can be interrupted, and
-split by `--part 0/2`. The rule is in docs/recipe.md, and was written before the first run.
+split by `--part 0/2`. `{}` are the defaults of the algorithm's version then, and the others depart from them. The rule
+is in docs/recipe.md, and was written before the first run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from dalib.core.registry import ALGORITHMS
 
 HERE = Path(__file__).resolve().parent
 OUT, TABLES = HERE.parent / "results" / "records" / "method_search.csv", HERE.parent / "results" / "tables"
-FIELDS = ("stage", "algorithm", "setting", "pool", "task", "seed", "accuracy", "held_out", "seconds")
+FIELDS = ("stage", "algorithm", "version", "setting", "pool", "task", "seed", "accuracy", "held_out", "seconds")
 FAMILIES = {"adversarial", "discrepancy", "self-training", "regularisation", "optimal transport", "source-free"}
 FAMILIES |= {"normalisation"}
 RATES = (0.03, 0.03, 0.01, 0.1)
@@ -117,7 +118,7 @@ def means(runs: pd.DataFrame) -> pd.Series:
 
 
 def best_draw(runs: pd.DataFrame, name: str) -> tuple[str, float]:
-    """The setting with the best mean in the search and what it gains over the defaults, in points."""
+    """The setting with the best mean in one version's search and what it gains over the defaults, in points."""
     found = means(runs[(runs.stage == "search") & (runs.algorithm == name)])[name]
     return str(found.idxmax()), float(found.max() - found["{}"])
 
@@ -127,8 +128,10 @@ def wanted(stage: str) -> list[tuple[str, dict[str, Any]]]:
     if stage == "search":
         return [(name, draws(name)[i]) for i in range(DRAWS + 1) for name in methods() if i < len(draws(name))]
     runs, found = read(OUT), []
-    for name in runs.algorithm.unique():
-        best, gain = best_draw(runs, name)
+    for name, version in runs[["algorithm", "version"]].drop_duplicates().itertuples(index=False):
+        if version != ALGORITHMS.get(name).version:
+            continue
+        best, gain = best_draw(runs[runs.version == version], name)
         found += [(name, {}), (name, json.loads(best))] if gain > GAIN else []
     return found
 
@@ -139,8 +142,8 @@ def run_stage(stage: str, part: int, parts: int) -> None:
     if not OUT.exists():
         OUT.write_text(",".join(FIELDS) + "\n")
     for i, (name, setting, pool, task, seed) in enumerate(todo):
-        cell = (stage, name, spell(setting), pool, task, str(seed))
-        have = {tuple(line[k] for k in FIELDS[:6]) for line in csv.DictReader(OUT.open())}
+        cell = (stage, name, str(ALGORITHMS.get(name).version), spell(setting), pool, task, str(seed))
+        have = {tuple(line[k] for k in FIELDS[:7]) for line in csv.DictReader(OUT.open())}
         if i % parts != part or cell in have:
             continue
         try:
@@ -151,10 +154,14 @@ def run_stage(stage: str, part: int, parts: int) -> None:
             csv.writer(file, lineterminator="\n").writerow([*cell, *numbers])
 
 
-def write_tables() -> None:
-    """A line per method: the defaults, the best draw, what it gains, and what it gains where it was not chosen."""
-    runs, lines = read(OUT), []
-    for name in runs.algorithm.unique():
+def write_tables(folder: Path = TABLES) -> None:
+    """A line per method: the defaults, the best draw, what it gains, and what it gains where it was not chosen.
+
+    Of a method that was searched again with other defaults, that is another version, a line for each.
+    """
+    every, lines = read(OUT), []
+    for name, version in sorted(set(every[["algorithm", "version"]].itertuples(index=False, name=None))):
+        runs = every[every.version == version]
         found = means(runs[(runs.stage == "search") & (runs.algorithm == name)])[name]
         best, gain = best_draw(runs, name)
         line = {"method": f"`{name}`", "settings": len(found), "defaults": found["{}"], "best": found.max()}
@@ -164,10 +171,10 @@ def write_tables() -> None:
             line["elsewhere"] = means(again)[name][best] - means(again)[name]["{}"]
         lines.append(line)
     table = pd.DataFrame(lines).round(1)
-    table.to_csv(TABLES / "method_search.csv", index=False, lineterminator="\n")
+    table.to_csv(folder / "method_search.csv", index=False, lineterminator="\n")
     head = ["| " + " | ".join(table.columns) + " |", "|---|" + "---:|" * (len(table.columns) - 2) + "---|"]
     rows = ["| " + " | ".join("" if pd.isna(v) else str(v) for v in row) + " |" for row in table.to_numpy()]
-    (TABLES / "method_search.md").write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
+    (folder / "method_search.md").write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
     print(f"mean gain of the best draw: {table.gain.mean():.2f} points over {len(table)} methods")
 
 
