@@ -15,20 +15,19 @@ from io import StringIO
 
 import pytest
 
+END = b"\x00that is all\x00"
+
 
 @contextmanager
 def terminal(width: int, *streams: str) -> Iterator[StringIO]:
     """The streams (`stdout` unless named) are a pseudo-terminal; what it got is in the value after the block."""
-    got, chunks = StringIO(), []
+    got, received = StringIO(), bytearray()
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
 
     def read() -> None:
-        while True:
-            try:
-                chunks.append(os.read(master, 65536))
-            except OSError:  # the other end is closed
-                return
+        while not received.endswith(END):
+            received.extend(os.read(master, 65536))
 
     reader = threading.Thread(target=read)
     with pytest.MonkeyPatch.context() as patch, os.fdopen(slave, "w", encoding="utf-8") as screen:
@@ -40,8 +39,10 @@ def terminal(width: int, *streams: str) -> Iterator[StringIO]:
         try:
             yield got
         finally:
-            screen.close()
-            reader.join(timeout=10)
+            screen.flush()
+            os.write(slave, END)  # closing first may lose what is still on its way
+            reader.join(timeout=60)
+            assert received.endswith(END), "the pseudo-terminal did not deliver what was written to it"
             os.close(master)
-            got.write(b"".join(chunks).decode().replace("\r\n", "\n"))
+            got.write(received.removesuffix(END).decode().replace("\r\n", "\n"))
             got.seek(0)
