@@ -12,10 +12,11 @@ from dalib.bench.suite import validate
 from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
 from dalib.core.protocol import ProtocolSpec
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, PROTOCOLS
+from dalib.core.registry import ALGORITHMS, BACKBONES, PROTOCOLS
 from dalib.core.seeds import check_seed
 from dalib.data.backbone import default_backbone, default_frozen
 from dalib.data.peek import peek_objective
+from dalib.data.recognise import find_declaration
 from dalib.records.sections import sort_options
 from dalib.records.spec import RunSpec
 from dalib.train.model_file import registered_name
@@ -51,7 +52,7 @@ def describe_run(
         if given is not None and not isinstance(given, Mapping):
             key = "steps" if section == "train" else "name" if section in ("protocol", "backbone") else "KEY"
             raise DalibError(f"{section} = {given!r} is no mapping of settings; give {section}={{{key!r}: …}}")
-    info, network = DATASETS.get(dataset.partition(":")[0]), dict(backbone or {})
+    info, network = find_declaration(dataset), dict(backbone or {})
     if not network.get("name"):
         network["name"] = default_backbone(info)
         network.setdefault("frozen", default_frozen(info))

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from dalib.core.errors import DalibError
-from dalib.core.registry import DATASETS
 from dalib.data.load_images import load_image_data
 from dalib.data.load_places import load_box_data, load_scene_data
 from dalib.data.load_rows import load_array_data, load_feature_data
 from dalib.data.loaded import LoadedData
 from dalib.data.normalise import normalise_features
+from dalib.data.recognise import find_declaration
 from dalib.data.roots import Progress, find_feature_file, find_root
 
 
@@ -36,10 +36,10 @@ def load_data(
         skip_unreadable: leave out image files that cannot be decoded, and say how many in `note`
         progress: `progress(done, total)` while a generated set is made
     Raises
-        DalibError: unknown data set or step, nothing found, or not what the declaration says
+        DalibError: unknown data set or step, a path in place of a name, nothing found, or not what the declaration says
     """
     name, _, path = dataset.partition(":")
-    info = DATASETS.get(name)
+    info = find_declaration(dataset)
     if path and name != "features":
         raise DalibError(f"data set '{dataset}': only features takes a path; give --data-root (root=…) for {name}")
     if normalise and info.kind != "features":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
+from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError
+from dalib.core.registry import DATASETS
 from dalib.data.answered import holds_tables
 from dalib.data.box_layouts import is_box_folder
 from dalib.data.scenes import is_scene_folder
@@ -41,3 +44,23 @@ def guess_dataset(root: str | Path, objective: str = "") -> str:
             f"{seen[1]} (dataset image_folder); name one, or take the other out"
         )
     return FOLDERS[seen[0]] if seen else "image_folder"
+
+
+def find_declaration(dataset: str) -> DatasetInfo:
+    """The declaration that a data set's name stands for; `features:PATH` is of `features`.
+
+    Raises
+        DalibError: no such name; a path in its place, with the name that reads what lies there
+    """
+    name, path = dataset.partition(":")[0], Path(dataset).expanduser()
+    if name in DATASETS or not path.exists():
+        return DATASETS.get(name)
+    if path.suffix == ".npz":
+        how = f"features:{dataset}"
+    elif path.is_dir() or path.suffix == ".zip":
+        how = f"{guess_dataset(path)} --data-root {quote(dataset)} (root=…)"
+    else:
+        raise DalibError(
+            f"'{dataset}' is a file, not the name of a dataset; make an .npz of it: dalib data pack --help"
+        )
+    raise DalibError(f"'{dataset}' is a path, not the name of a dataset; give --dataset {how}")
