@@ -133,6 +133,10 @@ def shrinkage(rows: Rows) -> float:
     return max(sum(a / max(1 - a, 1e-3) for a in parts) / 2, 1e-4)
 
 
+def columns_over_rows(rows: Rows) -> float:
+    return max(1.0, rows[0].shape[1] / min(len(rows[0]), len(rows[2])))
+
+
 def mean_cost(times: float) -> Setting:
     def rule(rows: Rows) -> float:
         from dalib.nn.discrepancy import squared_distances
@@ -287,6 +291,8 @@ def levels() -> list[Level]:
         Level("ridge", "0.1", ("coral", "easy_tl"), {"reg": 0.1}),
         Level("ridge", "0.01", ("coral", "easy_tl"), {"reg": 0.01}),
         Level("ridge", "shrinkage", ("coral", "easy_tl"), rules={"reg": shrinkage}),
+        *(Level("ridge", f"{reg:g}", ("coral", "easy_tl"), {"reg": reg}) for reg in (3.0, 10.0, 100.0)),
+        Level("ridge", "columns / rows", ("coral", "easy_tl"), rules={"reg": columns_over_rows}),
         *(Level("entropy", f"{t:g} of the mean", ("ot_map", "ot_label_propagation"), rules={"reg": mean_cost(t)})
           for t in (0.05, 0.1, 0.2)),
         Level("jdot", "left-out error", ("jdot",), rules={"reg": left_out_ridge}),
