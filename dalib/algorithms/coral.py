@@ -18,14 +18,19 @@ class CORAL(FeatureAlgorithm):
     Reference
         Sun, Feng & Saenko. Return of Frustratingly Easy Domain Adaptation. AAAI 2016. arXiv:1511.05547.
         Departures: means move too and the ridge is scaled, which changes nothing on the paper's z-scored features;
-        logistic regression where the paper has a linear SVM.
+        logistic regression where the paper has a linear SVM; a wider ridge where a domain has fewer rows than columns,
+        whose covariance says little of most directions (docs/recipe.md).
     """
 
     family = "feature map"
     objectives = SOLVED
+    version = 2
     paper = "sun2016coral"
     keeps_columns = True
-    reg: float = positive(default=1.0, search=(0.01, 0.1, 1.0), doc="ridge over the mean variance (1: the paper's)")
+    reg: float | str = positive(
+        default="auto", words=("auto",), search=("auto", 0.1, 1.0, 10.0),
+        doc="ridge over the mean variance; `auto`: 1 (the paper's), or columns over rows of the smaller domain if more",
+    )  # fmt: skip
     C: float = positive(default=1.0, last=True, search=(0.1, 1.0, 10.0), doc="inverse regularisation of the classifier")
 
     def needs(self, size: Size) -> Needs:

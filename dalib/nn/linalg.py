@@ -18,14 +18,15 @@ def matrix_power_psd(C: Tensor, power: float, eps: float = 0.0) -> Tensor:
     return gram(vectors * values.clamp(min=eps) ** (power / 2))
 
 
-def recolour(z_s: Tensor, z_t: Tensor, reg: float = 1.0, z: Tensor | None = None) -> Tensor:
+def recolour(z_s: Tensor, z_t: Tensor, reg: float | str = 1.0, z: Tensor | None = None) -> Tensor:
     """Give the source rows the target's mean and covariance: (z - m_s) C_s^(-1/2) C_t^(1/2) + m_t, (n, d).
 
     z: the source rows that are moved; None = those of z_s.
 
     C = cov + reg * v * I, v = mean variance of a feature over both domains (1 for z-scored or constant features);
-    reg > 0, dimensionless; z_s (n_s, d), z_t (n_t, d). A domain of fewer rows than features costs O(n² d): its
-    covariance is a ridge and a part in the span of the rows.
+    reg > 0, dimensionless, or "auto": 1, the paper's, or d / n of the domain with fewer rows, if that is more;
+    z_s (n_s, d), z_t (n_t, d). A domain of fewer rows than features costs O(n² d): its covariance is a ridge and a part
+    in the span of the rows.
     Sun, Feng & Saenko. Return of Frustratingly Easy Domain Adaptation. AAAI 2016. arXiv:1511.05547 (algorithm 1).
     Departures: the paper z-scores each domain first (zero means, v = 1); here means are moved and the ridge is scaled,
     which is the same on such data and defined on any other.
@@ -44,10 +45,14 @@ def centred_rows(z: Tensor) -> Tensor:
     return (z - z.mean(0)) / max(len(z) - 1, 1) ** 0.5
 
 
-def scale_ridge(X: Tensor, Y: Tensor, reg: float) -> Tensor:
-    """reg * v, v = mean variance of a feature (1 if all are constant), from the `centred_rows` of both domains."""
+def scale_ridge(X: Tensor, Y: Tensor, reg: float | str) -> Tensor:
+    """reg * v, v = mean variance of a feature (1 if all are constant), from the `centred_rows` of both domains.
+
+    reg: a number, or "auto": d / n of the domain with fewer rows, at least 1
+    """
     v = (X.square().sum() + Y.square().sum()) / (2 * X.shape[1])
-    return reg * torch.where(v > 0, v, 1.0)
+    times = max(1.0, X.shape[1] / min(len(X), len(Y))) if reg == "auto" else float(reg)
+    return times * torch.where(v > 0, v, 1.0)
 
 
 def root(X: Tensor, ridge: Tensor, power: float = 0.5) -> Tensor:

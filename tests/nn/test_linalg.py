@@ -42,3 +42,11 @@ def test_recolouring_with_more_or_fewer_rows_than_features_is_the_formula(
     rows, mean = z_s.numpy() - z_s.numpy().mean(0), z_t.numpy().mean(0)
     reference = rows @ fractional_matrix_power(c_s, -0.5) @ sqrtm(c_t) + mean
     np.testing.assert_allclose(recolour(z_s, z_t, reg).numpy(), reference, atol=1e-9)
+
+
+@pytest.mark.parametrize(("sizes", "ridge"), list(zip(SIZES, [30 / 7, 30 / 7, 30 / 9, 1.0, 1.5], strict=True)))
+def test_the_automatic_ridge_is_features_over_rows_of_the_smaller_domain_and_at_least_one(
+    sizes: tuple[int, int, int], ridge: float
+) -> None:
+    z_s, z_t = tall_and_wide_samples(*sizes)
+    torch.testing.assert_close(recolour(z_s, z_t, "auto"), recolour(z_s, z_t, ridge), rtol=1e-12, atol=1e-12)
