@@ -10,7 +10,17 @@ from dalib.bench.row import Row
 from dalib.bench.suite import SECTIONS, Suite
 from dalib.core.fields import read_docs
 from dalib.core.hyper import Hyper
-from dalib.core.registry import ALGORITHMS, BACKBONES, DATASETS, EXECUTORS, METRICS, PROTOCOLS, VALIDATORS, Registry
+from dalib.core.registry import (
+    ALGORITHMS,
+    BACKBONES,
+    DATASETS,
+    EXECUTORS,
+    METRICS,
+    PROTOCOLS,
+    VALIDATORS,
+    Registry,
+    is_class,
+)
 
 Schema = dict[str, Any]
 FILLED_IN = {"hash", "swept"}
@@ -27,7 +37,7 @@ def suite_schema() -> Schema:
     rooms = schema["$defs"]
     described = {name: field.annotation for name, field in Suite.model_fields.items()}
     for model in described.values():
-        if isinstance(model, type) and issubclass(model, BaseModel):
+        if is_class(model, BaseModel):
             rooms[model.__name__] = _explain(rooms[model.__name__], model)
     for room, name, registry in (
         ("BackboneSpec", "name", BACKBONES), ("ProtocolSpec", "name", PROTOCOLS),

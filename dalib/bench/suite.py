@@ -18,7 +18,7 @@ from dalib.bench.row import Row, refuse_one_name
 from dalib.bench.search import SearchSpec
 from dalib.bench.sweep import Sweep, expand_rows
 from dalib.core.errors import DalibError, suggest, unknown
-from dalib.core.registry import ALGORITHMS, load_plugin
+from dalib.core.registry import ALGORITHMS, is_class, load_plugin
 from dalib.core.seeds import LARGEST_SEED
 from dalib.records.sections import sort_options
 from dalib.records.spec import BackboneSpec, ProtocolSpec
@@ -237,7 +237,7 @@ def validate(model: type[M], content: M | dict[str, Any], where: str, inside: st
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
     for part in path:
         field = model.model_fields.get(part)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        if field is None or not is_class(field.annotation, BaseModel):
             return []
         model = field.annotation
     return sorted(model.model_fields)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeGuard, TypeVar, get_origin
 
 from dalib.core.errors import DalibError, unknown
 
@@ -123,17 +123,18 @@ def declared_names(path: Path) -> tuple[str, ...]:
     return ()
 
 
+def is_class(value: Any, parent: type[T]) -> TypeGuard[type[T]]:
+    """Whether a value is `parent` or a class below it; `list[str]`, which Python 3.10 takes for a class, is none."""
+    return isinstance(value, type) and get_origin(value) is None and issubclass(value, parent)
+
+
 def subclass_finder(base: str) -> Callable[[Any, str], dict[str, Any]]:
     """Finds the classes that a module itself defines below `module:Class`; a lone one has the file's name."""
 
     def find(module: Any, stem: str) -> dict[str, Any]:
         package, _, cls = base.partition(":")
         parent = getattr(importlib.import_module(package), cls)
-        own = [
-            v
-            for v in vars(module).values()
-            if isinstance(v, type) and issubclass(v, parent) and v.__module__ == module.__name__
-        ]
+        own = [v for v in vars(module).values() if is_class(v, parent) and v.__module__ == module.__name__]
         return {stem if len(own) == 1 else snake_case(c.__name__): c for c in own}
 
     return find

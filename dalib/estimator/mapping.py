@@ -20,7 +20,7 @@ from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.lacking import Lacking, find_lacking
 from dalib.core.memory import hold_memory
 from dalib.core.network import Network
-from dalib.core.registry import ALGORITHMS
+from dalib.core.registry import ALGORITHMS, is_class
 from dalib.train.device import seeded
 
 
@@ -130,7 +130,7 @@ def copy_algorithm(given: Any) -> Algorithm:
     if isinstance(given, str):
         made: Algorithm = ALGORITHMS.get(given)()
         return made
-    if isinstance(given, type) and issubclass(given, Algorithm):
+    if is_class(given, Algorithm):
         raise TypeError(f"algorithm is the class {given.__name__}; pass an instance, {given.__name__}()")
     if not isinstance(given, Algorithm):
         raise TypeError(f"algorithm = {given!r} is no Algorithm; pass one, such as DANN(), or its name, 'dann'")

@@ -9,12 +9,11 @@ from pydantic import BaseModel
 
 from dalib.core.errors import unknown
 from dalib.core.fields import read_docs
+from dalib.core.registry import is_class
 from dalib.records.spec import BackboneSpec, RunSpec
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    name: field.annotation
-    for name, field in RunSpec.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    name: field.annotation for name, field in RunSpec.model_fields.items() if is_class(field.annotation, BaseModel)
 }
 
 
