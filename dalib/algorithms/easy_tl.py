@@ -31,17 +31,11 @@ class EasyTL(FeatureAlgorithm):
     """
 
     family = "feature map"
-    version = 2
     paper = "wang2019easytl"
     classifier = "nearest"
     C = 1.0
     k = 5
-    reg: float | str = positive(
-        default="auto",
-        words=("auto",),
-        search=("auto", 0.1, 1.0, 10.0),
-        doc="ridge over the mean variance (see `coral`)",
-    )
+    reg: float = positive(default=1.0, search=(0.01, 0.1, 1.0), doc="ridge over the mean variance (see `coral`)")
     present: Tensor = state()
     means: Tensor = state()
     bonuses: Tensor = state()
