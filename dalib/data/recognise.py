@@ -63,4 +63,4 @@ def find_declaration(dataset: str) -> DatasetInfo:
         raise DalibError(
             f"'{dataset}' is a file, not the name of a dataset; make an .npz of it: dalib data pack --help"
         )
-    raise DalibError(f"'{dataset}' is a path, not the name of a dataset; give --dataset {how}")
+    raise DalibError(f"'{dataset}' is a path, not the name of a dataset; give --dataset (dataset=…) {how}")

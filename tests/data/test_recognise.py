@@ -27,13 +27,13 @@ def test_a_folder_an_archive_and_a_file_of_features_are_answered_with_what_reads
     rows = tmp_path / "rows.npz"
     np.savez(rows, a_x=np.zeros((2, 3)), a_y=np.arange(2))
     for path, remedy in {
-        folder: f"--dataset image_folder --data-root '{folder}' (root=…)",
-        archive: f"--dataset image_folder --data-root {archive} (root=…)",
-        rows: f"--dataset features:{rows}",
+        folder: f"image_folder --data-root '{folder}' (root=…)",
+        archive: f"image_folder --data-root {archive} (root=…)",
+        rows: f"features:{rows}",
     }.items():
         with pytest.raises(DalibError) as error:
             find_declaration(str(path))
-        assert str(error.value) == f"'{path}' is a path, not the name of a dataset; give {remedy}"
+        assert str(error.value) == f"'{path}' is a path, not the name of a dataset; give --dataset (dataset=…) {remedy}"
 
 
 @pytest.mark.parametrize(("answers", "name"), [("masks/0001.png", "mask_folder"), ("labels/0001.txt", "box_folder")])
@@ -41,7 +41,7 @@ def test_pictures_with_masks_or_boxes_are_answered_so(answers: str, name: str, t
     for member in ("images/0001.png", answers):
         (tmp_path / "day" / member).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "day" / member).touch()
-    with pytest.raises(DalibError, match=f"--dataset {name} --data-root"):
+    with pytest.raises(DalibError, match=f"{name} --data-root"):
         find_declaration(str(tmp_path))
 
 
