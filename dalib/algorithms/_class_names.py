@@ -48,7 +48,7 @@ def make_reader(algorithm: Algorithm, classes: Sequence[str], encoder: str, prom
         raise DalibError(
             f"{name} reads the classifier that the backbone was pretrained with, and there is none; use resnet50, "
             "mobilenet_v2 or timm:MODEL with weights = 'imagenet' or a file of the whole network, or a backbone with a "
-            "text tower: clip with weights = 'FOLDER'"
+            "text tower: clip with weights = 'FOLDER' or open_clip:MODEL with weights = 'FILE'"
         )
     if len(known) != head.out_features:
         raise DalibError(

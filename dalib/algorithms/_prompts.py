@@ -58,11 +58,13 @@ class PromptClassifier(Algorithm):
         tower, name = self.network.text_tower, self.name_for_people()
         if tower is None:
             raise DalibError(
-                f"{name} learns prompts, and the backbone has no text tower; use clip with weights = 'FOLDER'"
+                f"{name} learns prompts, and the backbone has no text tower; use clip with weights = 'FOLDER' or "
+                "open_clip:MODEL with weights = 'FILE'"
             )
         words, learnt = check_names(tower, classes), self.context + self.domain_context
         tower.to(self.network.device)
-        ids = tower.tokenise([s.replace("{}", word, 1) for s in self.sentences(source, target) for word in words])
+        texts = [s.replace("{}", word, 1) for s in self.sentences(source, target) for word in words]
+        ids = tower.leave_room(tower.tokenise(texts), learnt)
         if ids.shape[1] + learnt > tower.length:
             raise DalibError(
                 f"{name}: sentences of {ids.shape[1]} tokens and {learnt} learnt ones are more than the {tower.length} "

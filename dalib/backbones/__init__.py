@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from dalib.core.backbone import Backbone
     from dalib.core.rows import RowShape
 
+FAMILIES = ("timm", "open_clip")
+"""Backbones of which a name says which model: `timm:resnet18`, `open_clip:ViT-B-32`."""
+
 
 def load_backbone(
     name: str,
@@ -27,7 +30,7 @@ def load_backbone(
     """Build the backbone `name`.
 
     Args
-        name: registry name (`dalib list backbones`), or `timm:MODEL`
+        name: registry name (`dalib list backbones`), `timm:MODEL` or `open_clip:MODEL`
         weights: `imagenet`, `none`, `pretrained` (what ships with dalib) or the path of a weights file
         frozen: embed every image once and train on the features only
         dim: width of the features that `identity` passes on; other backbones know their own
@@ -123,7 +126,8 @@ def _drawing_from(seed: int | None) -> Iterator[None]:
 
 def find_plugin(name: str) -> str:
     """The registry's name of a backbone: `timm` for `timm:resnet18`."""
-    return "timm" if name.startswith("timm:") else name
+    family, colon, _ = name.partition(":")
+    return family if colon and family in FAMILIES else name
 
 
 def takes_rows(name: str) -> bool:

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any
 
+from dalib.backbones import find_plugin
 from dalib.core.errors import DalibError, unknown
 from dalib.core.registry import BACKBONES, parse_file
 
@@ -74,12 +75,13 @@ def find_pretraining(name: str, weights: str, options: Mapping[str, Any] | None 
         return tuple(dict.fromkeys(data for part in parts.values() for data in _of_encoder(part)))
     if weights == "none" or name == "identity":
         return ()
-    declared = declared_pretraining("timm" if name.startswith("timm:") else name)
+    declared = declared_pretraining(find_plugin(name))
     if weights in declared:
         return tuple(declared[weights])
     if name.startswith("timm:") and weights == "imagenet":
         return read_tag(name.partition(".")[2])
-    return read_tag(PurePath(weights).name)
+    seen = read_tag(PurePath(weights).name)
+    return (WEB,) if find_plugin(name) == "open_clip" and seen == (UNKNOWN,) else seen
 
 
 def _of_encoder(given: Any) -> tuple[str, ...]:

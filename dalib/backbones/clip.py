@@ -8,20 +8,18 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dalib.backbones._moments import MEAN, STD, Moments, check_moments
 from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError, unknown
 from dalib.core.saved_models import find_folder, load_saved, read_settings
 from dalib.core.text_tower import TextTower
 
-Moments: TypeAlias = tuple[float, float, float]
-MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-"""Of CLIP's own preparation, for a folder without preprocessor_config.json."""
 OWN_WEIGHTS = "FOLDER"
 """There are none that come by themselves."""
 PREPARES = ("image_mean", "image_std", "do_normalize", "do_rescale", "rescale_factor")
@@ -217,15 +215,4 @@ def _read_moments(file: Path, facts: Mapping[str, Any]) -> tuple[Moments, Moment
             f"{file} prepares pictures otherwise than (x / 255 - mean) / std ({told}), which is not done here"
         )
     mean, std = (facts.get(key, own) for key, own in (("image_mean", MEAN), ("image_std", STD)))
-    if (
-        not all(isinstance(v, list | tuple) and len(v) == 3 and all(map(_is_number, v)) for v in (mean, std))
-        or min(std) <= 0
-    ):
-        raise DalibError(
-            f"{file}: image_mean and image_std need three numbers each, std above 0; they are {mean} and {std}"
-        )
-    return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return check_moments(file, ("image_mean", "image_std"), mean, std)

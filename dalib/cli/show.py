@@ -28,13 +28,14 @@ def show_plugin(
     plugin: Plugins = None,
 ) -> None:
     """Say what a plug-in does, or what the settings of a section of dalib train and of a suite mean."""
+    from dalib.backbones import find_plugin
     from dalib.records.sections import SECTIONS
 
     load_plugins(plugin)
     if name in SECTIONS:
         show_section(name)
         return
-    lookup = "timm" if name.startswith("timm:") else name
+    lookup = find_plugin(name)
     kinds = [kind for kind, registry in REGISTRIES.items() if lookup in registry]
     if not kinds:
         known = {n for registry in REGISTRIES.values() for n in registry.names()}
@@ -161,14 +162,14 @@ def _show_dataset(name: str, info: DatasetInfo, summary: str) -> None:
 
 
 def _show_backbone(name: str, build: Any, summary: str) -> None:
-    from dalib.backbones import own_weights, takes_rows
+    from dalib.backbones import FAMILIES, find_plugin, own_weights, takes_rows
     from dalib.backbones._pretraining import find_pretraining
 
     say(bold(name), "  backbone")
     say(summary)
     _print_text(build.__doc__ or "")
     rows: list[tuple[str, object]] = []
-    if not name.startswith("timm") and name != "identity" and not takes_rows(name):
+    if find_plugin(name) not in FAMILIES and name != "identity" and not takes_rows(name):
         backbone = build(name, "none")
         prepare = backbone.preprocess
         size = sum(p.numel() for p in backbone.module.parameters())
@@ -176,7 +177,7 @@ def _show_backbone(name: str, build: Any, summary: str) -> None:
         rows += [("blocks", len(backbone.groups))]
         if prepare:
             rows.append(("input", f"resized to {prepare.resize} px, crop {prepare.crop} px"))
-    if name not in ("timm", "identity"):
+    if name not in (*FAMILIES, "identity"):
         own = own_weights(name)
         seen = " + ".join(find_pretraining(name, own))
         rows.append(("pretrained on", f"{seen} (weights {own})" if seen else "nothing, from scratch"))

@@ -49,6 +49,10 @@ class TextTower(nn.Module):
         """Tokens of the text itself, without start, end and what the tokenizer does not know."""
         raise NotImplementedError
 
+    def leave_room(self, ids: Tensor, n: int) -> Tensor:
+        """The ids (n, L), less padding where it is read, so that n learnt vectors may be put in."""
+        return ids
+
     def embed(self, ids: Tensor) -> Tensor:
         """ids (n, L) -> the tokens' vectors (n, L, width), without positions."""
         raise NotImplementedError

@@ -61,7 +61,7 @@ def _describe_code(backbone: Backbone) -> str:
     told = [repr(backbone.module)]
     for part in backbone.module.modules():
         cls = type(part)
-        if cls.__module__.partition(".")[0] in ("torch", "torchvision", "timm", "transformers", "dalib"):
+        if cls.__module__.partition(".")[0] in ("torch", "torchvision", "timm", "transformers", "open_clip", "dalib"):
             continue
         plain = {
             k: v for k, v in vars(part).items() if isinstance(v, (bool, int, float, str, tuple)) and k != "training"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dalib.backbones import own_weights, takes_rows
+from dalib.backbones import FAMILIES, own_weights, takes_rows
 from dalib.backbones._classifier import load_classifier
 from dalib.core.errors import DalibError
 from dalib.core.registry import BACKBONES
@@ -45,9 +45,9 @@ def parse_candidates(items: Sequence[str], weights: str = "") -> list[Candidate]
     candidates = []
     for item in filter(None, (part.strip() for part in items)):
         name, _, named = item.partition(":")
-        if name == "timm":
+        if name in FAMILIES:
             model, _, named = named.partition(":")
-            name = f"timm:{model}"
+            name = f"{name}:{model}"
         if item.endswith(".npz") and not named:
             candidates.append(Candidate(Path(item).name, item))
             continue

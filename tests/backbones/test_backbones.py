@@ -12,6 +12,7 @@ from dalib.backbones import load_backbone, takes_rows
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError
 from dalib.core.registry import BACKBONES
+from tests.support.tiny_open_clip import register
 
 BIG = ("vgg16", "vgg19", "resnet101")
 DIMS = {"resnet18": 512, "resnet34": 512, "resnet50": 2048, "resnet101": 2048, "alexnet": 4096, "vgg16": 4096}
@@ -22,6 +23,9 @@ def load(name: str) -> Backbone:
     if name == "timm":
         pytest.importorskip("timm")
         name = "timm:resnet18.a1_in1k"
+    if name == "open_clip":
+        register()
+        name = "open_clip:tiny-plain"
     return load_backbone(name, "none", dim=12)
 
 
@@ -37,7 +41,7 @@ def test_a_backbone_keeps_its_contract_with_random_weights(name: str) -> None:
     assert len(in_groups) == len(set(in_groups))
     assert set(in_groups) == {id(p) for p in backbone.module.parameters()}
     p = backbone.preprocess
-    side = 64 if p and name != "vit_b_16" else 224
+    side = p.crop if p and p.fixed else 64 if p and name != "vit_b_16" else 224
     x = torch.randn(2, 3, side, side) if p else torch.randn(2, 12)
     with torch.no_grad():
         assert backbone.module.eval()(x).shape == (2, backbone.dim)

@@ -9,11 +9,15 @@ import pytest
 
 from dalib.checks.backbone import BACKBONE_CHECKS, SLOW_BACKBONE_CHECKS
 from dalib.core.registry import BACKBONES
+from tests.support.tiny_open_clip import register
 
-NAMES = ["timm:resnet10t" if name == "timm" else name for name in BACKBONES.names()]
+BY_NAME = {"timm": "timm:resnet10t", "open_clip": "open_clip:tiny-plain"}
+NAMES = [BY_NAME.get(name, name) for name in BACKBONES.names()]
 
 
 def _skip_without_its_extra(name: str) -> None:
+    if name.startswith("open_clip:"):
+        register()
     if name.startswith("timm:") and importlib.util.find_spec("timm") is None:
         pytest.skip("timm is an optional dependency (pip install dalib-toolkit[timm])")
     if name == "hf" and importlib.util.find_spec("transformers") is None:
