@@ -17,7 +17,7 @@ from dalib.backbones._moments import MEAN, STD, Moments, check_moments
 from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError, unknown
-from dalib.core.saved_models import find_folder, load_saved, read_settings
+from dalib.core.saved_models import check_settings, find_folder, load_saved, read_settings
 from dalib.core.text_tower import TextTower
 
 OWN_WEIGHTS = "FOLDER"
@@ -148,6 +148,8 @@ def build(name: str, weights: str, config: Mapping[str, Any] | None = None) -> B
     """
     if not isinstance(config or {}, Mapping):
         raise DalibError(f"{name}.config = {config!r} is not a table; give keys and values as in a config.json")
+    if config and weights != "none":
+        raise DalibError(f"{name}.config is for weights = 'none'; the folder '{weights}' has its own: leave it out")
     model, folder = load_clip(name, weights, dict(config or SMALL))
     module = ImageTower(model)
     vision = module.vision_model
@@ -170,6 +172,9 @@ def load_clip(name: str, weights: str, config: dict[str, Any]) -> tuple[Any, Pat
     except ImportError:
         raise DalibError(f"backbone '{name}' needs the package transformers: pip install dalib-toolkit[clip]") from None
     if weights == "none":
+        check_settings(config, CLIPConfig, f"{name}.config")
+        if config.get("model_type", "clip") != "clip":
+            raise unknown(f"{name}.config.model_type", str(config["model_type"]), ("clip",))
         try:
             return CLIPModel(CLIPConfig(**{k: v for k, v in config.items() if k != "model_type"})), None
         except Exception as error:

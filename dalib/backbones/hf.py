@@ -14,7 +14,7 @@ from dalib.backbones._weights import hash_state
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError, unknown
 from dalib.core.rows import RowShape
-from dalib.core.saved_models import find_folder, load_saved
+from dalib.core.saved_models import check_settings, find_folder, load_saved
 
 POOLING = ("mean", "first")
 
@@ -55,6 +55,8 @@ def build(
         raise unknown(f"{name}.pooling", pooling, POOLING)
     if not isinstance(config or {}, Mapping):
         raise DalibError(f"{name}.config = {config!r} is not a table; give keys and values as in a config.json")
+    if config and weights not in ("none", "imagenet"):
+        raise DalibError(f"{name}.config is for weights = 'none'; the folder '{weights}' has its own: leave it out")
     model = load_encoder(name, weights, rows, dict(config or {}))
     size, length = model.config.vocab_size, getattr(model.config, "max_position_embeddings", rows.shape[0])
     if rows.ids > size or rows.shape[0] > length:
@@ -81,7 +83,11 @@ def load_encoder(name: str, weights: str, rows: RowShape, config: dict[str, Any]
         small = {"model_type": "bert", "vocab_size": rows.ids, "hidden_size": 64, "intermediate_size": 128}
         small |= {"num_hidden_layers": 2, "num_attention_heads": 4}
         try:
-            model = AutoModel.from_config(AutoConfig.for_model(**(config or small)))
+            made = AutoConfig.for_model(**(config or small))
+            check_settings(config, type(made), f"{name}.config")
+            model = AutoModel.from_config(made)
+        except DalibError:
+            raise
         except Exception as error:
             reason = " ".join(str(error).split())[:160]
             raise DalibError(f"{name}.config describes no encoder ({reason}); give keys as in a config.json") from None

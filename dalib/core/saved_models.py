@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dalib.core.errors import DalibError
+from dalib.core.errors import DalibError, unknown
 
 
 def find_folder(name: str, *bases: str | Path) -> Path | None:
@@ -96,6 +96,31 @@ def _pattern(name: str) -> str:
 
 def _ends(name: str, shape: str) -> bool:
     return name == shape or name.endswith(f".{shape}")
+
+
+def check_settings(given: Mapping[str, Any], kind: Any, where: str) -> None:
+    """DalibError for a key of a table that transformers would keep and nobody reads, in it or in a table of its own.
+
+    A table that transformers wrote is left alone: its other versions know other keys.
+
+    Args
+        kind: its class of transformers, `BertConfig`
+        where: the table, as people say it: `clip.config`
+    """
+    if "transformers_version" in given:
+        return
+    try:
+        plain = kind()
+    except Exception:  # one that is made of others, and has none of its own
+        return
+    known = {*vars(plain), *plain.to_dict(), *getattr(kind, "attribute_map", {}), "model_type"}
+    for key, value in given.items():
+        if key not in known and (not isinstance(key, str) or callable(getattr(plain, key, callable))):
+            near = sorted(name for name in known if not name.startswith("_"))
+            raise unknown(f"setting of {where}", str(key), near, "keys as in a config.json")
+        inner = getattr(plain, key, None)
+        if isinstance(value, Mapping) and hasattr(inner, "to_diff_dict"):
+            check_settings(value, type(inner), f"{where}.{key}")
 
 
 def read_settings(file: Path) -> dict[str, Any]:

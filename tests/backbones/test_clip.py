@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -221,6 +222,36 @@ def test_a_config_of_no_clip_is_one_line() -> None:
         with pytest.raises(DalibError, match=r"clip.config describes no CLIP") as caught:
             load_backbone("clip", "none", config=config)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"projection_dmi": 8}, "no setting of clip.config named 'projection_dmi'; did you mean 'projection_dim'"),
+        (
+            {"vision_config": {"hiden_size": 8}},
+            "no setting of clip.config.vision_config named 'hiden_size'; did you mean 'hidden_size'",
+        ),
+        ({"text_config": {"layers": 1}}, "no setting of clip.config.text_config named 'layers'"),
+        ({"to_dict": 1}, "no setting of clip.config named 'to_dict'"),
+        ({3: 1}, "no setting of clip.config named '3'"),
+        ({"model_type": "bert"}, "no clip.config.model_type named 'bert'"),
+    ],
+)
+def test_a_setting_that_nobody_reads_is_refused(config: dict[Any, Any], words: str) -> None:
+    with pytest.raises(DalibError, match=words) as caught:
+        load_backbone("clip", "none", config=config)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_transformers_wrote_may_hold_keys_of_its_other_versions(folder: Path) -> None:
+    config = dict(load_backbone("clip", str(folder)).options["config"])
+    assert load_backbone("clip", "none", config=config | {"num_beams": 1, "pruned_heads": {}}).dim == DIM
+
+
+def test_a_config_beside_a_folder_is_refused(folder: Path) -> None:
+    with pytest.raises(DalibError, match=r"clip.config is for weights = 'none'; the folder .* has its own"):
+        load_backbone("clip", str(folder), config={"projection_dim": 8})
 
 
 def test_a_folder_whose_config_is_none_is_one_line(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,3 +115,21 @@ def test_a_folder_is_looked_for_here_and_below_the_bases(tmp_path: Path, monkeyp
         found = find_folder("m", tmp_path / "data")
         assert found is not None and found.resolve() == tmp_path / place
     assert find_folder("~nobody-of-that-name/m") is None
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"model_type": "bert", "hiden_size": 8}, "no setting of hf.config named 'hiden_size'; did you mean 'hidden_"),
+        ({"model_type": "gpt2", "n_hed": 2}, "no setting of hf.config named 'n_hed'; did you mean 'n_head'"),
+    ],
+)
+def test_a_key_of_a_config_that_nobody_reads_is_refused(config: dict[str, Any], words: str) -> None:
+    with pytest.raises(DalibError, match=words):
+        load_backbone("hf", "none", rows=IDS, config=config)
+
+
+def test_a_key_that_the_architecture_knows_by_another_name_is_taken() -> None:
+    """GPT-2 calls its width n_embd; `num_labels` is made of `id2label`."""
+    config = {"model_type": "gpt2", "vocab_size": 30, "hidden_size": 8, "num_hidden_layers": 1, "num_labels": 3}
+    assert load_backbone("hf", "none", rows=IDS, config=config | {"num_attention_heads": 2}).dim == 8
