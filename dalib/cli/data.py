@@ -138,6 +138,8 @@ def pack_data(
     labelled = {d: f"{n} rows" for d, n in made.labelled.items()}
     for name, rows in {**labelled, **{d: f"{n} rows without labels" for d, n in made.unlabelled.items()}}.items():
         say(f"{name}: {rows}")
+    for remark in made.remarks:
+        say(f"note: {remark}")
     domains = len(made.labelled) + len(made.unlabelled)
     say(f"{out}: {domains} domains, {made.classes} classes; use it as {made.dataset}")
 

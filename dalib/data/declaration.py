@@ -6,9 +6,12 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from dalib.core.dataset import DatasetInfo
 from dalib.core.errors import DalibError, suggest
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,9 @@ def canonical(name: str) -> str:
 
 
 def lookalike(name: str) -> str:
-    """What two names share that differ in case, blanks, `_` and `-` only."""
+    """What two names share that differ in case, blanks, `_` and `-` only, or that write one number: `01` and `1.0`."""
+    if len(name) < 28 and _NUMBER.fullmatch(name):
+        return str(Decimal(name).normalize())
     return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).strip().casefold()
 
 
@@ -161,11 +166,14 @@ def conventions(info: DatasetInfo, rows: int) -> list[str]:
 
 
 def find_lookalikes(names: Sequence[str], what: str) -> list[str]:
-    """What to say of names that differ in case or blanks only."""
+    """What to say of names that differ in case or blanks only, or write one number."""
     first: dict[str, str] = {}
     twins = [(first.setdefault(lookalike(n), n), n) for n in names]
     return [
-        f"{what} '{a}' and '{b}' differ in case or blanks only: name their folders alike" for a, b in twins if a != b
+        f"{what} '{a}' and '{b}' "
+        f"{'write one number' if _NUMBER.fullmatch(a) else 'differ in case or blanks only'}: name their folders alike"
+        for a, b in twins
+        if a != b
     ]
 
 

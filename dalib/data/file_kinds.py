@@ -17,12 +17,15 @@ from dalib.data.shared_formats import DIGIT_FIVE, arrays_of_adatime, arrays_of_d
 
 @dataclass(frozen=True)
 class Packed:
-    """What was written: domain -> rows, with labels and without, the number of classes, and the data set to ask for."""
+    """What was written: domain -> rows, with labels and without, the number of classes, the data set to ask for, and
+    what there is to say of it.
+    """
 
     labelled: dict[str, int]
     unlabelled: dict[str, int]
     classes: int
     dataset: str
+    remarks: tuple[str, ...] = ()
 
 
 def pack_files(
@@ -39,7 +42,9 @@ def pack_files(
         images = write_checked(arrays_of_digit_five(files[0]), out, lambda path: load_arrays(path, digits))
         return Packed({d: len(y) for d, y in images.y.items()}, {}, 10, f"digit_five {'--data-root'} {out}")
     made = pack(arrays_of_files(files, domain, label, one_hot, image, resize), out)
-    return Packed({d: len(y) for d, y in made.y.items()}, made.unlabelled, len(made.classes), f"features:{out}")
+    return Packed(
+        {d: len(y) for d, y in made.y.items()}, made.unlabelled, len(made.classes), f"features:{out}", made.remarks
+    )
 
 
 def arrays_of_files(

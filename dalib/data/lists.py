@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,7 +16,7 @@ from dalib.data.declaration import translate
 from dalib.data.layout import SPLITS, ImageFile
 from dalib.data.listing import Listing, naming
 
-_LINE = re.compile(r"^(.+?)[ \t,]+(\d+)$")
+_LINE = re.compile(r"^(.+?)[ \t,]+([0-9]+)$")
 _SPLIT = re.compile(r"^(.+?)[_-](?:train|val|valid|validation|crossval|trainval|test|all)(?:[_-]?kfold)?$")
 MISSING = "named by a list, but not there"
 
@@ -41,17 +41,28 @@ def read_lists(listing: Listing) -> tuple[dict[str, dict[str, int]], tuple[str, 
         with naming(listing.root, member):
             content = listing.read(member)
         lines = content.decode("utf-8", "surrogateescape").splitlines()
-        parsed = [(m[1].replace("\\", "/"), int(m[2])) for line in lines if (m := _LINE.match(line.strip()))]
+        told = [(m[1].replace("\\", "/"), m[2]) for line in lines if (m := _LINE.match(line.strip()))]
+        parsed = [(path, int(label)) for path, label in told]
         if not parsed or len(parsed) < len([line for line in lines if line.strip()]):
             continue
         here = PurePosixPath(member).parent
         placed = {path: _place(path, here, known, by_name) for path, _ in parsed}
         labels = {place: label for path, label in parsed if (place := placed[path])}
         if labels:
+            _refuse_spellings(f"{listing.root}: {member}", {label for _, label in told})
             name = re.sub(r"[_-]?(image)?[_-]?list$", "", PurePosixPath(member).stem) or PurePosixPath(member).stem
             domains[name] = labels
             listing.left_out.update({path: MISSING for path, place in placed.items() if not place})
     return _join_splits(domains)
+
+
+def _refuse_spellings(where: str, labels: Collection[str]) -> None:
+    """DalibError where a list writes one number in two ways, which may be meant as two classes."""
+    written: dict[int, str] = {}
+    for label in sorted(labels):
+        other = written.setdefault(int(label), label)
+        if other != label:
+            raise DalibError(f"{where} has the labels {other} and {label}, which are one number; write it alike")
 
 
 def _join_splits(lists: Mapping[str, Mapping[str, int]]) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:

@@ -12,6 +12,7 @@ import numpy as np
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
 from dalib.data.features import FeatureSet, load_features
+from dalib.data.labels import settle_labels, stack_labels
 
 Arrays = dict[str, np.ndarray]
 TABLES = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
@@ -92,8 +93,12 @@ def arrays_of_frame(frame: Any, domain: str, label: str = "", one_hot: bool = Fa
         )
     features = pd.get_dummies(features, columns=words) if words else features
     arrays: Arrays = {"columns": np.array([str(c) for c in features.columns])}
+    places = frame[domain].unique()
+    called = list(map(str, places))
+    if twice := [name for name in called if called.count(name) > 1]:
+        raise DalibError(f"column '{domain}' has several domains that are written '{twice[0]}'; give them one type")
     x = features.to_numpy(np.float64, na_value=np.nan)
-    for name in dict.fromkeys(frame[domain]):
+    for name in places:
         rows = (frame[domain] == name).to_numpy()
         arrays[f"{name}_x"] = x[rows].astype(np.float32)
         if label and frame[label][rows].notna().any():
@@ -107,15 +112,17 @@ def _labels(column: Any, domain: str, label: str) -> np.ndarray:
             f"domain '{domain}': {int(column.isna().sum())} of {len(column)} rows have no '{label}'; give those "
             "without one a domain of their own"
         )
-    y = np.array(column.tolist())
-    return y.astype(np.int64) if y.dtype.kind == "f" and (y == np.floor(y)).all() else y
+    return stack_labels(column.tolist(), f"column '{label}', domain '{domain}',")
 
 
 def arrays_of_tables(paths: Sequence[str | Path], domain: str = "", label: str = "", one_hot: bool = False) -> Arrays:
     """CSV, TSV or parquet tables: one with a column of domains, or one file per domain, called by the file's name."""
     import pandas as pd
 
-    frames = [read_table(Path(path)) for path in paths]
+    frames = [read_table(Path(path), (domain, label)) for path in paths]
+    written = [i for i, path in enumerate(paths) if Path(path).suffix in TABLES and label in frames[i].columns]
+    for i, column in zip(written, settle_labels([frames[i][label] for i in written]), strict=True):
+        frames[i][label] = column
     if domain:
         return arrays_of_frame(pd.concat(frames, ignore_index=True), domain, label, one_hot)
     if len(paths) == 1:
@@ -136,9 +143,11 @@ def arrays_of_tables(paths: Sequence[str | Path], domain: str = "", label: str =
     return arrays_of_frame(pd.concat(named, ignore_index=True), column, label, one_hot)
 
 
-def read_table(path: Path) -> Any:
+def read_table(path: Path, words: Sequence[str] = ()) -> Any:
     """A DataFrame of a .csv, .tsv, .txt (tabs) or .parquet file.
 
+    Args
+        words: columns that are kept as they are written, for pandas takes `01` and `1` for one number
     Raises
         DalibError: not there, another kind, or not readable
     """
@@ -151,7 +160,7 @@ def read_table(path: Path) -> Any:
             return pd.read_parquet(path)
         if path.suffix not in TABLES:
             raise DalibError(f"{path} is no table that is read here; give .csv, .tsv, .parquet or .mat")
-        return pd.read_csv(path, sep=TABLES[path.suffix])
+        return pd.read_csv(path, sep=TABLES[path.suffix], dtype=dict.fromkeys(filter(None, words), str))
     except ImportError as error:
         raise DalibError(f"{path} needs a reader of parquet files; pip install pyarrow, or write a .csv") from error
     except (ValueError, OSError) as error:
@@ -190,8 +199,7 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
                 labels = np.asarray(y).ravel()
                 if len(labels) != len(rows) and rows.ndim == 2 and len(labels) == rows.shape[1]:
                     rows = rows.T
-                whole = labels.dtype.kind == "f" and (labels == np.floor(labels)).all()
-                arrays[f"{domain}_y"] = labels.astype(np.int64) if whole else labels
+                arrays[f"{domain}_y"] = stack_labels(labels.tolist(), f"{path}") if labels.dtype.kind == "f" else labels
             arrays[f"{domain}_x"] = rows.astype(np.float32, copy=False)
     return arrays
 
@@ -257,7 +265,7 @@ def arrays_of_datasets(domains: Mapping[str, Iterable[Any]]) -> Arrays:
             )
         arrays[f"{domain}_x"] = np.stack(rows)
         if not bare:
-            arrays[f"{domain}_y"] = np.array(labels)
+            arrays[f"{domain}_y"] = stack_labels(labels, f"domain '{domain}'")
     return arrays
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from dalib.core.errors import DalibError
 from dalib.core.limits import amount_of
+from dalib.data.labels import is_whole, stack_labels
 from dalib.data.packing import Arrays
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "bmp")
@@ -123,6 +124,8 @@ def arrays_of_webdataset(paths: str | Path | Sequence[str | Path], resize: int =
             x, (y, place) = _row_of(sample, where, resize), _notes_of(sample, where)
             rows.setdefault(place or name, []).append(x)
             labels.setdefault(place or name, []).append(y)
+    if all(y is None or is_whole(y) for ys in labels.values() for y in ys):
+        labels = {place: [None if y is None else int(y) for y in ys] for place, ys in labels.items()}
     return stack_domains(rows, labels, ", ".join(map(str, tars)))
 
 
@@ -136,7 +139,7 @@ def _notes_of(sample: dict[str, bytes], where: str) -> tuple[Any, str]:
         raise DalibError(
             f"{where}: its .cls is no text or its .json no object ({error}); leave that sample out"
         ) from error
-    return (None if y is None else int(y) if str(y).lstrip("-").isdigit() else str(y)), place
+    return (None if y is None else str(y)), place
 
 
 def _samples(path: Path) -> Iterable[tuple[str, dict[str, bytes]]]:
@@ -212,7 +215,7 @@ def stack_domains(rows: dict[str, list[np.ndarray]], labels: dict[str, list[Any]
                 "their own"
             )
         if not missing and xs:
-            arrays[f"{domain}_y"] = np.array(labels[domain])
+            arrays[f"{domain}_y"] = stack_labels(labels[domain], f"{where}, domain '{domain}',")
     if not arrays:
         raise DalibError(f"{where} holds no sample")
     return arrays
