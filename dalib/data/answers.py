@@ -9,6 +9,7 @@ import numpy as np
 
 from dalib.core.errors import DalibError, unknown
 from dalib.core.registry import OBJECTIVES
+from dalib.data.narrow import warn_of_lost
 
 LARGEST = 1e18
 OTHER_UNIT = 8.0
@@ -55,6 +56,7 @@ def read_domain(path: Path, objective: str, key: str, arrays: Mapping[str, np.nd
         raise DalibError(f"{path}: {key} holds {y.dtype} values, or NaN; {objective} needs finite numbers")
     if objective != "multilabel":
         refuse_large(f"{path}: {key}", y)
+        warn_of_lost(y, "", f"{path}, {key}: ")
         return y.astype(np.float32)
     strange = y[~np.isin(y, (-1, 0, 1))]
     if len(strange):

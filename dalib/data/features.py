@@ -13,6 +13,7 @@ from dalib.core.errors import DalibError
 from dalib.core.rows import combine
 from dalib.data.answers import read_answers
 from dalib.data.declaration import canonical, lookalike
+from dalib.data.narrow import warn_of_lost
 from dalib.data.npz import LAYOUT, check_rows, read_arrays
 
 MISSING = ("nan", "NaN", "None", "<NA>", "NaT")
@@ -151,6 +152,8 @@ def read_feature_rows(path: Path, domain: str, keys: dict[str, str], arrays: dic
     parts = {modality: check_rows(path, key, arrays, flat=False) for modality, key in keys.items()}
     if "" in parts:
         return parts[""]
+    for modality, key in keys.items():
+        warn_of_lost(parts[modality], "standardise it", f"{path}, {key}: ")
     try:
         return combine({k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in parts.items()})
     except DalibError as error:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from dalib.core.rows import combine
 from dalib.data.declaration import lookalike
 from dalib.data.features import MISSING
+from dalib.data.narrow import warn_of_lost
 
 Rows = ArrayLike | Mapping[str, ArrayLike]
 Moments = tuple[np.ndarray, np.ndarray]
@@ -42,6 +43,7 @@ def read_rows(X: Rows, numbers: bool = False) -> np.ndarray:
         raise ValueError(f"rows have shape {x.shape} and dtype {x.dtype}; give numbers, one row per sample, or a dict")
     if x.dtype.kind in "iu" and not (numbers and x.ndim < 4):
         return x
+    warn_of_lost(x, "standardise it first", names=list(getattr(X, "columns", ())))
     with np.errstate(over="ignore"):
         narrow: np.ndarray = x.astype(np.float32)
     if not np.isfinite(narrow).all():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dalib.core.errors import DalibError
+from dalib.data.narrow import keep_digits
 from dalib.data.packing import Arrays
 from dalib.data.shared_formats import picture_row, stack_domains
 
@@ -68,7 +69,7 @@ def arrays_of_splits(splits: Any, where: str, domain: str, label: str, image: st
                 x = (
                     picture_row(row[picture], resize)
                     if picture
-                    else np.concatenate([np.ravel(np.asarray(row[n], np.float32)) for n in others])
+                    else np.concatenate([np.ravel(np.asarray(row[n], np.float64)) for n in others])
                 )
             except (ValueError, TypeError, AttributeError) as error:
                 what = f"no picture in '{picture}'" if picture else f"no numbers in one of {', '.join(others)}"
@@ -79,7 +80,9 @@ def arrays_of_splits(splits: Any, where: str, domain: str, label: str, image: st
             place = str(domain_of(row[domain])) if domain else str(split)
             rows.setdefault(place, []).append(x)
             labels.setdefault(place, []).append(word_of(row[label]) if label else None)
-    return stack_domains(rows, labels, where)
+    arrays = stack_domains(rows, labels, where)
+    wide = [key for key, x in arrays.items() if x.dtype == np.float64 and key.endswith("_x")]
+    return arrays | dict(zip(wide, keep_digits([arrays[key] for key in wide]), strict=True))
 
 
 def _namer(table: Any, column: str) -> Callable[[Any], Any]:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from dalib.core.errors import DalibError, unknown
+from dalib.data.narrow import warn_of_lost
 
 Moments: TypeAlias = "tuple[tuple[np.ndarray, np.ndarray], ...]"
 """(mean (d,), deviation (d,)) for every `zscore` among the steps; a constant column's deviation is infinite."""
@@ -62,6 +63,8 @@ def prepare_rows(x: np.ndarray, steps: Sequence[str]) -> np.ndarray:
     Raises
         DalibError: steps for rows that are not features (n, d)
     """
+    if not steps:
+        warn_of_lost(x, "normalise = zscore")
     if x.ndim == 2 and (steps or x.dtype.kind in "fb"):
         return normalise_features(x, steps)
     if steps:

@@ -16,6 +16,7 @@ import numpy as np
 from dalib.core.errors import DalibError
 from dalib.core.limits import amount_of
 from dalib.data.labels import is_whole, stack_labels
+from dalib.data.narrow import keep_digits
 from dalib.data.packing import Arrays
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "bmp")
@@ -60,7 +61,7 @@ def _read_series(path: Path) -> tuple[np.ndarray, np.ndarray]:
         ) from error
     x = x[:, None] if x.ndim == 2 else x
     x = x.transpose(0, 2, 1) if x.ndim == 3 and x.shape[1] > x.shape[2] else x
-    return np.ascontiguousarray(x, dtype=np.float32), y.astype(np.int64).ravel()
+    return np.ascontiguousarray(keep_digits([x])[0]), y.astype(np.int64).ravel()
 
 
 def arrays_of_digit_five(folder: str | Path) -> Arrays:
