@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -38,6 +39,10 @@ class OpenClipTower(TextTower):
         self.settings, self.name, self.vocabulary = dict(settings), name, self.token_embedding.num_embeddings
         self.length, self.width = self.positional_embedding.shape[0], self.token_embedding.embedding_dim
         self.scale, self.dim = float(model.logit_scale.detach().exp()), self._find_dim()
+        if not math.isfinite(self.scale):
+            raise DalibError(
+                f"{name} multiplies cosines by exp({float(model.logit_scale.detach()):g}); take another checkpoint"
+            )
         self.eval().requires_grad_(False)
 
     def _find_dim(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from dalib.backbones._moments import MEAN, STD, Moments, check_moments
@@ -52,6 +53,8 @@ def build(name: str, weights: str) -> Backbone:
             f"backbone '{name}' has no weights of its own, nor of ImageNet: give a file that open_clip wrote "
             "(weights = 'FILE.safetensors'), or 'none'"
         )
+    if Path(weights).is_dir():
+        raise DalibError(f"{weights} is a folder; give the file of weights in it (open_clip_model.safetensors)")
     path = find_file(weights)
     moments = _find_moments(name, settings, path)
     load_state(model, _fit(model, read_state(path)), LEFT, name, path.name)
@@ -124,6 +127,8 @@ def _fit(model: Any, state: State) -> State:
         own = getattr(model, key, None)
         if key in fitted and own is not None and fitted[key].numel() == 1:
             fitted[key] = fitted[key].reshape(own.shape)
+    if getattr(model, "logit_bias", None) is not None:  # of weights that were not trained with one; nothing reads it
+        fitted.setdefault("logit_bias", torch.zeros_like(model.logit_bias))
     same = State(fitted)
     same.maker, same.steps = state.maker, state.steps
     return same

@@ -227,6 +227,8 @@ def test_a_file_that_is_not_all_there_is_one_line(folder: Path, tmp_path: Path) 
             (state | {"ln_final.bias": torch.ones(3)}, "of another shape ln_final.bias"),
             (image, "missing .*positional_embedding"),
             ({}, "holds nothing"),
+            (state | {"logit_scale": torch.tensor(200.0)}, r"multiplies cosines by exp\(200\); take another"),
+            (state | {"logit_bias": torch.tensor(-10.0)}, "unexpected logit_bias"),
             (state | {"ln_final.bias": torch.full((16,), torch.nan)}, "holds NaN or infinity in ln_final.bias"),
         ]
     ):
@@ -254,6 +256,18 @@ def test_what_cannot_be_built_is_one_line(folder: Path, name: str, weights: str,
     with pytest.raises(DalibError, match=words) as caught:
         load_backbone(f"open_clip:{name}", weights)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_told_of_its_file(folder: Path) -> None:
+    with pytest.raises(DalibError, match="is a folder; give the file of weights in it"):
+        load_backbone("open_clip:tiny-plain", str(folder))
+
+
+def test_a_bias_of_logits_may_be_missing_as_open_clip_has_it(folder: Path, tmp_path: Path) -> None:
+    state = load_file(file_of(folder, "tiny-siglip"))
+    save_file({k: v for k, v in state.items() if k != "logit_bias"}, tmp_path / "mine.safetensors")
+    mine = load_backbone("open_clip:tiny-siglip", str(tmp_path / "mine.safetensors"))
+    assert mine.weights_hash == load(folder, "tiny-siglip").weights_hash
 
 
 def test_names_that_cannot_be_read_are_one_line(folder: Path) -> None:
