@@ -10,7 +10,7 @@ import numpy as np
 
 from dalib.core.errors import DalibError
 
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 EXACT = 2**53
 """From here on float64 does not tell whole numbers apart."""
