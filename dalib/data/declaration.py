@@ -45,7 +45,7 @@ def canonical(name: str) -> str:
 def lookalike(name: str) -> str:
     """What two names share that differ in case, blanks, `_` and `-` only, or that write one number: `01` and `1.0`."""
     if len(name) < 28 and _NUMBER.fullmatch(name):
-        return str(Decimal(name).normalize())
+        return str(Decimal(name).normalize() + 0)
     return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).strip().casefold()
 
 
