@@ -17,4 +17,4 @@ def sharpest_perturbation(loss: Tensor, parameters: Sequence[Tensor], rho: float
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
     norm = torch.stack([g.norm() for g in gradients]).norm()
     scale = rho / norm.clamp(min=1e-12)
-    return [scale * g for g in gradients]
+    return [(scale * g).detach() for g in gradients]  # PyTorch 2.4 has zeros that require a gradient

@@ -36,7 +36,7 @@ def test_jumbot_term_is_the_cost_of_pots_unbalanced_plan() -> None:
             label = -target.logits[j].log_softmax(0)[source.y[i]]
             cost[i, j] = (0.03 * (source.z[i] - target.z[j]).square().sum() + 0.7 * label).item()
     plan = ot.unbalanced.sinkhorn_knopp_unbalanced(
-        ot.unif(9), ot.unif(7), cost.numpy(), 0.1, 0.5, numItermax=100_000, stopThr=1e-14
+        ot.unif(9), ot.unif(7), cost.numpy(), 0.1, 0.5, reg_type="kl", numItermax=100_000, stopThr=1e-14
     )
     algorithm = attached("JUMBOT", weight=2.0, alpha=0.03, lam=0.7, reg=0.1, reg_m=0.5)
     assert algorithm.loss(source, target, 0.5)["transport"].item() == pytest.approx(

@@ -139,7 +139,7 @@ def cost_matrix(n: int = 9, m: int = 7, scale: float = 1.0) -> Tensor:
 def test_the_unbalanced_plan_is_pots(reg: float, reg_m: float, scale: float, n: int, m: int) -> None:
     cost = cost_matrix(n, m, scale)
     reference = ot.unbalanced.sinkhorn_knopp_unbalanced(
-        ot.unif(n), ot.unif(m), cost.numpy(), reg, reg_m, numItermax=100_000, stopThr=1e-14
+        ot.unif(n), ot.unif(m), cost.numpy(), reg, reg_m, reg_type="kl", numItermax=100_000, stopThr=1e-14
     )
     np.testing.assert_allclose(unbalanced_sinkhorn(cost, reg, reg_m, iterations=2000).numpy(), reference, atol=1e-8)
     single = unbalanced_sinkhorn(cost.float(), reg, reg_m)
@@ -170,7 +170,9 @@ def test_a_large_penalty_gives_the_balanced_plan_and_a_row_without_partner_loses
 
 def test_the_unbalanced_plan_takes_other_marginals_and_any_order_of_rows() -> None:
     cost, a, b = cost_matrix(4, 3), torch.tensor([0.1, 0.2, 0.3, 0.4]).double(), torch.tensor([0.5, 0.3, 0.2]).double()
-    reference = ot.unbalanced.sinkhorn_knopp_unbalanced(a.numpy(), b.numpy(), cost.numpy(), 0.2, 0.5, stopThr=1e-14)
+    reference = ot.unbalanced.sinkhorn_knopp_unbalanced(
+        a.numpy(), b.numpy(), cost.numpy(), 0.2, 0.5, stopThr=1e-14, reg_type="kl"
+    )
     np.testing.assert_allclose(unbalanced_sinkhorn(cost, 0.2, 0.5, a, b, 2000).numpy(), reference, atol=1e-8)
     turned = unbalanced_sinkhorn(cost.flip(0), 0.2, 0.5, a.flip(0), b, 2000)
     torch.testing.assert_close(turned.flip(0), torch.from_numpy(reference), rtol=0, atol=1e-8)
