@@ -15,23 +15,28 @@ class TrAdaBoostR2(FeatureAlgorithm):
     """TrAdaBoost.R2 with ridge regressions; unlabelled target rows are not used.
 
     f_t = ridge regression with weights w;  e_i = mean_j |f_t(z_i) - y_i| / spread, divided by the largest
-    E = sum_target w e / sum_target w;  beta_t = E / (2 - E);  beta = 1 / (1 + sqrt(2 ln n_s / rounds))
+    E = sum_target w e / sum_target w, 1/2 at most;  beta_t = E / (1 - E);  beta = 1 / (1 + sqrt(2 ln n_s / rounds))
     w_i <- w_i beta^(e_i) of source rows, w_i beta_t^(-e_i) of target rows, scaled to sum 1
-    answer = median of f_t over the later half of the rounds, f_t weighing ln(1 / beta_t)
+    answer = median of f_t over the later half of the rounds, f_t weighing ln(1 / beta_t), all alike where that is 0
 
     Where the protocol labels no target row (`uda`), or no other (`supervised`), it is one ridge regression.
 
     Shapes
         z (n, d), y (n, m)
     Reference
-        Pardoe & Stone. Boosting for Regression Transfer. ICML 2010, of which abstract and introduction were read; the
-        algorithm in three codes: ADAPT's, Bin-Cao/TrAdaboost and one in R. ADAPT's is followed where they differ:
-        beta_t (in both others E / (1 - E), as AdaBoost.R2 has it, and no further rounds from E = 1/2 on) and beta
-        (there ln(n_s / rounds) for ln(n_s) / rounds). The R code has the weighted median too, the other a mean.
-        Departures: ridge regression where others have trees, so that a model is its weights; every answer's error is
-        measured in its deviation, and every answer has a median of its own.
+        Pardoe & Stone. Boosting for Regression Transfer. ICML 2010, of which abstract, introduction and a part of the
+        experiments could be read; the algorithm in four codes: ADAPT's, Bin-Cao/TrAdaboost, one in R, and the second
+        stage of jay15summer's. beta_t is AdaBoost.R2's, as in the last three and in ADAPT's documentation (ADAPT's code
+        has E / (2 - E)); beta is ADAPT's and that of TrAdaBoost (in Bin-Cao's and the R code ln(n_s / rounds) for
+        ln(n_s) / rounds); all but Bin-Cao's, which has a mean, have the weighted median.
+        Departures: an error above 1/2 counts as 1/2, as in `TrAdaBoost`: that round has no vote and leaves the target's
+        weights, while source rows go on losing weight (in the last three codes the rounds end there, with ridge
+        regressions often at the first); ridge regression where others have trees, so that a model is its weights; every
+        answer's error is measured in its deviation, and every answer has a median of its own. The paper's two-stage
+        variant, which chooses the weight of the source by cross-validation, is not here.
     """
 
+    version = 2
     family = "few labels"
     objectives = ("regression",)
     paper = "pardoe2010boosting"
@@ -80,9 +85,10 @@ class TrAdaBoostR2(FeatureAlgorithm):
             e = ((z @ W.T + b - y).abs() / spread).mean(1)
             e = e / e.max().clamp(min=torch.finfo(e.dtype).tiny)
             error = (w * e)[own].sum() / w[own].sum()
-            beta_t = (error / (2 - error)).clamp(min=torch.finfo(e.dtype).eps)
+            held = error.clamp(max=0.5)
+            beta_t = (held / (1 - held)).clamp(min=torch.finfo(e.dtype).eps)
             found.append((W, b, -beta_t.log()))
             w = w * torch.where(own, beta_t ** (-e), beta**e)
             w = w / w.sum()
         W, b, say = (torch.stack(part[len(part) // 2 :]) for part in zip(*found, strict=True))
-        return W, b, say
+        return W, b, say if say.any() else torch.ones_like(say)

@@ -1,11 +1,11 @@
-"""Several attributes of every picture of mini_office, each true or not; drawn by dalib itself."""
+"""Several attributes of every picture, each true or not, in mini_office's domains and at night; drawn by dalib."""
 
 from dalib.core.dataset import DatasetInfo
 
 DATASET = DatasetInfo(
     name="mini_attributes",
-    title="mini_office's pictures and domains, asked for ten attributes: object, colour and style",
-    domains=("amazon", "dslr", "webcam"),
+    title="Pictures of mini_office's things, asked for ten attributes: object, colour and style",
+    domains=("amazon", "dslr", "webcam", "night"),
     classes=(
         "electronics",
         "furniture",
@@ -18,7 +18,7 @@ DATASET = DatasetInfo(
         "lying",
         "turned",
     ),
-    counts={"amazon": 936, "dslr": 282, "webcam": 400},
+    counts={"amazon": 936, "dslr": 282, "webcam": 400, "night": 936},
     source="drawn by dalib (leave the root out)",
     licence="Apache-2.0, as dalib",
     objective="multilabel",

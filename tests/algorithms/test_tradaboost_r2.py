@@ -25,7 +25,8 @@ def boosted(task: Task, rounds: int, C: float) -> tuple[list[Ridge], list[float]
         e = (np.abs(model.predict(x) - y) / y.std(0)).mean(1)
         e /= e.max()
         error = (w[own] * e[own]).sum() / w[own].sum()
-        beta_t = error / (2 - error)
+        held = min(error, 0.5)
+        beta_t = held / (1 - held)
         w = np.where(own, w * beta_t**-e, w * beta**e)
         w /= w.sum()
         models.append(model)
@@ -45,9 +46,31 @@ def test_it_is_a_loop_over_ridge_regressions_and_a_weighted_median(rounds: int, 
     later = range(rounds // 2, rounds)
     each = np.stack([models[t].predict(np.asarray(task.test.x, float)) for t in later])
     say = np.array([says[t] for t in later])
+    say = say if say.any() else np.ones(len(say))
     expected = np.apply_along_axis(weighted_median, 0, each, say)
     got = fit(dalib.TrAdaBoostR2(rounds=rounds, C=C), task).outputs(task.test).prediction.numpy()
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_on_least_squares_it_answers_what_adapt_does_with_the_beta_of_its_documentation() -> None:
+    """ADAPT 0.4.5 (fd67cb7), `2. - estimator_error` made `1. - …`, LinearRegression on y / y.std(0), times that."""
+    expected = [
+        [-1.03399141, -1.31406071],
+        [-1.76059093, 3.33385474],
+        [-0.57295465, 1.39801844],
+        [-0.4307519, -1.84967402],
+    ]
+    task = make_task(n=60, few=8, turned=0.2)
+    got = fit(dalib.TrAdaBoostR2(rounds=11, C=1e12), task).outputs(task.test).prediction.numpy()
+    np.testing.assert_allclose(got[:4], expected, rtol=1e-5)
+
+
+def test_where_every_error_is_a_half_or_more_the_rounds_have_equal_votes() -> None:
+    task = make_task(n=60, few=8, turned=1.0)
+    models, says = boosted(task, 2, 1.0)
+    assert says == [0.0, 0.0]
+    got = fit(dalib.TrAdaBoostR2(rounds=2), task).outputs(task.test).prediction.numpy()
+    np.testing.assert_allclose(got, models[1].predict(np.asarray(task.test.x, float)), rtol=1e-5, atol=1e-6)
 
 
 def test_it_beats_ridge_regression_where_the_source_answers_otherwise() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from dalib.data.catalog import load_data
-from dalib.datasets.drawing import CLASSES, draw
-from dalib.datasets.drawing.attributes import ATTRIBUTES, tell, write_mini_attributes
+from dalib.datasets.drawing import CLASSES, COUNTS, draw
+from dalib.datasets.drawing.attributes import ATTRIBUTE_COUNTS, ATTRIBUTES, PLACES, tell, write_mini_attributes
 from dalib.datasets.drawing.objects import OBJECTS
 from dalib.datasets.drawing.palette import FAMILIES, Palette
 from dalib.datasets.drawing.render import generator
@@ -40,3 +40,11 @@ def test_the_set_is_mini_offices_pictures_with_a_table(tmp_path) -> None:
         assert rows.labels[row].tolist() == list(tell(cls, "webcam", 0))
         difference = np.asarray(rows.x)[row].transpose(1, 2, 0).astype(int) - draw(cls, "webcam", 0)
         assert np.abs(difference).mean() < 8
+
+
+def test_night_shows_other_things_than_amazon_as_often_and_in_the_dark() -> None:
+    assert ATTRIBUTE_COUNTS["night"] == ATTRIBUTE_COUNTS["amazon"] == COUNTS["amazon"]
+    told = [tell("mug", "night", i) for i in range(12)]
+    assert len(set(told)) > 1 and told != [tell("mug", "amazon", i) for i in range(12)]
+    night, day = (np.mean([draw("mug", place, i, 0, PLACES[place]) for i in range(6)]) for place in ("night", "dslr"))
+    assert night < 0.6 * day

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-import dalib
 from dalib import Domain, Task, TrainConfig, Trainer
 from dalib.core.backbone import identity
 from dalib.core.network import Network
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS
+from dalib.core.splits import concatenate
 from dalib.core.types import Source, Target
 from dalib.train.fitted import Fitted
 
@@ -40,7 +40,7 @@ def make_task(
     source, target = make("source", 0.0, W), make("target", moved, V)
     labelled, nothing = source, source.take(np.arange(0), "none")
     if few:
-        labelled = dalib.core.splits.concatenate([source, target.take(np.arange(few), "few")])
+        labelled = concatenate([source, target.take(np.arange(few), "few")])
         target = target.take(np.arange(few, n), "rest")
     protocol = "semi_supervised" if few else "uda"
     return Task("source->target", labelled, target.unlabelled(), nothing, target, protocol)

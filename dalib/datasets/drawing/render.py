@@ -15,12 +15,13 @@ from .styles import CLUTTER, STYLES, Style, backdrop, expose
 OVERSAMPLE = 2
 
 
-def draw(cls: str, domain: str, index: int, seed: int = 0) -> np.ndarray:
+def draw(cls: str, domain: str, index: int, seed: int = 0, style: Style | None = None) -> np.ndarray:
     """The picture number `index` (from 0) of class `cls` in `domain`, uint8 (H, W, 3); depends on nothing else.
 
-    webcam and dslr photograph the same few individuals of a class; every amazon picture shows another one.
+    webcam and dslr photograph the same few individuals of a class; every amazon picture shows another one. `style` is
+    that of a domain which `STYLES` does not have.
     """
-    style = STYLES[domain]
+    style = style or STYLES[domain]
     who = ("desk", index % style.individuals) if style.individuals else (domain, index)
     strokes = sample(OBJECTS[cls], generator(seed, cls, *who))
     return photograph(OBJECTS[cls], strokes, style, generator(seed, cls, domain, index, "view"))
