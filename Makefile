@@ -49,6 +49,7 @@ tables: $(VENV)/.ready  ## write results/tables again from the committed records
 	@$(BIN)/dalib table what_to_transfer --records results/records/what_to_transfer.jsonl --select source_accuracy --write results/tables --formats $(FORMATS)
 	@$(BIN)/python benchmarks/rank_study.py tables > /dev/null
 	@$(BIN)/python benchmarks/recipe_study.py tables
+	@$(BIN)/python benchmarks/plain_script.py tables
 	@$(BIN)/python benchmarks/closed_form_tables.py > /dev/null
 	@$(BIN)/python benchmarks/label_shift.py tables
 	@$(BIN)/python benchmarks/first_tables.py

@@ -17,6 +17,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "scratch": {"backbone_rate": 1.0},
 }
 """What departs from the defaults of `TrainConfig`. How they were chosen: docs/recipe.md."""
+OF_THE_OPTIMISER = ("lr", "momentum", "beta1", "beta2")
+"""Settings that mean nothing, or another thing, with another optimiser."""
 
 
 def name_recipe(backbone: str, weights: str, frozen: bool) -> str:
@@ -47,7 +49,7 @@ def fill_recipe(
 
 
 def lay_over(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given over the recipe, whose rate is left out where another optimiser than its own is given."""
+    """What is given over the recipe, whose rate and averages are left out where another optimiser is given."""
     own = recipe.get("optimiser", TrainConfig().optimiser)
     other = given.get("optimiser", own) != own
-    return {k: v for k, v in recipe.items() if not (other and k == "lr")} | dict(given)
+    return {k: v for k, v in recipe.items() if not (other and k in OF_THE_OPTIMISER)} | dict(given)

@@ -47,6 +47,30 @@ def test_only_the_parts_that_may_move_in_phase_two() -> None:
     check_only_the_parts_that_may_move_in_phase_two("ADDA", ("backbone.", "bottleneck."))
 
 
+def test_the_head_moves_with_addas_target_encoder_where_the_adversary_sees_logits() -> None:
+    check_only_the_parts_that_may_move_in_phase_two("ADDA", ("backbone.", "bottleneck.", "head."), sees="logits")
+
+
+def test_addas_adversary_compares_the_logits_of_both_networks_where_it_sees_these() -> None:
+    told: list[tuple[Tensor, Tensor]] = []
+
+    class Watching(dalib.ADDA):  # type: ignore[misc, name-defined]
+        def begin(self) -> None:
+            super().begin()
+            self.eval()
+            self.before = self.network(torch.ones(3, 4))[1].detach()
+
+        def _tell(self, source: Source, target: Target) -> Tensor:
+            told.append((self.source_encoder(torch.ones(3, 4)), self._of(target)))
+            assert torch.equal(self._of(target), target.logits)
+            return super()._tell(source, target)
+
+    algorithm = Watching(8, sees="logits")
+    train(algorithm, make_task(translated()), norm_first(), steps=8)
+    assert len(told) == 4 and all(torch.equal(m_s, algorithm.before) for m_s, _ in told)
+    assert algorithm.discriminator.layers[0].in_features == 4
+
+
 def test_addas_source_encoder_is_the_network_of_phase_one_and_stays() -> None:
     algorithm, before, _ = watched("ADDA")
     train(algorithm, make_task(translated()), norm_first(), steps=40)

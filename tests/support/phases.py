@@ -130,9 +130,9 @@ def check_spoiling_the_source_after_phase_one_changes_nothing_unless_it_is_adda(
     assert bool(where) == (name == "ADDA")
 
 
-def check_only_the_parts_that_may_move_in_phase_two(name: str, moving: tuple[str, ...]) -> None:
+def check_only_the_parts_that_may_move_in_phase_two(name: str, moving: tuple[str, ...], **hparams: Any) -> None:
     """The backbone is one batch norm, the bottleneck linear, batch norm, ReLU."""
-    algorithm, before, _ = watched(name)
+    algorithm, before, _ = watched(name, **hparams)
     fitted = train(algorithm, make_task(turned()), norm_first(), steps=40)
     changed = {k for k, v in copy_state(fitted.algorithm.network).items() if not torch.equal(v, before[k])}
     parameters = {k for k, _ in fitted.algorithm.network.named_parameters()}

@@ -47,6 +47,19 @@ def test_what_an_algorithm_asks_lies_over_the_recipe_and_another_optimiser_takes
     }
 
 
+def test_adda_takes_adam_with_half_the_usual_average_end_to_end_and_another_optimiser_takes_all_of_it_away() -> None:
+    adda = ALGORITHMS.get("adda")
+
+    def fill(backbone: str, **given: Any) -> dict[str, Any]:
+        return fill_recipe(given, adda, backbone, "none", False)
+
+    adam = {"backbone_rate": 1.0, "optimiser": "adamw", "lr": 0.001, "beta1": 0.5}
+    assert fill("lenet") == adam
+    assert fill("lenet", optimiser="sgd") == {"backbone_rate": 1.0, "optimiser": "sgd"}
+    assert TrainConfig.model_validate(fill("identity")) == TrainConfig()
+    assert TrainConfig.model_validate(fill("identity", optimiser="adamw", momentum=0.9)).lr == 0.003
+
+
 def test_what_an_algorithm_asks_on_features_is_not_asked_end_to_end() -> None:
     class Asking(ALGORITHMS.get("dann")):  # type: ignore[misc]
         recipe = {"lr": 0.2, "sampler": "class_balanced"}
