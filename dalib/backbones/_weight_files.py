@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import warnings
 import zipfile
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,13 +54,44 @@ def refuse_other(path: Path) -> None:
                 raise DalibError(f"weights file '{path}' is a TorchScript program; save module.state_dict() instead")
 
 
-def harmless() -> AbstractContextManager[object]:
-    """Allows what training programs often keep beside weights and what runs no code: numbers of NumPy, arguments."""
-    scalar = getattr(np, "_core", None) or np.core
+@contextmanager
+def harmless() -> Iterator[None]:
+    """Allows what training programs often keep beside weights and what runs no code: numbers of NumPy, arguments.
+
+    NumPy 2 calls a module otherwise than NumPy 1, so each is found by both names.
+    """
+    multiarray = (getattr(np, "_core", None) or np.core).multiarray
+    makers = [
+        _called(getattr(multiarray, name), f"numpy.{core}.multiarray", name)
+        for name in ("scalar", "_reconstruct")
+        for core in ("core", "_core")
+    ]
+    makers.append(_called(_encode, "_codecs", "encode"))  # which PyTorch 2.4 does not know
     kinds = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)}
-    allowed = [scalar.multiarray.scalar, np.dtype, argparse.Namespace, *kinds]
-    safe = getattr(torch.serialization, "safe_globals", None)
-    return nullcontext() if safe is None else safe(allowed)
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.add_safe_globals([*makers, np.ndarray, np.dtype, argparse.Namespace, *kinds])
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Bytes as pickles of protocol 2 hold them."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"encode {encoding}")
+    return text.encode(encoding)
+
+
+def _called(function: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
+    """The function, as if it had been defined there."""
+
+    def same(*args: Any) -> Any:
+        return function(*args)
+
+    same.__module__, same.__name__, same.__qualname__ = module, name, name
+    return same
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:

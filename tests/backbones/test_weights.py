@@ -266,6 +266,30 @@ def test_weights_are_found_inside_what_training_programs_write(name: str, suffix
     assert loaded.keys() == state.keys() and all(torch.equal(v, state[k]) for k, v in loaded.items())
 
 
+@pytest.mark.parametrize("core", ["core", "_core"])
+def test_numbers_beside_weights_are_read_whichever_numpy_wrote_them(core: str, tmp_path: Path) -> None:
+    """NumPy 1 calls the module numpy.core, NumPy 2 numpy._core; both stand in checkpoints that people have."""
+    import pickle
+
+    class Renamed(pickle._Pickler):
+        def save_global(self, obj: Any, name: str | None = None) -> None:
+            module, name = obj.__module__, name or obj.__qualname__
+            parts = module.split(".")
+            if parts[0] == "numpy" and parts[1:2] in (["core"], ["_core"]):
+                module = ".".join(["numpy", core, *parts[2:]])
+            self.write(pickle.GLOBAL + f"{module}\n{name}\n".encode())
+            self.memoize(obj)
+
+    Renamed.dispatch = dict(Renamed.dispatch) | {type(Renamed): Renamed.save_global}  # type: ignore[attr-defined]
+    before = torch.serialization.get_safe_globals()
+    pickles = type("Pickles", (), {"Pickler": Renamed, "dumps": None, "dump": None, "__name__": "pickles"})
+    torch.save({"model": _resnet(), "best": np.float64(0.7), "curve": np.arange(3.0)}, tmp_path / "w.pth", pickles)
+    assert f"numpy.{core}.multiarray".encode() in (tmp_path / "w.pth").read_bytes()
+    with pytest.warns(UserWarning, match="below 'model'"):
+        load_backbone("resnet18", str(tmp_path / "w.pth"))
+    assert set(torch.serialization.get_safe_globals()) == set(before), "what was allowed is so for this file alone"
+
+
 NOT_WEIGHTS = {
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer.*git lfs pull"),
     "page": (b"\n<!DOCTYPE html><html></html>", "web page"),
