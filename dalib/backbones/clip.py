@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -122,7 +123,11 @@ class FolderTower(TextTower):
         h = self.text.embeddings(inputs_embeds=vectors)
         n, length = ids.shape
         mask = torch.full((length, length), torch.finfo(h.dtype).min, device=h.device, dtype=h.dtype).triu(1)
-        out = self.text.encoder(inputs_embeds=h, attention_mask=mask.expand(n, 1, length, length), is_causal=True)
+        kinds = {p.kind for p in inspect.signature(self.text.encoder.forward).parameters.values()}
+        told = (
+            {"is_causal": True} if inspect.Parameter.VAR_KEYWORD in kinds else {}
+        )  # transformers 4 asks the mask alone
+        out = self.text.encoder(inputs_embeds=h, attention_mask=mask.expand(n, 1, length, length), **told)
         h = self.text.final_layer_norm(out.last_hidden_state)
         t: Tensor = self.projection(h[torch.arange(n, device=h.device), self._find_end(ids)])
         return t

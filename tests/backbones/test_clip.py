@@ -40,7 +40,7 @@ def by_transformers(folder: Path, texts: list[str]) -> np.ndarray:
     rows = []
     for text in texts:
         with torch.no_grad():
-            out = model.get_text_features(**tokenizer([text], return_tensors="pt"))
+            out = model.get_text_features(input_ids=tokenizer([text], return_tensors="pt")["input_ids"])
         rows.append((out if isinstance(out, torch.Tensor) else out.pooler_output)[0].numpy())
     return np.stack(rows)
 
