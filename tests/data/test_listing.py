@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dalib.core.errors import DalibError
 from dalib.core.limits import amount_of
@@ -29,6 +30,8 @@ CONTENT = members(TWO_DOMAINS)
     "name", ["a.TIF", "a.tiff", "a.jfif", "a.GIF", "a.avif", "a.ppm", "a.pgm", "a.jp2", "a.tga", "a.ico", "a.jpe"]
 )
 def test_every_format_that_pillow_reads_is_an_image(name: str) -> None:
+    if name == "a.avif" and ".avif" not in Image.registered_extensions():
+        pytest.skip("this Pillow reads no AVIF")
     assert is_image(name)
 
 
