@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dalib.core.registry import OBJECTIVES
+from dalib.core.errors import DalibError
+from dalib.core.registry import OBJECTIVES, snake_case
 from dalib.train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -39,13 +40,22 @@ def fill_recipe(
     """Fields of TrainConfig: the recipe of that kind, over it the answers' and the algorithm's, over them the given.
 
     objective: what a label is. Numbers that belong to pictures rule out crops and flips, unless `invariant` is given
+
+    Raises
+        DalibError: a rate without its optimiser, where the algorithm's own is not the one that all others have
     """
     kind = name_recipe(backbone, weights, frozen)
     own = dict(OBJECTIVES.get(objective).recipe) if objective != "classification" else {}
     if kind == "features" or given.get("invariant"):
         own.pop("augment", None)
     asked = algorithm.recipe | (algorithm.recipe_on_features if kind == "features" else {})
-    return lay_over(lay_over({**RECIPES[kind], **own}, asked), given)
+    recipe, usual = lay_over({**RECIPES[kind], **own}, asked), TrainConfig().optimiser
+    if "lr" in given and "optimiser" not in given and recipe.get("optimiser", usual) != usual:
+        raise DalibError(
+            f"train.lr = {given['lr']} without an optimiser, and {snake_case(algorithm.__name__)} has one of its own here: "
+            f"say which the rate is for, train.optimiser = {recipe['optimiser']} or {usual}, or leave train.lr out"
+        )
+    return lay_over(recipe, given)
 
 
 def lay_over(recipe: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

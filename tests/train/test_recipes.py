@@ -11,6 +11,7 @@ from dalib.bench.describe import describe_run
 from dalib.bench.plan import plan
 from dalib.bench.suite import load_suite
 from dalib.checks.world import fit
+from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS
 from dalib.train.arguments import read_recipe
 from dalib.train.config import TrainConfig
@@ -39,7 +40,8 @@ def test_what_an_algorithm_asks_lies_over_the_recipe_and_another_optimiser_takes
         return fill_recipe(given, Asking, "resnet50", "imagenet", False)
 
     assert fill() == {"lr": 0.2, "augment": "flip", "optimiser": "adamw"}
-    assert fill(steps=3, lr=0.4) == {"lr": 0.4, "augment": "flip", "optimiser": "adamw", "steps": 3}
+    assert fill(steps=3) == {"lr": 0.2, "augment": "flip", "optimiser": "adamw", "steps": 3}
+    assert fill(optimiser="adamw", lr=0.4) == {"lr": 0.4, "augment": "flip", "optimiser": "adamw"}
     assert fill(optimiser="sgd") == {"augment": "flip", "optimiser": "sgd"}
     assert fill_recipe({}, ALGORITHMS.get("dann"), "resnet50", "imagenet", False) == {"lr": 0.01}
     assert fill_recipe({"optimiser": "adamw"}, ALGORITHMS.get("dann"), "resnet50", "imagenet", False) == {
@@ -196,4 +198,15 @@ def test_an_algorithm_with_an_optimiser_of_its_own_does_not_get_the_rate_of_the_
 
     filled = fill_recipe({}, Own, "resnet50", "imagenet", False)
     assert "lr" in RECIPES["fine_tuning"] and TrainConfig.model_validate(filled).lr == 0.003
-    assert TrainConfig.model_validate(fill_recipe({"lr": 0.2}, Own, "resnet50", "imagenet", False)).lr == 0.2
+    assert fill_recipe({"lr": 0.2, "optimiser": "sgd"}, Own, "resnet50", "imagenet", False)["lr"] == 0.2
+
+
+def test_a_rate_is_refused_where_it_could_be_for_either_optimiser() -> None:
+    def fill(backbone: str, **given: Any) -> dict[str, Any]:
+        return fill_recipe(given, ALGORITHMS.get("adda"), backbone, "imagenet", False)
+
+    with pytest.raises(DalibError, match=r"^train\.lr = 0\.03 without .* adda has one .* adamw or sgd, or"):
+        fill("resnet50", lr=0.03)
+    assert fill("resnet50", lr=0.03, optimiser="adamw")["beta1"] == 0.5
+    assert fill("resnet50", lr=0.03, optimiser="sgd") == {"lr": 0.03, "optimiser": "sgd"}
+    assert fill("identity", lr=0.1)["lr"] == 0.1, "on features it has the optimiser that all have"
