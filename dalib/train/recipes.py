@@ -53,7 +53,7 @@ def fill_recipe(
     if "lr" in given and "optimiser" not in given and recipe.get("optimiser", usual) != usual:
         raise DalibError(
             f"train.lr = {given['lr']} without an optimiser, and {snake_case(algorithm.__name__)} has one of its own "
-            f"here: say which the rate is for, train.optimiser = {recipe['optimiser']} or {usual}, or leave train.lr out"
+            f"here: say which the rate is for, train.optimiser = {recipe['optimiser']} or {usual}, or leave lr out"
         )
     return lay_over(recipe, given)
 
