@@ -24,9 +24,9 @@ class Point:
 
 def group_runs(manifest: Manifest, records: Mapping[str, Record]) -> dict[str, dict[str, Runs]]:
     """label -> task -> `Runs`, in the suite's order; every label has every task."""
-    grouped: dict[str, dict[str, Runs]] = {}
+    known, grouped = manifest.tasks, dict[str, dict[str, Runs]]()
     for run in sorted(manifest.runs, key=lambda run: run.draw):
-        tasks = grouped.setdefault(run.label, {task: {} for task in manifest.tasks})
+        tasks = grouped.setdefault(run.label, {task: {} for task in known})
         tasks[run.task].setdefault(run.seed, []).append(records.get(run.key))
     return {label: grouped[label] for label in manifest.labels}
 
