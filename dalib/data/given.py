@@ -92,6 +92,14 @@ def plain_table(X: Any) -> Any:
     return unwrap_rows(X)
 
 
+def told_table(X: Any) -> Any:
+    """`plain_table`, and a word on columns of which float32 keeps too little; standardising comes too late for them."""
+    table = plain_table(X)
+    if hasattr(table, "shape"):
+        warn_of_lost(np.asarray(table), "standardise it first", "X: ", list(getattr(table, "columns", ())))
+    return table
+
+
 def _are_numbers(column: Any) -> bool:
     try:
         np.asarray(column).astype(np.float64)

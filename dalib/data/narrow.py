@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from dalib.core.errors import DalibError
+from dalib.data.labels import EXACT
+
 LOST = 1e-3
 """Part of a column's deviation that rounding may be; beyond it a word is said."""
 HALF = 2.0**-24
@@ -77,3 +80,22 @@ def keep_digits(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Rows of several domains as float32, or all as float64 where that holds what float32 does not."""
     kind = np.float64 if any(map(find_lost, parts)) else np.float32
     return [part.astype(kind, copy=False) for part in parts]
+
+
+def refuse_long(features: Any) -> None:
+    """DalibError for whole numbers of which float64, as which they are read, does not keep the digits that vary."""
+    for name in features.columns:
+        column = features[name]
+        if column.dtype.kind not in "iu" or column.isna().any() or not len(column):
+            continue
+        least, most = int(column.min()), int(column.max())
+        if max(-least, most) < EXACT:
+            continue
+        values = list(map(int, column.tolist()))
+        error = np.array([float(v - int(float(v))) for v in values])
+        deviation = np.array([float(v - least) for v in values]).std()
+        if np.sqrt(np.square(error).mean()) > LOST * deviation:
+            raise DalibError(
+                f"column '{name}' holds whole numbers up to {most}, of which float64 does not keep the digits that "
+                "vary; subtract an offset"
+            )

@@ -12,8 +12,8 @@ import numpy as np
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
 from dalib.data.features import FeatureSet, load_features
-from dalib.data.labels import EXACT, settle_labels, stack_labels
-from dalib.data.narrow import LOST, keep_digits
+from dalib.data.labels import settle_labels, stack_labels
+from dalib.data.narrow import keep_digits, refuse_long
 
 Arrays = dict[str, np.ndarray]
 TABLES = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
@@ -98,7 +98,7 @@ def arrays_of_frame(frame: Any, domain: str, label: str = "", one_hot: bool = Fa
     called = list(map(str, places))
     if twice := [name for name in called if called.count(name) > 1]:
         raise DalibError(f"column '{domain}' has several domains that are written '{twice[0]}'; give them one type")
-    _refuse_long(features)
+    refuse_long(features)
     x = features.to_numpy(np.float64, na_value=np.nan)
     members = [(frame[domain] == name).to_numpy() for name in places]
     for name, rows, own in zip(places, members, keep_digits([x[rows] for rows in members]), strict=True):
@@ -106,25 +106,6 @@ def arrays_of_frame(frame: Any, domain: str, label: str = "", one_hot: bool = Fa
         if label and frame[label][rows].notna().any():
             arrays[f"{name}_y"] = _labels(frame[label][rows], str(name), label)
     return arrays
-
-
-def _refuse_long(features: Any) -> None:
-    """DalibError for whole numbers of which float64, as which they are read, does not keep the digits that vary."""
-    for name in features.columns:
-        column = features[name]
-        if column.dtype.kind not in "iu" or column.isna().any() or not len(column):
-            continue
-        least, most = int(column.min()), int(column.max())
-        if max(-least, most) < EXACT:
-            continue
-        values = list(map(int, column.tolist()))
-        error = np.array([float(v - int(float(v))) for v in values])
-        deviation = np.array([float(v - least) for v in values]).std()
-        if np.sqrt(np.square(error).mean()) > LOST * deviation:
-            raise DalibError(
-                f"column '{name}' holds whole numbers up to {most}, of which float64 does not keep the digits that "
-                "vary; subtract an offset"
-            )
 
 
 def _labels(column: Any, domain: str, label: str) -> np.ndarray:

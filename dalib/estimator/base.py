@@ -22,12 +22,11 @@ from dalib.data.given import (
     Rows,
     find_column_moments,
     order_modalities,
-    plain_table,
     read_labels,
     read_rows,
     scale_columns,
+    told_table,
 )
-from dalib.data.narrow import warn_of_lost
 from dalib.data.oddities import warn_of_equal_rows, warn_of_scales, warn_of_source_rows
 from dalib.estimator.arrays import FitRows, build_backbone, keep_columns, off_graph, plain_labels
 from dalib.estimator.domains import find_missing, read_domains
@@ -114,7 +113,7 @@ class AdaptationEstimator(BaseEstimator):
             y = read_labels(y)
         if self.backbone is None:
             keep_columns(self, X, reset=True)
-            x_s, y = validate_data(self, _wide(X), y, dtype=np.float32, multi_output=self._numbers)
+            x_s, y = validate_data(self, told_table(X), y, dtype=np.float32, multi_output=self._numbers)
         else:
             x_s = self._rows(X, reset=True)
             check_consistent_length(x_s, y)
@@ -272,7 +271,7 @@ class AdaptationEstimator(BaseEstimator):
             if reset:
                 self._modalities = read.dtype.names or ()
             return order_modalities(read, self._modalities)
-        x: np.ndarray = validate_data(self, _wide(off_graph(X)), dtype=np.float32, reset=reset)
+        x: np.ndarray = validate_data(self, told_table(off_graph(X)), dtype=np.float32, reset=reset)
         return x
 
     def _trainer(self, seed: int, backbone: Backbone) -> Trainer:
@@ -299,14 +298,6 @@ class AdaptationEstimator(BaseEstimator):
 
     def _names(self) -> tuple[str, ...]:
         raise NotImplementedError
-
-
-def _wide(X: Any) -> Any:
-    """`plain_table`, and a word on columns of which float32 keeps too little; standardising comes too late for them."""
-    table = plain_table(X)
-    if hasattr(table, "shape"):
-        warn_of_lost(np.asarray(table), "standardise it first", "X: ", list(getattr(table, "columns", ())))
-    return table
 
 
 def has_behind(name: str) -> Callable[[Any], bool]:

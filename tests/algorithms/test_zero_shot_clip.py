@@ -14,15 +14,14 @@ from dalib.backbones import load_backbone
 from dalib.core.algorithm import Algorithm
 from dalib.core.backbone import Backbone
 from dalib.core.errors import DalibError
-from dalib.core.types import Domain, Task
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model, save_model
 from dalib.train.trainer import Trainer
-from tests.support.tiny_clip import SCALE, SIDE, save_tiny_clip
+from tests.support.named_pictures import task
+from tests.support.tiny_clip import SCALE, save_tiny_clip
 
 transformers = pytest.importorskip("transformers")
-CLASSES = ("back_pack", "cup", "bee")
 CONFIG = TrainConfig(steps=6, batch_size=8, bottleneck=8, evaluations=1, augment="none")
 
 
@@ -33,18 +32,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def backbone(folder: Path, frozen: bool = True) -> Backbone:
     return load_backbone("clip", str(folder), frozen=frozen, head=True)
-
-
-def domain(name: str, seed: int, n: int = 18) -> Domain:
-    rng = np.random.default_rng(seed)
-    y = np.arange(n) % 3
-    x = rng.integers(0, 120, (n, 3, SIDE, SIDE)) + 60 * np.eye(3, dtype=int)[y][:, :, None, None]
-    return Domain(name, x.astype(np.uint8), y, CLASSES, f"{name}-{seed}")
-
-
-def task() -> Task:
-    source, target = domain("source", 0), domain("target", 1, 15)
-    return Task("source->target", source, target.unlabelled(), source.take(np.arange(0), "none"), target)
 
 
 def fit(algorithm: Algorithm, folder: Path, frozen: bool = True) -> Fitted:

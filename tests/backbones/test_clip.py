@@ -16,7 +16,8 @@ from dalib.backbones.clip import read_preparation
 from dalib.core.errors import DalibError
 from dalib.core.text_tower import PROMPTS, TextTower, check_prompts, encode_classes
 from dalib.records.spec import BackboneSpec
-from tests.support.tiny_clip import DIM, SCALE, SIDE, WORDS, save_tiny_clip, save_tokenizer
+from tests.support.named_pictures import SIDE
+from tests.support.tiny_clip import DIM, SCALE, WORDS, save_tiny_clip, save_tokenizer
 
 transformers = pytest.importorskip("transformers")
 NAMES = ("back_pack", "cup", "bee")

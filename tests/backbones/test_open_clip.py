@@ -20,20 +20,19 @@ from dalib.core.backbone import Backbone, identity
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
 from dalib.core.text_tower import PROMPTS, TextTower, encode_classes
-from dalib.core.types import Domain, Task
 from dalib.ranking.candidates import parse_candidates
 from dalib.records.spec import BackboneSpec
 from dalib.train.config import TrainConfig
 from dalib.train.model_file import load_model, save_model
 from dalib.train.trainer import Trainer
-from tests.support.tiny_open_clip import ARCHITECTURES, DIM, SCALE, SIDE, make_model, register, save_tiny_open_clip
+from tests.support.named_pictures import CLASSES, SIDE, task
+from tests.support.tiny_open_clip import ARCHITECTURES, DIM, SCALE, make_model, register, save_tiny_open_clip
 
 open_clip = pytest.importorskip("open_clip", reason="open_clip is an optional dependency (dalib-toolkit[clip])")
 from dalib.backbones.open_clip import CONFIG, _find_moments, published  # noqa: E402
 
 READ = ["tiny-plain", "tiny-plain-quickgelu", "tiny-custom", "tiny-both-ways", "tiny-resnet", "tiny-timm"]
 TEXTS = ["a photo of a back pack.", "Bee &amp; Co, 1900", "a origami mug with a rather long description of it"]
-CLASSES = ("back_pack", "cup", "bee")
 CONFIG_OF_FIT = TrainConfig(steps=4, batch_size=6, bottleneck=0, evaluations=2, augment="none")
 
 
@@ -103,18 +102,6 @@ def test_zero_shot_logits_are_those_of_open_clips_own_rule(folder: Path, name: s
         )
         expected = SCALE * model.encode_image(pixels.float(), normalize=True) @ heads
     np.testing.assert_allclose(fitted.outputs(task().test).logits, expected, rtol=1e-3, atol=1e-4)
-
-
-def domain(name: str, seed: int, n: int = 12) -> Domain:
-    rng = np.random.default_rng(seed)
-    y = np.arange(n) % 3
-    x = rng.integers(0, 120, (n, 3, SIDE, SIDE)) + 60 * np.eye(3, dtype=int)[y][:, :, None, None]
-    return Domain(name, x.astype(np.uint8), y, CLASSES, f"{name}-{seed}")
-
-
-def task() -> Task:
-    source, target = domain("source", 0), domain("target", 1, 15)
-    return Task("source->target", source, target.unlabelled(), source.take(np.arange(0), "none"), target)
 
 
 @pytest.mark.parametrize("algorithm", [dalib.ZeroShotDistillation(neighbours=4), dalib.DAPL(context=2)])

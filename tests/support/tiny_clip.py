@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.named_pictures import SIDE
+
 TEXT = (
     "<pad> <unk> <s> </s> a photo of itap bad the origami large in video game art small . , image"
     " back pack cup mug bike cat bee web camera source target"
 )
 WORDS = TEXT.split()
-SIDE, DIM, SCALE = 32, 24, 14.0
+DIM, SCALE = 24, 14.0
 
 
 def save_tiny_clip(folder: Path, tokenizer: bool = True, seed: int = 3) -> Path:

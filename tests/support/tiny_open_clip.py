@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-SIDE, DIM, SCALE = 32, 24, 14.0
+from tests.support.named_pictures import SIDE
+
+DIM, SCALE = 24, 14.0
 VISION = {"image_size": SIDE, "layers": 2, "width": 16, "head_width": 8, "patch_size": 16}
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
 PLAIN = {"embed_dim": DIM, "vision_cfg": VISION, "text_cfg": TEXT}
