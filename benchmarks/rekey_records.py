@@ -8,7 +8,8 @@ filled in: the key leaves defaults out, so it is the same with and without them.
 
 The first rule left out a list of settings; the second leaves out what equals its default. Since then defaults changed:
 `NOW_OTHERWISE`, which is written into the records. One that does not say how its network was initialised was made with
-`kaiming`, which is written too; with algorithms that are solved nothing is initialised.
+`kaiming`, which is written too; with algorithms that are solved nothing is initialised. Later the masks of dropout came
+to be drawn otherwise: what had none is as it would be today.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ NOW_OTHERWISE: dict[str, dict[str, Any]] = {
 """Algorithms whose version rose by one because defaults changed -> what stood then, named or not yet."""
 NOT_SAYABLE = ("bsp", "sdat")
 """Of these, whose old numbers no setting gives today: their records keep their version, and no plan asks for them."""
+MASKED = ("bsp", "cdan", "dann", "mstn", "pada", "sdat")
+"""Algorithms whose version rose once more when dropout came to draw its masks otherwise: at a rate of 0 nothing did."""
 TRAIN_THEN: dict[str, Any] = {"lr": 0.01}
 """The same of the recipe."""
 RENAMED_HPARAMS = {"wdgrl": {"penalty": "penalty_weight"}}
@@ -122,7 +125,20 @@ def second_key(spec: RunSpec) -> str:
         content["data"]["dataset"] = spec.data.dataset.partition(":")[0]
     if spec.backbone.hash:
         content["backbone"].pop("weights", None)
-    content = {name: part for name, part in content.items() if part != {}}
+    return _hash({name: part for name, part in content.items() if part != {}})
+
+
+def third_key(spec: RunSpec) -> str:
+    """Today's rule when the algorithm was in its version of then, with the defaults that it has today."""
+    if spec.algorithm not in ALGORITHMS:
+        return spec.key
+    content = spec.model_copy(update={"algorithm_version": ALGORITHMS.get(spec.algorithm).version}).content()
+    own = {"algorithm_version": spec.algorithm_version}
+    content = {name: part for name, part in content.items() if name not in own}
+    return _hash(content | (own if spec.algorithm_version != 1 else {}))
+
+
+def _hash(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -139,10 +155,24 @@ def defaults_then(algorithm: str) -> dict[str, Any]:
 
 def version_then(algorithm: str) -> int:
     """The version that an algorithm of `NOW_OTHERWISE`, or a sum with one, had."""
+    return _version(algorithm, NOW_OTHERWISE, MASKED)
+
+
+def _version(algorithm: str, *raised: Iterable[str]) -> int:
+    """Its version, or of a sum that of its parts, before that of the parts in each of `raised` rose by one."""
     version = 0
     for part in algorithm.split("+"):
-        version = 1000 * version + ALGORITHMS.get(part).version - (part in NOW_OTHERWISE)
+        version = 1000 * version + ALGORITHMS.get(part).version - sum(part in names for names in raised)
     return version
+
+
+def _without_dropout(spec: dict[str, Any]) -> bool:
+    """A record of the version before `MASKED` was raised in which no mask was drawn."""
+    name, hparams = spec["algorithm"], spec["hparams"]
+    parts = name.split("+") if name in ALGORITHMS else []
+    masked = [f"{part}.dropout" if len(parts) > 1 else "dropout" for part in parts if part in MASKED]
+    same = bool(masked) and spec["algorithm_version"] == _version(name, MASKED)
+    return same and all(hparams.get(rate) == 0 for rate in masked)
 
 
 def write_out(text: str) -> str:
@@ -156,9 +186,12 @@ def write_out(text: str) -> str:
     if then and not set(name.split("+")) & set(NOT_SAYABLE) and spec["algorithm_version"] == version_then(name):
         more = "".join(f"{json.dumps(k)}:{json.dumps(v)}," for k, v in then.items() if k not in spec["hparams"])
         text = re.sub(r'("hparams":\s*\{)', lambda match: match[1] + more, text, count=1)
-        now = ALGORITHMS.get(name).version
-        text = re.sub(r'("algorithm_version":\s*)\d+', rf"\g<1>{now}", text, count=1)
-    return text
+        return _of_today(text, name)
+    return _of_today(text, name) if _without_dropout(spec) else text
+
+
+def _of_today(text: str, name: str) -> str:
+    return re.sub(r'("algorithm_version":\s*)\d+', rf"\g<1>{_version(name)}", text, count=1)
 
 
 def rename(spec: RunSpec) -> RunSpec:
@@ -221,7 +254,7 @@ def new_keys(records: Iterable[str], where: Path) -> dict[str, str]:
         bears, spec = (content := json.loads(text))["key"], content["spec"]
         then, now = rename(Record.read(text).spec), rename(Record.read(write_out(text)).spec)
         new = now.key
-        if bears not in (new, second_key(then), old_key(spec)):
+        if bears not in (new, third_key(then), second_key(then), old_key(spec)):
             raise DalibError(f"{where}: record {bears[:12]}… does not hold what its key says; run it again")
         written = json.dumps(json.loads(write_out(text))["spec"], sort_keys=True)
         if owners.setdefault(new, written) != written:

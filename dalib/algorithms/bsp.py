@@ -27,7 +27,7 @@ class BSP(Algorithm):
 
     family = "adversarial"
     paper = "chen2019bsp"
-    version = 2
+    version = 3
     base: str = choice(default="dann", options=BASES, search=BASES, doc="with its own defaults")
     weight: float = positive(
         default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the base's adversarial term"

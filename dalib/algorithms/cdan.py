@@ -32,7 +32,7 @@ class CDAN(Algorithm):
     family = "adversarial"
     objectives = ("classification",)
     paper = "long2018cdan"
-    version = 2
+    version = 3
     weight: float = positive(
         default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the adversarial term"
     )

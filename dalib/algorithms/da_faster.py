@@ -34,6 +34,7 @@ class DAFaster(Algorithm):
     objectives = ("detection",)
     undivided = "regions of a batch are not put together from several processes"
     paper = "chen2018dafaster"
+    version = 2
     weight: float = positive(default=0.1, zero=True, search=(0.03, 0.1, 0.3), doc="trade-off of the three terms")
     regions: int = whole(default=32, doc="proposals of each picture that E looks at, the best ones")
     hidden: int = whole(default=256, doc="width of the discriminators' hidden layers")

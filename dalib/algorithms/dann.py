@@ -26,7 +26,7 @@ class DANN(Algorithm):
 
     family = "adversarial"
     paper = "ganin2016dann"
-    version = 2
+    version = 3
     weight: float = positive(
         default=1.0, zero=True, search=(0.1, 0.3, 1.0, 3.0), doc="trade-off of the adversarial term"
     )

@@ -32,7 +32,7 @@ class MSTN(DANN):
     family = "adversarial"
     objectives = ("classification",)
     paper = "xie2018mstn"
-    version = 3
+    version = 4
     recipe_on_features = {"lr": 0.01}
     semantic: float = positive(
         default=10.0, zero=True, search=(1.0, 3.0, 10.0, 30.0), doc="trade-off; the term grows with z²"

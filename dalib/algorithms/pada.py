@@ -25,14 +25,14 @@ class PADA(DANN):
         beside the adversarial term as classes lose weight). Departures: gamma is computed before each pass over the
         target (their code: every 500 steps, ones until then; a present class that it starves is hard to win back);
         divided by its largest entry over all classes (their adversarial term: over the rows of the batch, so that a
-        batch without the likeliest classes weighs as much as any); no dropout in the discriminator (theirs: 0.5).
+        batch without the likeliest classes weighs as much as any).
     """
 
     family = "adversarial"
     objectives = ("classification",)
     setting = "partial"
     paper = "cao2018pada"
-    version = 3
+    version = 4
     gamma: Tensor = state()
 
     def build(self, dim: int, outputs: int) -> None:

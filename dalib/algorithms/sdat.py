@@ -32,7 +32,7 @@ class SDAT(Algorithm):
     family = "adversarial"
     paper = "rangwani2022sdat"
     undivided = "it perturbs the weights by the gradient of the whole loss"
-    version = 2
+    version = 3
     base: str = choice(default="cdan", options=BASES, search=BASES, doc="with its own defaults otherwise")
     weight: float = positive(
         default=1.0, zero=True, search=(0.3, 1.0, 3.0), doc="trade-off of the base's adversarial term"

@@ -33,6 +33,7 @@ class StrongWeak(Algorithm):
     objectives = ("detection",)
     undivided = "regions of a batch are not put together from several processes"
     paper = "saito2019strongweak"
+    version = 2
     weight: float = positive(default=1.0, zero=True, search=(0.1, 0.3, 1.0), doc="trade-off of both terms")
     gamma: float = positive(default=5.0, zero=True, search=(3.0, 5.0), doc="how little sure pictures count")
     hidden: int = whole(default=128, doc="width of the discriminators' hidden layers")

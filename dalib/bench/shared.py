@@ -44,12 +44,12 @@ def run_shared(spec: RunSpec, context: RunContext) -> Made:
             min_nodes=1, max_nodes=1, nproc_per_node=n, run_id=f"dalib-{os.getpid()}", max_restarts=0,
             rdzv_backend="c10d", rdzv_endpoint="localhost:0", monitor_interval=0.1,
         )  # fmt: skip
-        ended = False
+        ended, fell = False, set[int]()
         try:
             with _undisturbed():
                 elastic_launch(config, _run_rank)(spec, each, folder)
-        except ChildFailedError:
-            ended = True
+        except ChildFailedError as error:
+            ended, fell = True, set(error.failures)  # those that fell by themselves: the launcher ends the others
         except SignalException:
             raise KeyboardInterrupt from None
         told: list[tuple[float, Made]] = [pickle.loads(file.read_bytes()) for file in Path(folder).glob("rank*")]
@@ -58,7 +58,7 @@ def run_shared(spec: RunSpec, context: RunContext) -> Made:
     failures = [record for _, (record, _) in told if record.error]
     failed = next((record for record in failures if not _lost_another(record)), None)
     if failed is None and (ended or failures):
-        names = ", ".join(map(str, silent)) or "one"
+        names = " or ".join(map(str, [rank for rank in silent if rank in fell] or silent)) or "one"
         message = f"no word from process {names} of {n}: killed (out of memory?); lower batch_size or devices"
         failed = Record(key=spec.key, spec=spec, status="failed", error=Failure(type="WorkerDied", message=message))
     if failed is not None:

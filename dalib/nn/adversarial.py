@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from dalib.nn.dropout import Dropout
 from dalib.nn.known_gradients import quick_to_call
 
 
@@ -92,7 +93,7 @@ class DomainDiscriminator(nn.Module):
         super().__init__()
 
         def bend() -> nn.Module:
-            return nn.Sequential(nn.ReLU(), nn.Dropout(dropout)) if dropout else nn.ReLU()
+            return nn.Sequential(nn.ReLU(), Dropout(dropout)) if dropout else nn.ReLU()
 
         self.layers = nn.Sequential(
             nn.Linear(dim, hidden), bend(), nn.Linear(hidden, hidden), bend(), nn.Linear(hidden, 1)

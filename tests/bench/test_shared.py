@@ -18,6 +18,7 @@ from tests.support.worlds import write_features
 PLUGIN = """
 import os
 import signal
+import time
 import torch.distributed as dist
 from dalib import Algorithm
 from dalib.core.hyper import choice
@@ -30,6 +31,8 @@ class Failing(Algorithm):
             if self.way == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise RuntimeError("the second process stumbles")
+        if self.way == "kill":
+            time.sleep(60)  # so that this process is ended by the launcher, and is not the one to be named
         return {}
 """
 

@@ -10,7 +10,7 @@ from dalib.train.config import TrainConfig
 
 SPEC = RunSpec(
     data=DataSpec(dataset="office31", fingerprint="f" * 8),
-    source="amazon", target="webcam", algorithm="dann", algorithm_version=2, hparams={"weight": 1.0, "hidden": 64},
+    source="amazon", target="webcam", algorithm="dann", algorithm_version=3, hparams={"weight": 1.0, "hidden": 64},
     backbone=BackboneSpec(name="resnet50", weights="imagenet", hash="abc"),
 )  # fmt: skip
 
@@ -22,10 +22,10 @@ def change(**update: object) -> RunSpec:
 def test_the_key_of_a_known_spec_does_not_change():
     assert SPEC.content() == {
         "data": {"dataset": "office31", "fingerprint": "ffffffff"}, "source": "amazon", "target": "webcam",
-        "algorithm": "dann", "algorithm_version": 2, "hparams": {"hidden": 64},
+        "algorithm": "dann", "algorithm_version": 3, "hparams": {"hidden": 64},
         "backbone": {"name": "resnet50", "hash": "abc"}, "versions": {"train": 2},
     }  # fmt: skip
-    assert SPEC.key == "f335a293f29e813bc27878d221ff8aab5e7d8ba666c1b8cf67d6816f469af875"
+    assert SPEC.key == "f513d81bae04875646001bd5553948e80cef9096ecf5d11040f694193ef6d998"
 
 
 def test_the_key_knows_neither_dict_order_nor_where_files_lie():
@@ -45,7 +45,7 @@ def test_what_the_weights_have_seen_is_no_part_of_the_key():
 
 
 CHANGES = [
-    {"source": "dslr"}, {"target": "dslr"}, {"algorithm": "mmd"}, {"algorithm_version": 3}, {"seed": 1},
+    {"source": "dslr"}, {"target": "dslr"}, {"algorithm": "mmd"}, {"algorithm_version": 4}, {"seed": 1},
     {"hparams": {"weight": 2.0, "hidden": 64}},
     {"data": SPEC.data.model_copy(update={"fingerprint": "0"})},
     {"data": SPEC.data.model_copy(update={"partial": True})},
@@ -115,7 +115,7 @@ def test_of_the_recipe_a_solved_method_has_in_its_key_what_decides_its_features(
 
 def test_a_setting_that_is_added_changes_no_key(monkeypatch):
     class Later(Algorithm):
-        version = 2
+        version = 3
 
         def __init__(self, weight: float = 1.0, hidden: int = 256, later: str = "no") -> None: ...
 

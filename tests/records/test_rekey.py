@@ -46,7 +46,7 @@ def make(seed: int, **more: object) -> RunSpec:
 def make_now(seed: int) -> RunSpec:
     """The same with the settings of its time written out."""
     hparams = {"weight": 1.0, "hidden": 64, "dropout": 0.0, "rate": 1.0}
-    spec = make(seed, train=TrainConfig(lr=0.01, initialisation="kaiming"), algorithm_version=2)
+    spec = make(seed, train=TrainConfig(lr=0.01, initialisation="kaiming"), algorithm_version=3)
     return spec.model_copy(update={"hparams": hparams})
 
 
@@ -173,6 +173,27 @@ def test_committed_records_bear_the_keys_of_their_content(script: ModuleType) ->
         assert bears == sorted(bears)
         keys = script.new_keys(text.rstrip("\n").split("\n")[1:], path)
         assert all(old == new for old, new in keys.items()), path
+
+
+@pytest.mark.parametrize(("name", "prefix", "version", "today"), [
+    ("dann", "", 2, 3),
+    ("mstn", "", 3, 4),
+    ("sdat", "", 2, 3),
+    ("dann+mcc", "dann.", 2001, 3001),
+    ("dann+cdan", "dann.dropout=0 cdan.", 2002, 3003),
+])  # fmt: skip
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_only_what_drew_no_mask_is_as_the_version_of_today_would_have_it(
+    script: ModuleType, tmp_path: Path, name: str, prefix: str, version: int, today: int, rate: float
+) -> None:
+    *more, last = prefix.split(" ")
+    hparams = {f"{last}dropout": rate} | {key: float(value) for key, value in (text.split("=") for text in more)}
+    spec = make(0).model_copy(update={"algorithm": name, "hparams": hparams, "algorithm_version": version})
+    key = script.third_key(spec)
+    line = Record(key=key, spec=spec, status="ok").model_dump_json()
+    wanted = spec if rate else spec.model_copy(update={"algorithm_version": today})
+    assert script.new_keys([line], tmp_path) == {key: wanted.key} and wanted.key != key
+    assert Record.read(script.write_out(line)).spec == wanted
 
 
 def test_a_hyper_parameter_under_its_old_name_counts_as_that_of_today(script: ModuleType) -> None:
