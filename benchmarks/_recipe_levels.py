@@ -168,14 +168,23 @@ def discriminator_levels() -> list[Level]:
     ]
 
 
+SOME = ("source_only", "mmd", "dann", "mcc")
+
+
 def fine_tuning_levels() -> list[Level]:
     """The grid of `start`, thinned, for a network that is trained end to end."""
-    some = ("source_only", "mmd", "dann", "mcc")
     rows: tuple[tuple[str, dict[str, Any]], ...] = (
         ("kaiming lr 0.01", {"initialisation": "kaiming", "lr": 0.01}),
         ("torch lr 0.01", {"lr": 0.01}),
         ("torch lr 0.03", {"lr": 0.03}),
         ("torch lr 0.1", {"lr": 0.1}),
         ("torch lr 0.03, backbone x 0.3", {"lr": 0.03, "backbone_rate": 0.3}),
+        ("torch lr 0.01, backbone x 1", {"lr": 0.01, "backbone_rate": 1.0}),
+        ("torch lr 0.003", {"lr": 0.003}),
     )
-    return [Level("fine-tuning", name, train, methods=some) for name, train in rows]
+    return [Level("fine-tuning", name, train, methods=SOME) for name, train in rows]
+
+
+def scratch_levels() -> list[Level]:
+    """The rate of a network that begins with random weights."""
+    return [Level("scratch", f"lr {lr}", {"lr": lr}, methods=SOME) for lr in (0.01, 0.03, 0.1, 0.003)]

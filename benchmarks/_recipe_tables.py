@@ -60,6 +60,8 @@ def write_tables(records: Path, folder: Path) -> None:
         "start": table_of_ranks(runs, "start", "kaiming small lr 0.01"),
         "factors": table_of_factors(runs, "factors"),
         "discriminator": table_of_factors(runs, "discriminator"),
+        "fine_tuning": table_of_ranks(runs, "fine_tuning", "torch lr 0.01"),
+        "scratch": table_of_ranks(runs, "scratch", "lr 0.03"),
     }
     for name, table in tables.items():
         table.to_csv(folder / f"recipe_{name}.csv", index=False, lineterminator="\n")

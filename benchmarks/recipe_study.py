@@ -4,6 +4,7 @@
     python benchmarks/recipe_study.py factors          # every other factor, one at a time, around the recipe chosen
     python benchmarks/recipe_study.py discriminator    # what helped dann's, together and for cdan
     python benchmarks/recipe_study.py fine_tuning      # the grid, thinned, end to end
+    python benchmarks/recipe_study.py scratch          # rates of a network that begins with random weights
     python benchmarks/recipe_study.py tables           # -> results/tables/recipe_*.{md,csv}
 
 Measures what is missing and appends a line per run, so it can be interrupted and split: `--pools digits,surf`. The pool
@@ -20,7 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from _recipe_levels import METHODS, Level, discriminator_levels, factor_levels, fine_tuning_levels, start_levels
+from _recipe_levels import (
+    METHODS,
+    Level,
+    discriminator_levels,
+    factor_levels,
+    fine_tuning_levels,
+    scratch_levels,
+    start_levels,
+)
 from _recipe_tables import write_tables
 
 from dalib.core.errors import Diverged
@@ -66,14 +75,23 @@ POOL = {
         {"name": "tiny", "weights": "pretrained", "frozen": False},
         {"steps": 300, "augment": "flip", "channels_last": True},
     ),
+    "lenet": Pool(
+        "digits",
+        ("mnist->usps", "usps->mnist"),
+        {"name": "lenet", "weights": "none"},
+        {"steps": 500, "batch_size": 64, "backbone_rate": 1.0, "channels_last": True},
+    ),
 }
+END_TO_END = {"fine_tuning": ["live"], "scratch": ["lenet"]}
+"""Stages with pools of their own; the others have those on features."""
 STAGES = {
     "start": start_levels,
     "factors": factor_levels,
     "discriminator": discriminator_levels,
     "fine_tuning": fine_tuning_levels,
+    "scratch": scratch_levels,
 }
-TASKS = {"start": 4, "factors": 2, "discriminator": 2, "fine_tuning": 2}
+TASKS = {"start": 4, "factors": 2, "discriminator": 2, "fine_tuning": 2, "scratch": 2}
 """How many of each pool's tasks a stage takes, the first."""
 BASE = {"steps": 1000, "batch_size": 32, "lr": 0.03, "evaluations": 1, "augment": "none"}
 """What every level departs from."""
@@ -131,14 +149,15 @@ def run_stage(stage: str, pools: list[str], only: list[str], out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=[*STAGES, "tables"])
-    parser.add_argument("--pools", default="", help="default: those on features, or `live` to fine-tune")
+    parser.add_argument("--pools", default="", help="default: those on features, or those of a stage end to end")
     parser.add_argument("--factors", default="", help="of the stage; all unless given")
     parser.add_argument("--out", type=Path, default=RECORDS / "recipe_study.csv")
     given = parser.parse_args()
     if given.what == "tables":
         write_tables(given.out, TABLES)
     else:
-        own = ["live"] if given.what == "fine_tuning" else [name for name in POOL if name != "live"]
+        apart = [name for names in END_TO_END.values() for name in names]
+        own = END_TO_END.get(given.what, [name for name in POOL if name not in apart])
         run_stage(
             given.what,
             given.pools.split(",") if given.pools else own,
