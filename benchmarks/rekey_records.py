@@ -72,6 +72,8 @@ NOT_SAYABLE = ("bsp", "sdat")
 """Of these, whose old numbers no setting gives today: their records keep their version, and no plan asks for them."""
 MASKED = ("bsp", "cdan", "dann", "mstn", "pada", "sdat")
 """Algorithms whose version rose once more when dropout came to draw its masks otherwise: at a rate of 0 nothing did."""
+BEFORE_MASKS: dict[str, dict[str, Any]] = {"cdan": {"largest_exact": 32768}}
+"""Defaults that changed with that version -> what they were."""
 TRAIN_THEN: dict[str, Any] = {"lr": 0.01}
 """The same of the recipe."""
 RENAMED_HPARAMS = {"wdgrl": {"penalty": "penalty_weight"}}
@@ -129,13 +131,18 @@ def second_key(spec: RunSpec) -> str:
 
 
 def third_key(spec: RunSpec) -> str:
-    """Today's rule when the algorithm was in its version of then, with the defaults that it has today."""
+    """Today's rule when the algorithm was in the version before `MASKED`, with the defaults of then."""
     if spec.algorithm not in ALGORITHMS:
         return spec.key
     content = spec.model_copy(update={"algorithm_version": ALGORITHMS.get(spec.algorithm).version}).content()
-    own = {"algorithm_version": spec.algorithm_version}
-    content = {name: part for name, part in content.items() if name not in own}
-    return _hash(content | (own if spec.algorithm_version != 1 else {}))
+    hparams, given = dict(content.pop("hparams", {})), spec.hparams
+    for name, value in _by_full_name(spec.algorithm, BEFORE_MASKS).items():
+        hparams.pop(name, None)
+        if name in given and not _same(given[name], value):
+            hparams[name] = given[name]
+    own = {"algorithm_version": spec.algorithm_version} if spec.algorithm_version != 1 else {}
+    content.pop("algorithm_version", None)
+    return _hash(content | own | ({"hparams": hparams} if hparams else {}))
 
 
 def _hash(content: dict[str, Any]) -> str:
@@ -148,9 +155,13 @@ def _same(value: Any, default: Any) -> bool:
 
 def defaults_then(algorithm: str) -> dict[str, Any]:
     """Hyper-parameters, of a sum by their full names, whose defaults are others now -> what they were."""
+    return _by_full_name(algorithm, NOW_OTHERWISE)
+
+
+def _by_full_name(algorithm: str, values: dict[str, dict[str, Any]]) -> dict[str, Any]:
     parts = algorithm.split("+")
     prefix = {part: f"{part}." if len(parts) > 1 else "" for part in parts}
-    return {f"{prefix[p]}{k}": v for p in parts for k, v in NOW_OTHERWISE.get(p, {}).items()}
+    return {f"{prefix[p]}{k}": v for p in parts for k, v in values.get(p, {}).items()}
 
 
 def version_then(algorithm: str) -> int:

@@ -25,8 +25,7 @@ class CDAN(Algorithm):
     Reference
         Long et al. Conditional Adversarial Domain Adaptation. NeurIPS 2018. arXiv:1705.10667.
         Departures: no gradient through the entropy weights (as in Transfer-Learning-Library; the authors' code lets a
-        reversed one through); each domain counts half in the BCE whatever the batch sizes; D as in DANN; the exact
-        map up to a width of 32 768 (the paper: 4096), better at 7936 on the development pool (docs/recipe.md).
+        reversed one through); each domain counts half in the BCE whatever the batch sizes; D as in DANN.
     """
 
     family = "adversarial"
@@ -40,7 +39,7 @@ class CDAN(Algorithm):
     map: str = choice(
         default="auto", options=MAPS, search=("exact", "random"), doc="`auto` = exact up to d * K = largest_exact"
     )
-    largest_exact: int = whole(default=32768, doc="width d * K up to which `auto` maps exactly")
+    largest_exact: int = whole(default=4096, doc="width d * K up to which `auto` maps exactly")
     random_dim: int = whole(default=1024, doc="width of the random map")
     hidden: int = whole(default=256, doc="width of the discriminator's two hidden layers")
     dropout: float = positive(default=0.5, zero=True, below=1, doc="of the discriminator's hidden layers; 0 = none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import importlib.util
 import json
 import re
@@ -194,6 +195,23 @@ def test_only_what_drew_no_mask_is_as_the_version_of_today_would_have_it(
     wanted = spec if rate else spec.model_copy(update={"algorithm_version": today})
     assert script.new_keys([line], tmp_path) == {key: wanted.key} and wanted.key != key
     assert Record.read(script.write_out(line)).spec == wanted
+
+
+@pytest.mark.parametrize(("given", "kept"), [(32768, False), (4096, True), (9, True)])
+def test_cdans_width_of_the_exact_map_is_in_a_key_where_it_was_no_default_then(
+    script: ModuleType, tmp_path: Path, given: int, kept: bool
+) -> None:
+    """The keys are written out by hand: 32 768 was the default of version 2 and left out, 4096 is that of today."""
+    content = {
+        "data": {"dataset": "features", "fingerprint": "ab"}, "source": "a", "target": "b", "algorithm": "cdan",
+        "algorithm_version": 2, "versions": {"train": 2},
+    } | ({"hparams": {"largest_exact": given}} if kept else {})  # fmt: skip
+    key = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    hparams = {"largest_exact": given, "dropout": 0.5, "rate": 3.0}
+    spec = make(0).model_copy(update={"algorithm": "cdan", "hparams": hparams, "algorithm_version": 2})
+    assert script.third_key(spec) == key
+    line = Record(key=key, spec=spec, status="ok").model_dump_json()
+    assert script.new_keys([line], tmp_path) == {key: spec.key}
 
 
 def test_a_hyper_parameter_under_its_old_name_counts_as_that_of_today(script: ModuleType) -> None:
