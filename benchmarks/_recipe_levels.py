@@ -188,3 +188,9 @@ def fine_tuning_levels() -> list[Level]:
 def scratch_levels() -> list[Level]:
     """The rate of a network that begins with random weights."""
     return [Level("scratch", f"lr {lr}", {"lr": lr}, methods=SOME) for lr in (0.01, 0.03, 0.1, 0.003)]
+
+
+def long_levels() -> list[Level]:
+    """The rates of `fine_tuning_levels` with the steps that are the default."""
+    rates, methods = (0.1, 0.03, 0.01), ("source_only", "mcc")
+    return [Level("1000 steps", f"lr {lr}", {"lr": lr, "steps": 1000}, methods=methods) for lr in rates]

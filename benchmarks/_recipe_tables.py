@@ -61,6 +61,7 @@ def write_tables(records: Path, folder: Path) -> None:
         "factors": table_of_factors(runs, "factors"),
         "discriminator": table_of_factors(runs, "discriminator"),
         "fine_tuning": table_of_ranks(runs, "fine_tuning", "torch lr 0.01"),
+        "long": table_of_ranks(runs, "long", "lr 0.01"),
         "scratch": table_of_ranks(runs, "scratch", "lr 0.03"),
     }
     for name, table in tables.items():

@@ -4,6 +4,7 @@
     python benchmarks/recipe_study.py factors          # every other factor, one at a time, around the recipe chosen
     python benchmarks/recipe_study.py discriminator    # what helped dann's, together and for cdan
     python benchmarks/recipe_study.py fine_tuning      # the grid, thinned, end to end
+    python benchmarks/recipe_study.py long             # its rates with the default's 1000 steps
     python benchmarks/recipe_study.py scratch          # rates of a network that begins with random weights
     python benchmarks/recipe_study.py tables           # -> results/tables/recipe_*.{md,csv}
 
@@ -27,6 +28,7 @@ from _recipe_levels import (
     discriminator_levels,
     factor_levels,
     fine_tuning_levels,
+    long_levels,
     scratch_levels,
     start_levels,
 )
@@ -82,16 +84,17 @@ POOL = {
         {"steps": 500, "batch_size": 64, "backbone_rate": 1.0, "channels_last": True},
     ),
 }
-END_TO_END = {"fine_tuning": ["live"], "scratch": ["lenet"]}
+END_TO_END = {"fine_tuning": ["live"], "long": ["live"], "scratch": ["lenet"]}
 """Stages with pools of their own; the others have those on features."""
 STAGES = {
     "start": start_levels,
     "factors": factor_levels,
     "discriminator": discriminator_levels,
     "fine_tuning": fine_tuning_levels,
+    "long": long_levels,
     "scratch": scratch_levels,
 }
-TASKS = {"start": 4, "factors": 2, "discriminator": 2, "fine_tuning": 2, "scratch": 2}
+TASKS = {"start": 4, "factors": 2, "discriminator": 2, "fine_tuning": 2, "long": 2, "scratch": 2}
 """How many of each pool's tasks a stage takes, the first."""
 BASE = {"steps": 1000, "batch_size": 32, "lr": 0.03, "evaluations": 1, "augment": "none"}
 """What every level departs from."""
