@@ -35,6 +35,8 @@ def expect(
         domain: which of a data set's
         second: the same training with another seed, for `agreement`
         root: where the data of a name lie; None = DALIB_DATA
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, for model files
+        skip_unreadable: leave out image files that cannot be decoded
 
     Raises
         DalibError: a model without held-out rows (an adapted one, validation = 0) or probabilities, too few

@@ -97,9 +97,12 @@ def adapt(
         classes: names of the outputs of a checkpoint or module, in their order, or a file with one a line
         preprocess: how a module wants images
         seed: decides batches and augmentation
+        device: `auto`, `cpu`, `cuda`, `cuda:N`
         root: where the data of a name lie; None = DALIB_DATA
         skip_unreadable: leave out image files that cannot be decoded; `remarks` say how many
         out: model file to write
+        progress: called with (step, steps) now and then
+        listeners: what else follows the training (`dalib.Listener`)
 
     Raises
         DalibError: a setting that is not one, or model, target and algorithm that do not fit together

@@ -188,6 +188,7 @@ def _tasks(suite: Suite, data: LoadedData) -> list[tuple[str, str]]:
 
 def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, known: Weights) -> dict[str, Any]:
     """The part of a RunSpec that a row and a draw decide, defaults filled in."""
+    from dalib.core.objective import find_objective
     from dalib.core.registry import ALGORITHMS
 
     row = suite.algorithms[label]
@@ -200,6 +201,11 @@ def _resolve_row(suite: Suite, label: str, draw: Draw, data: LoadedData, known: 
     algorithm = cls.create(name, {**row.hparams, **draw.hparams})
     algorithm.check()
     cls.check_objective(data.objective)
+    if row.devices > 1 and find_objective(data.objective).structured:
+        raise DalibError(
+            f"suite {suite.name}: row {label}: devices = {row.devices}: what is predicted for {data.objective} cannot "
+            "be shared by processes; leave devices out"
+        )
     reject = suite.section(label, "protocol").reject
     if reject != 1:
         algorithm.need_probabilities(f"suite {suite.name}, row {label}: reject = {reject}")

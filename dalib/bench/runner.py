@@ -68,7 +68,10 @@ def run_suite(
         store: folder of the records
         jobs: runs at a time, >= 1; None: the suite's, else one in this process, and elsewhere as many as there are
         redo: `never` skips every existing record, `failed` runs failed ones again, `all` runs everything again
+        device: `auto`, `cpu`, `cuda`, `cuda:N`
         dry_run: print what would run and run nothing
+        plugins: files of plug-ins that the runs need
+        progress: what shows how far the suite is; None = live on a terminal, lines elsewhere
         only: labels of the rows to run; all when empty
         run: `module:function` that runs one spec
         fleet: train runs that differ in task, seed or learning rate as one model: `auto` on a GPU, `on`, `off`

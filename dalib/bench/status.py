@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from dalib.bench.progress import clock
+from dalib.bench.suite import Suite, find_suite_name
 from dalib.core.files import folder_time
 from dalib.core.registry import EXECUTORS
 from dalib.records.locks import Owner, is_held, read_owner
@@ -53,15 +54,16 @@ class Status:
             yield f"failed   {_name(cell)}  {message}"
 
 
-def suite_status(name: str, store: str | Path = "results/runs") -> Status:
+def suite_status(suite: Suite | str | Path, store: str | Path = "results/runs") -> Status:
     """What is done, running (where, since when), queued, failed and missing of a suite.
 
     Args
-        name: of a suite that was run in this store
+        suite: its file, its name, or the suite itself
+        store: folder of the records
     Raises
-        DalibError: it was not
+        DalibError: it was never run in this store
     """
-    kept = Store(store)
+    name, kept = suite.name if isinstance(suite, Suite) else find_suite_name(str(suite)), Store(store)
     cells = {cell.key: cell for cell in kept.manifest(name).runs}
     done, seconds, failed, running = 0, [], [], []
     held = {path.name for path in (kept.root / "locks").glob("[0-9a-f]*")} & cells.keys()

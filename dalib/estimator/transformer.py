@@ -27,7 +27,8 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
 
     Args
         algorithm: a method that is solved and moves rows, or its name: CORAL, SubspaceAlignment, GFK, PCAMap, TCA, JDA,
-            BDA, TJM, JGSA, OTMap; it is copied. Hyper-parameters are `algorithm__components` … in set_params
+            BDA, TJM, JGSA, OTMap, SFA, FeatureAugmentation; it is copied. Hyper-parameters are `algorithm__components`
+            … in set_params
         target_labels: with sample_domain, labels of target rows in y: None refuses them where every target row has
             one, for a plain estimator behind this one would learn from them; `ignore` or `use` if what stands behind
             does so

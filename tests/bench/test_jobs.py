@@ -12,6 +12,7 @@ from dalib.bench.plan import plan
 from dalib.bench.runner import run_suite
 from dalib.core.errors import DalibError
 from dalib.records.store import Store
+from tests.support.box_folders import write_box_folder
 from tests.support.worlds import write_features
 
 
@@ -57,3 +58,11 @@ def test_what_processes_cannot_share_is_refused_before_anything_runs(tmp_path: P
         with pytest.raises(DalibError, match=rf"suite bad: row {row.split()[0]}: devices = \d+: .*; start "):
             run_suite(tmp_path / "bad.toml", store=tmp_path / "runs", device="cpu", dry_run=dry_run)
     assert not list(Store(tmp_path / "runs").records())
+
+
+def test_detection_over_processes_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    root = write_box_folder(tmp_path / "boxes")
+    text = 'dataset = "box_folder"\nseeds = [0]\n[backbone]\nname = "tiny"\nweights = "pretrained"\n[algorithms]\n'
+    (tmp_path / "bad.toml").write_text(f"{text}source_only = {{}}\ndann = {{ devices = 2 }}\n")
+    with pytest.raises(DalibError, match=r"suite bad: row dann: devices = 2: .* detection .*; leave devices out"):
+        run_suite(tmp_path / "bad.toml", root=root, store=tmp_path / "runs", device="cpu", dry_run=True)

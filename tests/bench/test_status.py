@@ -43,3 +43,12 @@ def test_all_done_has_nothing_left(suite: Suite, tmp_path: Path) -> None:
     dalib.run_suite(suite, store=tmp_path, run="tests.support.fake_runs:finish")
     found = dalib.suite_status("demo", tmp_path)
     assert (found.done, found.missing, found.eta) == (12, 0, 0.0)
+
+
+def test_a_suite_is_named_by_itself_its_file_or_its_name(suite: Suite, tmp_path: Path) -> None:
+    file = tmp_path / "made.toml"
+    file.write_text('name = "demo"\ndataset = "mini_office"\nalgorithms = ["source_only"]\n', encoding="utf-8")
+    with pytest.raises(DalibError, match="no suite with runs named 'demo'"):
+        dalib.suite_status(suite, tmp_path / "store")
+    dalib.run_suite(suite, store=tmp_path / "store", run="tests.support.fake_runs:finish")
+    assert [dalib.suite_status(s, tmp_path / "store").done for s in (suite, file, str(file), "demo")] == [12] * 4
