@@ -1,5 +1,7 @@
 """Fit a classifier, then change its prior to what its confusions on source rows make of its answers in the target."""
 
+import warnings
+
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -20,7 +22,8 @@ class BBSE(PriorShift):
         Lipton, Wang & Smola. Detecting and Correcting for Label Shift with Black Box Predictors. ICML 2018.
         arXiv:1802.03916. Departures: answers to source rows come from classifiers that were not fitted to them (five
         parts), where the paper holds rows out; w changes the prior, as Alexandari et al. (arXiv:1901.06852) compare
-        it, where the paper trains a second time with w as row weights; without an inverse, least squares.
+        it, where the paper trains a second time with w as row weights; without an inverse, least squares. A class of
+        one source row, which cannot be left out, counts as absent from the target (w = 0); a warning says so.
     """
 
     family = "importance weighting"
@@ -34,6 +37,13 @@ class BBSE(PriorShift):
     def estimate(self, logits_s: Tensor, y_s: Tensor, logits_t: Tensor, p: Tensor) -> Tensor:
         if not len(y_s):
             return p
+        if lone := len(p) - len(y_s.unique()):
+            warnings.warn(
+                f"bbse: {lone} of {len(p)} classes have one source row, which cannot be left out, so they count as "
+                "absent from the target; give each two rows, or take label_shift",
+                UserWarning,
+                stacklevel=2,
+            )
         said = [
             one_hot(r.argmax(1), len(p)) if self.confusion == "hard" else r.softmax(1) for r in (logits_s, logits_t)
         ]

@@ -20,10 +20,10 @@ class DeepJDOT(Algorithm):
         z (B, d), logits (B, K), y (B,)
     Reference
         Damodaran et al. DeepJDOT: Deep Joint Distribution Optimal Transport for Unsupervised Domain Adaptation.
-        ECCV 2018. arXiv:1803.10081. Defaults: the authors' SVHN to MNIST script; use sampler = "class_balanced" as the
-        paper does. Departures: no alternation, as P is found anew for the features of every step; P is found with the
-        label cost that the loss has (the authors' code: with lam * ||onehot(y_s_i) - softmax(logits_t_j)||², while its
-        loss has the cross-entropy).
+        ECCV 2018. arXiv:1803.10081. Defaults: the authors' SVHN to MNIST script, with source batches that are
+        class-balanced as in the paper (sampler = "class_balanced"). Departures: no alternation, as P is found anew for
+        the features of every step; P is found with the label cost that the loss has (the authors' code: with
+        lam * ||onehot(y_s_i) - softmax(logits_t_j)||², while its loss has the cross-entropy).
 
     The exact solver runs on the CPU, so every step waits for the device once; a CUDA graph cannot hold it.
     """

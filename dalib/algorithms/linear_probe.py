@@ -9,6 +9,7 @@ class LinearProbe(FeatureAlgorithm):
     """A classifier solved on labelled features as they are; the target's unlabelled rows are not used.
 
     loss = 1/2 ||W||² + C * sum CE(W z_s + b, y_s), solved by L-BFGS, with the default classifier
+    two classes: ||W||² + C * sum CE, as scikit-learn has it
 
     Shapes
         z (n, d), y (n,)

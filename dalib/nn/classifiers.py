@@ -27,7 +27,7 @@ def fit_classifier(
 
     `logistic`: multinomial logistic regression min_W 1/2 ||W||² + C sum CE (scikit-learn, L-BFGS to a gradient of 1e-6,
         bias not penalised), on the features as they are (centred for the solver, which the free bias takes back);
-        weight (K, d), bias (K,)
+        of two classes, as there, 1/2 ||w_1 - w_0||² is penalised, = ||W||²: C counts half; weight (K, d), bias (K,)
     `svm`: linear support vector machines, one class against the rest, squared hinge (LIBLINEAR's dual, scikit-learn);
         weight (K, d), bias (K,)
     `lda`: linear discriminant analysis: Gaussians with one covariance, that of rows about their class mean, shrunk to a

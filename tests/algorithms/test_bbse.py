@@ -56,10 +56,12 @@ def test_a_class_of_one_row_and_one_that_is_never_answered_do_no_harm() -> None:
     rng = np.random.default_rng(1)
     (x_s, y_s), (x_t, _) = _draw(rng, 300, [0.6, 0.4, 0.0]), _draw(rng, 200, [0.5, 0.5, 0.0])
     x_s, y_s = np.vstack([x_s, [[9.0, 9, 9, 9]]]), np.append(y_s, 2)
-    fitted = AdaptationClassifier("bbse", device="cpu").fit(x_s, y_s, x_t)
+    with pytest.warns(UserWarning, match="bbse: 1 of 3 classes have one source row"):
+        fitted = AdaptationClassifier("bbse", device="cpu").fit(x_s, y_s, x_t)
     q = fitted.fitted_.algorithm.proportions.numpy()
     assert np.isfinite(fitted.predict_proba(x_t)).all() and q.sum() == pytest.approx(1)
     np.testing.assert_allclose(q[:2], [0.5, 0.5], atol=0.12)
+    assert q[2] == 0 and not (fitted.predict(np.vstack([x_t, [[9.0, 9, 9, 9]]])) == 2).any()
 
 
 def test_another_sort_of_confusion_is_refused() -> None:

@@ -41,6 +41,17 @@ def test_logistic_with_two_classes_present_has_scikit_learns_probabilities() -> 
     np.testing.assert_allclose(p[:, [0, 2]].numpy(), reference, atol=1e-4)  # gradient 1e-6 over curvature 1 / (C n)
 
 
+@pytest.mark.parametrize(("K", "penalty"), [(2, 1.0), (3, 0.5)])
+def test_logistic_is_least_in_its_formula_whose_penalty_is_twice_as_heavy_for_two_classes(
+    K: int, penalty: float
+) -> None:
+    y, C = torch.arange(30) % K, 2.0
+    z = torch.randn(30, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + y[:, None]
+    W, b = (v.requires_grad_() for v in fit_classifier("logistic", z, y, C, K).values())
+    loss = penalty * W.square().sum() + C * torch.nn.functional.cross_entropy(z @ W.T + b, y, reduction="sum")
+    assert max(g.abs().max() for g in torch.autograd.grad(loss, [W, b])) < 1e-4
+
+
 def test_nearest_predicts_as_scikit_learns_one_nearest_neighbour() -> None:
     (z, y), (x, _) = rows(200, 20), rows(150, 20, seed=1)
     logits = score_classifier("nearest", x, fit_classifier("nearest", z, y, 1.0, 3), 3)
