@@ -10,6 +10,7 @@ import numpy as np
 
 from dalib.core.errors import DalibError, suggest
 from dalib.core.registry import METRICS
+from dalib.report.statistics.scores import NOTHING
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Scale:
         return (max if self.higher_is_better else min)(known, default=math.nan)
 
     def is_worse(self, difference: float) -> bool:
-        """Whether a difference to something is to its disadvantage."""
-        return self.sign * difference < 0
+        """Whether a difference to something is to its disadvantage; one within 1e-10 is none."""
+        return self.sign * difference < -NOTHING
 
 
 def scale_of(metric: str) -> Scale:

@@ -138,9 +138,9 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
     note = (
         f"Seeds: {len(seeds)}, tasks: {tasks}, methods: {methods}; {each}. {scale.heading}: mean over methods, "
         "tasks and seeds of what the rule selects; 95 %: over seeds, tasks and methods fixed; regret: to the best "
-        f"candidate by target test labels; ρ: Spearman's rank correlation between score and {words}. Only the oracle reads target labels. "
-        f"Diversity guard: {collapsed} of {sum(map(len, within.values()))} candidates had collapsed (predictions "
-        "spread over an effective half of the classes or less) and came last."
+        f"candidate by target test labels; ρ: Spearman's rank correlation between score and {words}. Only the oracle "
+        f"reads target labels. Diversity guard: {collapsed} of {sum(map(len, within.values()))} candidates had "
+        "collapsed (predictions spread over an effective half of the classes or less) and came last."
     )
     return ValidatorStudy(manifest.name, manifest.title or manifest.name, scale, tuple(ordered), (note,))
 

@@ -42,6 +42,14 @@ def test_gain_is_in_points_against_the_baseline_and_marks_negative_transfer(shel
     assert [row[column].text for row in blocks[0].rows] == ["baseline", "+10.5", "−2.5 ▼"]
 
 
+def test_an_average_that_differs_in_the_last_bit_is_not_below_the_baselines() -> None:
+    toy = Shelf().put("source_only", "amazon->webcam", [0.6, 0.6]).put("source_only", "webcam->amazon", [0.2, 0.2])
+    toy.put("mmd", "amazon->webcam", [0.7, 0.7]).put("mmd", "webcam->amazon", [0.1, 0.1])
+    assert rows(toy)["mmd"].gain != 0
+    header, blocks = lay_out(build_table(toy, "toy"))
+    assert blocks[0].rows[1][header.index("vs source_only")].text == "+0.0"
+
+
 def test_the_baseline_counts_even_when_it_is_not_shown(shelf: Shelf) -> None:
     table = build_table(shelf, "toy", algorithms=["mmd"])
     assert [row.label for row in table.rows] == ["mmd"]
