@@ -88,11 +88,13 @@ def find_baseline(suite: Suite) -> str:
 
 def _check_metric(suite: Suite, metric: str, objective: str) -> None:
     """DalibError for a metric that no run of the suite will have, before any is made."""
+    from dalib.core.objective import find_objective
     from dalib.scoring.metrics import metrics_for
 
     side, _, name = metric.partition("_")
     names = metrics_for(objective)
-    if metric != "domain_accuracy" and (side not in ("target", "source", "train") or name not in names):
+    known = {"target": names, "source": names, "train": find_objective(objective).metrics[:1]}
+    if metric != "domain_accuracy" and name not in known.get(side, ()):
         what = f"metric of suite {suite.name}; one of a plug-in needs --plugin FILE.py (dalib.load_plugin)"
         raise unknown("metric", metric, [f"target_{name}" for name in names], what)
 
