@@ -72,6 +72,18 @@ def test_ties_at_the_shown_precision_are_all_bold() -> None:
     assert [row[1].bold for row in blocks[0].rows] == [False, True, True]
 
 
+def test_a_line_of_the_csv_names_its_own_backbone(shelf: Shelf) -> None:
+    """A table of several had named all of them in every line."""
+    shelf.put("mcc", "amazon->webcam", [0.5], backbone=BackboneSpec(name="resnet50", weights="imagenet"))
+    shelf.put("bnm", "amazon->webcam", [MISSING])
+    frame = tidy(build_table(shelf, "toy")).groupby("label")["backbone"].unique()
+    assert {label: list(names) for label, names in frame.items()} == {
+        **{label: ["mobilenet_v2"] for label in ("source_only", "mmd", "dann", "target_labels")},
+        "mcc": ["resnet50"],
+        "bnm": ["mobilenet_v2/resnet50"],
+    }
+
+
 def test_one_seed_shows_no_spread() -> None:
     shelf = Shelf().put("source_only", "amazon->webcam", [0.5])
     _, blocks = lay_out(build_table(shelf, "toy"))
