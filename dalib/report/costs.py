@@ -12,7 +12,7 @@ import pandas as pd
 from dalib.core.errors import DalibError
 from dalib.records.record import Record
 from dalib.report.caption import describe_data
-from dalib.report.scale import Scale, scale_of
+from dalib.report.scale import Scale, round_numbers, scale_of
 from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 
@@ -44,7 +44,7 @@ class Costs:
         fit, evaluate, total: seconds of a run, medians; fit_low, fit_high: quartiles
         relative: fit over the baseline's
         """
-        return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
+        return round_numbers(pd.DataFrame(list(self.rows), columns=list(COLUMNS)))
 
     def sheet(self) -> Sheet:
         against = f"× {self.baseline}" if self.baseline else "× fastest"

@@ -12,7 +12,7 @@ import pandas as pd
 from dalib.core.errors import DalibError
 from dalib.report.ensembles import Ensembles
 from dalib.report.expected import EXPECTED, NOTE, expect_rows
-from dalib.report.scale import Scale, scale_of
+from dalib.report.scale import Scale, round_numbers, scale_of
 from dalib.report.select import describe_rule, rules
 from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
@@ -87,7 +87,7 @@ class MethodSummary:
         difference…, improvement, p, p_holm, better, negative_transfer: `selected` against the baseline's
         n_seeds: nan where tasks have other seeds; such a row has no interval and no rank
         """
-        return pd.DataFrame(list(self.rows), columns=[*COLUMNS, *(EXPECTED if self.expects else ())]).round(6)
+        return round_numbers(pd.DataFrame(list(self.rows), columns=[*COLUMNS, *(EXPECTED if self.expects else ())]))
 
     @property
     def expects(self) -> bool:

@@ -14,7 +14,7 @@ from dalib.core.errors import DalibError, unknown
 from dalib.core.protocol import uses_target_labels
 from dalib.records.record import Candidate
 from dalib.report.figures import names_as_they_are, save_figure
-from dalib.report.scale import Scale, scale_of
+from dalib.report.scale import Scale, round_numbers, scale_of
 from dalib.report.select import ENSEMBLE, is_collapsed, pick, score
 from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
@@ -57,7 +57,7 @@ class ValidatorStudy:
         score and target accuracy). across_…: choosing the method as well. unguarded_accuracy, collapsed: `accuracy`
         without the diversity guard, and the share of collapsed models among its choices.
         """
-        return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
+        return round_numbers(pd.DataFrame(list(self.rows), columns=list(COLUMNS)))
 
     def sheet(self) -> Sheet:
         name = self.scale.heading
