@@ -36,7 +36,7 @@ class PlannedRun:
 @dataclass(frozen=True)
 class Plan:
     """runs: by seed, then task, then row, so that early tables are complete; note: how partial data differ;
-    metric: what tables show, of the data's objective unless the suite names one;
+    metric: what tables show, of the data's objective unless the suite names one; objective: what a label is;
     remarks: what the data were read as, and what was left out and why."""
 
     suite: Suite
@@ -45,6 +45,7 @@ class Plan:
     counts: dict[str, int]
     metric: str = "target_accuracy"
     remarks: tuple[str, ...] = ()
+    objective: str = "classification"
 
     def manifest(self) -> Manifest:
         """What `dalib table` needs, rows and tasks in the suite's order."""
@@ -88,11 +89,13 @@ def find_baseline(suite: Suite) -> str:
 
 def _check_metric(suite: Suite, metric: str, objective: str) -> None:
     """DalibError for a metric that no run of the suite will have, before any is made."""
+    from dalib.core.objective import find_objective
     from dalib.scoring.metrics import metrics_for
 
     side, _, name = metric.partition("_")
     names = metrics_for(objective)
-    if metric != "domain_accuracy" and (side not in ("target", "source", "train") or name not in names):
+    known = {"target": names, "source": names, "train": find_objective(objective).metrics[:1]}
+    if metric != "domain_accuracy" and name not in known.get(side, ()):
         what = f"metric of suite {suite.name}; one of a plug-in needs --plugin FILE.py (dalib.load_plugin)"
         raise unknown("metric", metric, [f"target_{name}" for name in names], what)
 
@@ -119,7 +122,7 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
         raise DalibError(f"suite {suite.name}: data set {data.name} has one labelled domain, and needs two{bare}")
     content = DataSpec(dataset=suite.dataset, partial=data.partial, fingerprint=data.fingerprint, **how)
     known: Weights = {}
-    given = draws or random_draws(suite)
+    given = draws or random_draws(suite, data.objective)
     rows = [
         (label, number, _resolve_row(suite, label, draw, data, known))
         for label in suite.algorithms
@@ -133,16 +136,19 @@ def plan(suite: Suite, root: str | Path | None = None, draws: dict[str, list[Dra
                 runs.append(PlannedRun(label, spec, spec.key, number))
     metric = suite.metric or f"target_{find_objective(data.objective).metrics[0]}"
     _check_metric(suite, metric, data.objective)
-    return Plan(suite, runs, data.note, dict(data.counts), metric, data.remarks)
+    return Plan(suite, runs, data.note, dict(data.counts), metric, data.remarks, data.objective)
 
 
-def random_draws(suite: Suite) -> dict[str, list[Draw]]:
+def random_draws(suite: Suite, objective: str = "classification") -> dict[str, list[Draw]]:
     """label -> its draws by random search; one, the row as it stands, without a search."""
-    return {label: draw_random(suite.search, label, *searched(suite, label)) for label in suite.algorithms}
+    return {label: draw_random(suite.search, label, *searched(suite, label, objective)) for label in suite.algorithms}
 
 
-def searched(suite: Suite, label: str) -> tuple[dict[str, Values], dict[str, Any]]:
-    """(what is searched for a row, the row's own values of it); nothing at a budget of one."""
+def searched(suite: Suite, label: str, objective: str = "classification") -> tuple[dict[str, Values], dict[str, Any]]:
+    """(what is searched for a row, the row's own values of it); nothing at a budget of one.
+
+    objective: what a label of the data is, whose recipe the row's own values are of
+    """
     from dalib.core.registry import ALGORITHMS
 
     search = suite.search
@@ -152,7 +158,7 @@ def searched(suite: Suite, label: str) -> tuple[dict[str, Values], dict[str, Any
     check_space(search, list(suite.algorithms), names, list(TrainConfig.model_fields))
     cls = ALGORITHMS.get(suite.algorithms[label].algorithm)
     space = row_space(search, label, cls.space)
-    recipe = suite.recipe(label).model_dump()
+    recipe = suite.recipe(label, objective=objective).model_dump()
     own = {**cls.defaults(), **suite.algorithms[label].hparams, **{f"train.{k}": v for k, v in recipe.items()}}
     return space, {name: own[name] for name in space}
 

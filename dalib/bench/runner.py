@@ -114,7 +114,8 @@ def rounds(suite: Suite, root: str | Path | None, store: Store) -> Iterator[Plan
         yield planned
         for label, given in draws.items():
             scores = [_score(planned, store, label, number, search.validator) for number in range(len(given))]
-            proposal = propose(search, label, *searched(suite, label), list(zip(given, scores, strict=True)))
+            space, own = searched(suite, label, planned.objective)
+            proposal = propose(search, label, space, own, list(zip(given, scores, strict=True)))
             given.extend([proposal] if proposal and len(given) < search.budget else [])
 
 

@@ -276,15 +276,21 @@ def find_suite(name: str) -> Path:
     raise unknown("suite", name, known, "or give the path of a .toml file")
 
 
-def find_suite_name(suite: str) -> str:
-    """The name under which a suite's records are kept: of its file where there is one, else as given."""
+def open_known(suite: str) -> Suite | None:
+    """The suite of a file or of a known name; None for another name, under which records may be kept all the same."""
     try:
         path = find_suite(suite)
     except DalibError:
         if Path(suite).suffix or len(Path(suite).parts) > 1:
             raise
-        return suite
-    return load_suite(path).name
+        return None
+    return load_suite(path)
+
+
+def find_suite_name(suite: str) -> str:
+    """The name under which a suite's records are kept: of its file where there is one, else as given."""
+    known = open_known(suite)
+    return known.name if known else suite
 
 
 def add_plugin_rows(suite: Suite, plugins: Sequence[Path]) -> None:

@@ -49,6 +49,9 @@ def expand_rows(rows: dict[str, Row], sweep: Sweep, protocol: str) -> dict[str, 
 
     Args
         protocol: the suite's own, of rows that name none
+
+    Raises
+        ValueError: two copies, or a copy and a row of the file, of one label
     """
     expanded: dict[str, Row] = {}
     for label, row in rows.items():
@@ -60,5 +63,8 @@ def expand_rows(rows: dict[str, Row], sweep: Sweep, protocol: str) -> dict[str, 
         shared = {"split": "shots"} if sweep.name == "shots" else {}
         for value in sweep.values:
             own = shared | row.protocol | {sweep.name: value}
-            expanded[f"{label}@{value:g}"] = row.model_copy(update={"swept": label, "protocol": own})
+            copy = f"{label}@{value:g}"
+            if copy in expanded or copy in rows:
+                raise ValueError(f"has two rows called {copy!r}, one of them of the sweep; give other values or names")
+            expanded[copy] = row.model_copy(update={"swept": label, "protocol": own})
     return expanded

@@ -11,6 +11,8 @@ from dalib.core.text import say
 def show_status(suite: SuiteName, store: StoreRoot = Path("results/runs")) -> None:
     """Say what of a suite is done, running (where, since when), queued, failed and missing, and when it may end."""
     from dalib.bench.status import suite_status
+    from dalib.report.reports import open_records
 
-    for line in suite_status(suite, store).lines():
+    _, name = open_records(suite, store)
+    for line in suite_status(name, store).lines():
         say(" ".join(line.split("\n")))

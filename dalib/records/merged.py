@@ -11,6 +11,8 @@ from dalib.records.archive import Archive
 from dalib.records.manifest import Cell, Manifest
 from dalib.records.record import Record
 
+Place = tuple[str, str, int, int, float]
+"""Label, task, seed, draw and value of a sweep: one run of a table."""
 SHOWN = 3
 """Of the conflicts, that are named one by one."""
 
@@ -19,8 +21,8 @@ class Merged:
     """Read-only: `in`, `get` and `manifest` of several files that `export` wrote, of one data set.
 
     A run that is in several files counts once: a success before a failure, and of two successes that of the first file;
-    `conflicts` names those whose numbers differ. A row whose settings differ from those of the same label in an earlier
-    file is called `label (file)`.
+    `conflicts` names those whose numbers differ. A row whose settings, or versions of them, differ from those of the
+    same label in an earlier file is called `label (file)`.
 
     Args
         paths: of the archives; the first says the title, the baseline and the order
@@ -41,12 +43,12 @@ class Merged:
         self._records: dict[str, Record] = {}
         self._runs: list[Cell] = []
         settings: dict[tuple[str, int], set[str]] = {}
-        cells: dict[str, tuple[Cell, str]] = {}
+        cells: dict[Place, tuple[Cell, str]] = {}
         for archive, name, manifest in zip(self.archives, self.names, manifests, strict=True):
-            labels = self._tell_apart(archive, name, manifest, settings)
+            labels = self._tell_apart(archive, name, manifest, settings, cells)
             for cell in manifest.runs:
                 label = labels[cell.label]
-                place = f"{label} {cell.task} {cell.seed} {cell.draw} {cell.at}"
+                place = _place_of(label, cell)
                 if place not in cells:
                     cells[place] = (cell.model_copy(update={"label": label}), name)
                 if cell.key in archive:
@@ -108,16 +110,22 @@ class Merged:
                     )
 
     def _tell_apart(
-        self, archive: Archive, name: str, manifest: Manifest, settings: dict[tuple[str, int], set[str]]
-    ) -> dict[str, str]:
-        """label -> what its row is called here: the same where its settings are."""
+        self, archive: Archive, name: str, manifest: Manifest, settings: dict[tuple[str, int], set[str]],
+        cells: dict[Place, tuple[Cell, str]],
+    ) -> dict[str, str]:  # fmt: skip
+        """label -> what its row is called here: the same where its settings are, and its runs of the same place."""
         own: dict[tuple[str, int], set[str]] = {}
+        others = set()
         for cell in manifest.runs:
             if cell.key in archive:
                 own.setdefault((cell.label, cell.draw), set()).add(_settings_of(archive.get(cell.key)))
+                there = cells.get(_place_of(cell.label, cell))
+                others |= {cell.label} if there and there[0].key != cell.key else set()
         names = {}
         for label in manifest.labels:
-            differs = any(settings[k] != kinds for k, kinds in own.items() if k[0] == label and k in settings)
+            differs = label in others or any(
+                settings[k] != kinds for k, kinds in own.items() if k[0] == label and k in settings
+            )
             names[label] = f"{label} ({name})" if differs else label
         for (label, draw), kinds in own.items():
             settings.setdefault((names[label], draw), set()).update(kinds)
@@ -144,13 +152,20 @@ class Merged:
         return told
 
 
+def _place_of(label: str, cell: Cell) -> Place:
+    return (label, cell.task, cell.seed, cell.draw, cell.at)
+
+
 def _settings_of(record: Record) -> str:
-    """What a run is, but for its task, its seed and its data."""
+    """What a run is, but for its task, its seed and its data.
+
+    A recipe's or a protocol's version is in the key alone: one of before is told by another key than it has today.
+    """
     content = record.spec.content()
     for name in ("source", "target", "seed", "data"):
         content.pop(name, None)
     content.get("hparams", {}).pop("answers", None)  # of what was trained elsewhere: they are the run itself
-    return json.dumps(content, sort_keys=True)
+    return json.dumps([content, record.key == record.spec.key], sort_keys=True)
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from dalib.core.errors import DalibError
 from dalib.records.record import Record
 from dalib.report.caption import describe_data
-from dalib.report.scale import Scale, scale_of
+from dalib.report.scale import Scale, round_numbers, scale_of
 from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
 
@@ -38,12 +39,12 @@ class Costs:
     def frame(self) -> pd.DataFrame:
         """The lines as `COLUMNS`.
 
-        last: mean over successful runs of the metric at the end of training
+        last: mean over successful runs of the row as it stands (no draws of a search) of the metric at the end
         trainable: numbers that training decides (parameters that move, or the solved classifier's), median over runs
         fit, evaluate, total: seconds of a run, medians; fit_low, fit_high: quartiles
         relative: fit over the baseline's
         """
-        return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
+        return round_numbers(pd.DataFrame(list(self.rows), columns=list(COLUMNS)))
 
     def sheet(self) -> Sheet:
         against = f"× {self.baseline}" if self.baseline else "× fastest"
@@ -66,20 +67,27 @@ def build_costs(source: RecordSource, suite: str, metric: str = "") -> Costs:
     manifest = source.manifest(suite)
     scale = scale_of(metric or manifest.metric)
     groups: dict[str, list[Record]] = {}
+    ends: dict[str, list[float]] = {}
+    expected = Counter[str]()
     baseline = ""
     for run in manifest.runs:
         label = run.row or run.label
         baseline = label if run.label == manifest.baseline else baseline
+        expected[label] += 1
         if run.key in source and (record := source.get(run.key)).status == "ok":
             groups.setdefault(label, []).append(record)
+            ends.setdefault(label, [])
+            if not run.draw:
+                ends[label].append(record.candidates[-1].metrics.get(scale.metric, math.nan))
     if not groups:
         raise DalibError(f"suite {suite} has no successful run; dalib run makes them")
     fits = {
         label: _quartiles([r.seconds.get("fit", math.nan) for r in records])[1] for label, records in groups.items()
     }
-    unit = fits.get(baseline, np.nanmin(list(fits.values())))
+    unit = fits.get(baseline, min((fit for fit in fits.values() if not math.isnan(fit)), default=math.nan))
     lines = tuple(
-        {"suite": manifest.name, "label": label, "metric": scale.metric} | _measure(records, scale.metric, float(unit))
+        {"suite": manifest.name, "label": label, "metric": scale.metric, "n_expected": expected[label]}
+        | {"last": float(np.mean(ends[label])) if ends[label] else math.nan, **_measure(records, unit)}
         for label, records in groups.items()
     )
     note = (
@@ -87,6 +95,8 @@ def build_costs(source: RecordSource, suite: str, metric: str = "") -> Costs:
         "compare within the table. Trained numbers: parameters that move, of the backbone too unless it is frozen, or "
         "the numbers of a solved classifier."
     )
+    if any(len(records) < expected[label] for label, records in groups.items()):
+        note += " Runs as 3/4: others failed or are missing, and Last is the mean of those that are there."
     held = [record for records in groups.values() for record in records]
     notes = (f"{describe_data(manifest, held, scale)} {note}",)
     return Costs(
@@ -94,11 +104,10 @@ def build_costs(source: RecordSource, suite: str, metric: str = "") -> Costs:
     )
 
 
-def _measure(records: list[Record], metric: str, unit: float) -> dict[str, object]:
+def _measure(records: list[Record], unit: float) -> dict[str, object]:
     low, middle, high = _quartiles([r.seconds.get("fit", math.nan) for r in records])
     return {
         "algorithm": records[0].spec.algorithm,
-        "last": float(np.mean([r.candidates[-1].metrics.get(metric, math.nan) for r in records])),
         "trainable": _quartiles([float(r.counts.get("trainable", math.nan)) for r in records])[1],
         "fit": middle, "fit_low": low, "fit_high": high, "relative": middle / unit if unit > 0 else math.nan,
         "evaluate": _quartiles([r.seconds.get("evaluate", math.nan) for r in records])[1],
@@ -133,5 +142,5 @@ def _line(row: dict[str, object], scale: Scale) -> tuple[Shown, ...]:
         Shown(between),
         shown("relative"),
         shown("evaluate"),
-        Shown(str(row["n"])),
+        Shown(str(row["n"]) if row["n"] == row["n_expected"] else f"{row['n']}/{row['n_expected']}"),
     )

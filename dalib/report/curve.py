@@ -13,7 +13,7 @@ from dalib.core.errors import DalibError
 from dalib.core.protocol import labels_of
 from dalib.records.manifest import Manifest
 from dalib.report.caption import describe_data, word_rows
-from dalib.report.scale import Scale
+from dalib.report.scale import Scale, round_numbers
 from dalib.report.select import describe_rule
 from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
@@ -69,7 +69,7 @@ class Curve:
         mean, std: of the splits' averages over tasks (ddof 1); low, high: 95 % interval of the mean
         over_source…, over_target…: gain and its 95 % interval; negative_…: it lies on the worse side of zero
         """
-        return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
+        return round_numbers(pd.DataFrame(list(self.rows), columns=list(COLUMNS)))
 
     def sheet(self) -> Sheet:
         sign = "k = {:g}" if self.sweep == "shots" else "{:.0%}"

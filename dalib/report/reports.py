@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dalib.bench.suite import Suite, find_suite_name
+from dalib.bench.suite import Suite, open_known
 from dalib.core.errors import DalibError, unknown
 from dalib.records.archive import Archive
 from dalib.records.merged import SHOWN, Merged
@@ -101,10 +102,29 @@ def open_records(
         suite = suite[0]
     if not isinstance(suite, Suite) and is_archive(suite):
         return _open_archives([suite], records, metric)
-    name = suite.name if isinstance(suite, Suite) else find_suite_name(str(suite))
+    known = suite if isinstance(suite, Suite) else open_known(str(suite))
+    name = known.name if known else str(suite)
     if isinstance(records, (str, Path)):
         return Archive(Path(records)), name
-    return records if records is not None else Store(Path(store)), name
+    if records is not None:
+        return records, name
+    kept = Store(Path(store))
+    if known:
+        _warn_of_changes(known, kept)
+    return kept, name
+
+
+def _warn_of_changes(suite: Suite, kept: Store) -> None:
+    """A warning where a suite's text is not the one that its runs were listed from, whose records are shown."""
+    with contextlib.suppress(DalibError):  # who asks for them says what is wrong
+        listed = kept.manifest(suite.name).sha256
+        if listed and listed != suite.sha256:
+            warnings.warn(
+                f"suite {suite.name} is not what it was when dalib run (run_suite) listed its runs, which are shown: "
+                "its file has changed, or settings were given beside it; dalib run --dry-run says what is missing",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 def is_archive(path: str | Path) -> bool:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dalib.core.errors import DalibError, suggest
 from dalib.core.registry import METRICS
+from dalib.report.statistics.scores import NOTHING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ class Scale:
         return (max if self.higher_is_better else min)(known, default=math.nan)
 
     def is_worse(self, difference: float) -> bool:
-        """Whether a difference to something is to its disadvantage."""
-        return self.sign * difference < 0
+        """Whether a difference to something is to its disadvantage; one within 1e-10 is none."""
+        return self.sign * difference < -NOTHING
 
 
 def scale_of(metric: str) -> Scale:
@@ -82,6 +87,15 @@ def scale_of(metric: str) -> Scale:
         )
     cls = METRICS.get(name)
     return Scale(metric, cls.unit, cls.higher_is_better)
+
+
+def round_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Floats to 6 decimals, and to 6 digits below 1e-4: a metric may be in a large unit. Within 1e-10 of 0 is 0."""
+    told = frame.round(6)
+    for name in frame.select_dtypes("float"):
+        small = frame[name].abs().between(NOTHING, 1e-4, inclusive="neither")
+        told.loc[small, name] = [float(f"{value:.6g}") for value in frame.loc[small, name]]
+    return told
 
 
 def _three_digits(value: float, like: float) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from dalib.core.errors import DalibError
 from dalib.report.ensembles import Ensembles
 from dalib.report.expected import EXPECTED, NOTE, expect_rows
-from dalib.report.scale import Scale, scale_of
+from dalib.report.scale import Scale, round_numbers, scale_of
 from dalib.report.select import describe_rule, rules
 from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
@@ -85,8 +85,9 @@ class MethodSummary:
         low, high, iqm: 95 % interval and interquartile mean of `selected`
         expected…, measured, held, n_expected: where asked for, see `report.expected`
         difference…, improvement, p, p_holm, better, negative_transfer: `selected` against the baseline's
+        n_seeds: nan where tasks have other seeds; such a row has no interval and no rank
         """
-        return pd.DataFrame(list(self.rows), columns=[*COLUMNS, *(EXPECTED if self.expects else ())]).round(6)
+        return round_numbers(pd.DataFrame(list(self.rows), columns=[*COLUMNS, *(EXPECTED if self.expects else ())]))
 
     @property
     def expects(self) -> bool:
@@ -94,8 +95,8 @@ class MethodSummary:
         return any("expected" in row for row in self.rows)
 
     def sheet(self) -> Sheet:
-        header = ("Algorithm", "Last", "Selected", "95 %", "Oracle", "Regret", "Rank", f"vs {self.baseline}", "95 %",
-                  "P(better)", "p (Holm)", "n")  # fmt: skip
+        header = ("Algorithm", "Last", "Selected", "95 %", "Oracle", "Regret", "Rank",
+                  f"vs {self.baseline or 'baseline'}", "95 %", "P(better)", "p (Holm)", "n")  # fmt: skip
         header = (*header[:-1], *(("Expected", "90 %", "Measured", "Inside") if self.expects else ()), header[-1])
         scale = self.scale
         regret = "oracle minus selected" if scale.higher_is_better else "selected minus oracle"
@@ -143,14 +144,14 @@ def build_summary(
     chosen = tables[rule]
     rows = [row for row in (*chosen.rows, *chosen.references) if row.complete]
     scores = {row.label: array for row in rows if (array := row.scores) is not None}
-    baseline = chosen.baseline if chosen.baseline in scores else ""
     ranked = {row.label for row in rows if not row.reference}
+    compared = {label: array for label, array in scores.items() if label in ranked}
+    baseline = chosen.baseline if chosen.baseline in compared else ""
     comparisons: dict[str, Comparison] = {}
-    if baseline in ranked:
-        compared = {label: array for label, array in scores.items() if label in ranked}
+    if compared:
         comparisons = compare(compared, baseline, higher_is_better=chosen.scale.higher_is_better)
     lines = tuple(_describe(row, tables, rule, scores.get(row.label), comparisons.get(row.label)) for row in rows)
-    notes = _notes(chosen, rule, rows, comparisons)
+    notes = _notes(chosen, rule, rows, comparisons, baseline, sum(row.label not in scores for row in rows))
     if expected:
         records = {key: source.get(key) for key in manifest.keys if key in source}
         told = expect_rows(manifest, records, rule, chosen.scale)
@@ -201,7 +202,7 @@ def _describe(
         "suite": tables[rule].suite, "label": row.label, "algorithm": row.algorithm, "metric": tables[rule].metric,
         "kind": "reference" if row.reference else "run", "rule": rule, "last": means["last"], "selected": means[rule],
         "oracle": means["oracle"], "regret": tables[rule].scale.sign * (means["oracle"] - means[rule]),
-        "n_seeds": 0 if scores is None else scores.shape[0], "n_tasks": len(row.cells),
+        "n_seeds": math.nan if scores is None else scores.shape[0], "n_tasks": len(row.cells),
         "negative_transfer": False, "better": False,
     }  # fmt: skip
     if versus:
@@ -216,21 +217,31 @@ def _describe(
 
 
 def _notes(
-    table: ResultTable, rule: str, rows: Sequence[TableRow], comparisons: dict[str, Comparison]
-) -> tuple[str, ...]:
+    table: ResultTable, rule: str, rows: Sequence[TableRow], comparisons: dict[str, Comparison], baseline: str,
+    uneven: int,
+) -> tuple[str, ...]:  # fmt: skip
     tasks, scale = len(table.columns), table.scale
     labels = "by target test labels" if scale.metric.startswith("target_") else "by the metric itself"
     regret = "oracle − selected" if scale.higher_is_better else "selected − oracle"
     sides = "above / below" if scale.higher_is_better else "below / above"
+    against = (
+        f"▲ / ▼: the interval of the difference lies {sides} 0 (▼: negative transfer). "
+        f"P(better): how often a run beats a run of {baseline} on the same task. "
+        f"p (Holm): exact Wilcoxon test over {tasks} tasks, adjusted for {len(comparisons) - 1} comparisons; "
+        f"{tasks} blocks allow no p below {smallest_p(tasks):.2g} before adjustment"
+    )
+    why = f"{table.baseline} is incomplete or a reference" if table.baseline else "the suite names no baseline"
     text = (
         f"Selected: {describe_rule(rule, scale)}. Oracle: {labels}, an upper bound; regret = {regret}. "
-        f"95 %: intervals over seeds with the tasks fixed; ▲ / ▼: the interval of the difference lies {sides} 0 "
-        f"(▼: negative transfer). P(better): how often a run beats a run of {table.baseline} on the same task. "
-        f"p (Holm): exact Wilcoxon test over {tasks} tasks, adjusted for {max(len(comparisons) - 1, 0)} comparisons; "
-        f"{tasks} blocks allow no p below {smallest_p(tasks):.2g} before adjustment. n: seeds × tasks."
+        "95 %: intervals over seeds with the tasks fixed; "
+        f"{against if baseline else f'no differences and tests, as {why}'}. n: seeds × tasks."
     )
     left = len(table.rows) + len(table.references) - len(rows)
-    return (table.caption, text, *([f"{left} incomplete rows are left out."] if left else []))
+    more = [f"{left} incomplete rows are left out."] if left else []
+    more += (
+        [f"Rows of other seeds on some tasks (n: uneven) have no interval, rank or test: {uneven}."] if uneven else []
+    )
+    return (table.caption, text, *more)
 
 
 def _number(value: object) -> float:
@@ -267,7 +278,7 @@ def _line(row: dict[str, object], best: float, scale: Scale) -> tuple[Shown, ...
         number("improvement", "{:.2f}"),
         number("p_holm", "{:.2g}"),
         *_expectation(row),
-        Shown(f"{row['n_seeds']} × {row['n_tasks']}"),
+        Shown(f"{'uneven' if math.isnan(_number(row['n_seeds'])) else row['n_seeds']} × {row['n_tasks']}"),
     )
 
 

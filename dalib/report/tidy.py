@@ -20,7 +20,8 @@ def tidy(table: ResultTable) -> pd.DataFrame:
 
     kind: `run` (competing), `reference` (uses target labels), `paper` or `rerun` (published by others)
     pretraining: what the row's backbone has seen; `none` from scratch, empty for features and published rows
-    label, algorithm, protocol, dataset, backbone, task (`source->target`), source, target: what the numbers belong to
+    label, algorithm, protocol, dataset, backbone, task (`source->target`), source, target: what the numbers belong to;
+        of a row without a run backbone is the suite's, or all of them
     metric, select: the metric and the selection rule; empty for published rows, whose rule is theirs
     mean, std: over seeds (ddof 1), in % to 3 decimals, of another unit to 6 digits; empty where there is none
     n_ok, n_expected, n_failed, n_missing, n_unavailable: runs; n_unavailable succeeded but have no score for the rule
@@ -42,6 +43,8 @@ def tidy(table: ResultTable) -> pd.DataFrame:
 def _line(table: ResultTable, row: TableRow, name: str) -> dict[str, object]:
     cell, scale = row.cells[name], table.scale
     seen = " + ".join(row.backbone.seen) or ("" if row.backbone.name == "identity" else "none")
+    begun = any(cell.n_missing < cell.n_expected for cell in row.cells.values())
+    backbone = row.backbone.name if begun else "/".join(table.backbones)
 
     def number(value: float) -> float:
         return round(100 * value, 3) if scale.unit == "%" else float(f"{value:.6g}")
@@ -49,7 +52,7 @@ def _line(table: ResultTable, row: TableRow, name: str) -> dict[str, object]:
     return {
         "suite": table.suite, "kind": "reference" if row.reference else "run",
         "label": row.label, "algorithm": row.algorithm, "protocol": row.protocol, "dataset": table.dataset,
-        "backbone": "/".join(table.backbones), "pretraining": seen, "metric": table.metric, "select": table.select,
+        "backbone": backbone, "pretraining": seen, "metric": table.metric, "select": table.select,
         "mean": number(cell.mean), "std": number(cell.std),
         "n_ok": cell.n_ok, "n_expected": cell.n_expected, "n_failed": cell.n_failed, "n_missing": cell.n_missing,
         "n_unavailable": cell.n_unavailable, **_task(name),

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from dalib.core.errors import DalibError
+from dalib.core.errors import DalibError, unknown
 from dalib.core.protocol import uses_target_labels
 from dalib.records.record import Candidate
 from dalib.report.figures import names_as_they_are, save_figure
-from dalib.report.scale import Scale, scale_of
+from dalib.report.scale import Scale, round_numbers, scale_of
 from dalib.report.select import ENSEMBLE, is_collapsed, pick, score
 from dalib.report.sheet import Block, Sheet, Shown
 from dalib.report.source import RecordSource
@@ -57,7 +57,7 @@ class ValidatorStudy:
         score and target accuracy). across_…: choosing the method as well. unguarded_accuracy, collapsed: `accuracy`
         without the diversity guard, and the share of collapsed models among its choices.
         """
-        return pd.DataFrame(list(self.rows), columns=list(COLUMNS)).round(6)
+        return round_numbers(pd.DataFrame(list(self.rows), columns=list(COLUMNS)))
 
     def sheet(self) -> Sheet:
         name = self.scale.heading
@@ -94,23 +94,32 @@ class ValidatorStudy:
 def build_study(source: RecordSource, suite: str, metric: str = "") -> ValidatorStudy:
     """Every rule on every candidate of the suite's runs without target labels.
 
+    A row, task and seed whose run as it stands (the first draw of a search) failed is left out: it has no `last`.
+
     Raises
         DalibError: an unknown suite or metric, or no successful run
     """
     manifest = source.manifest(suite)
     scale = scale_of(metric or manifest.metric)
     within: dict[tuple[int, str, str], Points] = {}
+    measured = set[str]()
     for run in sorted(manifest.runs, key=lambda run: run.draw):
         record = source.get(run.key) if run.key in source else None
         if not record or record.status != "ok" or uses_target_labels(record.spec.protocol.name):
             continue
         if len(record.candidates) > 1:
+            measured |= {name for c in record.candidates for name in c.metrics}
             points = within.setdefault((run.seed, run.task, run.label), [])
             points += [(run.draw, c) for c in record.candidates if scale.metric in c.metrics]
     if not within:
         raise DalibError(f"suite {suite} has no successful run with several candidates; dalib run makes them")
+    within = {place: points for place, points in within.items() if points and points[0][0] == 0}
+    if scale.metric not in measured:
+        raise unknown("metric", scale.metric, measured)
     seeds = sorted({seed for seed, _, _ in within})
     blocks = [(t, label) for s, t, label in within if s == seeds[0] and all((x, t, label) in within for x in seeds)]
+    if not blocks:
+        raise DalibError(f"suite {suite} has no row whose runs as they stand are there for every seed; dalib run does")
     across: dict[tuple[int, str, str], Points] = {}
     for (seed, task, label), points in within.items():
         if (task, label) in blocks:
@@ -121,17 +130,17 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
         lines, key=lambda r: (r["rule"] != "oracle", r["rule"] == "last", -scale.sign * float(r["accuracy"]))
     )
     tasks, methods = len({t for t, _ in blocks}), len({m for _, m in blocks})
-    some = next(iter(within.values()))
-    draws = len({n for n, _ in some})
+    sizes = sorted({(len(points), len({n for n, _ in points})) for points in within.values()})
+    counts = [f"{size} candidates each (points × settings: {size // draws} × {draws})" for size, draws in sizes]
+    each = counts[0] if len(counts) == 1 else f"{sizes[0][0]} to {sizes[-1][0]} candidates each"
     collapsed = sum(is_collapsed(c) for points in within.values() for _, c in points)
     words = scale.metric.replace("_", " ") + ("" if scale.higher_is_better else ", lower being better")
     note = (
-        f"Seeds: {len(seeds)}, tasks: {tasks}, methods: {methods}; {len(some)} candidates each (points × settings: "
-        f"{len(some) // draws} × {draws}). {scale.heading}: mean over methods, tasks and seeds of what the "
-        "rule selects; 95 %: over seeds, tasks and methods fixed; regret: to the best candidate by target test labels; "
-        f"ρ: Spearman's rank correlation between score and {words}. Only the oracle reads target labels. "
-        f"Diversity guard: {collapsed} of {sum(map(len, within.values()))} candidates had collapsed (predictions "
-        "spread over an effective half of the classes or less) and came last."
+        f"Seeds: {len(seeds)}, tasks: {tasks}, methods: {methods}; {each}. {scale.heading}: mean over methods, "
+        "tasks and seeds of what the rule selects; 95 %: over seeds, tasks and methods fixed; regret: to the best "
+        f"candidate by target test labels; ρ: Spearman's rank correlation between score and {words}. Only the oracle "
+        f"reads target labels. Diversity guard: {collapsed} of {sum(map(len, within.values()))} candidates had "
+        "collapsed (predictions spread over an effective half of the classes or less) and came last."
     )
     return ValidatorStudy(manifest.name, manifest.title or manifest.name, scale, tuple(ordered), (note,))
 
@@ -192,10 +201,10 @@ def _describe(
         "low": interval.low,
         "high": interval.high,
         "regret": scale.sign * float((best - chosen.accuracy).mean()),
-        "correlation": math.nan if last else float(np.nanmean(chosen.correlation)),
+        "correlation": math.nan if last else _mean_known(chosen.correlation),
         "across_accuracy": math.nan if last else float(wide.accuracy.mean()),
         "across_regret": math.nan if last else scale.sign * float((top - wide.accuracy).mean()),
-        "across_correlation": math.nan if last else float(np.nanmean(wide.correlation)),
+        "across_correlation": math.nan if last else _mean_known(wide.correlation),
         "unguarded_accuracy": float(free.accuracy.mean()),
         "collapsed": float(free.collapsed.mean()),
     }
@@ -237,6 +246,12 @@ def _best(
     return np.array(
         [[scale.best(c.metrics[scale.metric] for _, c in groups[seed, t, m]) for t, m in blocks] for seed in seeds]
     )
+
+
+def _mean_known(values: np.ndarray) -> float:
+    """nan where none is known."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else math.nan
 
 
 def _correlate(groups: list[Points], rule: str, scale: Scale) -> list[float]:

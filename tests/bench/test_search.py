@@ -159,5 +159,13 @@ def test_tpe_finds_the_better_half_of_a_line() -> None:
     assert np.mean([abs(v - 0.2) < 0.2 for v in late]) > 0.5  # chance: 0.4
 
 
+def test_the_rows_own_values_are_those_of_the_recipe_for_its_labels(suite) -> None:
+    """Numbers are learned standardised unless a row says otherwise, so the other way is the draw beside it."""
+    search = {"budget": 5, "train": {"answers": ["standardised", "as_given"]}, "space": {"source_only": {}}}
+    numbers = Suite.model_validate({**suite.model_dump(exclude_unset=True), "search": search})
+    draws = random_draws(numbers, "regression")["source_only"]
+    assert draws == [Draw(), Draw(train={"answers": "as_given"})]
+
+
 def test_without_a_search_there_is_one_draw(suite) -> None:
     assert random_draws(suite) == {"source_only": [Draw()], "strong": [Draw()]}

@@ -85,6 +85,7 @@ def test_a_missing_suite_file_is_named(tmp_path):
         ({"metric": "target_acuracy"}, "no metric named 'target_acuracy'; did you mean 'target_accuracy'"),
         ({"metric": "accuracy"}, "no metric named 'accuracy'; did you mean 'target_accuracy'"),
         ({"metric": "target_rmse"}, "no metric named 'target_rmse'"),
+        ({"metric": "train_macro_f1"}, "no metric named 'train_macro_f1'"),
     ],
 )
 def test_a_mistake_that_needs_the_data_stops_the_plan(suite, change, complaint):

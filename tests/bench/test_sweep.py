@@ -40,6 +40,19 @@ def test_every_row_is_repeated_under_one_split(suite_file):
     assert suite.section("always_two", "protocol").shots == 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[algorithms."few@1"]\nalgorithm = "dann"\n[sweep]\nshots = [1, 3]\n',
+        "[sweep]\nfraction = [0.12345671, 0.12345672]\n",
+    ],
+)
+def test_two_rows_of_one_label_are_refused(suite_file, text: str):
+    """One had taken the other's place."""
+    with pytest.raises(DalibError, match=r"has two rows called '(few@1|only@0.123457)', one of them of the sweep"):
+        swept(suite_file, text)
+
+
 def test_the_manifest_knows_row_and_value_of_each_cell(suite_file):
     planned = plan(swept(suite_file, "[sweep]\nshots = [1, 3]\n"))
     manifest = Manifest.model_validate_json(planned.manifest().model_dump_json())

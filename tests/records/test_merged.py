@@ -14,6 +14,7 @@ from dalib.core.checksum import seal_lines
 from dalib.core.errors import DalibError
 from dalib.records.merged import Merged
 from dalib.records.spec import DataSpec
+from dalib.train.config import TrainConfig
 from tests.support.report_shelf import FAILED, Shelf
 
 TASK, OTHER = "amazon->webcam", "webcam->amazon"
@@ -87,6 +88,27 @@ def test_a_row_of_other_settings_keeps_a_name_of_its_own(first: Path, tmp_path: 
         merged = Merged([first, write(other, tmp_path / "theirs.jsonl")])
     labels = {(cell.label, cell.seed) for cell in merged.manifest().runs if "mcc" in cell.label}
     assert labels == {("mcc", 0), ("mcc", 1), ("mcc (theirs)", 2)}
+
+
+def test_a_row_of_other_settings_is_shown_where_the_first_file_has_no_run_of_it(tmp_path: Path) -> None:
+    planned = write(shelf().put("mcc", TASK, ["missing", "missing"]), tmp_path / "planned.jsonl")
+    other = write(Shelf().put("mcc", TASK, [0.7, 0.8], algorithm="bnm"), tmp_path / "theirs.jsonl")
+    found = rows(planned, other)
+    assert found["mcc (theirs)"][0] == {0: 0.7, 1: 0.8} and found["mcc"][0] == {}
+
+
+@pytest.mark.parametrize("seeds", [(0, 1), (2, 3)])
+def test_a_row_under_another_version_of_the_recipe_keeps_a_name_of_its_own(
+    first: Path, tmp_path: Path, seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version is in the key alone. Its numbers had been left out, or, of other seeds, been the same row's."""
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainConfig, "VERSION", 1)
+        old = Shelf().put("mcc", TASK, [0.8, 0.9, 0.8, 0.9])
+    old.toy.runs = [cell for cell in old.toy.runs if cell.seed in seeds]
+    found = rows(first, write(old, tmp_path / "old.jsonl"))
+    assert found["mcc"][0] == {0: 0.7, 1: 0.72}
+    assert found["mcc (old)"][0] == dict(zip(seeds, (0.8, 0.9), strict=True))
 
 
 def test_a_third_file_of_the_first_ones_settings_joins_its_row(first: Path, tmp_path: Path) -> None:

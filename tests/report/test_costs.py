@@ -68,3 +68,27 @@ def test_without_a_baseline_the_fastest_row_is_the_unit(timed: Shelf) -> None:
 def test_a_suite_without_a_success_is_one_line() -> None:
     with pytest.raises(DalibError, match="suite toy has no successful run; dalib run makes them"):
         build_costs(Shelf().put("dann", "amazon->webcam", [FAILED]), "toy")
+
+
+def test_a_row_that_is_not_whole_shows_of_how_many_runs_it_is(timed: Shelf) -> None:
+    costs = build_costs(timed, "toy")
+    assert {line[0].text: line[-1].text for line in costs.sheet().blocks[0].rows} == {
+        "source_only": "3", "mmd": "1", "dann": "1/3",
+    }  # fmt: skip
+    assert "Runs as 3/4: others failed or are missing" in costs.notes[0]
+    timed.toy.runs = [run for run in timed.toy.runs if run.label != "dann"]
+    assert "Runs as" not in build_costs(timed, "toy").notes[0]
+
+
+def test_last_is_the_row_as_it_stands_and_no_draw_of_a_search(timed: Shelf) -> None:
+    timed.put("dann", "webcam->amazon", [0.1], algorithm="mcc")
+    timed.toy.runs[-1].draw = 1
+    line = build_costs(timed, "toy").frame().set_index("label").loc["dann"]
+    assert line["last"] == 0.8 and line["n"] == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_records_without_seconds_have_none_and_nobody_is_warned() -> None:
+    """Of what was trained elsewhere."""
+    costs = build_costs(Shelf().put("ours", "amazon->webcam", [0.5]), "toy")
+    assert costs.frame().loc[0, ["fit", "relative"]].isna().all() and costs.frame().loc[0, "last"] == 0.5

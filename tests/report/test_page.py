@@ -18,16 +18,19 @@ import pytest
 from dalib.bench.describe import describe_run
 from dalib.cli._sections import take_settings
 from dalib.core.errors import DalibError
+from dalib.core.registry import ALGORITHMS, OBJECTIVES
 from dalib.records.archive import Archive
 from dalib.records.record import Candidate, Failure
 from dalib.records.spec import BackboneSpec, DataSpec, RunSpec
 from dalib.records.store import Store
-from dalib.report.page.command import train_command
+from dalib.report.page.command import FILLED, train_command
 from dalib.report.page.content import DRAW, build_content
 from dalib.report.page.packing import digits, pack_record
 from dalib.report.page.server import open_server
 from dalib.report.page.write import ASSETS, render_page, to_script, write_page
 from dalib.report.table import build_table
+from dalib.train.config import TrainConfig
+from dalib.train.recipes import RECIPES
 from tests.support.report_shelf import FAILED, MISSING, Shelf
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,12 +109,14 @@ def test_two_thousand_runs_stay_below_five_megabytes(shelf: Shelf) -> None:
                 backbone=BackboneSpec(name="tiny", weights="pretrained", frozen=True)),
         RunSpec(data=DataSpec(dataset="features:a $x.npz", normalise=("l2", "zscore")), source="a+b", target="--c",
                 algorithm="dann+mcc", hparams={"dann.weight": 2.0, "mcc.temperature": 3.0}),
+        RunSpec(data=DataSpec(dataset="mini_office"), source="amazon", target="webcam", algorithm="adda",
+                train=TrainConfig(optimiser="sgd", lr=0.03), backbone=BackboneSpec(name="tiny", weights="pretrained")),
+        RunSpec(data=DataSpec(dataset="mini_office"), source="amazon", target="webcam", algorithm="jumbot",
+                train=TrainConfig(optimiser="adamw", lr=0.03, sampler="shuffle"), backbone=BackboneSpec(name="tiny")),
     ],
 )  # fmt: skip
 def test_the_command_of_a_run_is_that_run_again(spec: RunSpec) -> None:
     import shlex
-
-    from dalib.core.registry import ALGORITHMS
 
     full = ALGORITHMS.get(spec.algorithm).create(spec.algorithm, spec.hparams).hparams
     version = ALGORITHMS.get(spec.algorithm).version
@@ -123,6 +128,15 @@ def test_the_command_of_a_run_is_that_run_again(spec: RunSpec) -> None:
         hparams=given.pop("algorithm", {}), **given,
     )  # fmt: skip
     assert again.key == spec.key
+
+
+def test_what_a_recipe_may_fill_is_spelled_out_in_a_command() -> None:
+    """A suite may say what is the default of all runs, but not of this backbone and algorithm."""
+    filled = {key for recipe in RECIPES.values() for key in recipe}
+    filled |= {key for name in OBJECTIVES.names() for key in OBJECTIVES.get(name).recipe}
+    for cls in map(ALGORITHMS.get, ALGORITHMS.names()):
+        filled |= {*cls.recipe, *cls.recipe_on_features}
+    assert filled <= FILLED
 
 
 def test_digits_are_those_of_the_number_and_nothing_else_is_one() -> None:

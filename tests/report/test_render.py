@@ -79,6 +79,13 @@ def test_latex_escapes_every_special_character() -> None:
     )
 
 
+def test_latex_takes_no_name_for_what_the_end_of_a_row_may_be_followed_by() -> None:
+    """The end takes a star and a length in brackets, a rule a width; `--` is a dash, and so is `|` in old fonts."""
+    rows = tuple((Shown(name), Shown("1")) for name in ("[2pt]", "*", "a--b|c – d"))
+    text = FORMATS.get("latex")().render(Sheet("toy", "Toy", ("Algorithm", "n"), (Block("", rows),)), pd.DataFrame())
+    assert "    {}[2pt] & 1 \\\\\n    {}* & 1 \\\\\n    a-{}-b\\textbar{}c -- d & 1 \\\\\n" in text
+
+
 def test_rst_is_a_list_table_with_its_caption_best_values_notes_and_failures(shelf: Shelf) -> None:
     shelf.put("mcc", "amazon->webcam", [FAILED, MISSING])
     text = render(build_table(shelf, "toy"), "rst")

@@ -6,12 +6,13 @@ import math
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from dalib.core.errors import DalibError
 from dalib.core.metric import Metric
 from dalib.core.registry import METRICS
-from dalib.report.scale import Scale, scale_of
+from dalib.report.scale import Scale, round_numbers, scale_of
 
 
 def test_it_is_that_of_the_metric_whatever_the_side() -> None:
@@ -59,3 +60,14 @@ def test_asking_every_metric_for_its_scale_loads_no_torch() -> None:
         "[scale_of('target_' + name) for name in METRICS.names()]; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_numbers_behind_a_report_keep_their_digits_in_a_large_unit() -> None:
+    """An error of 12.3 micrometres in metres had been 0.000012."""
+    frame = pd.DataFrame(
+        {"label": ["a", "b"], "value": [1.2345678e-5, 0.12345678], "n": [3, 4], "gain": [1e-17, math.nan]}
+    )
+    told = round_numbers(frame)
+    assert told["value"].tolist() == [1.23457e-5, 0.123457] and told["n"].tolist() == [3, 4]
+    assert told.loc[0, "gain"] == 0 and math.isnan(told.loc[1, "gain"]) and told["label"].tolist() == ["a", "b"]
+    assert told.dtypes.equals(frame.dtypes)

@@ -103,6 +103,15 @@ def test_one_seed_has_no_interval_and_a_deterministic_method_has_a_point() -> No
     assert difference_interval(same - 0.1, same).below_zero
 
 
+def test_methods_of_one_mean_are_told_apart_by_no_rounding() -> None:
+    """0.7 + 0.1 and 0.6 + 0.2 differ in the last bit, and methods without chance have a point for an interval."""
+    x, y = np.array([[0.7, 0.1]] * 3), np.array([[0.6, 0.2]] * 3)
+    assert difference_interval(x, y).high != 0
+    for a, b in ((x, y), (y, x)):
+        line = compare({"a": a, "b": b}, "b")["a"]
+        assert not line.better and not line.negative_transfer
+
+
 def test_the_probability_of_improvement_counts_pairs_and_halves_ties() -> None:
     x, y = np.array([[0.3, 0.5], [0.1, 0.6]]), np.array([[0.2, 0.5], [0.1, 0.1], [0.4, 0.1 + 0.5]])
     wins = [1 + 1 + 0 + 0 + 0.5 + 0, 0.5 + 1 + 0 + 1 + 1 + 0.5]

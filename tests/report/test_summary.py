@@ -57,6 +57,10 @@ class Shelf:
         return key in self.records
 
 
+def points_of(value: float) -> list[Candidate]:
+    return [Candidate(step=10, metrics={"target_accuracy": value}, scores={"source_accuracy": 0.9})]
+
+
 @pytest.fixture(scope="module")
 def shelf() -> Shelf:
     return Shelf()
@@ -118,6 +122,32 @@ def test_an_incomplete_row_is_left_out_and_counted(shelf: Shelf) -> None:
     summary = build_summary(few, "toy", "last")
     assert "dann" not in set(summary.frame()["label"])
     assert any("1 incomplete rows" in note for note in summary.notes)
+
+
+@pytest.mark.parametrize("baseline", ["source_only", "target", ""])
+def test_without_a_baseline_intervals_and_ranks_stay(shelf: Shelf, baseline: str) -> None:
+    """It has failed once, it uses target labels, or there is none: nothing else hangs on it."""
+    few = Shelf()
+    few._manifest = few._manifest.model_copy(update={"baseline": baseline})
+    if baseline == "source_only":
+        del few.records[next(key for key, r in few.records.items() if r.spec.algorithm == "source_only")]
+    summary, whole = build_summary(few, "toy", "last"), build_summary(shelf, "toy", "last")
+    found, expected = summary.frame().set_index("label"), whole.frame().set_index("label")
+    assert found.loc["mmd", ["low", "high", "iqm"]].tolist() == expected.loc["mmd", ["low", "high", "iqm"]].tolist()
+    assert found.loc[["mmd", "dann"], "rank"].tolist() == [1, 2 if baseline == "source_only" else 3]
+    assert found["difference"].isna().all() and not found["better"].any()
+    assert "vs baseline" in summary.sheet().header and "P(better)" not in summary.notes[1]
+
+
+def test_a_row_of_other_seeds_on_one_task_says_so(shelf: Shelf) -> None:
+    more = Shelf()
+    spec = next(r.spec for r in more.records.values() if r.spec.algorithm == "mmd").model_copy(update={"seed": 3})
+    more.records[spec.key] = Record(key=spec.key, spec=spec, status="ok", candidates=points_of(0.7))
+    more._manifest.runs.append(Cell(label="mmd", task=spec.task, seed=3, key=spec.key))
+    summary = build_summary(more, "toy", "last")
+    row = next(line for line in summary.sheet().blocks[0].rows if line[0].text == "mmd")
+    assert row[-1].text == "uneven × 6" and row[3].text == "–"
+    assert any("n: uneven" in note and note.endswith(": 1.") for note in summary.notes)
 
 
 def test_an_unknown_rule_is_one_line(shelf: Shelf) -> None:

@@ -42,6 +42,14 @@ def test_gain_is_in_points_against_the_baseline_and_marks_negative_transfer(shel
     assert [row[column].text for row in blocks[0].rows] == ["baseline", "+10.5", "−2.5 ▼"]
 
 
+def test_an_average_that_differs_in_the_last_bit_is_not_below_the_baselines() -> None:
+    toy = Shelf().put("source_only", "amazon->webcam", [0.6, 0.6]).put("source_only", "webcam->amazon", [0.2, 0.2])
+    toy.put("mmd", "amazon->webcam", [0.7, 0.7]).put("mmd", "webcam->amazon", [0.1, 0.1])
+    assert rows(toy)["mmd"].gain != 0
+    header, blocks = lay_out(build_table(toy, "toy"))
+    assert blocks[0].rows[1][header.index("vs source_only")].text == "+0.0"
+
+
 def test_the_baseline_counts_even_when_it_is_not_shown(shelf: Shelf) -> None:
     table = build_table(shelf, "toy", algorithms=["mmd"])
     assert [row.label for row in table.rows] == ["mmd"]
@@ -62,6 +70,18 @@ def test_ties_at_the_shown_precision_are_all_bold() -> None:
         shelf.put(label, "amazon->webcam", [value])
     _, blocks = lay_out(build_table(shelf, "toy"))
     assert [row[1].bold for row in blocks[0].rows] == [False, True, True]
+
+
+def test_a_line_of_the_csv_names_its_own_backbone(shelf: Shelf) -> None:
+    """A table of several had named all of them in every line."""
+    shelf.put("mcc", "amazon->webcam", [0.5], backbone=BackboneSpec(name="resnet50", weights="imagenet"))
+    shelf.put("bnm", "amazon->webcam", [MISSING])
+    frame = tidy(build_table(shelf, "toy")).groupby("label")["backbone"].unique()
+    assert {label: list(names) for label, names in frame.items()} == {
+        **{label: ["mobilenet_v2"] for label in ("source_only", "mmd", "dann", "target_labels")},
+        "mcc": ["resnet50"],
+        "bnm": ["mobilenet_v2/resnet50"],
+    }
 
 
 def test_one_seed_shows_no_spread() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,42 @@ def test_a_suite_without_candidates_is_one_line() -> None:
     empty.records.clear()
     with pytest.raises(DalibError, match="no successful run with several candidates"):
         build_study(empty, "toy")
+
+
+def test_a_failed_run_as_it_stands_leaves_its_block_out_and_another_draw_its_candidates(shelf: Shelf) -> None:
+    def fail(method: str, draw: int) -> None:
+        cell = next(
+            c for c in shelf.manifest("toy").runs if (c.label, c.task, c.seed, c.draw) == (method, "a->b", 0, draw)
+        )
+        shelf.records[cell.key] = shelf.records[cell.key].model_copy(update={"status": "failed", "candidates": []})
+
+    every = build_study(shelf, "toy")
+    assert "20 candidates each (points × settings: 5 × 4)" in every.notes[0]
+    fail("mmd", 2)
+    fewer = build_study(shelf, "toy")
+    assert "15 to 20 candidates each" in fewer.notes[0]
+    last = [row for row in every.rows if row["rule"] == "last"]
+    assert [row["accuracy"] for row in fewer.rows if row["rule"] == "last"] == [row["accuracy"] for row in last]
+    fail("mmd", 0)
+    found = {str(row["rule"]): float(row["accuracy"]) for row in build_study(shelf, "toy").rows}
+    kept = [c for c in shelf.manifest("toy").runs if c.draw == 0 and (c.label, c.task) != ("mmd", "a->b")]
+    ends = [shelf.records[c.key].candidates[-1].metrics["target_accuracy"] for c in kept]
+    assert found["last"] == pytest.approx(np.mean(ends))
+
+
+def test_a_metric_that_no_run_has_is_one_line(shelf: Shelf) -> None:
+    with pytest.raises(DalibError, match="no metric named 'target_h_score'"):
+        build_study(shelf, "toy", "target_h_score")
+
+
+@pytest.mark.filterwarnings("error")
+def test_two_points_a_run_have_no_correlation_and_nobody_is_warned(shelf: Shelf) -> None:
+    """A rank correlation of two points says nothing."""
+    manifest = shelf.manifest("toy")
+    runs = [cell for cell in manifest.runs if cell.draw == 0 and cell.label == "mmd"]
+    shelf._manifest = manifest.model_copy(update={"runs": runs})
+    for cell in runs:
+        record = shelf.records[cell.key]
+        shelf.records[cell.key] = record.model_copy(update={"candidates": record.candidates[:2]})
+    good = next(row for row in build_study(shelf, "toy").rows if row["rule"] == "good")
+    assert math.isnan(float(good["correlation"])) and good["regret"] == 0

@@ -42,7 +42,10 @@ _MARKS = {
     "…": r"\dots{}",
     "−": "$-$",
     "–": "--",
+    "|": r"\textbar{}",
+    "-": "-{}",
 }
+_SPECIAL = re.compile(f"-(?=-)|[{re.escape(''.join(_MARKS.keys() - {'-'}))}]")
 
 
 def render_latex(sheet: Sheet) -> str:
@@ -67,10 +70,13 @@ def render_latex(sheet: Sheet) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    return "".join(_MARKS.get(mark, mark) for mark in show_control(text).replace("\n", " "))
+    """Text that LaTeX prints as it is; two hyphens are no dash."""
+    return _SPECIAL.sub(lambda mark: _MARKS[mark[0]], show_control(text).replace("\n", " "))
 
 
 def _text(cell: Shown) -> str:
+    """`[` and `*` at the beginning of a row would belong to the end of the row before, or to its rule."""
     text = escape_latex(cell.text)
-    return f"\\textbf{{{text}}}" if cell.bold else text
+    if cell.bold:
+        return f"\\textbf{{{text}}}"
+    return f"{{}}{text}" if text.startswith(("[", "*")) else text

@@ -8,11 +8,17 @@ from typing import Any
 
 from dalib.records.spec import RunSpec
 
+FILLED = frozenset(
+    {"answers", "augment", "backbone_rate", "beta1", "bottleneck", "fourier", "lr", "optimiser", "sampler"}
+)
+"""Settings of the recipe that a backbone, an algorithm or an objective may fill where a run leaves them open."""
+
 
 def train_command(spec: RunSpec) -> str:
-    """`dalib train …` with every setting that is not the default's; all hyper-parameters are spelled out.
+    """`dalib train …` with every setting that is not the default's; hyper-parameters and `FILLED` are spelled out.
 
-    The data's place (`--data-root`, or DALIB_DATA) is not part of a run and is left to the reader.
+    A setting of `FILLED` that has its default here may be another number where it is left out. The data's place
+    (`--data-root`, or DALIB_DATA) is not part of a run and is left to the reader.
     """
     words = ["dalib", "train", "--dataset", spec.data.dataset, "--source", spec.source, "--target", spec.target]
     words += ["--algorithm", spec.algorithm]
@@ -20,7 +26,8 @@ def train_command(spec: RunSpec) -> str:
         "backbone": spec.backbone.model_dump(exclude={"hash", "options"}) | spec.backbone.options,
         "data": spec.data.model_dump(mode="json", exclude_defaults=True, exclude={"dataset", "fingerprint"}),
         "protocol": spec.protocol.model_dump(mode="json", exclude_defaults=True),
-        "train": spec.train.model_dump(mode="json", exclude_defaults=True),
+        "train": spec.train.model_dump(mode="json", include=set(FILLED))
+        | spec.train.model_dump(mode="json", exclude_defaults=True),
         "algorithm": spec.hparams,
     }
     for section, values in given.items():

@@ -76,7 +76,7 @@ def compare(
     Args
         methods: name -> scores (num_runs, num_tasks), column t the same task in all; row i is taken as the same seed
             in methods that have as many rows as the baseline
-        baseline: one of the names
+        baseline: one of the names; empty = none, and then what refers to it is nan in every row
         reps, seed: of the bootstrap of the interquartile mean
         higher_is_better: direction of the scores; means and differences stay as they are
 
@@ -84,17 +84,17 @@ def compare(
         DalibError: an unknown baseline, different tasks, or scores that are not finite
     """
     arrays = check_methods(methods)
-    if baseline not in arrays:
+    if baseline and baseline not in arrays:
         raise unknown("method", baseline, arrays)
     sign = 1 if higher_is_better else -1
     ranks = average_ranks({name: sign * array for name, array in arrays.items()})
-    others = [name for name in arrays if name != baseline]
-    base = arrays[baseline]
+    others = [name for name in arrays if baseline and name != baseline]
+    base = arrays[baseline or next(iter(arrays))]
     tests = {name: wilcoxon_exact(arrays[name].mean(axis=0), base.mean(axis=0)) for name in others}
     adjusted = dict(zip(others, holm([tests[name].p for name in others]), strict=True))
 
     def row(name: str, scores: Floats) -> Comparison:
-        against = name != baseline
+        against = name in others
         return Comparison(
             n_seeds=scores.shape[0],
             n_tasks=scores.shape[1],

@@ -14,25 +14,25 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
 from dalib.core.errors import DalibError
-from dalib.report.statistics.scores import Floats, check_pair, check_scores
+from dalib.report.statistics.scores import NOTHING, Floats, check_pair, check_scores
 
 LEVEL = 0.95
 _UPPER = (1 + LEVEL) / 2
 
 
 class Interval(NamedTuple):
-    """Both ends; nan where one seed gives no interval."""
+    """Both ends; nan where one seed gives no interval. What is within 1e-10 of 0 is 0: means differ by rounding."""
 
     low: float
     high: float
 
     @property
     def above_zero(self) -> bool:
-        return self.low > 0
+        return self.low > NOTHING
 
     @property
     def below_zero(self) -> bool:
-        return self.high < 0
+        return self.high < -NOTHING
 
     def is_better(self, sign: int = 1) -> bool:
         """An interval of a difference: all of it is an advantage; sign: -1 where lower is better."""

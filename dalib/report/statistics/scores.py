@@ -14,6 +14,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 DECIMALS = 10
 """Scores closer than 1e-10 are tied: means of equal accuracies differ by rounding."""
+NOTHING = 10.0**-DECIMALS
 
 
 def check_scores(scores: ArrayLike, name: str = "scores") -> Floats:

@@ -1,6 +1,7 @@
 "use strict";
 // The numbers of dalib table and dalib table --summary, again for whatever tasks are picked; tests hold both together.
 const MISSING = -1, FAILED = -2, DRAW = 1000;
+const NOTHING = 1e-10;           // means of equal accuracies differ by rounding
 const mean = a => a.reduce((s, v) => s + v, 0) / a.length;
 const variance = a => { const m = mean(a); return a.reduce((s, v) => s + (v - m) ** 2, 0) / (a.length - 1); };
 

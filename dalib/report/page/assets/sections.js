@@ -30,7 +30,7 @@ function choice(label, values, value, change) {
 
 function columnsOf(m, rows) {
   const tasks = STATE.tasks.map((t, i) => ({head: DATA.tasks[t].short, title: DATA.tasks[t].name, value: r => m.sign * cellMean(r.cells[i]), text: r => cellText(m, r.cells[i]), task: t, cell: i, digits: r => r.cells[i]}));
-  const base = DATA.baseline ? [{head: `vs ${DATA.baseline}`, value: r => m.sign * r.gain, text: r => r.label === DATA.baseline ? "baseline" : Number.isNaN(r.gain) ? "–" : signed(m, r.gain) + (m.sign * r.gain < 0 ? " ▼" : "")}] : [];
+  const base = DATA.baseline ? [{head: `vs ${DATA.baseline}`, value: r => m.sign * r.gain, text: r => r.label === DATA.baseline ? "baseline" : Number.isNaN(r.gain) ? "–" : signed(m, r.gain) + (m.sign * r.gain < -NOTHING ? " ▼" : "")}] : [];
   return [
     {head: "Algorithm", value: r => r.label, text: r => r.label, title: "row of the suite"}, ...tasks,
     {head: "Average", value: r => m.sign * r.average.mean, text: r => r.done ? shown(m, r.average.mean) + (Number.isNaN(r.average.std) ? "" : ` ± ${shown(m, r.average.std, r.average.mean)}`) : Number.isNaN(r.average.mean) ? "–" : shown(m, r.average.mean) + "*", average: true},
@@ -67,7 +67,7 @@ function drawSummary(m, all) {
   const f = factor(m), rows = filtered(all).filter(r => r.done).sort((a, b) => m.sign * (b.average.mean - a.average.mean));
   if (!rows.length) return section("summary", "Summary", empty("No row is complete on the picked tasks."));
   const values = rows.map(r => ({name: r.label, at: f * r.average.mean, low: f * r.interval[0], high: f * r.interval[1], hollow: r.reference, hint: `${r.label}: ${shown(m, r.average.mean)}, 95 % ${shown(m, r.interval[0])} … ${shown(m, r.interval[1])}`}));
-  const over = rows.filter(r => Number.isFinite(r.gain)).map(r => { const better = m.sign > 0 ? r.over[0] > 0 : r.over[1] < 0, worse = m.sign > 0 ? r.over[1] < 0 : r.over[0] > 0;
+  const over = rows.filter(r => Number.isFinite(r.gain)).map(r => { const better = m.sign > 0 ? r.over[0] > NOTHING : r.over[1] < -NOTHING, worse = m.sign > 0 ? r.over[1] < -NOTHING : r.over[0] > NOTHING;
     return {name: r.label, at: f * r.gain, low: f * r.over[0], high: f * r.over[1], hollow: r.reference, colour: better ? "--c2" : worse ? "--c1" : "--dim", hint: `${r.label}: ${signed(m, r.gain)}, 95 % ${signed(m, r.over[0])} … ${signed(m, r.over[1])}`}; });
   const ranked = rows.filter(r => r.competes).map(r => ({name: r.label, rank: r.rank})).sort((a, b) => a.rank - b.rank);
   const cd = DATA.q[ranked.length] / Math.sqrt(STATE.tasks.length);
