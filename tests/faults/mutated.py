@@ -205,7 +205,9 @@ def prepare(folder: Path) -> Path:
     data, backbone = dalib.load_data("features:toy.npz"), dalib.load_backbone("identity", "none", dim=4)
     recipe = dalib.TrainConfig(steps=2, batch_size=4, bottleneck=8)
     fitted = dalib.Trainer(recipe, device="cpu").fit(dalib.DANN(hidden=8), dalib.make_task(data, "a", "b"), backbone)
-    assert try_line(["run", "demo.toml", "--store", "runs", "--no-table"], []) == "right"
+    log: list[str] = []
+    outcome = try_line(["run", "demo.toml", "--store", "runs", "--no-table"], log)
+    assert outcome == "right", (outcome, log)
     return save_model(fitted, folder / "model")
 
 
