@@ -20,9 +20,15 @@ _PLUGIN = "dalib_plugin_"
 
 
 @cache
+def _all_installed() -> Any:
+    """Entry points of all packages; looked up once for all kinds, since every look reads everybody's metadata."""
+    return entry_points()
+
+
+@cache
 def _installed(group: str) -> dict[str, Any]:
-    """Entry points of other packages; looked up once, since every look reads the metadata of all of them."""
-    return {e.name: e for e in entry_points(group=group)}
+    """Entry points of other packages."""
+    return {e.name: e for e in _all_installed().select(group=group)}
 
 
 class Registry(Generic[T]):

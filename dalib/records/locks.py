@@ -252,12 +252,26 @@ def _beat() -> None:
 
 
 def _touch_locks() -> None:
-    while _HELD:
+    """To the end of the process: a thread that ends with the last lock may be ending just as the next one is made."""
+    while True:
         time.sleep(BEAT)
         for path in list(_HELD):
             with contextlib.suppress(OSError):
-                if owns(path):
-                    os.utime(path)
+                _touch(path)
+
+
+def _touch(path: Path) -> None:
+    """A sign of life on the very file that was found to be this process's; by then another may have its name."""
+    if os.utime not in os.supports_fd:
+        if owns(path):
+            os.utime(path)
+        return
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if owns(path):
+            os.utime(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

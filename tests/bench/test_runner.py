@@ -123,11 +123,12 @@ def test_a_worker_killed_once_costs_nothing(go):
     assert go("die_once", jobs=2).done == 12
 
 
-def test_workers_have_their_share_of_the_cores(go, tmp_path):
+def test_workers_have_their_share_of_the_cores(go, tmp_path, monkeypatch):
+    for module in ("execution", "executors.processes"):
+        monkeypatch.setattr(f"dalib.bench.{module}.count_cores", lambda: 7)
     go("report_threads", jobs=2)
     counts = [r.counts for r in Store(tmp_path / "store").records()]
-    share = max(1, len(os.sched_getaffinity(0)) // 2)
-    assert counts == [{"omp": share, "context": share}] * 12
+    assert counts == [{"omp": 3, "context": 3}] * 12
 
 
 @pytest.mark.parametrize(
@@ -201,6 +202,15 @@ def test_a_record_tells_how_many_threads_there_were(suite_file, tmp_path):
 
     run_suite(suite_file, store=tmp_path / "real", only=["source_only"], progress=LineProgress(io.StringIO()))
     assert {r.provenance["threads"] for r in Store(tmp_path / "real").records()} == {torch.get_num_threads()}
+
+
+@pytest.mark.parametrize(("limit", "cores"), [("", 7), ("4", 4), ("9", 7), ("many", 7)])
+def test_cores_are_those_of_this_process_and_no_more_than_threads_are_asked_for(monkeypatch, limit, cores):
+    from dalib.bench.cores import count_cores
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", limit)
+    assert count_cores() == cores
 
 
 def test_the_number_of_threads_is_the_same_for_any_number_of_jobs_where_one_is_asked_for(monkeypatch):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import HANG
 from tests.support.worlds import write_images
 
 Dalib = Callable[..., Any]
@@ -173,7 +174,7 @@ def test_several_jobs_in_a_script_without_the_main_guard_say_what_is_missing(
     script = tmp_path / "script.py"
     how = {"root": str(root), "store": str(tmp_path / "runs")}
     script.write_text(SCRIPT.format(suite=str(suite('tasks = "all"')), **how))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=HANG)
     words = "worker processes do not start; in a script, call run_suite below `if __name__ == '__main__':`"
     assert done.returncode == 1 and words in done.stderr.splitlines()[-1]
 
@@ -188,6 +189,6 @@ def test_the_same_command_writes_the_same_bytes_whatever_the_hashes_and_the_cach
     ):
         out = tmp_path / f"m{number}.safetensors"
         command = [sys.executable, "-m", "dalib.cli", "train", *task, *recipe, "--out", str(out)]
-        subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1", **changed}, check=True, timeout=120)
+        subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1", **changed}, check=True, timeout=HANG)
         models.add(out.read_bytes())
     assert len(models) == 1

@@ -147,6 +147,7 @@ def test_numbers_beyond_every_depth_are_read_by_the_largest() -> None:
 
 
 def test_pillows_own_limit_is_told_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # dalib sets it, for tests after this too
     monkeypatch.setenv("DALIB_MAX_PIXELS", "100K")  # Pillow refuses twice its limit by itself
     with pytest.raises(ValueError, match=r"1200000 pixels; an image may have 100000 \(DALIB_MAX_PIXELS\)"):
         decode_image(encode(Image.new("1", (2000, 600), 1), "PNG"), 4)
@@ -154,6 +155,7 @@ def test_pillows_own_limit_is_told_in_our_words(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_giant_picture_is_refused_unless_the_limit_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encode(Image.new("1", (2000, 600), 1), "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
     monkeypatch.setenv("DALIB_MAX_PIXELS", "1M")
     with pytest.raises(ValueError, match=r"2000 x 600 pixels.*DALIB_MAX_PIXELS"):
         decode_image(content, 4)

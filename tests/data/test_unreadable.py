@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dalib.core.errors import DalibError
 from dalib.data import unreadable
@@ -78,6 +79,7 @@ def test_each_image_is_tried_once_and_a_damaged_memo_is_made_again(
     for memo in (cache_root() / "unreadable").iterdir():
         memo.write_bytes(memo.read_bytes().replace(b"png", b"jpg"))
     assert find_unreadable(tree) == found
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # dalib sets it, for tests after this too
     monkeypatch.setenv("DALIB_MAX_PIXELS", "100")
     assert len(find_unreadable(tree)) == 17  # every image is larger than that
 

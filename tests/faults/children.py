@@ -22,6 +22,7 @@ class Child:
 
     def __init__(self, work: Callable[[], None], said: Path) -> None:
         self.said = said
+        self.status: int | None = None
         said.touch()
         sys.stdout.flush()
         self.pid = os.fork()
@@ -51,13 +52,19 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, how) if how == signal.SIGKILL else os.killpg(self.pid, how)
 
+    def has_ended(self) -> bool:
+        """Its status is then known."""
+        if self.status is None:
+            done, status = os.waitpid(self.pid, os.WNOHANG)
+            self.status = os.waitstatus_to_exitcode(status) if done else None
+        return self.status is not None
+
     def wait(self, limit: float = HANG) -> int | None:
         """Its exit status, negative for a signal; None, and its end, where it takes longer than the limit."""
         until = time.monotonic() + limit
         while time.monotonic() < until:
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-            if done:
-                return os.waitstatus_to_exitcode(status)
+            if self.has_ended():
+                return self.status
             time.sleep(0.005)
         os.killpg(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)

@@ -4,7 +4,8 @@
 
 Every try is a store of its own and twelve quick runs that note their start. Runners are forked processes; other
 machines and containers are simulated by another identity of boot, so that process numbers mean nothing between them and
-only signs of life do (whose times are shortened). silent: a run that was done twice without need or not at all, a
+only signs of life do. How long a stopped one has been silent is set, not waited for: a busy machine, on which the
+living are silent for seconds too, changes nothing. silent: a run that was done twice without need or not at all, a
 record that another owner's overwrote, a lock or a half-written file of a dead owner that stays, a living one's that
 goes. Needs a system that can fork.
 """
@@ -12,6 +13,7 @@ goes. Needs a system that can fork.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -34,11 +36,10 @@ from dalib.records.store import Store
 from tests.faults.children import Child
 from tests.faults.table import show
 from tests.support.suites import TEXT
+from tests.support.waiting import wait_until
 
 DEAD = 2**22 + 5
 """A process number that no Linux gives."""
-LATE = 120.0
-"""Seconds after which runners hang."""
 
 
 class Scene:
@@ -57,7 +58,7 @@ class Scene:
 
         def work() -> None:
             os.environ |= {"FAKE_LOG": str(self.log), "FAKE_SECONDS": str(seconds)}
-            locks.BEAT, locks.SILENCE = 0.1, 1.5
+            locks.BEAT = 0.1
             if home:
                 processes._read_boot = processes._read_space = lambda: home  # type: ignore[assignment]
                 processes.place.cache_clear()
@@ -80,6 +81,21 @@ class Scene:
         path.write_text(json.dumps(asdict(own) | owner))
         os.utime(path, (time.time() - silent,) * 2)
         return path
+
+    def lose(self, child: Child) -> int:
+        """How many leases a stopped runner has, of which nothing was heard for long."""
+        names = [p for p in (self.store.root / "locks").glob("*") if (o := locks.read_owner(p)) and o.pid == child.pid]
+        for path in names:
+            _silence(path)
+        return len(names)
+
+    def clear_up(self) -> None:
+        """Long after all have ended one more comes, and takes away what the stopped ones left of runs that are done."""
+        for child in self.children:
+            child.wait()
+        for path in (self.store.root / "locks").glob("*"):
+            _silence(path)
+        self.start("three")
 
     def plant_parts(self) -> None:
         """Half-written files of a dead process here, of one elsewhere long ago, of this one and of one elsewhere."""
@@ -112,7 +128,7 @@ class Scene:
         """
         killed = False
         for child in self.children:
-            status = child.wait(LATE)
+            status = child.wait()
             killed |= status == -signal.SIGKILL
             if status is None:
                 return "hang"
@@ -126,6 +142,12 @@ class Scene:
         left = [p for p in (self.store.root / "locks").glob("*") if p.name != ".guard"]
         sound = done == set(starts) == set(self.keys) and parts == self.spared and not left
         return "right" if sound and 12 <= starts.total() <= 12 + again else "silent"
+
+
+def _silence(path: Path, seconds: float = 2 * locks.SILENCE) -> None:
+    """The last sign of life is so long ago."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(path, (time.time() - seconds,) * 2)
 
 
 def together(scene: Scene, chance: random.Random) -> str:
@@ -148,17 +170,19 @@ def one_is_killed(scene: Scene, chance: random.Random) -> str:
     first, *_ = [scene.start(home, 0.05) for home in homes]
     time.sleep(chance.random() * 0.6)
     first.stop(signal.SIGKILL)
-    time.sleep(2.5)
-    scene.start("three")  # takes away the lease of a run that was done when its owner died
+    first.wait()
+    scene.lose(first)
+    scene.clear_up()
     return scene.judge(again=1)
 
 
 def one_is_paused(scene: Scene, chance: random.Random) -> str:
     """One of two hosts is stopped until its leases are taken, and wakes: what it then writes must not count."""
-    first, _ = scene.start("one", 0.05), scene.start("two", 0.05)
+    first, second = scene.start("one", 0.05), scene.start("two", 0.05)
     time.sleep(0.1 + chance.random() * 0.4)
     os.kill(first.pid, signal.SIGSTOP)
-    time.sleep(2.0 + chance.random())
+    wait_until(lambda: not scene.lose(first) or second.has_ended(), "what the paused one had was taken")
+    time.sleep(chance.random() * 0.1)
     os.kill(first.pid, signal.SIGCONT)
     return scene.judge(again=1)
 
@@ -168,9 +192,11 @@ def clocks_apart(scene: Scene, chance: random.Random) -> str:
     hosts = [scene.start("one", 0.05, clock=-3600), scene.start("two", 0.05, clock=3600)]
     if chance.random() < 0.5:
         time.sleep(chance.random() * 0.5)
-        hosts[chance.randrange(2)].stop(signal.SIGKILL)
-    time.sleep(2.5)
-    scene.start("three")  # finds what the dead left, which is silent by then
+        dead = hosts[chance.randrange(2)]
+        dead.stop(signal.SIGKILL)
+        dead.wait()
+        scene.lose(dead)
+    scene.clear_up()
     return scene.judge(again=1)
 
 
@@ -179,6 +205,7 @@ def one_is_terminated(scene: Scene, chance: random.Random) -> str:
     first, *_ = [scene.start(seconds=0.05) for _ in range(3)]
     time.sleep(chance.random() * 0.6)
     first.stop(signal.SIGTERM)
+    scene.clear_up()
     return scene.judge(again=1)
 
 
@@ -210,13 +237,17 @@ def a_living_owner(scene: Scene, chance: random.Random) -> str:
     """Who lives is waited for, here by the process and elsewhere by its signs of life, and the run is not stolen."""
     elsewhere = chance.random() < 0.5
     lock = scene.plant(chance.randrange(12), **({"place": "elsewhere"} if elsewhere else {}))
-    scene.start()
-    scene.start()
-    key, until = lock.name, time.monotonic() + 2.5
-    while time.monotonic() < until:
-        os.utime(lock)
-        time.sleep(0.05)
-    stolen = scene.log.exists() and key in scene.log.read_text()
+    both, line = (scene.start(), scene.start()), f"waiting for process {os.getpid()} on here"
+
+    def have_waited() -> bool:
+        _silence(lock, locks.SILENCE / 2)
+        return all(line in child.said.read_text() or child.has_ended() for child in both)
+
+    wait_until(have_waited, "both waited for it")
+    for _ in range(10):  # so that they look some times more
+        _silence(lock, locks.SILENCE / 2)
+        time.sleep(0.1)
+    stolen = scene.log.exists() and lock.name in scene.log.read_text()
     still = lock.exists() and json.loads(lock.read_text())["token"] == "planted"
     lock.unlink(missing_ok=True)
     outcome = scene.judge()

@@ -160,6 +160,33 @@ def test_an_owner_gives_signs_of_life(lock: Path, monkeypatch: pytest.MonkeyPatc
     release(lock)
 
 
+def test_who_gives_them_outlives_a_moment_without_a_lock(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "BEAT", 0.001)
+    monkeypatch.setattr(locks, "_beating", None)
+    assert acquire(lock)
+    beating = locks._beating
+    release(lock)
+    time.sleep(0.1)
+    assert beating is not None and beating.is_alive()
+
+
+@pytest.mark.skipif(os.utime not in os.supports_fd, reason="files are touched by their names here")
+def test_no_sign_of_life_falls_on_what_has_just_taken_the_place_of_a_lock(
+    lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def owns_and_is_taken(path: Path) -> bool:
+        heir, answer = path.with_name("heir"), owns(path)
+        heir.touch()
+        os.utime(heir, (1.0, 1.0))
+        heir.replace(path)
+        return answer
+
+    assert acquire(lock)
+    monkeypatch.setattr(locks, "owns", owns_and_is_taken)
+    locks._touch(lock)
+    assert lock.stat().st_mtime == 1.0
+
+
 def _race(lock: Path, gate: Barrier, log: Path) -> None:
     gate.wait(HANG)
     if acquire(lock):

@@ -32,6 +32,7 @@ from dalib.report.table import build_table
 from dalib.train.config import TrainConfig
 from dalib.train.recipes import RECIPES
 from tests.support.report_shelf import FAILED, MISSING, Shelf
+from tests.support.waiting import HANG
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "</script><script>alert(1)</script>|\\input{x}&\u202e\x1b[31m"
@@ -183,7 +184,7 @@ def test_stored_outputs_give_confusions_and_maps_before_and_after(shelf: Shelf, 
 
 def ask(url: str, **headers: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=HANG) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -209,7 +210,7 @@ def test_a_page_is_served_here_only_and_tells_of_new_records(shelf: Shelf, tmp_p
         assert ask(base, Host="evil.example")[0] == 403, "a name of elsewhere that points here"
         assert ask(base + "../../etc/passwd")[0] == 404
         with pytest.raises(urllib.error.HTTPError, match="501"):
-            urllib.request.urlopen(urllib.request.Request(base, data=b"x"), timeout=30)
+            urllib.request.urlopen(urllib.request.Request(base, data=b"x"), timeout=HANG)
     finally:
         server.shutdown()
         server.server_close()

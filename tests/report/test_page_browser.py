@@ -140,8 +140,8 @@ def test_on_a_telephone_nothing_is_wider_than_the_screen_and_text_has_contrast(
     browser: Any, demo: str, scheme: str
 ) -> None:
     tab = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
-    tab.goto(demo)
-    tab.wait_for_selector("body[data-drawn=yes]", timeout=60_000)
+    tab.set_default_timeout(60_000)
+    open_page(tab, demo)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     plots = tab.eval_on_selector_all(
         "#summary .two svg, #training svg", "x => x.map(p => p.getBoundingClientRect().right)"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support.waiting import HANG
 
 
 class Shelf:
@@ -55,9 +56,14 @@ class _Handler(BaseHTTPRequestHandler):
         if (fault == "slow" and seen == 1) or fault == "always_slow":
             self.wfile.write(part[: len(part) // 2])
             self.wfile.flush()
-            time.sleep(0.6)
+            self._wait_until_the_client_is_gone()
             return
         self.wfile.write(part)
+
+    def _wait_until_the_client_is_gone(self) -> None:
+        self.connection.settimeout(HANG)
+        with suppress(ConnectionError):
+            self.connection.recv(1)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -20,6 +20,7 @@ from dalib.core.registry import ALGORITHMS
 from dalib.train.fleet import Member, fit_fleet
 from dalib.train.ranks import Ranks, connected, find_ranks, need_ranks
 from dalib.train.trainer import Trainer
+from tests.support.waiting import HANG
 from tests.support.worlds import write_features
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def share(size: int, which: str, folder: Path) -> dict[str, str]:
         )
         for rank in range(size)
     ]  # fmt: skip
-    told = [rank.communicate(timeout=300) for rank in ranks]
+    told = [rank.communicate(timeout=HANG) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0] * size, [err[-1500:] for _, err in told]
     return cast("dict[str, str]", json.loads(told[0][0]))
 
@@ -112,7 +113,7 @@ def test_the_command_under_torchrun_writes_one_model_and_prints_once(tmp_path: P
     train = ["train", "--dataset", f"features:{data}", "--source", "left", "--target", "right", "--algorithm", "mmd"]
     train += ["--steps", "20", "--device", "cpu", "--out", str(tmp_path / "model.safetensors")]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "dalib"]
-    done = subprocess.run([*launch, *train], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run([*launch, *train], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=HANG)
     assert not done.returncode, done.stderr[-2000:]
     assert done.stdout.count("accuracy on target") == 1 and done.stdout.count("model.safetensors") >= 1
     alone = subprocess.run([sys.executable, "-m", "dalib", *train], cwd=tmp_path, capture_output=True, text=True)
