@@ -24,6 +24,7 @@ from dalib.core.listener import Listener
 from dalib.core.registry import ALGORITHMS, BACKBONES
 from dalib.core.seeds import check_seed
 from dalib.core.types import Domain
+from dalib.data.given_rows import check_domain, check_given
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import measure
 from dalib.train.config import TrainConfig
@@ -109,7 +110,8 @@ def adapt(
     if isinstance(model, nn.Module):
         if not isinstance(target, (Domain, np.ndarray)):
             raise DalibError("a module takes rows; give the target as an array or a Domain")
-        given = target if isinstance(target, Domain) else Domain("target", target, None, (), "given")
+        rows = check_domain(target) if isinstance(target, Domain) else check_given(target, "target")
+        given = rows if isinstance(rows, Domain) else Domain("target", rows, None, (), "given")
         start = wrap_module(model, given, classes, preprocess=preprocess, device=device)
     else:
         if preprocess is not None:
