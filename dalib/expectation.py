@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from dalib.adaptation.target import open_target
 from dalib.core.errors import DalibError
@@ -44,6 +45,7 @@ def expect(
         if not (isinstance(model, Outputs) and isinstance(data, Outputs)) or not isinstance(second, Outputs | None):
             raise DalibError("give Outputs of held-out source rows and of the target, both, or a model and data")
         held_out, target, other = model, data, second
+        _check_outputs(held_out, target, other)
     else:
         fitted = _open(model, device)
         held_out = held_out_of(fitted)
@@ -60,6 +62,26 @@ def expect(
     if found is None:
         raise DalibError(cannot_expect(held_out, target))
     return found
+
+
+def _check_outputs(held_out: Outputs, target: Outputs, second: Outputs | None) -> None:
+    """DalibError for answers to other classes or rows than each other, and for labels that are no classes of theirs."""
+    K = held_out.logits.shape[-1]
+    for name, part in (("held-out", held_out), ("target", target), ("second", second)):
+        if part is not None and (part.logits.ndim != 2 or part.logits.shape[1] != K):
+            raise DalibError(
+                f"the {name} logits are {tuple(part.logits.shape)}, the held-out ones {tuple(held_out.logits.shape)}; "
+                "give (n, K) of the same K classes"
+            )
+    y = torch.zeros(len(held_out.logits), dtype=torch.int64) if held_out.y is None else held_out.y
+    if y.is_floating_point() or y.shape != held_out.logits.shape[:1] or not bool(((y >= 0) & (y < K)).all()):
+        raise DalibError(
+            f"the held-out labels are no {len(held_out.logits)} whole numbers from 0 to {K - 1}; mend them"
+        )
+    if second is not None and len(second.logits) != len(target.logits):
+        raise DalibError(
+            f"the second model answers {len(second.logits)} rows and the first {len(target.logits)}; give the same rows"
+        )
 
 
 def held_out_of(fitted: Fitted) -> Outputs:
