@@ -114,9 +114,8 @@ class AdaptationClassifier(ClassifierMixin, AdaptationEstimator):
         names = tuple(map(str, self.classes_))
         x_s, labels, x_t = self._solve(given, labels.astype(np.int64), few, y_few.astype(np.int64), names, values)
         if self.estimator is not None:
-            self.classes_ = getattr(
-                self.estimator_, "classes_", self.classes_
-            )  # none of which only rows of weight 0 are
+            # a class of which all rows have weight 0 is none of the estimator's, whose columns these are
+            self.classes_ = getattr(self.estimator_, "classes_", self.classes_)
             return self
         if self.fitted_.algorithm.rejects:
             self.unknown_ = self._name_unknown()
