@@ -38,19 +38,18 @@ def expect(
         root: where the data of a name lie; None = DALIB_DATA
 
     Raises
-        DalibError: a model without held-out rows (an adapted one, validation = 0) or probabilities, too few
-            rows, or answers to fewer than half of the classes
+        DalibError: a model that rejects rows, or without held-out rows (an adapted one, validation = 0) or
+            probabilities, too few rows, answers to fewer than half of the classes, or answers of several sorts
     """
     if isinstance(model, Outputs) or isinstance(data, Outputs):
         if not (isinstance(model, Outputs) and isinstance(data, Outputs)) or not isinstance(second, Outputs | None):
             raise DalibError("give Outputs of held-out source rows and of the target, both, or a model and data")
         held_out, target, other = model, data, second
-        _check_outputs(held_out, target, other)
     else:
         fitted = _open(model, device)
         held_out = held_out_of(fitted)
         rows = open_target(fitted, data, domain, root=root, skips=skip_unreadable).rows
-        target, other = fitted.outputs(rows), None
+        target, other = fitted.outputs(rows), second if isinstance(second, Outputs) else None
         if second is not None and not isinstance(second, Outputs):
             again = _open(second, device)
             if again.classes != fitted.classes:
@@ -58,6 +57,7 @@ def expect(
                     "the second model knows other classes than the first; give the same training with another seed"
                 )
             other = again.outputs(rows)
+    _check_outputs(held_out, target, other)
     found = expected_accuracy(held_out, target, other)
     if found is None:
         raise DalibError(cannot_expect(held_out, target))
@@ -87,6 +87,11 @@ def _check_outputs(held_out: Outputs, target: Outputs, second: Outputs | None) -
 def held_out_of(fitted: Fitted) -> Outputs:
     """What the model said of held-out source rows; DalibError where there is none, or where it means nothing."""
     fitted.algorithm.need_probabilities("an expected accuracy")
+    if fitted.algorithm.rejects or fitted.extra.get("protocol", {}).get("reject", 1.0) < 1:
+        raise DalibError(
+            "the model turns rows down, and of those no accuracy can be expected; ask one that gives every row a class "
+            "(protocol.reject = 1, no open-set algorithm)"
+        )
     if fitted.held_out is None:
         adapted = "adapted_from" in fitted.extra
         why = (

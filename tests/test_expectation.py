@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,14 @@ def test_a_model_that_cannot_say_is_refused_in_one_line(rows: Path, run: dalib.T
     assert nearest.expected is None
     with pytest.raises(DalibError, match="an expected accuracy needs probabilities"):
         dalib.expect(nearest.fitted, run.task.test)
+    rejecting = replace(run.fitted, extra={**run.fitted.extra, "protocol": {"reject": 0.5}})
+    with pytest.raises(DalibError, match=r"turns rows down, and of those no accuracy can be expected"):
+        dalib.expect(rejecting, run.task.test)
+
+
+def test_outputs_of_the_second_model_count_as_the_model_itself_does(run: dalib.TrainedRun) -> None:
+    told = dalib.expect(run.fitted, run.task.test, second=run.fitted.outputs(run.task.test))
+    assert told == dalib.expect(run.fitted, run.task.test, second=run.fitted) and told.forecasts["agreement"] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,17 @@ def test_the_result_is_a_model_file_like_any_other(
     assert len(rows) == 40
 
 
+def test_rows_that_the_model_turns_down_count_as_dalib_evaluate_counts_them(
+    model: dalib.Fitted, target: Domain
+) -> None:
+    rejecting = replace(model, extra={**model.extra, "protocol": {"reject": 0.5}}, held_out=model.outputs(target))
+    result = dalib.adapt(rejecting, target, "tent", train={"steps": 4}, device="cpu")
+    plain = dalib.adapt(model, target, "tent", train={"steps": 4}, device="cpu")
+    assert result.values["accuracy before"] == dalib.evaluate(rejecting, target).metrics["accuracy"]
+    assert result.values["accuracy after"] == dalib.evaluate(result.fitted, target).metrics["accuracy"]
+    assert result.values != plain.values and result.expected_before is None
+
+
 def test_names_of_outputs_are_read_as_people_see_them(tmp_path: Path) -> None:
     """A mark that Windows puts before a text, or a blank after a comma, would make a class that no folder is called."""
     file = tmp_path / "names.txt"
