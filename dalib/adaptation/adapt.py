@@ -111,8 +111,10 @@ def adapt(
     if isinstance(model, nn.Module):
         if not isinstance(target, (Domain, np.ndarray)):
             raise DalibError("a module takes rows; give the target as an array or a Domain")
-        rows = check_domain(target) if isinstance(target, Domain) else check_given(target, "target")
-        given = rows if isinstance(rows, Domain) else Domain("target", rows, None, (), "given")
+        if isinstance(target, Domain):
+            given = check_domain(target)
+        else:
+            given = Domain("target", check_given(target, "target"), None, (), "given")
         start = wrap_module(model, given, classes, preprocess=preprocess, device=device)
     else:
         if preprocess is not None:

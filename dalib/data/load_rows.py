@@ -87,7 +87,7 @@ def load_feature_data(
     def load(name: str, resize: int | None) -> Domain:
         found = as_stored(name)
         fingerprint = "".join((found.fingerprint, *(f":{step}" for step in normalise)))
-        return replace(found, x=prepare_rows(found.x, normalise), fingerprint=fingerprint)
+        return replace(found, x=prepare_rows(np.asarray(found.x), normalise), fingerprint=fingerprint)
 
     return LoadedData(
         dataset, info, where, classes, tuple(present), counts, "features", stored.fingerprint, bool(note), note, load,
