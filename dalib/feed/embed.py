@@ -87,7 +87,7 @@ def _describe(value: Any, depth: int = 5) -> str:
     """A value of a module as text that tells it from others; of objects no deeper than `depth`."""
     if isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type != "meta":
         plain = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-        return f"{value.dtype} {tuple(value.shape)} {hashlib.sha256(plain).hexdigest()}"
+        return f"{value.dtype} {tuple(value.shape)} {hashlib.sha256(plain.tobytes()).hexdigest()}"
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return f"{value.dtype} {value.shape} {hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
     if isinstance(value, partial):
