@@ -16,12 +16,13 @@ from dalib.core.errors import DalibError
 from dalib.core.objective import says_nothing
 from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.data.catalog import load_data
+from dalib.data.given_rows import check_domain
 from dalib.data.loaded import LoadedData
 from dalib.data.recognise import guess_dataset
 from dalib.prediction import normalise_as_trained
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
 from dalib.scoring.metrics import class_metrics, dense_metrics, measure, output_metrics
-from dalib.scoring.outside import answer_rows, write_record
+from dalib.scoring.outside import answer_rows, read_logits, write_record
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model
 
@@ -114,10 +115,16 @@ def evaluate(
         skip_unreadable: leave out image files that cannot be decoded; `remarks` say how many
 
     Raises
-        DalibError: rows without labels, of another kind of answer, or of classes that the model does not know
+        DalibError: rows without labels, of another kind of answer, or of classes that the model does not know; numbers
+            that are none (NaN), or labels that are no places among a Domain's classes
     """
+    if not isinstance(data, (Domain, str, Path)):
+        raise DalibError(
+            f"data is a {type(data).__name__}; give a data set's name, a path, or a Domain, which has the labels"
+        )
     if isinstance(model, (nn.Module, np.ndarray, Tensor)):
-        return _evaluate_outside(model, data, domain, root, tuple(classes), preprocess, device, skip_unreadable)
+        names = tuple(map(str, classes))
+        return _evaluate_outside(model, data, domain, root, names, preprocess, device, skip_unreadable)
     if classes or preprocess is not None:
         raise DalibError("classes and preprocess belong to a module or to logits; a dalib model knows both")
     fitted = model if isinstance(model, Fitted) else load_model(model, device)
@@ -125,7 +132,7 @@ def evaluate(
     if isinstance(data, Domain):
         if domain or root:
             raise DalibError("domain and root belong to a data set given by name; a Domain is one already")
-        rows = data
+        rows = check_domain(data)
     else:
         rows, remarks = load_domain(fitted, str(data), domain, root, skip_unreadable)
     if rows.y is None:
@@ -175,7 +182,7 @@ def _evaluate_outside(
     if isinstance(data, Domain):
         if domain or root:
             raise DalibError("domain and root belong to a data set given by name; a Domain is one already")
-        rows = data
+        rows = check_domain(data)
     else:
         loaded, name = _open_data(str(data), domain, root, skips, "")
         rows = loaded.domain(
@@ -193,7 +200,7 @@ def _evaluate_outside(
     if isinstance(model, nn.Module):
         logits = answer_rows(model, rows, preprocess, device)
     else:
-        logits = torch.as_tensor(model).float()
+        logits = read_logits(model)
     names = classes or rows.classes
     if logits.ndim != 2 or logits.shape != (len(rows), len(names)):
         raise DalibError(
@@ -202,14 +209,14 @@ def _evaluate_outside(
         )
     if not bool(torch.isfinite(logits).all()):
         raise DalibError(f"answers hold nan or infinity, so they say nothing about {len(rows)} rows; mend them")
-    column = {name: k for k, name in enumerate(names)}
-    strange = [rows.classes[k] for k in np.unique(rows.labels) if rows.classes[k] not in column]
+    column, known = {name: k for k, name in enumerate(names)}, (*rows.classes, name_unknown(rows.classes))
+    strange = [known[k] for k in np.unique(rows.labels) if known[k] not in column]
     if strange or len(column) < len(names):
         what = f"no column is called {', '.join(strange[:4])}" if strange else "two columns have one name"
         raise DalibError(
             f"{what}; '{rows.name}' has {', '.join(rows.classes[:4])} …: columns are matched by name (classes)"
         )
-    y = torch.tensor([column.get(name, -1) for name in rows.classes])[torch.as_tensor(rows.labels)]
+    y = torch.tensor([column.get(name, -1) for name in known])[torch.as_tensor(rows.labels)]
     outputs = Outputs(logits[:, :0], logits, y)
     metrics = {name.lstrip("_"): value for name, value in measure(outputs, "", len(names)).items()}
     kept = class_metrics(outputs, (*names, name_unknown(names)), len(names))
@@ -231,12 +238,14 @@ def load_domain(
     prepare = fitted.backbone.preprocess
     if loaded.kind == "images" and prepare is None:
         raise DalibError(f"{data} holds images; the model takes feature rows of width {fitted.backbone.dim}")
-    rows = loaded.domain(domain, prepare.resize if prepare else None)
-    scaled: tuple[str, ...] = ()
-    if loaded.kind == "features":
-        if "zscore" in fitted.extra.get("normalise", ()):
+    steps, scaled = fitted.extra.get("normalise", ()), tuple[str, ...]()
+    if loaded.kind == "features" and steps:
+        stored = loaded.stored(domain)
+        rows = replace(stored, x=normalise_as_trained(fitted, stored.x))
+        if "zscore" in steps:
             scaled = (f"rows of '{domain}' are z-scored by the moments of the target in training, as target rows are",)
-        rows = replace(rows, x=normalise_as_trained(fitted, rows.x))
+    else:
+        rows = loaded.domain(domain, prepare.resize if prepare else None)
     note = (f"partial: {loaded.note}",) if loaded.note else ()
     return rows, (*loaded.remarks, *note, *scaled)
 

@@ -16,6 +16,7 @@ from dalib.core.rows import RowView
 from dalib.core.types import Domain, Outputs, name_unknown
 from dalib.data.box_pictures import DRAWN_ENDING, RESULTS, FoundBox, list_boxes, write_coco, write_drawn
 from dalib.data.decode import decode_image, measure_picture
+from dalib.data.given_rows import check_given
 from dalib.data.mask_files import write_mask
 from dalib.data.normalise import normalise_features
 from dalib.data.unlabelled import Images, find_images, read_rows
@@ -149,7 +150,7 @@ def stream_predictions(
             of a half and more; written as the rows are taken, `boxes.json` after the last
 
     Raises
-        DalibError: nothing there, or rows of another sort than the model takes
+        DalibError: nothing there, rows of another sort than the model takes, or numbers that are none (NaN)
     """
     fitted = model if isinstance(model, Fitted) else load_model(model, device)
     kind = fitted.algorithm.network.objective.name
@@ -170,6 +171,7 @@ def stream_predictions(
         if folder is not None and isinstance(data, np.ndarray):
             raise DalibError(f"{what} = {folder} are named after files; give an image, a folder or a zip")
     if isinstance(data, np.ndarray):
+        data = check_given(data, "data", scaled=bool(fitted.extra.get("normalise")))
         return _rank(fitted, list(map(str, range(len(data)))), normalise_as_trained(fitted, data), top, follow)
     path = Path(data)
     if not path.exists():
@@ -243,7 +245,12 @@ def _predict_rows(
 
 
 def normalise_as_trained(fitted: Fitted, x: Any) -> Any:
-    steps = fitted.extra.get("normalise", ())
+    """Rows as the network takes them; DalibError for another width, which NumPy would stretch one column to."""
+    steps, backbone = fitted.extra.get("normalise", ()), fitted.backbone
+    wanted = backbone.rows.shape if backbone.rows else (backbone.dim,)
+    if steps and x.shape[1:] != wanted:
+        told = " x ".join(map(str, x.shape[1:])) or "none"
+        raise DalibError(f"the rows have the width {told}; the model was trained on {' x '.join(map(str, wanted))}")
     if "zscore" in steps and not fitted.moments:
         if len(x) < 2:
             raise DalibError(

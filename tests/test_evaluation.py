@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,36 @@ def test_the_numbers_are_those_of_training_and_of_scikit_learn(rows: Path, run: 
     assert frame.loc["pen", "n"] == 12
     assert frame.loc["pen", "f1"] == pytest.approx(f1_score(truth, guess, labels=["pen"], average=None)[0], abs=1e-6)
     assert dalib.evaluate(run.fitted, run.task.test).metrics == answer.metrics, "a domain is taken as it is"
+
+
+def test_rows_are_z_scored_in_float64_as_in_training(tmp_path: Path) -> None:
+    """Unix times: float32 tells them apart by two minutes."""
+    rng = np.random.default_rng(0)
+    times = {d: 1.7e9 + 5.0 * Y + 0.5 * rng.normal(size=36) + shift for d, shift in (("a", 0.0), ("b", 400.0))}
+    path = tmp_path / "times.npz"
+    np.savez(path, **{f"{d}_x": t[:, None] for d, t in times.items()}, a_y=Y, b_y=Y)
+    run = dalib.fit(f"features:{path}", "a", "b", "linear_probe", data={"normalise": ["zscore"]}, device="cpu")
+    assert dalib.evaluate(run.fitted, path, "b").metrics["accuracy"] == run.values["target"] == 1.0
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_rows_of_another_width_than_the_model_z_scores_are_refused(
+    width: int, run: dalib.TrainedRun, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "thin.npz", b_x=X[:, :width], b_y=Y, classes=NAMES)
+    with pytest.raises(dalib.DalibError, match=f"the rows have the width {width}; the model was trained on 6"):
+        dalib.evaluate(run.path, tmp_path / "thin.npz")
+
+
+def test_what_is_no_data_no_model_and_no_label_is_refused_in_one_line(rows: Path, run: dalib.TrainedRun) -> None:
+    for data in (X, X.tolist(), None):
+        with pytest.raises(dalib.DalibError, match=r"data is a .*; give a data set's name, a path, or a Domain"):
+            dalib.evaluate(run.fitted, data)  # type: ignore[arg-type]
+    with pytest.raises(dalib.DalibError, match="model is a list; give the path of a model file"):
+        dalib.evaluate(X.tolist(), rows, "b")  # type: ignore[arg-type]
+    unknown = replace(run.task.test, y=np.where(run.task.test.labels == 2, -1, run.task.test.labels))
+    with pytest.raises(dalib.DalibError, match="has the label -1 in row"):
+        dalib.evaluate(run.fitted, unknown)
 
 
 def test_labels_are_matched_by_name_whatever_their_order(rows: Path, run: dalib.TrainedRun, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,17 @@ def test_logits_are_matched_by_the_names_of_their_columns(rows: Path, net: nn.Mo
     assert dalib.evaluate(wider, rows, "b", classes=(*NAMES, "lamp")).metrics["accuracy"] == plain["accuracy"]
 
 
+def test_logits_come_as_their_program_has_them(rows: Path, net: nn.Module) -> None:
+    logits = net.eval()(torch.from_numpy(np.load(rows)["b_x"]))
+    plain, own = dalib.evaluate(logits.detach(), rows, "b").metrics, logits.detach().numpy()
+    assert logits.requires_grad and dalib.evaluate(logits, rows, "b").metrics == plain
+    for spelt in (own[:, ::-1][:, ::-1], own.astype(">f4"), own.astype(np.float64)):
+        assert dalib.evaluate(spelt, rows, "b").metrics == plain
+    numbered = dalib.load_data(f"features:{rows}").domain("b")
+    numbered = replace(numbered, classes=("0", "1", "2"))
+    assert dalib.evaluate(own, numbered, classes=[0, 1, 2]).metrics == plain  # type: ignore[list-item]
+
+
 def test_its_record_joins_the_table_of_a_suite(rows: Path, net: nn.Module, tmp_path: Path) -> None:
     suite = tmp_path / "small.toml"
     lines = [f'dataset = "features:{rows}"', 'tasks = ["a->b"]', "seeds = [0, 1]", 'validators = ["source_accuracy"]']
@@ -84,6 +96,8 @@ def test_its_record_joins_the_table_of_a_suite(rows: Path, net: nn.Module, tmp_p
         (np.zeros((36, 3)), {"classes": ("cup", "pen", "lamp")}, "no column is called jar"),
         (np.zeros((36, 4)), {"classes": ("cup", "cup", "pen", "jar")}, "two columns have one name"),
         (np.full((36, 3), np.nan), {}, "answers hold nan or infinity"),
+        (np.zeros((36, 3), complex), {}, "answers are of type complex128; give logits"),
+        (np.zeros((36, 3), object), {}, "answers are of type object; give logits"),
         (nn.Linear(5, 3), {}, "Linear does not take rows of 'b'"),
         (nn.Flatten(0), {}, "Flatten gives no table of logits"),
     ],

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import dalib
 from dalib.cli import main
 from dalib.core.errors import DalibError
+from dalib.core.types import Outputs
 from dalib.scoring.expected import expected_accuracy
 
 SETTINGS = {"train": {"steps": 20}, "protocol": {"validation": 0.3}, "device": "cpu"}
@@ -75,3 +78,41 @@ def test_a_model_that_cannot_say_is_refused_in_one_line(rows: Path, run: dalib.T
     assert nearest.expected is None
     with pytest.raises(DalibError, match="an expected accuracy needs probabilities"):
         dalib.expect(nearest.fitted, run.task.test)
+    rejecting = replace(run.fitted, extra={**run.fitted.extra, "protocol": {"reject": 0.5}})
+    with pytest.raises(DalibError, match=r"turns rows down, and of those no accuracy can be expected"):
+        dalib.expect(rejecting, run.task.test)
+
+
+def test_outputs_of_the_second_model_count_as_the_model_itself_does(run: dalib.TrainedRun) -> None:
+    told = dalib.expect(run.fitted, run.task.test, second=run.fitted.outputs(run.task.test))
+    assert told == dalib.expect(run.fitted, run.task.test, second=run.fitted) and told.forecasts["agreement"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("held_out", "target", "second", "message"),
+    [
+        (
+            (40, 3),
+            (40, 5),
+            None,
+            r"the target logits are \(40, 5\), the held-out ones \(40, 3\); give \(n, K\) of the same",
+        ),
+        ((40, 3), (40, 3), (40, 2), "the second logits are"),
+        ((40, 3), (40, 3), (20, 3), "the second model answers 20 rows and the first 40; give the same rows"),
+    ],
+)
+def test_answers_that_do_not_belong_together_are_refused(
+    held_out: tuple[int, int], target: tuple[int, int], second: tuple[int, int] | None, message: str
+) -> None:
+    def say(shape: tuple[int, int]) -> Outputs:
+        return Outputs(torch.zeros(shape[0], 0), torch.randn(*shape), torch.arange(shape[0]) % 3)
+
+    with pytest.raises(DalibError, match=message):
+        dalib.expect(say(held_out), say(target), second=None if second is None else say(second))
+
+
+@pytest.mark.parametrize("y", [torch.full((40,), -1), torch.full((40,), 3), torch.zeros(40), torch.zeros(39).long()])
+def test_labels_of_held_out_rows_are_classes_of_theirs(y: torch.Tensor) -> None:
+    answers = torch.randn(40, 3)
+    with pytest.raises(DalibError, match="the held-out labels are no 40 whole numbers from 0 to 2; mend them"):
+        dalib.expect(Outputs(answers[:, :0], answers, y), Outputs(answers[:, :0], answers, None))

@@ -89,3 +89,22 @@ def test_what_is_neither_a_path_nor_rows_is_refused(world: Path) -> None:
             dalib.predict(model, data)  # type: ignore[arg-type]
     with pytest.raises(DalibError, match=r"data holds no rows, its shape is \(0, 8\)"):
         dalib.predict(model, np.zeros((0, 8), np.float32))
+
+
+def test_rows_that_are_no_numbers_or_of_another_width_get_no_answer(world: Path) -> None:
+    """One column would be stretched to all where rows are z-scored, and NaN is answered with the first class."""
+    x = np.load(world / "f.npz")["tgt_x"]
+    for steps in ([], ["zscore"]):
+        model = dalib.fit(
+            f"features:{world / 'f.npz'}", "src", "tgt", "linear_probe", data={"normalise": steps}, device="cpu"
+        ).fitted
+        for rows, message in (
+            (x[:, :1], "width 1;"),
+            (x[:, :5], "width 5;"),
+            (x[:, :, None].repeat(2, 2), "width (8 x 2|.8, 2.);"),
+            (x[0], r"data: the rows have the shape \(8,\)"),
+            (np.where(x == x[3, 2], np.nan, x), "data: the rows have NaN or infinity, first in row 3"),
+            (x.astype(str), "data: the rows are of type <U32; give real numbers"),
+        ):
+            with pytest.raises(DalibError, match=message):
+                dalib.predict(model, rows)

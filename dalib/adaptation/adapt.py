@@ -24,8 +24,9 @@ from dalib.core.listener import Listener
 from dalib.core.registry import ALGORITHMS, BACKBONES
 from dalib.core.seeds import check_seed
 from dalib.core.types import Domain
+from dalib.data.given_rows import check_domain, check_given
 from dalib.scoring.expected import ExpectedAccuracy, expected_accuracy
-from dalib.scoring.metrics import measure
+from dalib.scoring.metrics import decide, measure
 from dalib.train.config import TrainConfig
 from dalib.train.continuation import check_source_free
 from dalib.train.fitted import Fitted
@@ -41,7 +42,8 @@ class AdaptedModel:
     start: the model as it was
     target: the rows, with labels where they are known
     algorithm: its registered name
-    values: `accuracy before` and `accuracy after` where the target's labels are known; they decided nothing
+    values: `accuracy before` and `accuracy after` where the target's labels are known; they decided nothing. Rows that
+        protocol.reject turns down count as called `unknown`
     changed: part of the target's rows that are answered otherwise than before
     expected_before: the accuracy to expect of the model as it was; None where its file cannot say. Of the adapted one
         nothing can be expected: it answers no held-out source rows
@@ -112,7 +114,10 @@ def adapt(
     if isinstance(model, nn.Module):
         if not isinstance(target, (Domain, np.ndarray)):
             raise DalibError("a module takes rows; give the target as an array or a Domain")
-        given = target if isinstance(target, Domain) else Domain("target", target, None, (), "given")
+        if isinstance(target, Domain):
+            given = check_domain(target)
+        else:
+            given = Domain("target", check_given(target, "target"), None, (), "given")
         start = wrap_module(model, given, classes, preprocess=preprocess, device=device)
     else:
         if preprocess is not None:
@@ -131,9 +136,10 @@ def adapt(
     fitted = trainer.adapt(made, replace(start, moments=found.moments), found.rows)
     seconds, after = time.monotonic() - begun, fitted.outputs(found.rows)
     values: dict[str, float] = {}
+    known, reject = len(start.classes), start.extra.get("protocol", {}).get("reject", 1.0)
     for when, told in (("before", before), ("after", after)):
         if found.rows.y is not None:
-            values[f"accuracy {when}"] = measure(told, "", len(start.classes))["_accuracy"]
+            values[f"accuracy {when}"] = measure(told, "", known, reject=reject)["_accuracy"]
     name = registered_name(made) if path is not None or isinstance(algorithm, Algorithm) else str(algorithm)
     source = str(start.extra.get("task", start.backbone.name)).partition("->")[0]
     fitted.extra = {
@@ -146,9 +152,11 @@ def adapt(
     }
     old, new = before.logits.argmax(1), after.logits.argmax(1)
     remarks = (*found.remarks, *_doubts(old, new, fitted))
-    changed = float((old != new).double().mean())
+    changed = float(
+        (decide(before.logits.numpy(), known, reject) != decide(after.logits.numpy(), known, reject)).mean()
+    )
     expected = None
-    if start.held_out is not None and start.algorithm.probabilistic and not start.algorithm.rejects:
+    if start.held_out is not None and start.algorithm.probabilistic and not start.algorithm.rejects and reject == 1:
         expected = expected_accuracy(start.held_out, before)
     result = AdaptedModel(fitted, start, found.rows, name, values, changed, seconds, None, remarks, expected)
     if path is not None:

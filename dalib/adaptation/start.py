@@ -19,6 +19,7 @@ from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS
 from dalib.core.rows import row_shape
 from dalib.core.types import Domain
+from dalib.data.declaration import canonical
 from dalib.feed.stores import open_store
 from dalib.train.config import TrainConfig
 from dalib.train.device import pick_device
@@ -39,7 +40,7 @@ def open_model(
         model: what `dalib.fit(…).fitted` or `load_model` gave, a model file, or with `backbone` a checkpoint of
             torchvision's or timm's names that holds a head
         backbone: `name` and options of the checkpoint's network
-        classes: names of its head's outputs, in their order; a file with one name a line
+        classes: names of its head's outputs, in their order, blanks around them left out; a file with one name a line
 
     Raises
         DalibError: no model there, a checkpoint without a head, another number of names than outputs
@@ -47,7 +48,7 @@ def open_model(
     if isinstance(model, Fitted) or not backbone:
         if classes or backbone:
             raise DalibError("a dalib model knows its classes and its backbone; leave classes and backbone out")
-        return model if isinstance(model, Fitted) else _load(Path(model), device)
+        return model if isinstance(model, Fitted) else _load(model, device)
     name, options = str(backbone.get("name", "")), {k: v for k, v in backbone.items() if k != "name"}
     made = load_backbone(name, str(model), head=True, **options)
     if made.head is None:
@@ -60,11 +61,17 @@ def open_model(
     return _as_fitted(network, replace(made, head=None), names, device)
 
 
-def _load(path: Path, device: str) -> Fitted:
+def _load(path: str | Path, device: str) -> Fitted:
     try:
         return load_model(path, device)
     except DalibError as error:
-        if "is no dalib model" not in str(error) and path.suffix not in (".pth", ".pt", ".ckpt", ".bin", ".npz"):
+        if "is no dalib model" not in str(error) and Path(str(path)).suffix not in (
+            ".pth",
+            ".pt",
+            ".ckpt",
+            ".bin",
+            ".npz",
+        ):
             raise
         raise DalibError(
             f"{path} is no dalib model; if it is a checkpoint of torchvision's or timm's names, say which network "
@@ -82,8 +89,11 @@ def read_classes(classes: Sequence[str] | str | Path, outputs: int, what: str) -
         path = Path(classes)
         if not path.is_file():
             raise DalibError(f"no file of class names {path}; give one with a name a line, or the names themselves")
-        classes = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    names = tuple(map(str, classes))
+        try:
+            classes = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        except UnicodeDecodeError:
+            raise DalibError(f"the file of class names {path} is no text in UTF-8; save it as that") from None
+    names = tuple(canonical(str(name)) for name in classes)
     if not names:
         raise DalibError(
             f"{what} does not say what its {outputs} outputs are called; give their names in order (classes)"

@@ -14,6 +14,7 @@ from dalib.core.types import Domain
 from dalib.data.catalog import load_data
 from dalib.data.decode import decode_domain
 from dalib.data.folders import ImageTree
+from dalib.data.given_rows import check_domain, check_given
 from dalib.data.normalise import find_moments, normalise_features
 from dalib.data.pictures import Pictures
 from dalib.data.unlabelled import read_rows
@@ -46,8 +47,13 @@ def open_target(
     """See `dalib.adapt` for what a target may be.
 
     Raises
-        DalibError: nothing there, rows of another sort than the model takes, classes that it does not know, one class
+        DalibError: nothing there, rows of another sort than the model takes, numbers that are none (NaN), classes that
+            it does not know, one class
     """
+    if not isinstance(target, (Domain, np.ndarray, str, Path)):
+        raise DalibError(
+            f"target is a {type(target).__name__}; give a path, a name, a Domain or rows (np.asarray(target))"
+        )
     if isinstance(target, (Domain, np.ndarray)):
         if domain or root:
             raise DalibError("domain and root belong to data given by name or path; rows are one domain already")
@@ -81,8 +87,9 @@ def _names_a_path(target: str) -> bool:
 def _of_rows(model: Fitted, target: Domain | np.ndarray) -> TargetRows:
     """Of a `Domain` they are as the model takes them; those of an array are normalised by their own moments."""
     if isinstance(target, Domain):
-        return TargetRows(target, model.moments)
+        return TargetRows(check_domain(target), model.moments)
     steps = model.extra.get("normalise", ())
+    target = check_given(target, "target", scaled=bool(steps))
     moments = find_moments(target, steps) if "zscore" in steps else ()
     x = normalise_features(target, steps) if steps else target
     return TargetRows(Domain("target", x, None, model.classes, "given"), moments)

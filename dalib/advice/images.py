@@ -29,7 +29,7 @@ from dalib.data.folders import ImageTree, lone_folders
 from dalib.data.layout import LAYOUT
 from dalib.data.listing import naming
 from dalib.data.unreadable import count_skipped, skip_unreadable
-from dalib.feed.embed import embed_images
+from dalib.feed.embed import describe_code, embed_images
 from dalib.train.device import pick_device
 
 MEASURES = "the measures of dalib advise"
@@ -143,6 +143,7 @@ def _embed(tree: ImageTree, domain: str, members: list[str], network: Backbone, 
         return embed_images(network, Domain(domain, x, None, (), "sample"), pick_device(device))
 
     key = f"{digest.hexdigest()}|{network.name}|{hash_state(network.module)}|{network.preprocess}"
+    key += f"|{describe_code(network)}"
     return np.asarray(cached_array(f"sample-{domain}-{network.name}", key, make), np.float64)
 
 

@@ -175,7 +175,7 @@ def check_labels(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int)
     if y.ndim != 1 or len(y) != n:
         raise DalibError(f"{path}: {key} has shape {y.shape} but {domain}_x has {n} rows; expected ({n},)")
     if y.dtype.kind in "US":
-        words = _as_words(path, key, y)
+        words = as_words(path, key, y)
         blank = np.char.strip(words) == ""
         if blank.any():
             raise DalibError(
@@ -206,7 +206,7 @@ def check_labels(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int)
     return y.astype(np.int64)
 
 
-def _as_words(path: Path, key: str, words: np.ndarray) -> np.ndarray:
+def as_words(path: Path, key: str, words: np.ndarray) -> np.ndarray:
     """Text, whether it was stored as such or as bytes."""
     try:
         return np.char.decode(words, "utf-8") if words.dtype.kind == "S" else words
@@ -220,7 +220,7 @@ def _check_names(path: Path, domain: str, arrays: dict[str, np.ndarray], n: int)
         return ()
     if names.shape != (n,):
         raise DalibError(f"{path}: {domain}_names has shape {names.shape} but {domain}_x has {n} rows; expected ({n},)")
-    return tuple(map(str, _as_words(path, f"{domain}_names", names)))
+    return tuple(map(str, as_words(path, f"{domain}_names", names)))
 
 
 def name_classes(
@@ -272,7 +272,7 @@ def tell_alike(what: str, names: Sequence[str]) -> tuple[str, ...]:
 def read_classes(path: Path, arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """The names of the labels, where the file has them."""
     names = arrays.get("classes")
-    return _as_words(path, "classes", names) if names is not None and names.dtype.kind == "S" else names
+    return as_words(path, "classes", names) if names is not None and names.dtype.kind == "S" else names
 
 
 def _look_up(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import posixpath
 import re
 from collections import Counter
@@ -40,7 +41,7 @@ def read_lists(listing: Listing) -> tuple[dict[str, dict[str, int]], tuple[str, 
             continue
         with naming(listing.root, member):
             content = listing.read(member)
-        lines = content.decode("utf-8", "surrogateescape").splitlines()
+        lines = _lines(content)
         told = [(m[1].replace("\\", "/"), m[2]) for line in lines if (m := _LINE.match(line.strip()))]
         parsed = [(path, int(label)) for path, label in told]
         if not parsed or len(parsed) < len([line for line in lines if line.strip()]):
@@ -54,6 +55,11 @@ def read_lists(listing: Listing) -> tuple[dict[str, dict[str, int]], tuple[str, 
             domains[name] = labels
             listing.left_out.update({path: MISSING for path, place in placed.items() if not place})
     return _join_splits(domains)
+
+
+def _lines(content: bytes) -> list[str]:
+    """Of a list; a byte-order mark is no part of the first path."""
+    return content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape").splitlines()
 
 
 def _refuse_spellings(where: str, labels: Collection[str]) -> None:
@@ -120,7 +126,7 @@ def pick_listed(tree: Any, info: DatasetInfo) -> Any:
                 f"{tree.root}{how}"
             )
         for member in there:
-            lines = tree.listing.read(member).decode("utf-8", "surrogateescape").splitlines()
+            lines = _lines(tree.listing.read(member))
             found = [m[1].replace("\\", "/") for line in lines if (m := _LINE.match(line.strip()))]
             kept.update(p for path in found if (p := _place(path, PurePosixPath(member).parent, known, by_name)))
     rest = copy(tree)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,15 +79,19 @@ def load_feature_data(
     def measure(name: str) -> Moments:
         return find_moments(pick(name)[0], normalise) if "zscore" in normalise else ()
 
-    def load(name: str, resize: int | None) -> Domain:
+    def as_stored(name: str) -> Domain:
         key, (rows, y, known) = bare.get(name) or present[name], pick(name)
         files = tuple(n for n, keep in zip(stored.names[key], known, strict=False) if keep)
-        fingerprint = "".join((f"{stored.fingerprint}:{key}", *(f":{step}" for step in normalise)))
-        return Domain(name, prepare_rows(rows, normalise), y, classes, fingerprint, files, objective=stored.objective)
+        return Domain(name, rows, y, classes, f"{stored.fingerprint}:{key}", files, objective=stored.objective)
+
+    def load(name: str, resize: int | None) -> Domain:
+        found = as_stored(name)
+        fingerprint = "".join((found.fingerprint, *(f":{step}" for step in normalise)))
+        return replace(found, x=prepare_rows(np.asarray(found.x), normalise), fingerprint=fingerprint)
 
     return LoadedData(
         dataset, info, where, classes, tuple(present), counts, "features", stored.fingerprint, bool(note), note, load,
-        objective=stored.objective, _measure=measure,
+        objective=stored.objective, _measure=measure, _stored=as_stored,
         remarks=(*stored.remarks, *conventions(info, sum(counts.values()))),
         unlabelled={name: stored.unlabelled[key] for name, key in bare.items()},
     )  # fmt: skip

@@ -59,6 +59,7 @@ class LoadedData:
     absent: dict[str, str] = field(default_factory=dict)
     skips: bool = False
     _measure: Callable[[str], Moments] = field(default=lambda name: (), repr=False)
+    _stored: Callable[[str], Domain] | None = field(default=None, repr=False)
     _picture: Callable[[str, int], Image.Image] | None = field(default=None, repr=False)
     _loaded: dict[tuple[str, int | None], Domain] = field(default_factory=dict, repr=False)
 
@@ -76,6 +77,17 @@ class LoadedData:
         if (name, resize) not in self._loaded:
             self._loaded[name, resize] = self._load(name, resize)
         return self._loaded[name, resize]
+
+    def stored(self, name: str) -> Domain:
+        """A domain of features with its rows as the file has them: not normalised, and not yet in float32.
+
+        Raises
+            DalibError: unknown domain, data that are no file of features
+        """
+        pick_domain(dict.fromkeys((*self.domains, *self.unlabelled)), name, self.name)
+        if self._stored is None:
+            raise DalibError(f"{self.name} is no file of features, so no row of it is stored; domain() has its rows")
+        return self._stored(name)
 
     @property
     def has_pictures(self) -> bool:

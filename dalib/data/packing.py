@@ -162,11 +162,23 @@ def read_table(path: Path, words: Sequence[str] = ()) -> Any:
             return pd.read_parquet(path)
         if path.suffix not in TABLES:
             raise DalibError(f"{path} is no table that is read here; give .csv, .tsv, .parquet or .mat")
-        return pd.read_csv(path, sep=TABLES[path.suffix], dtype=dict.fromkeys(filter(None, words), str))
+        frame = pd.read_csv(path, sep=TABLES[path.suffix], dtype=dict.fromkeys(filter(None, words), str))
     except ImportError as error:
         raise DalibError(f"{path} needs a reader of parquet files; pip install pyarrow, or write a .csv") from error
     except (ValueError, OSError) as error:
         raise DalibError(f"cannot read {path} ({str(error).splitlines()[0]}); is it a table with a heading?") from error
+    _refuse_index(path, frame)
+    return frame
+
+
+def _refuse_index(path: Path, frame: Any) -> None:
+    """DalibError for a first column that has no heading and counts the rows, as pandas and R write an index."""
+    first = frame.iloc[:, 0] if len(frame) and str(frame.columns[0]).startswith("Unnamed: 0") else None
+    if first is not None and first.dtype.kind in "iu" and (first.diff()[1:] > 0).all():
+        raise DalibError(
+            f"the first column of {path} has no heading and counts the rows from {first.iloc[0]} on, so it would be "
+            "a feature that tells them apart; write the table without it (to_csv(index=False)), or give it a heading"
+        )
 
 
 def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:

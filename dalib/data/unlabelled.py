@@ -9,6 +9,7 @@ from typing import Any
 
 from dalib.core.errors import DalibError, suggest
 from dalib.core.rows import RowShape, combine
+from dalib.data.features import as_words
 from dalib.data.listing import ARCHIVES, CLUTTER, COMMON, LOOP, Listing, is_image
 from dalib.data.npz import check_rows, read_arrays
 
@@ -72,4 +73,6 @@ def read_rows(path: Path, domain: str, rows: RowShape | None) -> tuple[Sequence[
     checked = {name: check_rows(path, start + end, arrays, flat=rows is None) for name, end in parts.items()}
     x = checked[""] if "" in checked else combine(checked)
     names = arrays.get(f"{start}names")
-    return (list(map(str, names)) if names is not None and len(names) == len(x) else list(map(str, range(len(x))))), x
+    if names is None or names.shape != (len(x),):
+        return list(map(str, range(len(x)))), x
+    return list(map(str, as_words(path, f"{start}names", names))), x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,9 @@ class AdaptationClassifier(ClassifierMixin, AdaptationEstimator):
         device: `auto`, `cpu`, `cuda`
 
     Attributes
-        classes_ (K,), n_features_in_ (tables), fitted_ (`Fitted`), moments_ (mean and deviation of the target, if
-        standardised), unknown_ (what rows of no known class are called, of methods that reject: OSBP); with `estimator`
-        instead of fitted_: estimator_ and mapping_
+        classes_ (K,), with `estimator` those of rows of weight > 0, n_features_in_ (tables), fitted_ (`Fitted`),
+        moments_ (mean and deviation of the target, if standardised), unknown_ (what rows of no known class are called,
+        of methods that reject: OSBP); with `estimator` instead of fitted_: estimator_ and mapping_
 
     Two ways to give the domains: source and target apart, `fit(X_s, y_s, X_t)`, or one table with `sample_domain`. With
     `sklearn.set_config(enable_metadata_routing=True)` both pass through a Pipeline: make_pipeline(StandardScaler(),
@@ -103,6 +104,8 @@ class AdaptationClassifier(ClassifierMixin, AdaptationEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"y holds 1 class ({self.classes_.tolist()[0]!r}); a classifier needs at least 2")
         few = np.zeros(len(given.x_t), bool)
+        if given.y_t is not None and given.y_t.ndim == 2 and given.y_t.shape[1] == 1:
+            given = replace(given, y_t=given.y_t[:, 0])
         if given.y_t is not None:
             few = self._find_labelled(given.y_t, "use" if X_target is not None else None)
         told = self.classes_[:0] if given.y_t is None else given.y_t[few].astype(self.classes_.dtype)
@@ -111,6 +114,8 @@ class AdaptationClassifier(ClassifierMixin, AdaptationEstimator):
         names = tuple(map(str, self.classes_))
         x_s, labels, x_t = self._solve(given, labels.astype(np.int64), few, y_few.astype(np.int64), names, values)
         if self.estimator is not None:
+            # a class of which all rows have weight 0 is none of the estimator's, whose columns these are
+            self.classes_ = getattr(self.estimator_, "classes_", self.classes_)
             return self
         if self.fitted_.algorithm.rejects:
             self.unknown_ = self._name_unknown()

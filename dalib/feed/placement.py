@@ -42,6 +42,8 @@ def device_budget(device: torch.device) -> int:
 class Residents:
     """Arrays that lie on a device, one copy each however many stores and runs of the process use it.
 
+    A copy of an array in memory is brought up to date when a store asks for it: on the host it would be the array.
+
     The array that was asked for longest ago makes room for a new one; its memory is free when no store uses it.
     """
 
@@ -57,6 +59,8 @@ class Residents:
             self._kept = {k: (host, t) for k, (host, t) in self._kept.items() if host() is not None}
             if key in self._kept:
                 self._kept[key] = entry = self._kept.pop(key)
+                if not isinstance(x, np.memmap) or x.flags.writeable:
+                    entry[1].copy_(as_tensor(x))  # the caller's own array, whose values may have changed
                 return entry[1]
             if x.nbytes > budget:
                 return None

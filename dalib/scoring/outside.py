@@ -59,6 +59,21 @@ def answer_rows(module: nn.Module, rows: Domain, preprocess: Preprocess | None, 
     return torch.cat(parts).float().cpu()
 
 
+def read_logits(given: np.ndarray | Tensor) -> Tensor:
+    """Logits as a caller hands them over, float32 on the CPU, with no part in a gradient.
+
+    Raises
+        DalibError: words, objects or complex numbers
+    """
+    kind = given.dtype.kind if isinstance(given, np.ndarray) else "c" if given.is_complex() else "f"
+    if kind not in "iufb":
+        raise DalibError(f"answers are of type {given.dtype}; give logits, a real number per row and class")
+    if isinstance(given, np.ndarray):
+        with np.errstate(over="ignore"):
+            return torch.from_numpy(np.array(given, np.float32))
+    return given.detach().cpu().float()
+
+
 def write_record(
     path: str | Path, label: str, task: str, seed: int, about: dict[str, Any], metrics: dict[str, float]
 ) -> Path:

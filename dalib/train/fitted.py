@@ -98,10 +98,9 @@ class Fitted:
                 f"domain '{domain.name}' is decoded at {domain.x.shape[-1]} px; "
                 f"pass resize={preprocess.resize} to make_task"
             )
-        if not domain.is_images and domain.x.shape[1] != self.backbone.dim:
-            raise DalibError(
-                f"domain '{domain.name}' has width {domain.x.shape[1]}; the backbone has {self.backbone.dim}"
-            )
+        width = domain.x.shape[1] if domain.x.ndim == 2 else domain.x.shape[1:]
+        if not domain.is_images and width != self.backbone.dim:
+            raise DalibError(f"domain '{domain.name}' has width {width}; the backbone has {self.backbone.dim}")
         return DomainStore(domain, preprocess, self.device)
 
     def batches(self, store: DomainStore, size: int = 0) -> Iterator[Input]:

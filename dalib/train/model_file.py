@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -120,6 +121,10 @@ def load_model(path: str | Path, device: str = "auto") -> Fitted:
     Raises
         DalibError: no such file, not a dalib model, or an algorithm that is not registered here
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise DalibError(
+            f"model is a {type(path).__name__}; give the path of a model file, or what dalib.fit(…).fitted is"
+        )
     facts, state = read_content(Path(path))
     where = pick_device(device)
     try:

@@ -60,6 +60,10 @@ class Portable(nn.Module):
         for i, pair in enumerate(fitted.moments):
             for name, value in zip(("mean", "deviation"), pair, strict=True):
                 self.register_buffer(f"{name}_{i}", torch.as_tensor(np.asarray(value), dtype=torch.float64))
+        limits = fitted.extra.get("thresholds")
+        self.chosen = limits is not None
+        if self.chosen:
+            self.register_buffer("thresholds", torch.as_tensor(limits, dtype=torch.float64))
         if self.preprocess:
             for name in ("mean", "std"):
                 self.register_buffer(f"pixel_{name}", torch.tensor(getattr(self.preprocess, name)).view(-1, 1, 1))
@@ -96,13 +100,20 @@ class Portable(nn.Module):
         logits = self.algorithm.predict(x if self.backbone is None else self.backbone(x))[1]
         logits = self.algorithm.network.restore_answers(logits).float()
         if not self.classes:
-            return (self.algorithm.network.objective.decide(logits),)
+            return (self.decide(logits),)
         p = logits.softmax(1)
         label = logits.argmax(1)
         if self.reject < 1:
             entropy = -(p.double() * p.double().clamp_min(1e-300).log()).sum(1)
             label = torch.where(entropy > self.reject * math.log(self.known), self.known, label)
         return (logits, p, label) if self.algorithm.probabilistic else (logits, label)
+
+    def decide(self, prediction: Tensor) -> Tensor:
+        """What is told of a prediction that is no class: by the thresholds of the training where it chose some."""
+        if self.chosen:
+            return (prediction > self.get_buffer("thresholds")).long()
+        told: Tensor = self.algorithm.network.objective.decide(prediction)
+        return told
 
 
 def export_model(model: Fitted | str | Path, path: str | Path = "", to: To = "onnx") -> Path:
@@ -143,7 +154,7 @@ def export_model(model: Fitted | str | Path, path: str | Path = "", to: To = "on
                 f"{facts['algorithm']} on {facts['backbone']} cannot be written as {to} "
                 f"({type(error).__name__}: {reason}); predict with dalib"
             ) from error
-    _compare(fitted, sample, answers[0], to)
+    _compare(fitted, portable, sample, answers[0], to)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, content)
     return path
@@ -247,7 +258,7 @@ def _to_onnx(program: Any, portable: Portable, sample: Tensor, facts: dict[str, 
 WRITERS: dict[str, Callable[..., tuple[bytes, Answers]]] = {"onnx": _to_onnx, "torch": _to_torch}
 
 
-def _compare(fitted: Fitted, sample: Tensor, answers: np.ndarray, to: str) -> None:
+def _compare(fitted: Fitted, portable: Portable, sample: Tensor, answers: np.ndarray, to: str) -> None:
     """Raises DalibError where answers are not those of `Fitted.outputs`, which reads rows in its own way."""
     x = sample.numpy()
     steps = fitted.extra.get("normalise", ())
@@ -256,8 +267,7 @@ def _compare(fitted: Fitted, sample: Tensor, answers: np.ndarray, to: str) -> No
     if fitted.backbone.frozen and domain.is_images:
         domain = domain.with_x(embed_images(fitted.backbone, domain, fitted.device), "embedded")
     told = fitted.outputs(domain)
-    objective = fitted.algorithm.network.objective
-    own = (told.logits if objective.name == "classification" else objective.decide(told.prediction)).double().numpy()
+    own = (told.logits if portable.classes else portable.decide(told.prediction)).double().numpy()
     gap = float(np.abs(own - answers.astype(np.float64)).max()) / max(1.0, float(np.abs(own).max()))
     if not gap <= TOLERANCE:
         raise DalibError(f"the model written as {to} answers {gap:.2g} off, more than {TOLERANCE}; it was not kept")

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import dalib
-from dalib.adaptation.start import open_model
+from dalib.adaptation.start import open_model, read_classes
 from dalib.checks.world import CONFIG, DIM, features_of, make_domain, make_task
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS
@@ -65,6 +65,45 @@ def test_the_result_is_a_model_file_like_any_other(
     assert again.extra["task"] == "identity->new" and again.classes == model.classes
     rows = dalib.predict(result.path, np.asarray(target.x), device="cpu").rows
     assert len(rows) == 40
+
+
+def test_rows_that_the_model_turns_down_count_as_dalib_evaluate_counts_them(
+    model: dalib.Fitted, target: Domain
+) -> None:
+    rejecting = replace(model, extra={**model.extra, "protocol": {"reject": 0.5}}, held_out=model.outputs(target))
+    result = dalib.adapt(rejecting, target, "tent", train={"steps": 4}, device="cpu")
+    plain = dalib.adapt(model, target, "tent", train={"steps": 4}, device="cpu")
+    assert result.values["accuracy before"] == dalib.evaluate(rejecting, target).metrics["accuracy"]
+    assert result.values["accuracy after"] == dalib.evaluate(result.fitted, target).metrics["accuracy"]
+    assert result.values != plain.values and result.expected_before is None
+
+
+def test_names_of_outputs_are_read_as_people_see_them(tmp_path: Path) -> None:
+    """A mark that Windows puts before a text, or a blank after a comma, would make a class that no folder is called."""
+    file = tmp_path / "names.txt"
+    file.write_bytes("\ufeffcup\r\ncafe\u0301 \r\n\r\n".encode())
+    assert read_classes(file, 2, "m") == read_classes(["cup", " café"], 2, "m") == ("cup", "café")
+    file.write_bytes("cup\ncafé".encode("latin-1"))
+    with pytest.raises(DalibError, match=r"names.txt is no text in UTF-8; save it as that"):
+        read_classes(file, 2, "m")
+
+
+def test_a_target_that_is_no_rows_is_refused_in_one_line(model: dalib.Fitted, target: Domain) -> None:
+    x = np.asarray(target.x)
+    net = nn.Sequential(nn.Linear(DIM, 8), nn.Linear(8, 3))
+    for given, message in (
+        (x.tolist(), r"target is a list; give a path, a name, a Domain or rows"),
+        (np.where(x == x[4, 1], np.nan, x), "target: the rows have NaN or infinity, first in row 4"),
+        (x[0], "target: the rows have the shape"),
+        (replace(target, y=np.full(40, -1)), "domain 'new' has the label -1 in row 0"),
+        (replace(target, x=np.full_like(x, np.nan)), "domain 'new': the rows have NaN"),
+    ):
+        with pytest.raises(DalibError, match=message):
+            dalib.adapt(model, given, "t3a", device="cpu")  # type: ignore[arg-type]
+        with pytest.raises(DalibError, match=f"{message}|a module takes rows"):
+            dalib.adapt(net, given, "t3a", classes=target.classes, device="cpu")  # type: ignore[arg-type]
+    with pytest.raises(DalibError, match="model is a list; give the path of a model file"):
+        dalib.adapt([], target, device="cpu")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("algorithm", SOURCE_FREE)

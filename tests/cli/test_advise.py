@@ -12,14 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+import dalib
 from dalib.advice import distances, evidence, rules, thresholds
 from dalib.advice.facts import Facts, TaskFacts
 from dalib.advice.material import Material
 from dalib.bench.row import Row
 from dalib.bench.suite import load_suite
+from dalib.core.backbone import Backbone, Preprocess
 from dalib.core.errors import DalibError
-from dalib.core.registry import ALGORITHMS
+from dalib.core.registry import ALGORITHMS, BACKBONES
 from tests.support.worlds import draw_shape, write_images
 
 Dalib = Callable[..., Any]
@@ -542,3 +546,26 @@ def test_a_mistake_is_one_line(name: str, dalib: Dalib, world: Path, tmp_path: P
     assert value.format(w=world) in answer.err[0]
     assert re.search(remedy, answer.err[0]), answer.err[0]
     assert not answer.out
+
+
+class _Powers(nn.Module):
+    def __init__(self, powers: list[float]) -> None:
+        super().__init__()
+        self.powers = powers
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x.mean((2, 3)) ** p for p in self.powers], 1)
+
+
+def test_what_a_plug_in_computes_now_is_measured_not_what_it_did_before(tmp_path: Path) -> None:
+    """A network of a user's that was changed, without weights that would tell."""
+    root, told = write_images(tmp_path / "photos"), []
+    try:
+        for power in (1.0, 3.0):
+            made = Backbone("mine", _Powers([power]), 3, preprocess=Preprocess(8, 8))
+            BACKBONES.add("mine", lambda name, weights, made=made: made)
+            told.append(dalib.advise(root, backbone="mine", weights="none", device="cpu").facts.material)
+    finally:
+        BACKBONES.remove("mine")
+    before, after = (next(iter(material.parts.values())).z for material in told)
+    np.testing.assert_allclose(after, before**3, rtol=1e-4, atol=1e-6)

@@ -38,6 +38,12 @@ def test_lists_give_domains_and_labels(form: str, tmp_path: Path) -> None:
     assert "lists of images (src, tgt)" in data.remarks[0]
 
 
+def test_a_list_as_windows_writes_it_begins_with_its_first_image(tmp_path: Path) -> None:
+    content = {name: b"\xef\xbb\xbf" + c.replace(b"\n", b"\r\n") for name, c in listed("{d}/{i:02d}.png {k}").items()}
+    data = load_data("image_folder", write_folder(tmp_path, {**FLAT, **content}))
+    assert data.counts == {"src": 12, "tgt": 12} and not any("left out" in line for line in data.remarks)
+
+
 @pytest.mark.parametrize(
     "names", [("_train", "_test"), ("_train_kfold", "_crossval_kfold", "_test_kfold"), ("", "_test")]
 )

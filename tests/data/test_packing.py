@@ -52,6 +52,18 @@ def test_files_of_tables_say_the_same_as_the_frame(tmp_path: Path) -> None:
             np.testing.assert_array_equal(arrays[key], value)
 
 
+@pytest.mark.parametrize("rows", [slice(None), slice(1, None, 2)])
+def test_an_index_that_pandas_wrote_is_no_feature(rows: slice, tmp_path: Path) -> None:
+    """Of rows that are sorted by class it would tell every label."""
+    _frame().iloc[rows].to_csv(tmp_path / "all.csv")
+    with pytest.raises(
+        DalibError, match=r"the first column of .*all.csv has no heading and counts the rows from [01] on"
+    ):
+        arrays_of_tables([tmp_path / "all.csv"], "site", "kind")
+    _frame().iloc[rows].to_csv(tmp_path / "all.csv", index_label="number")
+    assert arrays_of_tables([tmp_path / "all.csv"], "site", "kind")["columns"].tolist() == ["number", "a", "b", "c"]
+
+
 def test_a_parquet_table_says_the_same_as_the_frame(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="nothing here reads parquet files")
     frame = pd.DataFrame({"f": [1.5, 2.0, 3.0, 4.0], "y": ["a", "b", "a", None], "site": ["s", "s", "s", "t"]})

@@ -33,6 +33,11 @@ def test_an_image_a_folder_and_a_zip_give_the_same_pictures(tmp_path: Path) -> N
         find_images(Path(__file__))
 
 
+def test_names_that_were_stored_as_bytes_are_words(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", x=np.ones((2, 3)), names=np.array([b"r", "é".encode()]))
+    assert list(read_rows(tmp_path / "rows.npz", "", None)[0]) == ["r", "é"]
+
+
 def test_one_domain_of_a_feature_file_is_read_with_its_names(tmp_path: Path) -> None:
     path, x = tmp_path / "rows.npz", np.arange(12.0).reshape(4, 3)
     np.savez(path, old_x=x, old_y=np.arange(4), new_x=x[:2] + 1, new_names=np.array(["r", "s"]))

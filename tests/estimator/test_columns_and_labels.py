@@ -102,3 +102,27 @@ def test_sparse_rows_that_are_all_alike_are_moved_as_dense_ones_are(method: Any,
     moved = dalib.AdaptationTransformer(method()).fit(csr_matrix(x), Y[:40], X_target=csr_matrix(x)).transform(x)
     dense = dalib.AdaptationTransformer(method()).fit(x, Y[:40], X_target=x).transform(x)
     assert moved.shape == dense.shape and np.isfinite(moved).all() and np.ptp(moved, axis=0).max() < 1e-9
+
+
+def test_columns_of_a_classifier_behind_are_those_of_its_classes() -> None:
+    """Rows of weight 0 are left out, and with them a class that only they are of."""
+    rng, y = np.random.default_rng(0), np.arange(60) % 3
+    x = 4 * np.eye(3)[y] + rng.normal(size=(60, 3))
+    for name in ("coral", "kmm"):
+        model = dalib.AdaptationClassifier(name, estimator=LogisticRegression())
+        model.fit(x, y, x + 1, sample_weight=(y > 0).astype(float))
+        assert model.classes_.tolist() == [1, 2] and model.predict_proba(x).shape == (60, 2)
+        assert (model.classes_[model.predict_proba(x + 1).argmax(1)] == model.predict(x + 1)).all()
+
+
+def test_labels_in_a_column_are_labels() -> None:
+    rng, y = np.random.default_rng(0), np.arange(60) % 3
+    x = 4 * np.eye(3)[y] + rng.normal(size=(60, 3))
+    few, d = np.where(np.arange(60) < 6, y, -1), np.repeat([1, -1], 60)
+    plain = dalib.AdaptationClassifier("coral").fit(x, y, x + 1, few).predict_proba(x)
+    apart = dalib.AdaptationClassifier("coral").fit(x, y, x + 1, few[:, None]).predict_proba(x)
+    together = dalib.AdaptationClassifier("coral").fit(
+        np.concatenate([x, x + 1]), np.concatenate([y, few])[:, None].tolist(), sample_domain=d
+    )
+    np.testing.assert_array_equal(plain, apart)
+    np.testing.assert_array_equal(plain, together.predict_proba(x))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -148,3 +150,30 @@ def test_modules_without_weights_are_told_apart_by_what_they_hold(
     one, two = (Backbone("power", _Power(e), 3, preprocess=Preprocess(4, 4)) for e in (1.0, 2.0))
     once, twice = embed_domain(one, domain, CPU).x, embed_domain(two, domain, CPU).x
     np.testing.assert_allclose(twice, np.asarray(once) ** 2, rtol=1e-5)
+
+
+class _Pick(nn.Module):
+    def __init__(self, of: Any, act: Any = None, table: Any = ()) -> None:
+        super().__init__()
+        self.of, self.act = of, act
+        self.register_buffer("table", torch.as_tensor(table), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = x.mean((2, 3))[:, list(self.of) if isinstance(self.of, (list, np.ndarray)) else [0, 1]]
+        z = z if self.act is None else self.act(z)
+        return z + self.table if len(self.table) else z
+
+
+def test_every_value_of_a_users_module_tells_it_from_others(domain: Domain) -> None:
+    """Without weights, lists, arrays, functions, objects and buffers that are no part of the state are all there is."""
+    made = [
+        _Pick([0, 1]), _Pick([1, 2]), _Pick(np.array([0, 2])), _Pick(np.array([2, 0])),
+        _Pick([0, 1], torch.exp), _Pick([0, 1], torch.relu), _Pick([0, 1], partial(torch.clamp, max=0.1)),
+        _Pick([0, 1], partial(torch.clamp, max=0.2)), _Pick([0, 1], torch.sigmoid), _Pick({"a": 1}),
+        _Pick({"a": 2}), _Pick(SimpleNamespace(a=1)), _Pick(SimpleNamespace(a=2)), _Pick(torch.tensor([1, 2])),
+        _Pick(torch.tensor([1, 3])), _Pick([0, 1], None, [1.0, 2.0]), _Pick([0, 1], None, [1.0, 3.0]),
+    ]  # fmt: skip
+    keys = [embed_domain(Backbone("own", m, 2, [], Preprocess(10, 8)), domain, CPU).fingerprint for m in made]
+    assert len(set(keys)) == len(made)
+    again = embed_domain(Backbone("own", _Pick({"a": 2}), 2, [], Preprocess(10, 8)), domain, CPU)
+    assert again.fingerprint == keys[10], "what is the same is read from the cache"

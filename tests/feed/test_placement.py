@@ -116,3 +116,14 @@ def test_on_a_gpu_both_ways_give_the_same_images_without_waiting() -> None:
             finally:
                 torch.cuda.set_sync_debug_mode("default")
         assert torch.equal(*batches)
+
+
+def test_a_copy_has_what_its_array_has_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As scikit-learn's permutation_importance does, who shuffles a column of one array again and again."""
+    monkeypatch.setattr("dalib.feed.placement.as_tensor", lambda x: torch.from_numpy(x.copy()))
+    residents, x = Residents(), np.arange(4.0, dtype=np.float32)
+    first = residents.place(x, CPU, 4096)
+    assert first is not None and first.tolist() == [0, 1, 2, 3]
+    x[2] = 9
+    again = residents.place(x, CPU, 4096)
+    assert again is first and again.tolist() == [0, 1, 9, 3]

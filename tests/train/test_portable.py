@@ -74,6 +74,19 @@ def test_rows_that_the_model_rejects_are_called_unknown(toy: Path) -> None:
     assert "unknown" in told and len(set(told)) > 1
 
 
+def test_yes_and_no_are_told_by_the_thresholds_that_the_training_chose(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    y = (chance.random((80, 3)) < 0.25).astype(int)
+    x = (chance.normal(size=(80, 6)) + y @ chance.normal(size=(3, 6))).astype(np.float32)
+    np.savez(tmp_path / "m.npz", a_x=x, b_x=x + 0.3, a_y=y, b_y=y, objective="multilabel")
+    how = {"protocol": {"threshold": "held_out", "validation": 0.3}, "device": "cpu", "out": tmp_path / "m"}
+    run = dalib.fit(f"features:{tmp_path / 'm.npz'}", "a", "b", "linear_probe", **how)
+    module, _ = read_torch(export_model(run.path, to="torch"))
+    told = np.array([row.values for row in dalib.predict(run.path, x).rows])
+    assert module(torch.from_numpy(x))[0].tolist() == told.tolist()
+    assert (told != (run.fitted.outputs(Domain("x", x, None, run.fitted.classes, "")).prediction.numpy() > 0)).any()
+
+
 @pytest.mark.parametrize("frozen", [False, True])
 def test_images_are_cut_and_normalised_inside(frozen: bool, tmp_path: Path) -> None:
     backbone, task = make_backbone(frozen=frozen), make_image_task()
