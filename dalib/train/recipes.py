@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 RECIPES: dict[str, dict[str, Any]] = {
     "features": {},
-    "fine_tuning": {"lr": 0.01},
+    "fine_tuning": {},
     "scratch": {"backbone_rate": 1.0},
 }
 """What departs from the defaults of `TrainConfig`. How they were chosen: docs/recipe.md."""

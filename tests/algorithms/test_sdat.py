@@ -107,13 +107,16 @@ def test_sdat_beats_source_only_where_the_target_is_moved(base: str) -> None:
 
 
 def test_sdats_task_loss_is_flatter_than_its_bases() -> None:
-    (x, y, *_), rises = translated(), []
-    for algorithm in (trained("CDAN", translated(), hidden=64), trained("SDAT", translated(), hidden=64, rho=0.5)):
-        weights: list[Tensor] = [*algorithm.network.parameters()]
-        before = cross_entropy(algorithm.network(x)[1], y)
-        move = sharpest_perturbation(before, weights, 0.5)
-        with torch.no_grad():
-            for w, e in zip(weights, move, strict=True):
-                w.add_(e)
-            rises.append(float(cross_entropy(algorithm.network(x)[1], y) - before))
+    """Over four seeds: masks of dropout decide how flat a single one ends."""
+    (x, y, *_), rises = translated(), np.zeros(2)
+    for seed in range(4):
+        for which, hparams in enumerate(({}, {"rho": 0.5})):
+            algorithm = trained("SDAT" if which else "CDAN", translated(), seed=seed, hidden=64, **hparams)
+            weights: list[Tensor] = [*algorithm.network.parameters()]
+            before = cross_entropy(algorithm.network(x)[1], y)
+            move = sharpest_perturbation(before, weights, 0.5)
+            with torch.no_grad():
+                for w, e in zip(weights, move, strict=True):
+                    w.add_(e)
+                rises[which] += float(cross_entropy(algorithm.network(x)[1], y) - before)
     assert rises[1] < 0.75 * rises[0], rises

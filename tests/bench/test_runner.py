@@ -111,7 +111,7 @@ def test_ctrl_c_passes_through_and_leaves_no_lock(go, tmp_path, starts):
 
 def test_a_run_that_kills_its_worker_twice_fails_alone(go, tmp_path, starts):
     summary = go("die_on_seed_1", jobs=2)
-    assert (summary.done, summary.failed) == (10, 2)
+    assert (summary.done + summary.skipped, summary.failed) == (10, 2)  # skipped: see the next test
     errors = [r.error.type for r in Store(tmp_path / "store").records() if r.error]
     assert errors == ["WorkerDied", "WorkerDied"]
     failed = [r.key for r in Store(tmp_path / "store").records() if r.error]
@@ -119,8 +119,11 @@ def test_a_run_that_kills_its_worker_twice_fails_alone(go, tmp_path, starts):
     assert sum(starts().values()) - 14 <= 2, "only the other run in flight may start again, once per death"
 
 
-def test_a_worker_killed_once_costs_nothing(go):
-    assert go("die_once", jobs=2).done == 12
+def test_a_worker_killed_once_costs_nothing(go, tmp_path):
+    """The other run in flight may have its record when its worker is ended with the pool, and is then found done."""
+    summary = go("die_once", jobs=2)
+    assert summary.done + summary.skipped == 12 and summary.skipped <= 1 and summary.failed == 0
+    assert [r.status for r in Store(tmp_path / "store").records()] == ["ok"] * 12
 
 
 def test_workers_have_their_share_of_the_cores(go, tmp_path, monkeypatch):

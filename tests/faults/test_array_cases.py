@@ -54,6 +54,7 @@ def test_a_module_of_ones_own_takes_images_of_any_channels_and_type(
 ) -> None:
     rng, y = np.random.default_rng(0), np.arange(40) % 2
     x = (rng.normal(size=(40, channels, 8, 6)) * 20 + 60 + 80 * y[:, None, None, None]).clip(0, 255).astype(dtype)
+    torch.manual_seed(0)
     backbone = dalib.Backbone.of(Pool(channels), x)
     backbone.frozen = frozen
     model = AdaptationClassifier("source_only", backbone=backbone, train={"steps": 60}, device="cpu").fit(x, y, x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -48,11 +49,12 @@ def blobs(seed: int, shift: Shift = (0, 0, 0, 0), classes: tuple[int, ...] = (0,
 
 
 def measure(
-    name: str, source: Domain, target: Domain, metric: str = "target_accuracy", reject: float = 1.0, **hparams: Any
-) -> float:
-    """Mean over two seeds of a metric after 200 steps."""
+    name: str, source: Domain, target: Domain, metric: str = "target_accuracy", reject: float = 1.0,
+    seeds: Iterable[int] = SEEDS, **hparams: Any,
+) -> float:  # fmt: skip
+    """Mean over seeds of a metric after 200 steps."""
     found = []
-    for seed in SEEDS:
+    for seed in seeds:
         task = Task("s->t", source, target.unlabelled(), source.take(np.arange(0), "none"), target)
         config = TrainConfig(steps=200, bottleneck=32, lr=0.05, evaluations=1)
         fitted = Trainer(config, seed=seed, device="cpu").fit(getattr(dalib, name)(**hparams), task, identity(4))

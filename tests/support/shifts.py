@@ -79,9 +79,9 @@ def check_a_solved_method_does_no_harm_without_a_shift(name: str) -> None:
     assert solve(name, translated(0.0)) > 0.9
 
 
-def trained(name: str, data: Data, steps: int = 200, **hparams: Any) -> Algorithm:
+def trained(name: str, data: Data, steps: int = 200, seed: int = 0, **hparams: Any) -> Algorithm:
     """The algorithm in evaluation mode after a plain loop over `step`, alternating games included."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     algorithm: Algorithm = getattr(dalib, name)(**hparams)
     algorithm.attach(Network.on_features(D, K, bottleneck=32, initialisation="kaiming"))
     optimiser = torch.optim.SGD(algorithm.parameters(), lr=0.05, momentum=0.9)

@@ -43,9 +43,10 @@ def test_what_an_algorithm_asks_lies_over_the_recipe_and_another_optimiser_takes
     assert fill(steps=3) == {"lr": 0.2, "augment": "flip", "optimiser": "adamw", "steps": 3}
     assert fill(optimiser="adamw", lr=0.4) == {"lr": 0.4, "augment": "flip", "optimiser": "adamw"}
     assert fill(optimiser="sgd") == {"augment": "flip", "optimiser": "sgd"}
-    assert fill_recipe({}, ALGORITHMS.get("dann"), "resnet50", "imagenet", False) == {"lr": 0.01}
-    assert fill_recipe({"optimiser": "adamw"}, ALGORITHMS.get("dann"), "resnet50", "imagenet", False) == {
-        "optimiser": "adamw"
+    assert fill_recipe({}, ALGORITHMS.get("dann"), "resnet50", "imagenet", False) == {}
+    assert fill_recipe({"optimiser": "adamw"}, ALGORITHMS.get("dann"), "resnet50", "none", False) == {
+        "backbone_rate": 1.0,
+        "optimiser": "adamw",
     }
 
 
@@ -152,7 +153,7 @@ def test_the_trainer_begins_with_the_initialisation_that_its_recipe_names(initia
 
 @pytest.mark.parametrize(
     ("weights", "frozen", "lr", "backbone_rate"),
-    [("pretrained", True, 0.03, 0.1), ("pretrained", False, 0.01, 0.1), ("none", False, 0.03, 1.0)],
+    [("pretrained", True, 0.03, 0.1), ("pretrained", False, 0.03, 0.1), ("none", False, 0.03, 1.0)],
 )
 def test_planned_runs_have_the_recipe_filled_in(
     tmp_path: Path, weights: str, frozen: bool, lr: float, backbone_rate: float
@@ -192,12 +193,16 @@ def test_a_rate_that_was_left_out_is_no_field_that_was_given() -> None:
     assert TrainConfig.model_validate_json(TrainConfig(optimiser="adamw", lr=0.03).model_dump_json()).lr == 0.03
 
 
-def test_an_algorithm_with_an_optimiser_of_its_own_does_not_get_the_rate_of_the_kind_of_training() -> None:
+def test_an_algorithm_with_an_optimiser_of_its_own_does_not_get_the_rate_of_the_kind_of_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Own(ALGORITHMS.get("source_only")):  # type: ignore[misc]
         recipe = {"optimiser": "adamw"}
 
+    monkeypatch.setitem(RECIPES, "fine_tuning", {"lr": 0.02})
+    assert fill_recipe({}, ALGORITHMS.get("source_only"), "resnet50", "imagenet", False) == {"lr": 0.02}
     filled = fill_recipe({}, Own, "resnet50", "imagenet", False)
-    assert "lr" in RECIPES["fine_tuning"] and TrainConfig.model_validate(filled).lr == 0.003
+    assert TrainConfig.model_validate(filled).lr == 0.003
     assert fill_recipe({"lr": 0.2, "optimiser": "sgd"}, Own, "resnet50", "imagenet", False)["lr"] == 0.2
 
 
