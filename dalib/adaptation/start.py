@@ -26,6 +26,9 @@ from dalib.train.device import pick_device
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model
 
+CHECKPOINTS = (".pth", ".pt", ".ckpt", ".bin", ".npz")
+"""How files of weights end that are no models of dalib."""
+
 
 def open_model(
     model: Fitted | str | Path,
@@ -65,13 +68,7 @@ def _load(path: str | Path, device: str) -> Fitted:
     try:
         return load_model(path, device)
     except DalibError as error:
-        if "is no dalib model" not in str(error) and Path(str(path)).suffix not in (
-            ".pth",
-            ".pt",
-            ".ckpt",
-            ".bin",
-            ".npz",
-        ):
+        if "is no dalib model" not in str(error) and Path(str(path)).suffix not in CHECKPOINTS:
             raise
         raise DalibError(
             f"{path} is no dalib model; if it is a checkpoint of torchvision's or timm's names, say which network "

@@ -21,7 +21,7 @@ from dalib.core.protocol import uses_target_labels
 EVIDENCE = Path(__file__).with_name("evidence.csv")
 BASELINES = ("source_only", "linear_probe")
 """What gains are over: the first of these that a suite has."""
-LEFT_OUT = ("finetune", "digits", "zero_shot")
+LEFT_OUT = ("finetune", "digits", "zero_shot", "conditional_map")
 """Suites with one of these in their name train the backbone too, while the advice is about frozen features, or measure
 the methods of another suite again on its data."""
 OTHER_SETTINGS = {"partial": "partial", "open_set": "open-set"}

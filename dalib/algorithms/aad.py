@@ -22,8 +22,8 @@ class AaD(TargetMemory):
     Reference
         Yang et al. Attracting and Dispersing: A Simple Approach for Source-free Domain Adaptation. NeurIPS 2022.
         arXiv:2205.04183. Defaults: the authors' Office-31 command (Office-Home: decay 0). Departures: the recipe's
-        learning rates, times 0.1 by default (1e-3 in fine-tuning, theirs; 3e-3 on features), and batch size, with which
-        the second term grows (theirs: 64); no smoothed labels in phase one.
+        learning rates, times 0.1 by default (3e-3; theirs 1e-3), and batch size, with which the second term grows
+        (theirs: 64); no smoothed labels in phase one.
     """
 
     family = "source-free"

@@ -26,7 +26,7 @@ class NRC(TargetMemory):
         Yang et al. Exploiting the Intrinsic Neighborhood Structure for Source-free Domain Adaptation. NeurIPS 2021.
         arXiv:2110.04202. Defaults and the self-regularisation, which is i's own place in E_k, as in the authors' code
         for Office-Home. Departures: no larger neighbourhoods in the second half; the recipe's learning rates, times
-        0.1 by default (1e-3 in fine-tuning, theirs; 3e-3 on features); no smoothed labels in phase one.
+        0.1 by default (3e-3; theirs 1e-3); no smoothed labels in phase one.
     """
 
     family = "source-free"

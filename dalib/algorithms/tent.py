@@ -26,7 +26,7 @@ class TENT(SourceFirst, TargetStatistics):
     Reference
         Wang et al. Tent: Fully Test-Time Adaptation by Entropy Minimization. ICLR 2021. arXiv:2006.10726.
         Departures: many passes over an unlabelled target and then prediction, not one pass that predicts as it goes;
-        the recipe's optimiser, whose rate for the backbone times 0.1 is 1e-4 by default (the paper's on ImageNet:
+        the recipe's optimiser, whose rate for the backbone times 0.1 is 3e-4 by default (the paper's on ImageNet:
         2.5e-4), with its weight decay; dropout is off in phase two. Under batch_norm = `eval` the backbone's batches
         are normalised by the source's statistics; a backbone_rate of 0 freezes its batch norms too.
     """

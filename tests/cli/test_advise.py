@@ -569,3 +569,15 @@ def test_what_a_plug_in_computes_now_is_measured_not_what_it_did_before(tmp_path
         BACKBONES.remove("mine")
     before, after = (next(iter(material.parts.values())).z for material in told)
     np.testing.assert_allclose(after, before**3, rtol=1e-4, atol=1e-6)
+
+
+def test_evidence_is_of_frozen_networks_and_of_every_data_set_once() -> None:
+    """A suite that trains the backbone, or measures methods of another one again, would be quoted beside the others."""
+    benchmarks = Path(__file__).resolve().parents[2] / "benchmarks"
+    seen = []
+    for name in evidence.load_gains():
+        suite = load_suite(benchmarks / f"{name}.toml")
+        assert suite.backbone.frozen or suite.dataset.startswith("features:") or suite.backbone.name == "identity", name
+        setting = evidence.OTHER_SETTINGS.get(name), name in evidence.SEVERAL
+        seen.append((suite.dataset, suite.backbone.name, setting))
+    assert len(set(seen)) == len(seen), seen
