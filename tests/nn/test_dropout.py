@@ -45,6 +45,13 @@ def test_its_mean_is_that_of_its_input() -> None:
     )
 
 
+def test_a_rate_of_one_leaves_zeros_and_no_nan() -> None:
+    x = torch.ones(7, requires_grad=True)
+    out = Dropout(1.0)(x)
+    out.sum().backward()
+    assert x.grad is not None and not out.any() and not x.grad.any()
+
+
 def test_outside_training_or_at_rate_zero_nothing_happens_and_nothing_is_drawn() -> None:
     x = torch.ones(5)
     before = torch.get_rng_state()
