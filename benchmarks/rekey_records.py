@@ -9,7 +9,8 @@ filled in: the key leaves defaults out, so it is the same with and without them.
 The first rule left out a list of settings; the second leaves out what equals its default. Since then defaults changed:
 `NOW_OTHERWISE`, which is written into the records. One that does not say how its network was initialised was made with
 `kaiming`, which is written too; with algorithms that are solved nothing is initialised. Later the masks of dropout came
-to be drawn otherwise: what had none is as it would be today.
+to be drawn otherwise: what had none is as it would be today. Last, axes of subspaces came to be cut at the rank of the
+rows: so is what had more rows than axes.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ MASKED = ("bsp", "cdan", "dann", "mstn", "pada", "sdat")
 """Algorithms whose version rose once more when dropout came to draw its masks otherwise: at a rate of 0 nothing did."""
 BEFORE_MASKS: dict[str, dict[str, Any]] = {"cdan": {"largest_exact": 32768}}
 """Defaults that changed with that version -> what they were."""
+RANKED = ("bda", "gfk", "jda", "meda", "pca_map", "subspace_alignment", "tca", "tjm")
+"""Algorithms, all solved, whose version rose when they came to take no more axes than centred rows have: n - 1."""
+OF_EACH_DOMAIN = ("gfk", "meda", "subspace_alignment")
+"""Of these, whose axes are of either domain's rows; of the rest they are of all."""
 TRAIN_THEN: dict[str, Any] = {"lr": 0.01}
 """The same of the recipe."""
 RENAMED_HPARAMS = {"wdgrl": {"penalty": "penalty_weight"}}
@@ -166,7 +171,7 @@ def _by_full_name(algorithm: str, values: dict[str, dict[str, Any]]) -> dict[str
 
 def version_then(algorithm: str) -> int:
     """The version that an algorithm of `NOW_OTHERWISE`, or a sum with one, had."""
-    return _version(algorithm, NOW_OTHERWISE, MASKED)
+    return _version(algorithm, NOW_OTHERWISE, MASKED, RANKED)
 
 
 def _version(algorithm: str, *raised: Iterable[str]) -> int:
@@ -186,9 +191,30 @@ def _without_dropout(spec: dict[str, Any]) -> bool:
     return same and all(hparams.get(rate) == 0 for rate in masked)
 
 
+def _was_cut(record: dict[str, Any]) -> bool:
+    """A record of `RANKED` with fewer rows than axes and one, or of which that cannot be told.
+
+    How many `auto` had is in the count of the linear classifier's numbers, outputs x (axes + 1), twice the axes of gfk.
+    Features are taken to have as many independent columns as there are axes.
+    """
+    name, hparams, counts = record["spec"]["algorithm"], record["spec"]["hparams"], record.get("counts", {})
+    if name not in RANKED:
+        return False
+    axes, domains = hparams.get("components", 20), [counts.get("labelled", 0), counts.get("target", 0)]
+    if axes == "auto" and name in OF_EACH_DOMAIN:
+        outputs = len(record.get("per_class") or record.get("per_output") or ())
+        if not outputs or hparams.get("classifier") not in ("logistic", "svm", "lda"):
+            return True
+        axes = (counts.get("trainable", 0) / outputs - 1) / (2 if name == "gfk" else 1)
+    elif axes == "auto":  # those that hold 95 % of the variance of all rows have some
+        return False
+    return not 0 < axes < (min(domains) if name in OF_EACH_DOMAIN else sum(domains))
+
+
 def write_out(text: str) -> str:
     """A record's JSON with what has to be said since its time: initialisation, defaults of then, today's version."""
-    spec = json.loads(text)["spec"]
+    record = json.loads(text)
+    spec, cut = record["spec"], (RANKED,) if _was_cut(record) else ()
     name = spec["algorithm"]
     known = name in ALGORITHMS
     if "initialisation" not in spec["train"] and not (known and issubclass(ALGORITHMS.get(name), FeatureAlgorithm)):
@@ -197,12 +223,13 @@ def write_out(text: str) -> str:
     if then and not set(name.split("+")) & set(NOT_SAYABLE) and spec["algorithm_version"] == version_then(name):
         more = "".join(f"{json.dumps(k)}:{json.dumps(v)}," for k, v in then.items() if k not in spec["hparams"])
         text = re.sub(r'("hparams":\s*\{)', lambda match: match[1] + more, text, count=1)
-        return _of_today(text, name)
-    return _of_today(text, name) if _without_dropout(spec) else text
+        return _of_version(text, _version(name, *cut))
+    ranked = name in RANKED and not cut and spec["algorithm_version"] == _version(name, RANKED)
+    return _of_version(text, _version(name)) if ranked or _without_dropout(spec) else text
 
 
-def _of_today(text: str, name: str) -> str:
-    return re.sub(r'("algorithm_version":\s*)\d+', rf"\g<1>{_version(name)}", text, count=1)
+def _of_version(text: str, version: int) -> str:
+    return re.sub(r'("algorithm_version":\s*)\d+', rf"\g<1>{version}", text, count=1)
 
 
 def rename(spec: RunSpec) -> RunSpec:

@@ -27,7 +27,7 @@ class BDA(ComponentMethod):
     family = "subspace"
     paper = "wang2017bda"
     uses_labels = True
-    version = 2
+    version = 3
     mu: float | str = number(
         default="estimated",
         least=0,

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from dalib.algorithms._projection import Projection
 from dalib.core.feature_algorithm import SOLVED
-from dalib.nn.subspaces import geodesic_flow, principal_axes
+from dalib.nn.subspaces import geodesic_flow, paired_axes
 
 
 class GFK(Projection):
@@ -24,13 +24,12 @@ class GFK(Projection):
     family = "subspace"
     objectives = SOLVED
     paper = "gong2012gfk"
-    version = 2
+    version = 3
 
     def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
         return self.project(z - z_s.mean(0) + self.centre)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        k = min(self.width(z_s, z_t), len(z_s), len(z_t))
-        W = geodesic_flow(principal_axes(z_s, k), principal_axes(z_t, k))
+        W = geodesic_flow(*paired_axes(z_s, z_t, self.width(z_s, z_t)))
         self.keep(z_t.mean(0), W)
         return (z_s - z_s.mean(0)) @ W

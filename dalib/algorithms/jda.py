@@ -22,6 +22,7 @@ class JDA(ComponentMethod):
 
     family = "subspace"
     paper = "long2013jda"
+    version = 2
     uses_labels = True
     iterations: int = whole(
         default=10, doc="solutions; every one but the first uses the labels that the one before gives the target"

@@ -14,7 +14,7 @@ from dalib.core.types import Domain
 from dalib.nn.components import kernel_features
 from dalib.nn.landmarks import fit_at_landmarks
 from dalib.nn.manifold import fit_with_own_labels
-from dalib.nn.subspaces import geodesic_flow, principal_axes
+from dalib.nn.subspaces import geodesic_flow, paired_axes
 
 
 class MEDA(FeatureAlgorithm):
@@ -36,6 +36,7 @@ class MEDA(FeatureAlgorithm):
 
     family = "subspace"
     paper = "wang2018meda"
+    version = 2
     instead = "landmarks = 1000, kernels at so many rows, a part of the rows, or coral, which needs no pairs of rows"
     classifier = "nearest"
     C = 1.0
@@ -77,8 +78,7 @@ class MEDA(FeatureAlgorithm):
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z_s, z_t = trainer.embed(self, source).double(), trainer.embed(self, target).double()
         y_s = torch.as_tensor(source.labels)
-        k = min(self.components, len(z_s), len(z_t))
-        W = geodesic_flow(principal_axes(z_s, k), principal_axes(z_t, k))
+        W = geodesic_flow(*paired_axes(z_s, z_t, self.components))
         g_s, g_t = (z_s - z_s.mean(0)) @ W, (z_t - z_t.mean(0)) @ W
         how: dict[str, Any] = {
             name: getattr(self, name) for name in ("weight", "rho", "eta", "neighbours", "iterations")

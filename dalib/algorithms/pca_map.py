@@ -23,7 +23,7 @@ class PCAMap(Projection):
     family = "subspace"
     objectives = SOLVED
     paper = "jolliffe2002pca"
-    version = 2
+    version = 3
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         z = torch.cat([z_s, z_t])

@@ -5,7 +5,7 @@ from torch import Tensor
 from dalib.algorithms._projection import Projection
 from dalib.core.feature_algorithm import SOLVED
 from dalib.core.hyper import positive
-from dalib.nn.subspaces import principal_axes
+from dalib.nn.subspaces import paired_axes
 
 
 class SubspaceAlignment(Projection):
@@ -25,17 +25,16 @@ class SubspaceAlignment(Projection):
     family = "subspace"
     objectives = SOLVED
     paper = "fernando2013sa"
-    version = 2
+    version = 3
     C: float = positive(
         default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True
     )
 
     def carry(self, z: Tensor, z_s: Tensor, z_t: Tensor, moved: Tensor) -> Tensor:
-        P_s = principal_axes(z_s, self.width(z_s, z_t))
+        P_s, _ = paired_axes(z_s, z_t, self.width(z_s, z_t))
         return (z - z_s.mean(0)) @ P_s @ (P_s.T @ self.directions)
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
-        k = self.width(z_s, z_t)
-        P_s, P_t = principal_axes(z_s, k), principal_axes(z_t, k)
+        P_s, P_t = paired_axes(z_s, z_t, self.width(z_s, z_t))
         self.keep(z_t.mean(0), P_t)
         return (z_s - z_s.mean(0)) @ P_s @ (P_s.T @ P_t)

@@ -23,6 +23,7 @@ class TCA(ComponentMethod):
     family = "subspace"
     objectives = SOLVED
     paper = "pan2011tca"
+    version = 2
 
     def align(self, z_s: Tensor, y_s: Tensor, z_t: Tensor) -> Tensor:
         return self.solve(z_s, y_s, z_t, iterations=1, marginal=1.0, conditional=0.0)

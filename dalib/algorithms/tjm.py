@@ -28,6 +28,7 @@ class TJM(FeatureAlgorithm):
     family = "subspace"
     objectives = SOLVED
     paper = "long2014tjm"
+    version = 2
     components: int = whole(default=20, search=(10, 20, 40, 80), doc="dimensions of z'; at most the features' width")
     reg: float = positive(default=1.0, search=(0.1, 1.0, 10.0), doc="weight of the row norms")
     iterations: int = whole(default=10, doc="reweighted solutions; the first is TCA with a linear kernel")

@@ -61,10 +61,12 @@ def mean_contrasts(
 
 
 def transfer_components(phi: Tensor, E: Tensor, reg: float, k: int) -> Tensor:
-    """W (r, min(k, r)) = argmax tr Wᵀ phiᵀ H phi W subject to Wᵀ (phiᵀ E Eᵀ phi + reg I) W = I, H = I - 11ᵀ/n.
+    """W (r, min(k, rank)) = argmax tr Wᵀ phiᵀ H phi W subject to Wᵀ (phiᵀ E Eᵀ phi + reg I) W = I, H = I - 11ᵀ/n.
 
     phi (n, r) features of both domains' rows, E (n, m) from `mean_contrasts`, reg > 0: leading eigenvectors of the
     symmetric-definite problem phiᵀ H phi w = eta (phiᵀ E Eᵀ phi + reg I) w, largest eta first; signs are arbitrary.
+    Those whose eta is no more than rounding, which would choose them, are left out: the rank is that of H phi, at most
+    n - 1. Where no row differs from another, it is one column of zeros.
     Pan et al. Domain Adaptation via Transfer Component Analysis. TNN 2011. doi:10.1109/TNN.2010.2091281. The
     scale is that of the generalised problem. Long et al. (2013) write Wᵀ phiᵀ H phi W = I, which whitens: their
     published digits come out exactly at this scale, and 27 to 33 points lower whitened.
@@ -74,7 +76,8 @@ def transfer_components(phi: Tensor, E: Tensor, reg: float, k: int) -> Tensor:
 
 
 def _lead_whitened(phi: np.ndarray, F: np.ndarray, reg: float, k: int) -> np.ndarray:
-    """The last k eigenvectors w, wᵀ B w = 1, of phiᵀ H phi w = eta B w for B = F Fᵀ + reg I; phi (n, r), F (r, m).
+    """The last k eigenvectors w, wᵀ B w = 1, of phiᵀ H phi w = eta B w for B = F Fᵀ + reg I; phi (n, r), F (r, m);
+    fewer where eta is 0.
 
     Few of many are Lanczos': B^(-1/2) is I / sqrt(reg) and a part of rank m. Where the last of them is no more than
     rounding beside the first, or k is not small, LAPACK solves the whole problem.
@@ -106,7 +109,11 @@ def _lead_whitened(phi: np.ndarray, F: np.ndarray, reg: float, k: int) -> np.nda
         if values[0] > 1e-8 * values[-1]:
             return np.asarray((v - U @ (less[:, None] * (U.T @ v))) / reg**0.5)
     A = _scatter(phi) if scatter is None else scatter
-    return np.asarray(eigh(A, F @ F.T + reg * np.eye(r), subset_by_index=[max(r - k, 0), r - 1])[1])
+    values, w = eigh(A, F @ F.T + reg * np.eye(r), subset_by_index=[max(r - k, 0), r - 1])
+    rounding = np.finfo(np.float64).eps * max(n, r)
+    kept = values * reg > max(rounding * np.linalg.norm(A), (rounding * np.linalg.norm(phi)) ** 2)
+    kept[: max(len(kept) - (n - 1), 0)] = False
+    return np.asarray(w[:, kept]) if kept.any() else np.zeros((r, 1))
 
 
 def _scatter(phi: np.ndarray) -> np.ndarray:

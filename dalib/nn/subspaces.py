@@ -10,8 +10,21 @@ from dalib.nn.linalg import gram
 
 
 def principal_axes(z: Tensor, k: int) -> Tensor:
-    """z (n, d) -> orthonormal directions of largest variance (d, min(k, n, d)), largest first; signs are arbitrary."""
-    return torch.linalg.svd(z - z.mean(0), full_matrices=False).Vh[:k].T
+    """z (n, d) -> orthonormal directions of largest variance (d, min(k, rank)), largest first; signs are arbitrary.
+
+    The rank is that of the centred rows, at most n - 1: an axis without variance would be whichever rounding chooses.
+    Where no row differs from another, it is one column of zeros.
+    """
+    _, s, Vh = torch.linalg.svd(z - z.mean(0), full_matrices=False)
+    rank = min(int((s > torch.finfo(z.dtype).eps * max(z.shape) * z.norm()).sum()), len(z) - 1)
+    return Vh[: min(k, rank)].T if rank else torch.zeros_like(Vh[:1].T)
+
+
+def paired_axes(z_s: Tensor, z_t: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """`principal_axes` of either sample, as many of both: (d, k'), k' = min(k, the smaller rank), at least 1."""
+    P_s, P_t = principal_axes(z_s, k), principal_axes(z_t, k)
+    k = min(P_s.shape[1], P_t.shape[1])
+    return P_s[:, :k], P_t[:, :k]
 
 
 def count_axes(z: Tensor, part: float = 0.95) -> int:

@@ -12,6 +12,7 @@ import dalib
 from tests.support.planes import (
     Data,
     check_a_solved_method_beats_its_classifier_on_the_shift_it_is_built_for,
+    check_few_rows_are_answered_alike_in_any_order,
     check_predictions_do_not_depend_on_the_coordinate_system,
     check_rows_keep_their_place_when_the_training_rows_are_permuted,
     check_without_class_means_the_solution_is_tcas,
@@ -97,3 +98,7 @@ def test_a_balance_above_one_is_refused() -> None:
         dalib.DalibError, match=r"bda.mu = 1.5 is out of range; give 'estimated' or a number in \[0, 1\]"
     ):
         fit("BDA", rotated(), mu=1.5)
+
+
+def test_few_rows_are_answered_alike_in_any_order() -> None:
+    check_few_rows_are_answered_alike_in_any_order("BDA", 9, 8)

@@ -9,6 +9,7 @@ import pytest
 from tests.support.anchors import check_surf_average_is_near_the_published_one
 from tests.support.planes import (
     check_a_solved_method_beats_its_classifier_on_the_shift_it_is_built_for,
+    check_few_rows_are_answered_alike_in_any_order,
     check_predictions_do_not_depend_on_the_coordinate_system,
     check_rows_keep_their_place_when_the_training_rows_are_permuted,
     turned,
@@ -25,6 +26,10 @@ def test_rows_keep_their_place_when_the_training_rows_are_permuted() -> None:
 
 def test_predictions_do_not_depend_on_the_coordinate_system() -> None:
     check_predictions_do_not_depend_on_the_coordinate_system("GFK")
+
+
+def test_few_rows_are_answered_alike_in_any_order() -> None:
+    check_few_rows_are_answered_alike_in_any_order("GFK")
 
 
 @pytest.mark.slow

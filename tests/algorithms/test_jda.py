@@ -10,6 +10,7 @@ import pytest
 from tests.support.anchors import accuracy, check_surf_average_is_near_the_published_one, load
 from tests.support.planes import (
     check_a_solved_method_beats_its_classifier_on_the_shift_it_is_built_for,
+    check_few_rows_are_answered_alike_in_any_order,
     check_predictions_do_not_depend_on_the_coordinate_system,
     check_rows_keep_their_place_when_the_training_rows_are_permuted,
     check_without_class_means_the_solution_is_tcas,
@@ -44,6 +45,10 @@ def test_without_class_means_the_solution_is_tcas() -> None:
 
 def test_class_means_help_where_the_classes_move_and_the_domains_do_not() -> None:
     assert score("JDA", rotated(), components=2) > score("TCA", rotated(), components=2) + 0.03
+
+
+def test_few_rows_are_answered_alike_in_any_order() -> None:
+    check_few_rows_are_answered_alike_in_any_order("JDA", 9, 8)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from dalib.nn.coupled_projections import couple_projections
 from tests.support.algorithms import check_refusal
 from tests.support.planes import (
     check_a_row_is_predicted_alike_alone_and_in_company,
+    check_few_rows_are_answered_alike_in_any_order,
     check_it_beats_its_first_labels_on_the_shift_it_is_built_for,
     check_predictions_do_not_depend_on_the_order_of_rows_or_on_the_coordinate_system,
     check_small_surf_tasks_reach_the_published_accuracy_to_its_last_figure,
@@ -89,6 +90,10 @@ def test_hyper_parameters_out_of_range_name_thing_value_and_remedy(hparams: dict
 @pytest.mark.parametrize("task", ["dslr->webcam", "webcam->dslr"])
 def test_small_surf_tasks_reach_the_published_accuracy_to_its_last_figure(shared_data: Path, task: str) -> None:
     check_small_surf_tasks_reach_the_published_accuracy_to_its_last_figure(shared_data, "JGSA", task)
+
+
+def test_few_rows_are_answered_alike_in_any_order() -> None:
+    check_few_rows_are_answered_alike_in_any_order("JGSA", 9, 8)
 
 
 @pytest.mark.slow

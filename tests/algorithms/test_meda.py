@@ -15,6 +15,7 @@ from tests.support.peak import told_over_used
 from tests.support.planes import (
     D,
     check_a_row_is_predicted_alike_alone_and_in_company,
+    check_few_rows_are_answered_alike_in_any_order,
     check_it_beats_its_first_labels_on_the_shift_it_is_built_for,
     check_predictions_do_not_depend_on_the_order_of_rows_or_on_the_coordinate_system,
     check_small_surf_tasks_reach_the_published_accuracy_to_its_last_figure,
@@ -105,6 +106,10 @@ def test_meda_never_predicts_a_class_without_source_rows() -> None:
 @pytest.mark.parametrize("task", ["dslr->webcam", "webcam->dslr"])
 def test_small_surf_tasks_reach_the_published_accuracy_to_its_last_figure(shared_data: Path, task: str) -> None:
     check_small_surf_tasks_reach_the_published_accuracy_to_its_last_figure(shared_data, "MEDA", task)
+
+
+def test_few_rows_are_answered_alike_in_any_order() -> None:
+    check_few_rows_are_answered_alike_in_any_order("MEDA")
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from tests.support.anchors import check_surf_average_is_near_the_published_one
 from tests.support.peak import told_over_used
 from tests.support.planes import (
     check_a_solved_method_beats_its_classifier_on_the_shift_it_is_built_for,
+    check_few_rows_are_answered_alike_in_any_order,
     check_predictions_do_not_depend_on_the_coordinate_system,
     check_rows_keep_their_place_when_the_training_rows_are_permuted,
     moved,
@@ -86,6 +87,10 @@ def test_what_to_take_where_pairs_of_rows_do_not_fit_is_the_methods_own(algorith
     X = np.random.default_rng(0).normal(size=(300_000, 2)).astype(np.float32)
     with pytest.raises(dalib.DalibError, match=rf"for 300000 \+ 300000 rows of 2 .* GB are left; take .*{way}"):
         dalib.AdaptationClassifier(algorithm, device="cpu").fit(X, np.arange(len(X)) % 2, X)
+
+
+def test_few_rows_are_answered_alike_in_any_order() -> None:
+    check_few_rows_are_answered_alike_in_any_order("TCA", 9, 8)
 
 
 @pytest.mark.slow

@@ -141,3 +141,12 @@ def test_one_component_comes_out_of_one_column_and_of_many() -> None:
         phi, E = torch.as_tensor(rng.normal(size=(30, d))), mean_contrasts(torch.arange(18) % 2, 12)
         W = transfer_components(phi, E, 1.0, k)
         assert W.shape == (d, 1 if k == 1 or d == 1 else k) and W.isfinite().all()
+
+
+def test_components_that_rounding_would_choose_are_left_out() -> None:
+    rng = np.random.default_rng(0)
+    phi, E = torch.as_tensor(rng.normal(size=(7, 30))), mean_contrasts(torch.arange(4) % 2, 3)
+    W = transfer_components(phi, E, 1.0, 20)
+    assert W.shape == (30, 6) and (phi @ W - (phi @ W).mean(0)).norm(dim=0).min() > 0.1
+    alike = transfer_components(phi[:1].repeat(7, 1), E, 1.0, 20)
+    assert alike.shape == (30, 1) and not alike.any()

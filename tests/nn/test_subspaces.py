@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import expm, subspace_angles
 from sklearn.decomposition import PCA
 
-from dalib.nn.subspaces import count_axes, geodesic_flow, principal_axes
+from dalib.nn.subspaces import count_axes, geodesic_flow, paired_axes, principal_axes
 
 
 def basis(d: int, k: int, seed: int) -> torch.Tensor:
@@ -23,9 +23,21 @@ def test_principal_axes_are_the_covariances_leading_eigenvectors() -> None:
     np.testing.assert_allclose(np.abs(P.T @ vectors[:, np.argsort(-values)[:3]]), np.eye(3), atol=1e-8)
 
 
-def test_there_are_no_more_axes_than_rows_or_columns() -> None:
+def test_there_are_no_more_axes_than_columns_or_than_rows_less_one() -> None:
     assert principal_axes(torch.randn(5, 3), 20).shape == (3, 3)
-    assert principal_axes(torch.randn(2, 7), 20).shape == (7, 2)
+    assert principal_axes(torch.randn(3, 7), 20).shape == (7, 2)
+
+
+def test_axes_that_rounding_would_choose_are_left_out() -> None:
+    few = torch.randn(4, 9, dtype=torch.float64)
+    for z in (few.repeat(5, 1), torch.randn(20, 3, dtype=torch.float64) @ torch.randn(3, 9, dtype=torch.float64) + 1e3):
+        assert principal_axes(z, 20).shape == (9, 3)
+    assert not principal_axes(few[:1], 20).any() and principal_axes(few[:1], 20).shape == (9, 1)
+
+
+def test_of_two_samples_as_many_axes_are_taken_as_the_smaller_has() -> None:
+    many, few = torch.randn(30, 9), torch.randn(5, 9)
+    assert [P.shape for P in paired_axes(many, few, 6)] == [P.shape for P in paired_axes(few, many, 6)] == [(9, 4)] * 2
 
 
 @pytest.mark.parametrize("shape", [(30, 6), (5, 12)])

@@ -214,6 +214,32 @@ def test_cdans_width_of_the_exact_map_is_in_a_key_where_it_was_no_default_then(
     assert script.new_keys([line], tmp_path) == {key: spec.key}
 
 
+@pytest.mark.parametrize(("name", "components", "counts", "classes", "then", "kept"), [
+    ("gfk", 20, {"labelled": 21, "target": 400}, 0, 2, True),
+    ("gfk", 20, {"labelled": 400, "target": 20}, 0, 2, False),
+    ("gfk", "auto", {"labelled": 863, "target": 1123, "trainable": 10630}, 10, 2, True),  # 531 axes, twice
+    ("gfk", "auto", {"labelled": 863, "target": 157, "trainable": 3150}, 10, 2, False),  # 157 axes
+    ("subspace_alignment", "auto", {"labelled": 143, "target": 295, "trainable": 2210}, 10, 2, False),  # 220 axes
+    ("subspace_alignment", "auto", {"labelled": 450, "target": 500, "trainable": 10}, 2, 2, True),
+    ("pca_map", "auto", {"labelled": 143, "target": 295, "trainable": 2210}, 10, 2, True),
+    ("meda", 20, {"labelled": 143, "target": 295}, 0, 1, True),
+    ("tca", 20, {"labelled": 9, "target": 12}, 0, 1, True),
+    ("tca", 20, {"labelled": 9, "target": 11}, 0, 1, False),
+    ("bda", 20, {}, 0, 2, False),
+])  # fmt: skip
+def test_only_what_had_more_rows_than_axes_is_as_the_version_of_today_would_have_it(
+    script: ModuleType, tmp_path: Path, name: str, components: object, counts: dict[str, int], classes: int, then: int,
+    kept: bool,
+) -> None:  # fmt: skip
+    hparams = {"components": components} | ({"classifier": "logistic"} if classes else {})
+    spec = make(0).model_copy(update={"algorithm": name, "hparams": hparams, "algorithm_version": then})
+    key, told = script.third_key(spec), {str(i): {"n": 1.0} for i in range(classes)}
+    line = Record(key=key, spec=spec, status="ok", counts=counts, per_class=told).model_dump_json()
+    wanted = spec.model_copy(update={"algorithm_version": then + 1}) if kept else spec
+    assert script.new_keys([line], tmp_path) == {key: wanted.key}
+    assert Record.read(script.write_out(line)).spec == wanted
+
+
 def test_a_hyper_parameter_under_its_old_name_counts_as_that_of_today(script: ModuleType) -> None:
     keys = []
     for name, value in (("penalty", 5.0), ("penalty_weight", 5.0), ("penalty", 10.0)):

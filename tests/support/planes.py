@@ -147,6 +147,18 @@ def check_rows_keep_their_place_when_the_training_rows_are_permuted(name: str) -
     np.testing.assert_allclose(again * np.sign((z * again).sum(0)), z, atol=1e-7)
 
 
+def check_few_rows_are_answered_alike_in_any_order(name: str, n_s: int = 60, n_t: int = 10) -> None:
+    """Fewer rows than components; the answers on these rows and on new ones."""
+    x_s, y_s, x_t, _ = noisy()
+    new, rng, few = x_t[n_t:], np.random.default_rng(5), (x_s[:n_s], y_s[:n_s], x_t[:n_t], y_s[:n_t])
+    one = fit(name, few, components=20)
+    for _ in range(3):
+        i, j = rng.permutation(n_s), rng.permutation(n_t)
+        other = fit(name, (few[0][i], few[1][i], few[2][j], few[3][j]), components=20)
+        for rows in (few[2], new):
+            np.testing.assert_allclose(other.decision_function(rows), one.decision_function(rows), atol=1e-4)
+
+
 def check_predictions_do_not_depend_on_the_coordinate_system(name: str) -> None:
     x_s, y_s, x_t, y_t = turned()
     Q = np.linalg.qr(np.random.default_rng(6).standard_normal((D, D)))[0]
