@@ -15,6 +15,7 @@ from dalib.data.catalog import load_data
 from dalib.data.decode import decode_domain
 from dalib.data.folders import ImageTree
 from dalib.data.given_rows import check_domain, check_given
+from dalib.data.loaded import LoadedData
 from dalib.data.normalise import find_moments, normalise_features
 from dalib.data.pictures import Pictures
 from dalib.data.unlabelled import read_rows
@@ -131,14 +132,14 @@ def _of_features(model: Fitted, target: str, domain: str, root: str | Path | Non
     steps = model.extra.get("normalise", ())
     path = Path(target).expanduser()
     if root is not None or not path.exists():
-        loaded = load_data(target, root, normalise=steps)
+        loaded = load_data(target, root, normalise=steps, partial=True)
         if loaded.kind != "features":
             raise DalibError(f"{target} holds images; the model takes feature rows of width {model.backbone.dim}")
         there = (*loaded.domains, *loaded.unlabelled)
         if not domain and len(there) > 1:
             raise DalibError(f"{target} has the domains {', '.join(there)}; say which one, --domain D (domain=…)")
         name = domain or there[0]
-        return TargetRows(loaded.domain(name), loaded.moments(name), loaded.remarks)
+        return TargetRows(loaded.domain(name), loaded.moments(name), _tell(loaded))
     if path.suffix == ".npz":
         loaded_domain = _labelled_features(path, domain, steps)
         if loaded_domain is not None:
@@ -159,4 +160,9 @@ def _labelled_features(path: Path, domain: str, steps: Any) -> TargetRows | None
     name = domain or (there[0] if len(there) == 1 else "")
     if name not in there:
         return None
-    return TargetRows(loaded.domain(name), loaded.moments(name), loaded.remarks)
+    return TargetRows(loaded.domain(name), loaded.moments(name), _tell(loaded))
+
+
+def _tell(loaded: LoadedData) -> tuple[str, ...]:
+    """What there is to say of a file; one that lacks classes is read, as by `dalib evaluate`, and this says so."""
+    return (*loaded.remarks, *((f"partial: {loaded.note}",) if loaded.note else ()))

@@ -347,3 +347,18 @@ def test_a_path_that_is_not_there_is_no_name_of_a_data_set(target: str) -> None:
     model = dalib.AdaptationClassifier("source_only", train={"steps": 2}).fit(x, y, x).fitted_
     with pytest.raises(DalibError, match=f"no folder or file {target}; give the path"):
         dalib.adapt(model, target, "shot")
+
+
+def test_a_feature_file_that_lacks_classes_is_read_by_either_of_its_names_and_said_so(
+    model: dalib.Fitted, target: Domain, tmp_path: Path
+) -> None:
+    file, few = tmp_path / "new.npz", target.labels < 2
+    names = np.array(model.classes)
+    rows = {"whole_x": np.asarray(target.x), "whole_y": names[target.labels]}
+    np.savez(file, **rows, few_x=np.asarray(target.x)[few], few_y=names[target.labels[few]])
+    told = [
+        dalib.adapt(model, name, domain="few", train={"steps": 2}, device="cpu") for name in (file, f"features:{file}")
+    ]
+    assert [result.remarks for result in told] == [told[0].remarks] * 2
+    assert any(remark.startswith("partial: few has no") for remark in told[0].remarks)
+    assert told[0].values == told[1].values and len(told[0].values) == 2
