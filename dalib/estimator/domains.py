@@ -129,9 +129,18 @@ def find_labelled(y_t: np.ndarray, classes: np.ndarray | None, use: str | None) 
     if classes is not None:
         whole = classes.dtype.kind in "iuf"
         odd = sorted(_spell(y_t[~missing], whole) - _spell(classes, whole))
+        if odd and _are_bool(classes) != _are_bool(y_t[~missing]):
+            raise ValueError(
+                f"y holds {odd[0]} for a target row, and {', '.join(map(str, classes[:4]))} for source rows: give "
+                "numbers for both, y.astype(int), or True and False for both (None in an object array is no label)"
+            )
         if odd:
             raise ValueError(f"y holds {odd[0]!r} for a target row, a class that no source row has; mark it -1")
     return ~missing
+
+
+def _are_bool(labels: np.ndarray) -> bool:
+    return all(isinstance(label, bool) for label in labels.tolist())
 
 
 def _spell(labels: np.ndarray, numbers: bool) -> set[str]:
