@@ -27,6 +27,7 @@ from dalib.data.given import (
     scale_columns,
     told_table,
 )
+from dalib.data.normalise import warn_of_one_row
 from dalib.data.oddities import warn_of_equal_rows, warn_of_scales, warn_of_source_rows
 from dalib.estimator.arrays import FitRows, build_backbone, keep_columns, off_graph, plain_labels
 from dalib.estimator.domains import find_missing, read_domains
@@ -150,6 +151,7 @@ class AdaptationEstimator(BaseEstimator):
         if self.standardise:
             if x_s.ndim != 2 or x_s.dtype.kind != "f":
                 raise ValueError("standardise = True is for features (n, d); leave it out")
+            warn_of_one_row(x_t, "standardise = True", "X_target")
             self.moments_ = find_column_moments(x_t)
             x_s, x_t = scale_columns(x_s, find_column_moments(x_s)), scale_columns(x_t, self.moments_)
         else:

@@ -270,6 +270,23 @@ def test_marks_of_missing_labels_are_found_by_type() -> None:
     assert find_labelled(np.array(["a", ""]), np.array(["a", "b"]), None).tolist() == [True, False]
 
 
+@pytest.mark.parametrize(("y", "y_target"), [
+    (np.array([True, False] * 4), np.array([1.0, np.nan])),
+    (np.array([True, False] * 4), np.array([1, -1])),
+    (np.array([1, 0] * 4), np.array([True, None], object)),
+])  # fmt: skip
+def test_true_and_false_beside_numbers_are_told_as_what_they_are(y: np.ndarray, y_target: np.ndarray) -> None:
+    X = np.random.default_rng(0).normal(size=(10, 3))
+    with pytest.raises(ValueError, match="give numbers for both, "):
+        _classifier("coral").fit(X[:8], y, X[8:], y_target)
+
+
+def test_a_target_of_one_row_is_not_standardised_in_silence() -> None:
+    X, y = np.random.default_rng(0).normal(size=(9, 3)), np.array([0, 1] * 4)
+    with pytest.warns(UserWarning, match="standardise = True: X_target has one row, of which no deviation is known"):
+        _classifier("coral", standardise=True).fit(X[:8], y, X[8:])
+
+
 def test_signs_are_made_of_names() -> None:
     names = ["dslr", "amazon", "webcam", "amazon"]
     assert dalib.sign_domains(names, target="webcam").tolist() == [2, 1, -3, 1]
