@@ -17,7 +17,7 @@ from dalib.data.declaration import canonical, conventions, match_declaration
 from dalib.data.features import FeatureSet, load_features
 from dalib.data.loaded import LoadedData
 from dalib.data.loading import accept
-from dalib.data.normalise import Moments, find_moments, prepare_rows
+from dalib.data.normalise import Moments, find_moments, prepare_rows, warn_of_one_row
 
 
 def load_array_data(dataset: str, info: DatasetInfo, where: Path, partial: bool) -> LoadedData:
@@ -86,6 +86,8 @@ def load_feature_data(
 
     def load(name: str, resize: int | None) -> Domain:
         found = as_stored(name)
+        if "zscore" in normalise:
+            warn_of_one_row(found.x, "normalise = zscore", f"'{name}'")
         fingerprint = "".join((found.fingerprint, *(f":{step}" for step in normalise)))
         return replace(found, x=prepare_rows(np.asarray(found.x), normalise), fingerprint=fingerprint)
 

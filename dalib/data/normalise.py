@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import TypeAlias
 
 import numpy as np
@@ -31,11 +31,10 @@ def divide_by_l2_norm(x: np.ndarray) -> np.ndarray:
 
 def zscore_columns(x: np.ndarray) -> np.ndarray:
     """Columns of mean 0 and standard deviation 1 (ddof 1) over the rows given; constant columns become 0."""
-    warn_of_one_row(x, "zscore", "the domain")
     return (x - x.mean(0)) / column_moments(x)[1] if len(x) > 1 else np.zeros_like(x)
 
 
-def warn_of_one_row(x: np.ndarray, scaling: str, whose: str) -> None:
+def warn_of_one_row(x: Sized, scaling: str, whose: str) -> None:
     """A word where rows are to be scaled by their own moments, and there is one; scaling: by what, whose: rows."""
     if len(x) == 1:
         warnings.warn(

@@ -225,6 +225,12 @@ def test_a_domain_without_labels_is_a_target_and_no_source(how: str, tmp_path: P
         make_task(data, "b", "a")
 
 
+def test_a_domain_of_one_row_is_not_z_scored_to_nothing_in_silence(tmp_path: Path) -> None:
+    data = load_data(f"features:{save(tmp_path / 'f.npz', a_x=X, a_y=Y, b_x=X[:1])}", normalise=["zscore"])
+    with pytest.warns(UserWarning, match="normalise = zscore: 'b' has one row, .* becomes 0 in every column"):
+        assert not np.any(data.domain("b").x)
+
+
 def test_modalities_token_ids_and_numbers_of_an_unlabelled_target_are_read(tmp_path: Path) -> None:
     ids = np.arange(6)[:, None]
     both = {"a_x_table": X, "a_x_text": ids, "a_y": Y, "b_x_table": X, "b_x_text": ids + 9, "b_x_other": X}
