@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from dalib.advice.material import Material, Options, Part, pick_rows
 from dalib.backbones import load_backbone, own_weights
@@ -24,7 +22,7 @@ from dalib.core.types import Domain
 from dalib.data.answered import find_answers
 from dalib.data.cache import cached_array
 from dalib.data.declaration import match_declaration
-from dalib.data.decode import decode_image
+from dalib.data.decode import decode_image, measure_picture
 from dalib.data.folders import ImageTree, lone_folders
 from dalib.data.layout import LAYOUT
 from dalib.data.listing import naming
@@ -150,8 +148,8 @@ def _embed(tree: ImageTree, domain: str, members: list[str], network: Backbone, 
 def _median_side(tree: ImageTree, members: Sequence[str]) -> tuple[int, int]:
     sides = []
     for member in members[:: max(1, len(members) // SIZED)]:
-        with naming(tree.root, member), Image.open(io.BytesIO(tree.read(member))) as image:
-            sides.append(image.size)
+        with naming(tree.root, member):
+            sides.append(measure_picture(tree.read(member))[:2])
     width, height = np.median(np.array(sides), axis=0)
     return int(width), int(height)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import dalib
@@ -425,6 +426,15 @@ def test_features_without_labels_are_measured_and_no_suite_is_written(dalib: Dal
 # --- images ----------------------------------------------------------------------------------------------------------
 
 TINY = ("--backbone", "tiny", "--format", "json")
+
+
+def test_the_size_told_is_that_of_pictures_as_they_are_shown(dalib: Dalib, tmp_path: Path) -> None:
+    root, turn = write_images(tmp_path / "photos"), Image.Exif()
+    turn[274] = 6
+    for path in root.rglob("bright/*/*.jpg"):
+        Image.open(path).resize((60, 40)).save(path, exif=turn)
+    found = json.loads(dalib("advise", root, *TINY).out)
+    assert [d["side"] for d in found["domains"]] == [[40, 60], [40, 40]]
 
 
 def test_images_are_measured_through_a_frozen_backbone(dalib: Dalib, tmp_path: Path) -> None:
