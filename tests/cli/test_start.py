@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -119,5 +120,5 @@ def test_help_pages_break_no_line_before_it_is_full(command: str) -> None:
         [sys.executable, "-m", "dalib", command, "--help"], capture_output=True, text=True, check=True, env=environment
     ).stdout
     lines = [line.strip() for line in told.split("╭")[0].splitlines() if line.strip()]
-    for line, following in zip(lines, lines[1:], strict=False):
+    for line, following in itertools.pairwise(lines):
         assert line.endswith((".", "]", "}")) or len(line) + 1 + len(following.split()[0]) > 56, line
