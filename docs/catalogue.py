@@ -30,16 +30,18 @@ def algorithms() -> str:
     papers = bibliography()
     ordered = sorted(found, key=lambda name: (found[name].family, name))
     lines = ["# Algorithms", "", INTRODUCTION]
+    lines += [":::{container} catalogue"]
     lines += ["| name | family | setting | cost | lines | what it does |", "|---|---|---|---:|---:|---|"]
     for n in ordered:
         cost = f"{costs[n]:.1f}" if n in costs else ""
         size = len(ALGORITHMS.files()[n].read_text(encoding="utf-8").splitlines())
         link = f"[{n}](#{n.replace('_', '-')})"
         lines.append(f"| {link} | {found[n].family} | {found[n].setting} | {cost} | {size} | {ALGORITHMS.summary(n)} |")
+    lines += [":::"]
     for name in ordered:
         given = ", ".join(f"{k} = {v!r}" for k, v in found[name].defaults().items())
         lines += ["", f"({name.replace('_', '-')})=", f"## {name}", "", ALGORITHMS.summary(name), ""]
-        lines += [f"`{found[name].__name__}({given})`", "", "```text", inspect.getdoc(found[name]) or "", "```"]
+        lines += [f"`{found[name].__name__}({given})`", "", "```text", flow(inspect.getdoc(found[name]) or ""), "```"]
         reason = can_fleet(found[name]())
         lines += [
             "",
@@ -82,8 +84,27 @@ def functions() -> str:
             if inspect.isfunction(thing) or inspect.isclass(thing):
                 error = inspect.isclass(thing) and issubclass(thing, BaseException)  # those have no signature
                 text = name if error else f"{name}{signature(thing)}"
-                lines += ["", f"### {name}", "", "```text", text, "", inspect.getdoc(thing) or "", "```"]
+                lines += ["", f"### {name}", "", "```text", text, "", flow(inspect.getdoc(thing) or ""), "```"]
     return "\n".join(lines) + "\n"
+
+
+FULL = 100
+"""Columns of a docstring's line whose next word had no room."""
+
+
+def flow(text: str) -> str:
+    """The text without the line breaks that are there since a line was full; a browser divides it in its width."""
+    lines: list[str] = []
+    last = ""
+    for line in text.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        goes_on = last.strip() and line.strip() and indent >= len(last) - len(last.lstrip())
+        if goes_on and len(last) + 1 + len(line.split()[0]) > FULL:
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line)
+        last = line
+    return "\n".join(lines)
 
 
 class _Bare(str):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -75,8 +77,16 @@ CLASSES: dict[str, type[TyperCommand]] = {
     "train": train.TrainCommand,
     "run": run.RunCommand,
 }
+
+
+def prose(function: Callable[..., Any]) -> str:
+    """The docstring with its sentences in one line each, for the help page to divide in the terminal's width."""
+    return re.sub(r"(?<![.\n])\n(?!\n)", " ", inspect.cleandoc(function.__doc__ or ""))
+
+
 for name, function in COMMANDS.items():
-    app.command(name, cls=CLASSES.get(name), rich_help_panel=PANELS.get(name, "Plug-ins"))(function)
+    panel = PANELS.get(name, "Plug-ins")
+    app.command(name, cls=CLASSES.get(name), help=prose(function), rich_help_panel=panel)(function)
 DATA_COMMANDS: dict[str, Callable[..., Any]] = {
     "advise": advise.advise_user,
     "verify": data.verify_data,
@@ -87,7 +97,7 @@ DATA_COMMANDS: dict[str, Callable[..., Any]] = {
 }
 data_app = typer.Typer(help="Check, describe and make data sets.")
 for name, function in DATA_COMMANDS.items():
-    data_app.command(name)(function)
+    data_app.command(name, help=prose(function))(function)
 app.add_typer(data_app, name="data", rich_help_panel="Data")
 
 

@@ -10,12 +10,13 @@ from dalib.cli._common import bold
 from dalib.core.columns import GAP, divide, pad, stack, widths_of
 from dalib.core.text import count_columns, fold, say, show_control, terminal_width
 
+_NUMBER = re.compile(r"([-+−]?\d[\d.]*%?)?")
 PROSE, READABLE, INDENT = 24, 32, 4
 """A longer cell is prose, which asks for so many columns; below its row it is indented."""
 
 
 def print_columns(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> None:
-    """Left-aligned columns.
+    """Left-aligned columns, numbers with their last digits below each other.
 
     On a terminal that is too narrow for them, prose in the last column is wrapped under itself or goes below its row;
     numbers get headings of several lines, and come in parts with the first column repeated.
@@ -26,6 +27,7 @@ def print_columns(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) 
     ]
     if not cells:
         return
+    _line_up(cells)
     titles, width = [show_control(title) for title in header], terminal_width(sys.stdout)
     if width is None:
         lines = _plain(cells, titles, len)
@@ -37,6 +39,14 @@ def print_columns(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) 
         lines = _with_prose(cells, titles, width)
     for line, heading in lines:
         say(bold(line) if heading else line)
+
+
+def _line_up(cells: Sequence[list[str]]) -> None:
+    for i in range(1, len(cells[0])):
+        if all(_NUMBER.fullmatch(row[i]) for row in cells):
+            longest = max(len(row[i]) for row in cells)
+            for row in cells:
+                row[i] = row[i].rjust(longest)
 
 
 Lines = Iterator[tuple[str, bool]]

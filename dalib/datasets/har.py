@@ -1,10 +1,10 @@
-"""UCIHAR in AdaTime's form, in the form of AdaTime: windows of sensors, a domain per person."""
+"""UCIHAR in AdaTime's form: windows of sensors, a domain per person."""
 
 from dalib.core.dataset import DatasetInfo
 
 DATASET = DatasetInfo(
     name="har",
-    title="UCIHAR in AdaTime's form: 6 activities, 9 channels of 128 steps; its 10 pairs:, 2->11 6->23 7->13 …",
+    title="UCIHAR in AdaTime's form: 6 activities, 9 channels of 128 steps; its 10 pairs: 2->11 6->23 7->13 …",
     kind="features",
     classes=("walk", "upstairs", "downstairs", "sit", "stand", "lie"),
     source="https://researchdata.ntu.edu.sg/dataset.xhtml?persistentId=doi:10.21979/N9/0SYHTZ",

@@ -1,10 +1,10 @@
-"""HHAR in AdaTime's form, in the form of AdaTime: windows of sensors, a domain per person."""
+"""HHAR in AdaTime's form: windows of sensors, a domain per person."""
 
 from dalib.core.dataset import DatasetInfo
 
 DATASET = DatasetInfo(
     name="hhar",
-    title="HHAR in AdaTime's form: 6 activities, 3 channels of 128 steps; its 10 pairs:, 0->6 1->6 2->7 …",
+    title="HHAR in AdaTime's form: 6 activities, 3 channels of 128 steps; its 10 pairs: 0->6 1->6 2->7 …",
     kind="features",
     classes=("bike", "sit", "stand", "walk", "stairs_up", "stairs_down"),
     source="https://researchdata.ntu.edu.sg/dataset.xhtml?persistentId=doi:10.21979/N9/OWDFXO",

@@ -1,10 +1,10 @@
-"""Sleep-EDF in AdaTime's form, in the form of AdaTime: windows of sensors, a domain per person."""
+"""Sleep-EDF in AdaTime's form: windows of sensors, a domain per person."""
 
 from dalib.core.dataset import DatasetInfo
 
 DATASET = DatasetInfo(
     name="sleep_edf",
-    title="Sleep-EDF in AdaTime's form: 5 stages, 1 channel of 3 000 steps; its 10 pairs:, 0->11 7->18 9->14 …",
+    title="Sleep-EDF in AdaTime's form: 5 stages, 1 channel of 3 000 steps; its 10 pairs: 0->11 7->18 9->14 …",
     kind="features",
     classes=("W", "N1", "N2", "N3", "REM"),
     source="https://researchdata.ntu.edu.sg/dataset.xhtml?persistentId=doi:10.21979/N9/UD1IM9",

@@ -1,10 +1,10 @@
-"""WISDM in AdaTime's form, in the form of AdaTime: windows of sensors, a domain per person."""
+"""WISDM in AdaTime's form: windows of sensors, a domain per person."""
 
 from dalib.core.dataset import DatasetInfo
 
 DATASET = DatasetInfo(
     name="wisdm",
-    title="WISDM in AdaTime's form: 6 activities, 3 channels of 128 steps; its 10 pairs:, 7->18 20->30 35->31 …",
+    title="WISDM in AdaTime's form: 6 activities, 3 channels of 128 steps; its 10 pairs: 7->18 20->30 35->31 …",
     kind="features",
     classes=("walk", "jog", "sit", "stand", "upstairs", "downstairs"),
     source="https://researchdata.ntu.edu.sg/dataset.xhtml?persistentId=doi:10.21979/N9/KJWE5B",

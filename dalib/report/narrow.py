@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from dalib.core.columns import GAP, divide, pad, stack, widths_of
-from dalib.core.text import fold, show_control
+from dalib.core.text import count_columns, fold, show_control
 from dalib.report.formats.terminal import LONGEST_NAME, rich_table, split_columns, widths_on
 from dalib.report.sheet import Sheet, Shown
 
@@ -27,8 +27,9 @@ def fit_table(sheet: Sheet, width: int, remedy: str) -> Group:
     widths[0] = max(widths[0], *(len(block.title) for block in sheet.blocks), 0)
     if len(split_columns(widths, width)) == 1:
         return rich_table(sheet, width)
-    wide, close = _Columns(sheet, width), _Columns(sheet, width, close=True)
-    columns = close if close.cost < wide.cost else wide
+    names = dict.fromkeys((max(sheet.label_width, LONGEST_NAME), LONGEST_NAME))  # divided where that saves a part
+    choices = [_Columns(sheet, width, longest, close) for longest in names for close in (False, True)]
+    columns, whole = min(choices, key=lambda c: c.cost), min(c.whole for c in choices)
     lines = [Text(show_control(sheet.title), style="bold")]
     for part in columns.parts:
         lines += columns.lines(part)
@@ -36,7 +37,7 @@ def fit_table(sheet: Sheet, width: int, remedy: str) -> Group:
     notes, count = list(sheet.notes), len(columns.parts)
     if count > 1:
         notes.append(
-            f"In {count} parts, as the terminal is {width} columns wide; {close.whole} columns hold them all. {remedy}."
+            f"In {count} parts, as the terminal is {width} columns wide; {whole} columns hold them all. {remedy}."
         )
     dim = [Padding(Text(show_control(text), style="dim"), (0, 1)) for text in notes]
     failed = [Padding(Text(show_control(f"failed: {line}"), style="red"), (0, 1)) for line in sheet.failures]
@@ -46,14 +47,13 @@ def fit_table(sheet: Sheet, width: int, remedy: str) -> Group:
 class _Columns:
     """A sheet's cells as text, the widths of its columns, and its parts."""
 
-    def __init__(self, sheet: Sheet, width: int, close: bool = False) -> None:
+    def __init__(self, sheet: Sheet, width: int, longest: int, close: bool = False) -> None:
         self.sheet, self.close = sheet, close
         self.header = [show_control(title) for title in sheet.header]
         rows = [[self.text(cell) for cell in row] for block in sheet.blocks for row in block.rows]
         self.widths = widths_of(self.header, rows)
         widest = max(self.widths[1:], default=0)
-        name = min(self.widths[0], max(sheet.label_width, LONGEST_NAME), max(width - widest - GAP, LONGEST_NAME // 2))
-        self.widths[0] = name
+        self.widths[0] = min(self.widths[0], longest, max(width - widest - GAP, LONGEST_NAME // 2))
         self.whole = sum(self.widths) + GAP * (len(self.widths) - 1)
         self.parts = divide(self.widths, width, sheet.breaks)
 
@@ -81,7 +81,7 @@ class _Columns:
                 yield from self._row(part, row)
 
     def _row(self, part: Sequence[int], row: Sequence[Shown]) -> Iterator[Text]:
-        name, *more = fold(self.text(row[0]), self.widths[0]).split("\n")
+        name, *more = fold_name(self.text(row[0]), self.widths[0])
         cells = [Text(name, style=_style(row[0])), *(Text(self.text(row[i]), style=_style(row[i])) for i in part[1:])]
         yield self._line(part, cells)
         yield from (Text(text, style=_style(row[0])) for text in more)
@@ -93,6 +93,19 @@ class _Columns:
             line.append(" " * GAP)
         line.rstrip()
         return line
+
+
+def fold_name(name: str, width: int) -> list[str]:
+    """Lines of at most `width` columns: divided between words, longer words behind `_`, `+`, `-`, `/` or anywhere."""
+    lines = []
+    for line in fold(name, width).split("\n"):
+        while count_columns(line) > width:
+            room = next(n for n in range(min(width, len(line)), 0, -1) if count_columns(line[:n]) <= width or n == 1)
+            cut = max(line.rfind(mark, room // 3, room) for mark in "_+-/") + 1 or room
+            lines.append(line[:cut])
+            line = f"  {line[cut:]}"
+        lines.append(line)
+    return lines
 
 
 def _style(cell: Shown) -> str:

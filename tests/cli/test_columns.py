@@ -92,3 +92,14 @@ def test_a_mistake_is_divided_between_words() -> None:
     assert len(lines) > 1 and lines[0].startswith("dalib: ")
     assert max(map(count_columns, lines)) <= 50
     assert "'source_only'" in " ".join(line.strip() for line in lines)
+
+
+def test_the_last_digits_of_numbers_are_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [("a", "1.6", "first", "18.7"), ("b", "16.0", "second", "2.5"), ("c", "", "3", "+5.0")]
+    print_columns(rows, ("x", "cost", "word", "gain"))
+    assert capsys.readouterr().out.splitlines() == [
+        "x  cost  word    gain",
+        "a   1.6  first   18.7",
+        "b  16.0  second   2.5",
+        "c        3       +5.0",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -110,3 +111,14 @@ def test_columns_wrap_on_a_terminal_only(dalib: Callable[..., Any], monkeypatch:
     shown = re.sub(r"\x1b\[\d+m", "", dalib("list", "datasets").out).splitlines()
     assert max(map(len, piped)) > 60 >= max(map(len, shown))
     assert " ".join(" ".join(piped).split()) == " ".join(" ".join(shown).split())
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "table"])
+def test_help_pages_break_no_line_before_it_is_full(command: str) -> None:
+    environment = os.environ | {"COLUMNS": "60", "TERMINAL_WIDTH": "60"}
+    told = subprocess.run(
+        [sys.executable, "-m", "dalib", command, "--help"], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+    lines = [line.strip() for line in told.split("╭")[0].splitlines() if line.strip()]
+    for line, following in itertools.pairwise(lines):
+        assert line.endswith((".", "]", "}")) or len(line) + 1 + len(following.split()[0]) > 56, line

@@ -33,3 +33,9 @@ def test_every_page_is_made_and_names_what_there_is(catalogue: ModuleType, tmp_p
     assert all(name in algorithms for name in ALGORITHMS.files())
     others = [r for kind, r in REGISTRIES.items() if kind != "algorithms" and r is not ALGORITHMS]
     assert [name for r in others for name in r.names() if name not in plugins] == []
+
+
+def test_lines_that_were_full_go_on_and_formulas_keep_their_lines(catalogue: ModuleType) -> None:
+    word = "word " * 22
+    text = f"{word}\nand so on.\n\nz = x\ny = z\nArgs\n    k: {word}\n        and on\n    n: of rows"
+    assert catalogue.flow(text) == f"{word} and so on.\n\nz = x\ny = z\nArgs\n    k: {word} and on\n    n: of rows"

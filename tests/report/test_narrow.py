@@ -107,3 +107,14 @@ def test_a_suite_s_averages_come_together(shelf: Shelf) -> None:
 
 def test_failed_runs_are_named_below() -> None:
     assert "failed: mmd A->B seed 0" in shown(sheet_of(6, failures=("mmd A->B seed 0",)), 60)
+
+
+def test_long_names_of_one_word_are_divided_where_that_saves_parts() -> None:
+    long = "a_row_with_a_very_long_name_that_says_all_its_settings_one_by_one"
+    sheet = sheet_of(6, ("source_only", long, "x" * 90, "mmd"), label_width=90)
+    text = shown(sheet, 80)
+    assert max(map(count_columns, text.splitlines())) <= 80
+    assert "In 2 parts" in " ".join(text.split())
+    for part in ("a_row_with_a_very_long_name_", "  that_says_all_its_", "  settings_one_by_one"):
+        assert text.count(part) == 2
+    assert long in shown(sheet_of(1, ("source_only", long, "mmd"), label_width=len(long)), 200)

@@ -150,10 +150,55 @@ def test_on_a_telephone_nothing_is_wider_than_the_screen_and_text_has_contrast(
     light = """part => (getComputedStyle(document.querySelector(part[0]))[part[1]].match(/[0-9.]+/g).slice(0, 3)
       .map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
       .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0))"""
-    for name in ("body", ".note", "nav a", "#sub"):
-        ink, paper = tab.evaluate(light, [name, "color"]), tab.evaluate(light, ["body", "backgroundColor"])
-        assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5, name
+    paper, hovered = (
+        tab.evaluate(light, ["body", "backgroundColor"]),
+        tab.evaluate(light, ["thead th", "backgroundColor"]),
+    )
+    for name in ("body", ".note", "nav a", "#sub", ".worse"):
+        ink = tab.evaluate(light, [name, "color"])
+        for below in (paper, hovered):
+            assert (max(ink, below) + 0.05) / (min(ink, below) + 0.05) >= 4.5, name
+    for name in ("#filter", "#picks select", "#picks button", "details.tasks summary"):
+        edge = tab.evaluate(light, [name, "borderTopColor"])
+        assert (max(edge, paper) + 0.05) / (min(edge, paper) + 0.05) >= 3, f"where {name} ends can be seen"
     tab.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_names_beside_dots_cover_neither_each_other_nor_dots(browser: Any, demo: str, width: int) -> None:
+    tab = browser.new_page(viewport={"width": width, "height": 800})
+    tab.set_default_timeout(60_000)
+    open_page(tab, demo)
+    boxes = tab.evaluate("""[...document.querySelectorAll('#cost text.name, #cost circle')].map(part => {
+      const box = part.getBBox(); return [part.textContent, box.x, box.y, box.x + box.width, box.y + box.height]; })""")
+    names, dots = [b for b in boxes if b[0]], [b for b in boxes if not b[0]]
+    assert len(dots) == 15 and len(names) >= 12
+    for i, (name, left, top, right, bottom) in enumerate(names):
+        for other, x0, y0, x1, y1 in (*names[i + 1 :], *dots):
+            assert not (left < x1 - 1 and x0 < right - 1 and top + 2 < y1 - 2 and y0 + 2 < bottom - 2), (name, other)
+    assert {"0.1", "1"} <= set(tab.eval_on_selector_all("#cost text.tick", "x => x.map(t => t.textContent)"))
+    tab.close()
+
+
+def test_every_control_is_reached_by_the_tab_key(page: Any, demo: str) -> None:
+    open_page(page, demo)
+    controls = (
+        "[...document.querySelectorAll('a[href], button, input, select, summary')].filter(e => e.checkVisibility())"
+    )
+    page.evaluate("() => { window.seen = new Set(); document.addEventListener('focusin', e => seen.add(e.target)); }")
+    for _ in range(page.evaluate(f"{controls}.length")):
+        page.keyboard.press("Tab")
+    missed = page.evaluate(f"{controls}.filter(e => !seen.has(e)).map(e => e.outerHTML)")
+    assert missed == []
+
+
+def test_warnings_that_differ_in_numbers_only_are_one_line(page: Any, demo: str) -> None:
+    open_page(page, demo)
+    lines = page.eval_on_selector_all("#troubles summary", "x => x.map(s => s.textContent)")
+    assert "source accuracy falls from …% to …% while adaptation runs in 5 runs" in lines
+    page.click("#troubles summary:has-text('falls')")
+    told = page.inner_text("#troubles details[open]")
+    assert "source accuracy falls from 58.1% to 51.6% while adaptation runs: target_labels, amazon->dslr" in told
 
 
 def test_hostile_names_failures_and_gaps_are_shown(page: Any, shelf: Shelf, tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ function ticks(low, high, most = 6) {
   for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) found.push(Math.abs(v) < step * 1e-9 ? 0 : v);
   return found;
 }
+function logTicks(low, high) {   // exponents of the axis' ends -> round values
+  const span = high - low, every = Math.ceil(span / 8), found = [];
+  if (span < 1) return ticks(10 ** low, 10 ** high, 5).filter(v => v > 0);
+  for (let k = Math.floor(low); k <= high; k += every) for (const d of span > 5 ? [1] : span > 1.7 ? [1, 3] : [1, 2, 5]) { const v = d * 10 ** k; if (Math.log10(v) >= low && Math.log10(v) <= high) found.push(v); }
+  return found;
+}
 const short = v => (Math.abs(v) >= 1e5 || (v && Math.abs(v) < 1e-3) ? v.toExponential(0) : String(+v.toPrecision(4))).replace("-", "−");
 function extent(values, pad = 0.05) {
   const known = values.filter(Number.isFinite);
@@ -41,6 +47,24 @@ function extent(values, pad = 0.05) {
 
 // what a chart may take of the screen's width: on a telephone it is drawn narrower, not scrolled
 const room = width => Math.max(300, Math.min(width, document.documentElement.clientWidth - 24));
+
+// an axis' name in the middle, or as near to it as keeps it whole
+const named = (from, to, y, text, width) => words(Math.min((from + to) / 2, width - 4 - 3.1 * text.length), y, text, {class: "tick", "text-anchor": "middle"});
+
+// dots: [{x, y, name}], the most important first -> where each name stands over no dot and no other name; null: nowhere
+function placeNames(dots, width, top, bottom) {
+  const taken = dots.map(d => [d.x - 5, d.y - 5, d.x + 5, d.y + 5]), meets = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+  return dots.map(d => {
+    const w = 6.4 * d.name.length;
+    for (const [x, y, anchor] of [[8, 4, "start"], [-8, 4, "end"], [0, -8, "middle"], [0, 16, "middle"], [6, -7, "start"], [6, 15, "start"], [-6, -7, "end"], [-6, 15, "end"]]) {
+      const left = d.x + x - (anchor === "start" ? 0 : anchor === "end" ? w : w / 2), box = [left, d.y + y - 10, left + w, d.y + y + 3];
+      if (left < 0 || left + w > width || box[1] < top || box[3] > bottom || taken.some(b => meets(b, box))) continue;
+      taken.push(box);
+      return {x: d.x + x, y: d.y + y, anchor};
+    }
+    return null;
+  });
+}
 
 // rows: [{name, at, low, high, hollow, colour, hint}]
 function dotPlot(rows, axis, {zero = false, width = room(590)} = {}) {
@@ -57,7 +81,7 @@ function dotPlot(rows, axis, {zero = false, width = room(590)} = {}) {
     g.append(s("circle", {cx: x(r.at), cy: y, r: 4.2, "stroke-width": 1.8, stroke: colour, fill: r.hollow ? "--page" : colour}));
     svg.append(g);
   });
-  svg.append(words((left + width - right) / 2, height - 8, axis, {class: "tick", "text-anchor": "middle"}));
+  svg.append(named(left, width - right, height - 8, axis, width));
   return h("div", {cls: "chart"}, svg);
 }
 const clip = (text, n) => text.length > n ? text.slice(0, n - 1) + "…" : text;
@@ -93,18 +117,18 @@ function lineChart(lines, xName, yName, {logY = false, logX = false, dots = fals
   const every = lines.flatMap(l => l.points.concat(l.chosen || [])).map(p => [fx(p[0]), fy(p[1])]);
   const [x0, x1] = extent(every.map(p => p[0])), [y0, y1] = extent(every.map(p => p[1])), svg = frame(width, height, `${yName} by ${xName}`);
   const x = v => left + (fx(v) - x0) / (x1 - x0) * (width - left - right), y = v => height - bottom - (fy(v) - y0) / (y1 - y0) * (height - bottom - top);
-  const unlog = (log, v) => log ? 10 ** v : v;
-  for (const v of ticks(y0, y1)) { const at = unlog(logY, v); svg.append(s("line", {x1: left, x2: width - right, y1: y(at), y2: y(at), class: "grid"}), words(left - 6, y(at) + 4, short(at), {class: "tick", "text-anchor": "end"})); }
-  for (const v of ticks(x0, x1, width < 450 ? 4 : 6)) { const at = unlog(logX, v); svg.append(words(x(at), height - bottom + 16, short(at), {class: "tick", "text-anchor": "middle"})); }
+  for (const at of (logY ? logTicks : ticks)(y0, y1)) { svg.append(s("line", {x1: left, x2: width - right, y1: y(at), y2: y(at), class: "grid"}), words(left - 6, y(at) + 4, short(at), {class: "tick", "text-anchor": "end"})); }
+  for (const at of (logX ? logTicks : ticks)(x0, x1, width < 450 ? 4 : 6)) { svg.append(words(x(at), height - bottom + 16, short(at), {class: "tick", "text-anchor": "middle"})); }
+  const places = dots ? placeNames(lines.map(l => ({x: x(l.points[0][0]), y: y(l.points[0][1]), name: clip(l.name, 24)})), width, top, height - bottom) : [];
   lines.forEach((l, i) => {
     const colour = PALETTE[i % PALETTE.length], dash = ["", "6 3", "2 3", "8 3 2 3"][Math.floor(i / PALETTE.length) % 4], g = s("g", {}, tip(l.hint || l.name));
     if (!dots) g.append(s("polyline", {points: l.points.map(p => `${x(p[0])},${y(p[1])}`).join(" "), fill: "none", stroke: colour, "stroke-width": 1.8, "stroke-dasharray": dash}));
     if (dots || l.points.length < 12) for (const p of l.points) g.append(s("circle", {cx: x(p[0]), cy: y(p[1]), r: dots ? 5 : 2.6, fill: colour}));
     for (const p of l.chosen || []) g.append(s("circle", {cx: x(p[0]), cy: y(p[1]), r: 6, fill: "none", stroke: colour, "stroke-width": 2.2}));
-    if (dots) { const flip = x(l.points[0][0]) > width - 130; g.append(words(x(l.points[0][0]) + (flip ? -8 : 8), y(l.points[0][1]) + 4, clip(l.name, 18), {class: "tick", "text-anchor": flip ? "end" : "start"})); }
+    if (places[i]) g.append(words(places[i].x, places[i].y, clip(l.name, 24), {class: "tick name", "text-anchor": places[i].anchor}));
     svg.append(g);
   });
-  svg.append(words((left + width - right) / 2, height - 6, xName, {class: "tick", "text-anchor": "middle"}), words(-(height - bottom) / 2, 12, yName, {class: "tick", transform: "rotate(-90)", "text-anchor": "middle"}));
+  svg.append(named(left, width - right, height - 6, xName, width), words(-(height - bottom) / 2, 12, yName, {class: "tick", transform: "rotate(-90)", "text-anchor": "middle"}));
   const legend = dots ? null : h("ul", {cls: "legend"}, lines.map((l, i) => h("li", {}, s("svg", {width: 24, height: 10, "aria-hidden": "true"}, s("line", {x1: 0, x2: 24, y1: 5, y2: 5, "stroke-width": 2.4, stroke: PALETTE[i % PALETTE.length], "stroke-dasharray": ["", "6 3", "2 3", "8 3 2 3"][Math.floor(i / PALETTE.length) % 4]})), l.name)));
   return h("div", {cls: "chart"}, svg, legend);
 }
@@ -127,7 +151,7 @@ function heatMap(down, across, value, name, {signed = false, size = 17} = {}) {
 }
 
 function scatter(points, by, classes, name) {
-  const size = 300, svg = frame(size, size + 22, name), shade = c => `hsl(${Math.round(360 * c / Math.max(classes, 1))} 65% 50%)`;
+  const size = 300, svg = frame(size, size + 22, name), shade = c => classes <= PALETTE.length ? PALETTE[c] : `hsl(${Math.round(360 * c / Math.max(classes, 1))} 65% 50%)`;
   for (const [px, py, c, side] of points) {
     const x = 8 + px / 1000 * (size - 16), y = size - 8 - py / 1000 * (size - 16), colour = by === "class" ? shade(c) : side ? "--c1" : "--c0";
     svg.append(side ? s("path", {d: `M${x} ${y - 3.4}l3.2 5.8h-6.4z`, fill: colour, "fill-opacity": 0.8}) : s("circle", {cx: x, cy: y, r: 2.8, fill: colour, "fill-opacity": 0.8}));

@@ -94,9 +94,9 @@ function drawTraining(m, all) {
   return section("training", "Over training", pick, lines.length ? [lineChart(lines, "step", m.words), note(`Mean over seeds at every evaluation point of ${lines.length} rows (the baseline and the best; filter for others). Rings: what ${STATE.rule} selects, one per seed.`)] : empty("No run has more than one evaluation point; train.evaluations = 5 in the suite makes five."));
 }
 function drawCost(m, all) {
-  const dots = filtered(all).map(r => { const fits = DATA.runs.filter(g => g[0] === r.row && STATE.tasks.includes(g[1])).map(g => DATA.records[g[3][0]]).filter(x => x && x.status === "ok").map(x => x.seconds.fit).filter(Number.isFinite).sort((a, b) => a - b);
+  const dots = someRows(all, Infinity).filter(r => filtered(all).includes(r)).map(r => { const fits = DATA.runs.filter(g => g[0] === r.row && STATE.tasks.includes(g[1])).map(g => DATA.records[g[3][0]]).filter(x => x && x.status === "ok").map(x => x.seconds.fit).filter(Number.isFinite).sort((a, b) => a - b);
     return {name: r.label, points: [[fits.length ? fits[Math.floor(fits.length / 2)] : NaN, factor(m) * r.average.mean]], hint: `${r.label}: ${shown(m, r.average.mean)}, ${fits.length ? short(fits[Math.floor(fits.length / 2)]) : "?"} s`}; }).filter(d => d.points[0].every(Number.isFinite) && d.points[0][0] > 0);
-  return section("cost", "Against cost", dots.length ? [lineChart(dots, "seconds of a fit, median", m.words, {logX: true, dots: true, width: 860, height: 420}), note("Wall clock of the machines that ran it, beside whatever else they did.")] : empty("No run tells its seconds."));
+  return section("cost", "Against cost", dots.length ? [lineChart(dots, "seconds of a fit, median", m.words, {logX: true, dots: true, width: 860, height: 420}), note("Wall clock of the machines that ran it, beside whatever else they did. Where names would cover each other, those of the best rows stand: point at a dot for others, or filter rows.")] : empty("No run tells its seconds."));
 }
 function drawValidators() {
   const metric = Object.keys(DATA.validators)[0];
@@ -141,10 +141,11 @@ function drawMaps() {
 function drawTroubles() {
   const where = new Map();
   DATA.runs.forEach(([row, task, seed, records]) => records.forEach(k => { if (k >= 0 && !where.has(k)) where.set(k, `${DATA.rows[row].label}, ${DATA.tasks[task].name}, seed ${seed}`); }));
-  const kinds = new Map();
-  DATA.records.forEach((r, k) => (r.warnings || []).forEach(w => kinds.set(w, (kinds.get(w) || []).concat(where.get(k)))));
+  const kinds = new Map(), kind = w => w.replace(/\d+(\.\d+)?/g, "…");   // warnings that differ in numbers only are of one kind
+  DATA.records.forEach((r, k) => (r.warnings || []).forEach(w => kinds.set(kind(w), (kinds.get(kind(w)) || []).concat([[w, where.get(k), k]]))));
+  const told = all => [...new Set(all.map(a => a[0]))], runs = (all, w) => all.filter(a => a[0] === w).map(a => a[1]).join("; ");
   const broken = DATA.records.map((r, k) => [r, k]).filter(([r]) => r.error);
-  return section("troubles", "Warnings and failed runs", kinds.size ? [...kinds].sort((a, b) => b[1].length - a[1].length).slice(0, 60).map(([w, runs]) => h("details", {}, h("summary", {}, w, h("span", {cls: "count"}, ` in ${runs.length} runs`)), h("p", {cls: "note"}, runs.join("; ")))) : note("No run warned."),
+  return section("troubles", "Warnings and failed runs", kinds.size ? [...kinds].sort((a, b) => b[1].length - a[1].length).map(([name, all]) => { const texts = told(all); return h("details", {}, h("summary", {}, texts.length > 1 ? name : texts[0], h("span", {cls: "count"}, ` in ${new Set(all.map(a => a[2])).size} run${all.length > 1 ? "s" : ""}`)), texts.map(w => h("p", {cls: "note"}, texts.length > 1 ? `${w}: ${runs(all, w)}` : runs(all, w)))); }) : note("No run warned."),
     broken.length ? broken.map(([r, k]) => h("details", {}, h("summary", {}, `${where.get(k)}: ${r.error.type}: ${r.error.message}`), h("pre", {}, r.error.traceback || "no traceback was kept"))) : note("No run failed."));
 }
 function drawSettings() {
