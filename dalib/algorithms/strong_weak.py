@@ -25,8 +25,9 @@ class StrongWeak(Algorithm):
     Reference
         Saito et al. Strong-Weak Distribution Alignment for Adaptive Object Detection. CVPR 2019. arXiv:1812.04798, read
         in the authors' code. Departures: E is an MLP on the mean over positions (there: three convolutions of stride
-        2 with batch norms before it); the discriminators' own features are not given to the heads on regions (there:
-        the context vectors, options); `weight` is 1 throughout (there: 0.1 where the source is drawn by a computer).
+        2 with batch norms before it); D is half as wide by default (there: 256 and 128); the discriminators' own
+        features are not given to the heads on regions (there: the context vectors, options); `weight` is 1 throughout
+        (there: 0.1 where the source is drawn by a computer).
     """
 
     family = "adversarial"

@@ -188,11 +188,17 @@ class AlgorithmRegistry(Registry[Any]):
     def suggest_for(self, objective: str) -> str:
         """`take one of …`: algorithms that work on this kind of answers, some of every family."""
         able = [name for name in self.able(objective) if name in self.files() and not self.get(name).alone]
+        able = [name for name in able if self._base_is_able(name, objective)]
         families: dict[str, list[str]] = {}
         for name in able:
             families.setdefault(self.get(name).family, []).append(name)
         few = [name for names in families.values() for name in names[:3]]
         return f"take one of {', '.join(few)} (dalib list algorithms --objective {objective})"
+
+    def _base_is_able(self, name: str, objective: str) -> bool:
+        """What changes another algorithm works with the one that it takes unless told otherwise."""
+        base = self.get(name).defaults().get("base", "")
+        return not isinstance(base, str) or base not in self or bool(self.get(base).can_answer(objective))
 
     @staticmethod
     def _combination() -> Any:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dalib.core.errors import DalibError
 from dalib.data.cache import cached_rows
-from dalib.data.decode import measure_picture
+from dalib.data.decode import SIDEWAYS, measure_picture
 from dalib.data.folders import ImageTree
 from dalib.data.layout import ImageFile
 from dalib.data.listing import Listing, naming
@@ -188,16 +188,22 @@ def read_pair(tree: SceneTree, picture: str) -> np.ndarray:
     """The mask (H, W) of a picture, whose values are not looked at.
 
     Raises
-        DalibError: it cannot be read, or is of another size than its picture
+        DalibError: it cannot be read, is of another size than its picture, or nobody can know which way up it is meant,
+            for the picture is shown turned (EXIF) and has the same size either way
     """
     mask = tree.masks[picture]
     with naming(tree.root, mask):
         values = decode_mask(tree.read_sound(mask))
-        width, height, _ = measure_picture(tree.read(picture))
+        width, height, turn = measure_picture(tree.read(picture))
     if values.shape != (height, width):
         raise DalibError(
             f"mask {mask} in {tree.root} has {values.shape[1]} x {values.shape[0]} pixels, its picture {width} x "
             f"{height}; make them alike"
+        )
+    if turn > 1 and (turn < SIDEWAYS or width == height):
+        raise DalibError(
+            f"picture {picture} in {tree.root} is shown turned (EXIF orientation {turn}), and its mask may be meant "
+            "before or after; save it turned, without the tag (PIL's ImageOps.exif_transpose)"
         )
     return values
 
@@ -220,6 +226,6 @@ def decode_masks(tree: SceneTree, domain: str, resize: int, classes: int) -> np.
             )
         return warp_mask(values, resize)
 
-    key = f"masks1:{tree.fingerprint(domain)}:{domain}:{resize}:{classes}"
+    key = f"masks2:{tree.fingerprint(domain)}:{domain}:{resize}:{classes}"
     shape = (len(files), resize, resize)
     return cached_rows(f"masks-{domain}-{resize}", key, shape, np.uint8, lambda: (decode(f.member) for f in files))

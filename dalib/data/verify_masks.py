@@ -25,6 +25,7 @@ KINDS = {
     "incomplete": "differs from the declaration, or cannot be loaded",
     "unreadable": "a picture or a mask that cannot be read, or a mask of colours",
     "size": "a mask of another size than its picture",
+    "turned": "a picture that is shown turned (EXIF), with a mask that may be meant before or after",
     "unknown class": "a value of a mask, or a box's class, that has no name",
     "no mask": "a picture without a mask beside pictures that have one; it is never used",
     "no picture": "a mask, or a box, whose picture is not there; it is never used",
@@ -111,8 +112,9 @@ def _examine(tree: SceneTree, member: str, classes: int) -> tuple[str, np.ndarra
     try:
         values = read_pair(tree, member)
     except DalibError as error:
-        kind = "size" if "make them alike" in str(error) else "unreadable"
-        return digest, nothing, [(kind, mask, str(error).partition("; ")[0])]
+        told = str(error)
+        kind = "size" if "make them alike" in told else "turned" if "shown turned" in told else "unreadable"
+        return digest, nothing, [(kind, member if kind == "turned" else mask, told.partition("; ")[0])]
     counts = np.bincount(values.ravel(), minlength=256)
     problems = []
     strange = [v for v in np.flatnonzero(counts) if v >= classes and v != IGNORE]

@@ -16,6 +16,9 @@ from dalib.estimator.base import AdaptationEstimator
 from dalib.estimator.domains import find_labelled
 from dalib.estimator.mapping import copy_algorithm, is_separable, need_no_labels
 
+LARGEST = 1e150
+"""Most that a label may be: beyond it moments overflow, and every prediction would be NaN."""
+
 
 class AdaptationRegressor(RegressorMixin, AdaptationEstimator):
     """Labels that are numbers: networks with any algorithm that knows no classes, or any regressor behind a mapping.
@@ -29,8 +32,8 @@ class AdaptationRegressor(RegressorMixin, AdaptationEstimator):
             others are NaN, and refused where every target row has one
 
     Attributes
-        n_features_in_ (tables), fitted_ (of a network; it is trained on y of mean 0 and deviation 1, and predictions
-        are taken back), or estimator_ and mapping_
+        n_features_in_ (tables), fitted_ (of a network; it is trained on y of mean 0 and deviation 1, and answers so by
+        itself and from a file of its own; `predict` takes its answers back), or estimator_ and mapping_
 
     Example
         AdaptationRegressor("coral", estimator=GradientBoostingRegressor()).fit(X_s, y_s, X_t).predict(X_t)
@@ -57,6 +60,8 @@ class AdaptationRegressor(RegressorMixin, AdaptationEstimator):
             told = numbers[few]
         if not np.isfinite(y_s).all() or not np.isfinite(told).all():
             raise ValueError("y holds NaN or infinity for a row with a label; leave it out")
+        if (most := np.abs(np.concatenate([y_s, told])).max()) > LARGEST:
+            raise ValueError(f"y holds {most:.3g}, whose square float64 cannot hold; give it in a larger unit")
         values = np.concatenate([y_s, told])
         self._flat = values.ndim == 1
         columns = values.reshape(len(values), -1)

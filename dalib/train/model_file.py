@@ -47,8 +47,13 @@ def save_model(fitted: Fitted, path: str | Path, algorithm: str = "", extra: dic
         extra: facts to keep beside the weights, those of `fitted.extra` included (data set, task, `normalise`)
 
     Raises
-        DalibError: the algorithm has no name by which the file could be loaded again
+        DalibError: no `Fitted`, or the algorithm has no name by which the file could be loaded again
     """
+    if not isinstance(fitted, Fitted):
+        raise DalibError(
+            f"{type(fitted).__name__} is no fitted model; give what Trainer.fit returns (dalib.fit(…).fitted); an "
+            "estimator is kept whole by joblib.dump"
+        )
     algorithm = algorithm or registered_name(fitted.algorithm)
     path = model_path(path)
     backbone = fitted.backbone

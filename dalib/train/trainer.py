@@ -114,6 +114,7 @@ class Trainer:
         listeners: in place of those that `fit` has
         """
         config, objective = self.config, find_objective(task.objective)
+        algorithm.check_objective(objective.name)
         backbone = self._prepared(backbone, objective)
         if not len(task.labelled) or not len(task.target):
             raise DalibError(

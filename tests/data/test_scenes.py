@@ -101,6 +101,23 @@ def test_a_mask_of_another_size_and_one_of_colours_are_refused(root):
         load_data("mask_folder", root).domain("day", 32)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("shown", [(32, 32), (20, 32)])
+def test_masks_of_turned_pictures_are_taken_only_where_their_size_says_how_they_are_meant(root, shown, orientation):
+    """As boxes are: the size of a square, or of a picture upside down, is the same before and after."""
+    width, height = shown[::-1] if orientation >= 5 else shown
+    tag = Image.Exif()
+    tag[274] = orientation
+    Image.new("RGB", (width, height)).save(root / "day/images/p0.png", exif=tag)
+    save(root / "day/masks/p0.png", np.zeros(shown[::-1], np.uint8))
+    if orientation == 1 or (orientation >= 5 and shown[0] != shown[1]):
+        assert not load_data("mask_folder", root).domain("day", 32).labels[0].any() and verify(root) == []
+        return
+    with pytest.raises(DalibError, match=rf"p0.png .* turned \(EXIF orientation {orientation}\), and its mask may be"):
+        load_data("mask_folder", root).domain("day", 32)
+    assert [(f.kind, f.file) for f in verify(root)] == [("turned", "day/images/p0.png")]
+
+
 def test_pictures_beside_masks_are_no_classes_of_an_image_folder(root):
     with pytest.raises(DalibError, match=r"two ways: images, masks of 'day' .*dataset mask_folder"):
         load_data("image_folder", root)

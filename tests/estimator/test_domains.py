@@ -236,6 +236,17 @@ def test_a_network_predicts_in_the_unit_of_y(algorithm: str) -> None:
     assert both.predict(X_s).shape == (200, 2)
 
 
+@pytest.mark.parametrize("algorithm", ["source_only", "coral", "jdot"])
+def test_numbers_whose_squares_overflow_are_refused_and_those_below_are_learnt(algorithm: str) -> None:
+    X_s, y_s, X_t, _ = _numbers()
+    with pytest.raises(ValueError, match=r"y holds .*e\+302, whose square float64 cannot hold"):
+        AdaptationRegressor(algorithm, train=FAST, device="cpu").fit(X_s, 1e300 * y_s, X_t)
+    model, large = (
+        AdaptationRegressor(algorithm, train=FAST, device="cpu").fit(X_s, c * y_s, X_t) for c in (1.0, 1e100)
+    )
+    np.testing.assert_allclose(large.predict(X_t) / 1e100, model.predict(X_t), rtol=1e-4, atol=1e-4)
+
+
 def test_numbers_of_few_target_rows_count_and_minus_one_is_a_number() -> None:
     X_s, y_s, X_t, y_t = _numbers()
     marks = np.where(np.arange(150) % 5 == 0, y_t, np.nan)

@@ -305,6 +305,14 @@ def test_what_says_that_it_works_on_boxes_does(coco, root, name):
     ("how", "said"),
     [
         ({"algorithm": "mcc"}, "mcc needs classification, but the labels are for detection; take one of"),
+        (
+            {"algorithm": "coral"},
+            "coral needs classification or multilabel or regression, but the labels are for detection; take",
+        ),
+        (
+            {"algorithm": "tradaboost_r2"},
+            "tradaboost_r2 needs regression, but the labels are for detection; take one of",
+        ),
         ({"algorithm": "advent"}, "advent needs segmentation, but the labels are for detection; take one of"),
         ({"algorithm": "adda"}, "adda needs an answer per row, but the labels are for detection"),
         ({"backbone": {**TINY, "frozen": True}}, "backbone.frozen = true: tiny's features of a whole picture say"),

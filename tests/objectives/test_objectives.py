@@ -12,6 +12,7 @@ import dalib
 from dalib import Domain, Task, TrainConfig, Trainer
 from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
+from dalib.core.network import Network
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS, OBJECTIVES
 from dalib.data.catalog import load_data
@@ -98,6 +99,14 @@ def test_what_works_on_features_works_on_every_objective(name, objective):
     config = TrainConfig(steps=10, batch_size=16, bottleneck=8, lr=0.02, evaluations=1)
     outputs = Trainer(config, device="cpu").fit(ALGORITHMS.get(name)(), task, identity(8)).outputs(task.test)
     assert outputs.prediction.shape == (160, 2) and outputs.prediction.isfinite().all()
+
+
+@pytest.mark.parametrize("objective", ["regression", "multilabel"])
+def test_what_is_suggested_works_at_its_defaults(objective):
+    names = ALGORITHMS.suggest_for(objective).removeprefix("take one of ").partition(" (")[0].split(", ")
+    assert len(names) > 8 and "sdat" in ALGORITHMS.able(objective), "it works with another base"
+    for name in names:
+        ALGORITHMS.get(name)().attach(Network(identity(8), 2, 4, objective=find_objective(objective)))
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,15 @@ def test_an_attribute_that_is_yes_in_the_target_alone_is_named():
     assert "no labelled row of 'red', of which the target has 2; its mean_average_precision" in sentence
 
 
+def test_an_attribute_that_every_labelled_row_has_is_named():
+    x, names = np.zeros((3, 2), np.float32), ("round", "red")
+    a = Domain("a", x, np.array([[1, 1], [0, 1], [1, -1]]), names, "a", objective="multilabel")
+    b = replace(a, name="b", y=np.array([[1, 1], [0, 0], [1, 0]]))
+    (sentence,) = unlearnt_classes(task_of(a, b))
+    assert sentence.startswith(UNLEARNT) and "no labelled row without 'red', of which the target has 2" in sentence
+    assert unlearnt_classes(task_of(a, replace(b, y=np.array([[1, 1], [0, 1], [1, -1]])))) == [], "nobody denies it"
+
+
 def test_of_classes_the_protocols_know_what_is_missing():
     x = np.zeros((2, 2), np.float32)
     a = Domain("a", x, np.array([0, 0]), ("round", "red"), "a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from dalib.core.errors import DalibError
 from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.core.network import Network
 from dalib.core.registry import ALGORITHMS, BACKBONES
+from dalib.estimator.regressor import AdaptationRegressor
 from dalib.train.config import TrainConfig
 from dalib.train.fitted import Fitted
 from dalib.train.model_file import load_model, read_facts, save_model
@@ -90,6 +92,12 @@ def test_an_algorithm_without_a_name_is_not_saved(tmp_path: Path) -> None:
             save_model(fitted, tmp_path / "m")
         assert "\n" not in str(caught.value)
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("thing", [AdaptationRegressor("mmd"), Network.on_features(DIM, 2)])
+def test_what_is_no_fitted_model_is_told_what_is(thing: Any, tmp_path: Path) -> None:
+    with pytest.raises(DalibError, match=rf"{type(thing).__name__} is no fitted model; give what Trainer.fit returns"):
+        save_model(thing, tmp_path / "m")
 
 
 def test_wrong_files_are_one_clear_line(tmp_path: Path) -> None:
