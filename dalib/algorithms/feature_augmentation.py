@@ -17,7 +17,8 @@ class FeatureAugmentation(FeatureAlgorithm):
     each_source, of two sources: z_1' = (z, z, 0, 0),  z_2' = (z, 0, z, 0),  z_t' = (z, 0, 0, z)
 
     It lives on labelled target rows (`protocol = "semi_supervised"`, `y_target`); without any the target's own copy
-    says nothing, and the classifier is that of the source with a lighter penalty.
+    says nothing, and on the target the source's classifier counts with half its weights but its whole offset: where
+    columns lie far from 0 it is worse than `linear_probe`.
 
     Shapes
         z (n, d), y (n,); z' (n, 3 d), or (n, (2 + sources) d)
@@ -32,8 +33,8 @@ class FeatureAugmentation(FeatureAlgorithm):
     objectives = SOLVED
     paper = "daume2007easy"
     lives_on = {
-        "labelled target rows": "linear_probe with a lighter penalty",
-        "labelled source rows": "linear_probe with a lighter penalty",
+        "labelled target rows": "linear_probe with half its weights and its whole offset",
+        "labelled source rows": "linear_probe with half its weights and its whole offset",
     }
     C: float = positive(
         default=1.0, search=(0.1, 1.0, 10.0), doc="inverse regularisation of `logistic` and `svm`", last=True

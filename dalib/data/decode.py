@@ -62,6 +62,14 @@ def open_image(content: bytes) -> Image.Image:
         return as_rgb(ImageOps.exif_transpose(opened))
 
 
+def picture_row(image: Image.Image, resize: int = 0) -> np.ndarray:
+    """A PIL image -> (3, H, W) uint8, turned and brought to RGB as `open_image` does, and warped to resize x resize."""
+    image = as_rgb(ImageOps.exif_transpose(image))
+    if resize and image.size != (resize, resize):
+        image = image.resize((resize, resize), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
 def read_picture(tree: ImageTree, member: str) -> Image.Image:
     """One file of a tree, as `open_image` gives it.
 

@@ -106,7 +106,7 @@ def _transfer(url: str, to: Path, download: Download, progress: Progress | None,
                 part.unlink(missing_ok=True)
                 raise Failed("broke off: it continues at another place than it was asked for")
             _refuse_page(answer, to)
-            total = start + int(answer.headers.get("Content-Length") or 0)
+            total = start + (getattr(answer, "length", 0) or 0)
             write_text(state, json.dumps({"url": url, "tag": _tag(answer)}))
             _copy(answer, part, start, total or download.size, progress)
     except urllib.error.HTTPError as error:
@@ -115,12 +115,17 @@ def _transfer(url: str, to: Path, download: Download, progress: Progress | None,
             part.unlink(missing_ok=True)
             raise Failed("broke off: the part that was there is none of this file") from error
         if error.code != 416:  # else nothing is left to send: it was stopped after the last byte
-            raise Failed(f"answers {error.code} {error.reason}") from error
+            raise Failed(f"answers {error.code} {str(error.reason).partition(chr(10))[0]}") from error
+    except UnicodeError as error:
+        raise Failed(f"leads to an address that is none ({error})") from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         slow = isinstance(error, TimeoutError) or isinstance(reason, TimeoutError)
         raise Failed(f"broke off: {f'nothing came for {timeout:g} s' if slow else reason}") from error
     size = part.stat().st_size
+    if not size:
+        part.unlink()
+        raise Failed("serves nothing, 0 bytes")
     if total and size < total:
         raise Failed(f"broke off: {size} of {total} bytes came")
     if total and size > total:
@@ -145,6 +150,10 @@ def _copy(answer: HTTPResponse, part: Path, start: int, total: int, progress: Pr
 
 
 def _refuse_page(answer: HTTPResponse, to: Path) -> None:
+    """Failed where what comes is not the file: packed on its way, which nobody asked for, or a page."""
+    packed = (answer.headers.get("Content-Encoding") or "identity").strip().lower()
+    if packed != "identity":
+        raise Failed(f"packs the file on its way (Content-Encoding: {packed}), so that it would be another")
     kind = (answer.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
     if kind == "text/html" and not to.name.endswith((".html", ".htm")):
         raise Failed("shows a page, not the file: a button there must be pressed, or terms accepted")

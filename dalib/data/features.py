@@ -83,6 +83,7 @@ def load_features(path: Path) -> FeatureSet:
     if len(set(widths.values())) > 1:
         listed = ", ".join(f"{d} {w}" for d, w in widths.items())
         raise DalibError(f"{path}: domains have different widths ({listed}); give every domain the same features")
+    _refuse_two_scales(path, x)
     names = {d: _check_names(path, d, arrays, len(x[d])) for d in domains}
     objective = read_objective(arrays)
     labelled, remarks = find_labelled(path, domains, arrays)
@@ -158,6 +159,17 @@ def read_feature_rows(path: Path, domain: str, keys: dict[str, str], arrays: dic
         return combine({k: a.astype(np.float32) if a.dtype.kind == "f" else a for k, a in parts.items()})
     except DalibError as error:
         raise DalibError(f"{path}, domain {domain}: {error}") from None
+
+
+def _refuse_two_scales(path: Path, x: Mapping[str, np.ndarray]) -> None:
+    """DalibError for pictures, or other rows of several axes, of uint8 here and with a decimal point there."""
+    bytes_ = [d for d, rows in x.items() if rows.ndim > 2 and rows.dtype == np.uint8]
+    wide = [d for d, rows in x.items() if rows.ndim > 2 and rows.dtype.kind == "f"]
+    if bytes_ and wide:
+        raise DalibError(
+            f"{path}: rows of '{bytes_[0]}' are uint8, 0 to 255, and those of '{wide[0]}' have a decimal point (0 to "
+            "1?); give all domains one type, pictures uint8"
+        )
 
 
 def _describe(x: np.ndarray) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from dalib.core.errors import DalibError
+from dalib.data.decode import picture_row
 from dalib.data.narrow import keep_digits
 from dalib.data.packing import Arrays
-from dalib.data.shared_formats import picture_row, stack_domains
+from dalib.data.shared_formats import stack_domains
 
 HUB = "hf:"
 
@@ -63,14 +64,16 @@ def arrays_of_splits(splits: Any, where: str, domain: str, label: str, image: st
             raise DalibError(f"{where} has several columns of images ({', '.join(pictures)}); say --image (image=…)")
         picture = image or (pictures[0] if pictures else "")
         others = [n for n in names if n not in (domain, label)]
+        classes = [n for n in others if getattr(table.features[n], "names", None)]
+        if classes and not picture:
+            raise DalibError(
+                f"{where}: column '{classes[0]}' holds classes, whose numbers would be a feature; say --label "
+                f"{classes[0]} (label=…), or drop it before (table.remove_columns)"
+            )
         word_of, domain_of = (_namer(table, column) for column in (label, domain))
         for number, row in enumerate(table):
             try:
-                x = (
-                    picture_row(row[picture], resize)
-                    if picture
-                    else np.concatenate([np.ravel(np.asarray(row[n], np.float64)) for n in others])
-                )
+                x = picture_row(row[picture], resize) if picture else np.concatenate([_numbers(row[n]) for n in others])
             except (ValueError, TypeError, AttributeError) as error:
                 what = f"no picture in '{picture}'" if picture else f"no numbers in one of {', '.join(others)}"
                 way = "" if picture else "; encode words, or drop that column before (table.remove_columns)"
@@ -83,6 +86,14 @@ def arrays_of_splits(splits: Any, where: str, domain: str, label: str, image: st
     arrays = stack_domains(rows, labels, where)
     wide = [key for key, x in arrays.items() if x.dtype == np.float64 and key.endswith("_x")]
     return arrays | dict(zip(wide, keep_digits([arrays[key] for key in wide]), strict=True))
+
+
+def _numbers(cell: Any) -> np.ndarray:
+    """A cell as float64 (m,); ValueError for words, even those that are written as a number is."""
+    values = np.asarray(cell)
+    if values.dtype.kind in "USM":
+        raise ValueError(f"could not convert {cell!r}")
+    return np.ravel(values.astype(np.float64))
 
 
 def _namer(table: Any, column: str) -> Callable[[Any], Any]:

@@ -64,6 +64,11 @@ def stack_labels(values: Sequence[Any], where: str) -> np.ndarray:
         DalibError: labels of several types, which NumPy would make one, or numbers beyond what float64 tells apart
     """
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    odd = next((v for v in plain if not isinstance(v, (bool, int, float, str, bytes))), None)
+    if odd is not None:
+        raise DalibError(
+            f"{where} has labels of type {type(odd).__name__} ({odd}); give numbers or words, y.astype(str)"
+        )
     kinds = {_kind(value): value for value in reversed(plain)}
     if len(kinds) > 1:
         (a, x), (b, y) = sorted(kinds.items())[:2]

@@ -33,7 +33,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise
     except Exception as error:  # zipfile, zlib, NumPy and the tokens of its headers have many words for damage
         pickled = "allow_pickle" in str(error) and zipfile.is_zipfile(path)
-        reason = "it holds Python objects; save plain arrays" if pickled else f"expected {LAYOUT}"
+        reason = (
+            "it holds Python objects; save plain arrays (words: y.astype(str))" if pickled else f"expected {LAYOUT}"
+        )
         raise DalibError(f"cannot read feature file {path}: {reason}") from error
 
 
@@ -75,6 +77,8 @@ def check_rows(path: Path, key: str, arrays: dict[str, np.ndarray], *, flat: boo
         raise DalibError(f"{path}: {key} has shape {x.shape}; expected {expected}, one row per sample")
     if x.dtype.kind not in "iufb":
         raise DalibError(f"{path}: {key} has dtype {x.dtype}; expected real numbers")
+    if not x.dtype.isnative:  # which PyTorch does not read
+        x = x.astype(x.dtype.newbyteorder("="))
     if scale_key in arrays:
         scale = arrays[scale_key]
         if scale.size != 1 or scale.dtype.kind not in "iuf" or not np.isfinite(scale).all():

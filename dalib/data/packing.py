@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 
 from dalib.core.errors import DalibError
 from dalib.core.files import write_atomic
+from dalib.data.encode import encode_columns
 from dalib.data.features import FeatureSet, load_features
+from dalib.data.items import items, pair, row_labels, row_of
 from dalib.data.labels import settle_labels, stack_labels
 from dalib.data.narrow import keep_digits, refuse_long
 
@@ -63,10 +66,9 @@ def arrays_of_frame(frame: Any, domain: str, label: str = "", one_hot: bool = Fa
         domain, label: names of columns; label empty or not there: no row has one
         one_hot: columns of words become one of 0 and 1 per word; otherwise they are refused
     Raises
-        DalibError: no such column, words among the features, a domain only some of whose rows have a label
+        DalibError: no such column, features that `encode_columns` refuses, a domain only some of whose rows have a
+            label
     """
-    import pandas as pd
-
     for name in filter(None, (domain, label)):
         if name not in frame.columns:
             raise DalibError(f"the table has no column '{name}'; it has {', '.join(map(str, frame.columns))}")
@@ -77,22 +79,7 @@ def arrays_of_frame(frame: Any, domain: str, label: str = "", one_hot: bool = Fa
         raise DalibError(
             f"column '{domain}' is empty in {int(frame[domain].isna().sum())} rows; every row has a domain"
         )
-    features = frame.drop(columns=[name for name in (domain, label) if name])
-    imaginary = [str(c) for c in features.columns if pd.api.types.is_complex_dtype(features[c].dtype)]
-    if imaginary:
-        raise DalibError(f"column '{imaginary[0]}' holds complex numbers; give real ones, their size or two columns")
-    dates = [str(c) for c in features.columns if features[c].dtype.kind in "Mm"]
-    if dates:
-        raise DalibError(
-            f"column '{dates[0]}' holds dates or times; give numbers, such as the days since the first one"
-        )
-    words = [str(c) for c in features.columns if not pd.api.types.is_numeric_dtype(features[c].dtype)]
-    if words and not one_hot:
-        raise DalibError(
-            f"column '{words[0]}' holds words ({len(words)} such columns); leave it out, encode it, or say --one-hot "
-            "(one_hot=True): 0 and 1 per word"
-        )
-    features = pd.get_dummies(features, columns=words) if words else features
+    features = encode_columns(frame.drop(columns=[name for name in (domain, label) if name]), one_hot)
     arrays: Arrays = {"columns": np.array([str(c) for c in features.columns])}
     places = frame[domain].unique()
     called = list(map(str, places))
@@ -162,9 +149,17 @@ def read_table(path: Path, words: Sequence[str] = ()) -> Any:
             return pd.read_parquet(path)
         if path.suffix not in TABLES:
             raise DalibError(f"{path} is no table that is read here; give .csv, .tsv, .parquet or .mat")
-        frame = pd.read_csv(path, sep=TABLES[path.suffix], dtype=dict.fromkeys(filter(None, words), str))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            kinds = dict.fromkeys(filter(None, words), str)
+            frame = pd.read_csv(path, sep=TABLES[path.suffix], dtype=kinds, index_col=False)
     except ImportError as error:
         raise DalibError(f"{path} needs a reader of parquet files; pip install pyarrow, or write a .csv") from error
+    except pd.errors.ParserWarning as error:
+        raise DalibError(
+            f"rows of {path} have more cells than its heading, so that no cell has a name for sure: a decimal comma, "
+            "or an index without a heading (R: write.table(col.names=NA))? Give every column one, and numbers a point"
+        ) from error
     except (ValueError, OSError) as error:
         raise DalibError(f"cannot read {path} ({str(error).splitlines()[0]}); is it a table with a heading?") from error
     _refuse_index(path, frame)
@@ -208,9 +203,9 @@ def arrays_of_mat(paths: Sequence[str | Path]) -> Arrays:
                 raise DalibError(f"{path}: the rows of '{domain}' are complex numbers; give real ones, say their sizes")
             if x.dtype.kind not in "biuf":
                 raise DalibError(f"{path} has rows of {x.dtype}; expected real numbers")
-            rows = x.astype(np.float32).toarray() if hasattr(x, "toarray") else np.asarray(x)
+            rows = x.toarray() if hasattr(x, "toarray") else np.asarray(x)
             if y is not None:
-                labels = np.asarray(y).ravel()
+                labels = _mat_labels(y)
                 if len(labels) != len(rows) and rows.ndim == 2 and len(labels) == rows.shape[1]:
                     rows = rows.T
                 arrays[f"{domain}_y"] = stack_labels(labels.tolist(), f"{path}") if labels.dtype.kind == "f" else labels
@@ -225,6 +220,16 @@ def _pick(path: Path, content: Mapping[str, Any], names: Sequence[str]) -> Any:
     if len(there) > 1:
         raise DalibError(f"{path} has {' and '.join(there)}, each of which may be meant; keep one of them")
     return content[there[0]] if there else None
+
+
+def _mat_labels(y: Any) -> np.ndarray:
+    """(n,) labels of MATLAB: sparse ones, cells of words, and words that it has padded to one length, as they are."""
+    labels = np.asarray(y.toarray() if hasattr(y, "toarray") else y).ravel()
+    if labels.dtype.kind == "O":
+        cells = [np.asarray(cell) for cell in labels]
+        if all(cell.size == 1 and cell.dtype.kind in "Ubiuf" for cell in cells):
+            labels = np.array([cell.item() for cell in cells], None if len({c.dtype.kind for c in cells}) == 1 else "O")
+    return np.char.rstrip(labels) if labels.dtype.kind == "U" else labels
 
 
 def read_mat(path: Path) -> dict[str, Any]:
@@ -248,31 +253,39 @@ def read_mat(path: Path) -> dict[str, Any]:
 def arrays_of_datasets(domains: Mapping[str, Iterable[Any]]) -> Arrays:
     """torch Datasets and DataLoaders (torchvision's among them), one per domain: items (x, y), or x without labels.
 
-    Rows are tensors, arrays or PIL images (RGB, 0 to 255, channels first) of one shape; a label is one number or word.
+    Rows are tensors, arrays or PIL images of one shape; a label is one number or word. PIL images become RGB, 0 to 255,
+    channels first, as those of a folder do (`dalib.data.decode.open_image`).
 
     Example
         pack(arrays_of_datasets({"mnist": MNIST(root), "usps": USPS(root)}), "digits.npz")
 
     Raises
-        DalibError: rows of several shapes, no rows, other items, a label for some of the rows, a loader that drops rows
+        DalibError: rows of several shapes, or pictures of uint8 beside floats, no rows, other items, a label for some
+            of the rows, a loader that drops rows
     """
     arrays: Arrays = {}
     for domain, data in domains.items():
         rows: list[np.ndarray] = []
         labels: list[Any] = []
         sampler = getattr(data, "batch_sampler", None)
-        batched = hasattr(data, "dataset") and (sampler or getattr(data, "batch_size", None)) is not None
+        batched = hasattr(data, "dataset") and (sampler is not None or getattr(data, "batch_size", None) is not None)
         if batched and (getattr(data, "drop_last", False) or getattr(sampler, "drop_last", False)):
             raise DalibError(f"domain '{domain}': its loader drops the last batch; make it with drop_last=False")
-        for number, item in enumerate(data if batched else _items(data)):
-            x, y = _pair(item, f"domain '{domain}', {'batch' if batched else 'item'} {number}")
-            row = _row(x)
+        for number, item in enumerate(data if batched else items(data)):
+            x, y = pair(item, f"domain '{domain}', {'batch' if batched else 'item'} {number}")
+            row = row_of(x)
             rows.extend(row if batched else [row])
-            labels.extend(_row_labels(y, len(row) if batched else 1, f"domain '{domain}'"))
+            labels.extend(row_labels(y, len(row) if batched else 1, f"domain '{domain}'"))
         shapes = sorted({row.shape for row in rows})
         if len(shapes) != 1:
             what = f"rows of shapes {shapes[0]} and {shapes[1]}; resize them to one" if shapes else "no rows"
             raise DalibError(f"domain '{domain}' has {what}")
+        kinds = {row.dtype.kind for row in rows if row.dtype == np.uint8 or row.dtype.kind == "f"}
+        if len(kinds) > 1:
+            raise DalibError(
+                f"domain '{domain}' has rows of uint8 (0 to 255) and of numbers with a decimal point (0 to 1?); give "
+                "all by one transform"
+            )
         bare = sum(y is None for y in labels)
         if 0 < bare < len(rows):
             raise DalibError(
@@ -282,41 +295,3 @@ def arrays_of_datasets(domains: Mapping[str, Iterable[Any]]) -> Arrays:
         if not bare:
             arrays[f"{domain}_y"] = stack_labels(labels, f"domain '{domain}'")
     return arrays
-
-
-def _pair(item: Any, where: str) -> tuple[Any, Any]:
-    """(x, y or None) of an item (x, y), (x,) or x."""
-    if isinstance(item, Mapping):
-        raise DalibError(
-            f"{where} is a dictionary of {', '.join(map(str, item))}; give a Dataset of pairs (x, y), such as "
-            "[(row['image'], row['label']) for row in data]"
-        )
-    if not isinstance(item, (tuple, list)):
-        return item, None
-    if len(item) > 2:
-        raise DalibError(f"{where} has {len(item)} parts; say which are row and label: a Dataset of pairs (x, y)")
-    return (*item, None)[:2] if item else (None, None)
-
-
-def _row_labels(y: Any, n: int, where: str) -> list[Any]:
-    """The labels of n rows, None where there is none."""
-    if y is None:
-        return [None] * n
-    values = np.asarray(y.detach().cpu() if hasattr(y, "detach") else y)
-    if values.size != n:
-        raise DalibError(
-            f"{where}: a label of shape {values.shape} for {n} {'rows' if n > 1 else 'row'}; give one number or word"
-            " per row (of one-hot labels y.argmax(-1)), and rows without labels alone, no pairs"
-        )
-    return list(values.ravel())
-
-
-def _items(data: Any) -> Iterable[Any]:
-    """By number where there is a length, for many a Dataset has no end when it is iterated."""
-    return (data[i] for i in range(len(data))) if hasattr(data, "__getitem__") and hasattr(data, "__len__") else data
-
-
-def _row(x: Any) -> np.ndarray:
-    if hasattr(x, "convert"):
-        return np.ascontiguousarray(np.asarray(x.convert("RGB")).transpose(2, 0, 1))
-    return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from dalib.core.errors import DalibError
-from dalib.core.limits import amount_of
+from dalib.core.limits import amount_of, refuse_bomb
+from dalib.data.decode import open_image, picture_row
 from dalib.data.labels import is_whole, stack_labels
 from dalib.data.narrow import keep_digits
 from dalib.data.packing import Arrays
@@ -134,17 +135,23 @@ def _notes_of(sample: dict[str, bytes], where: str) -> tuple[Any, str]:
     """(label or None, domain or an empty text) of a sample."""
     try:
         notes = json.loads(sample["json"]) if "json" in sample else {}
-        y = sample["cls"].decode().strip() if "cls" in sample else notes.get("label", notes.get("cls"))
+        told = notes.get("label", notes.get("cls"))
+        told = int(told) if isinstance(told, float) and told.is_integer() else told
+        y = sample["cls"].decode().strip() if "cls" in sample else told
         place = "" if notes.get("domain") is None else str(notes["domain"])
     except (ValueError, AttributeError) as error:
         raise DalibError(
             f"{where}: its .cls is no text or its .json no object ({error}); leave that sample out"
         ) from error
+    if y is told and isinstance(told, (list, dict)):
+        raise DalibError(f"{where}: its label is {told!r}; give one number or word per sample")
+    if y is not told and told is not None and is_whole(str(y)) and is_whole(str(told)) and int(y) != int(told):
+        raise DalibError(f"{where} has the label {y} in its .cls and {told} in its .json; keep one of them")
     return (None if y is None else str(y)), place
 
 
 def _samples(path: Path) -> Iterable[tuple[str, dict[str, bytes]]]:
-    most, key = amount_of("DALIB_MAX_FILE", "500M"), ""
+    most, key, total = amount_of("DALIB_MAX_FILE", "500M"), "", 0
     sample: dict[str, bytes] = {}
     try:
         with tarfile.open(path) as tar:
@@ -153,14 +160,19 @@ def _samples(path: Path) -> Iterable[tuple[str, dict[str, bytes]]]:
                     continue
                 if member.size > most:
                     raise DalibError(f"{path}: {member.name} is larger than DALIB_MAX_FILE; set that if you trust it")
+                refuse_bomb(path, total := total + member.size)
                 place = PurePosixPath(member.name)
                 stem, _, kind = place.name.partition(".")
-                this = str(place.with_name(stem))
+                if not stem or "__MACOSX" in place.parts:  # what systems add: ._0.jpg, .DS_Store
+                    continue
+                this, kind = str(place.with_name(stem)), kind.lower()
                 if sample and this != key:
                     yield key, sample
                     sample = {}
+                if kind in sample:
+                    raise DalibError(f"{path}, {this} has two members .{kind}; keep one of them")
                 key, content = this, tar.extractfile(member)
-                sample[kind.lower()] = content.read() if content else b""
+                sample[kind] = content.read() if content else b""
     except (tarfile.TarError, OSError) as error:
         raise DalibError(f"cannot read {path} as a tar ({error})") from error
     if sample:
@@ -168,30 +180,17 @@ def _samples(path: Path) -> Iterable[tuple[str, dict[str, bytes]]]:
 
 
 def _row_of(sample: dict[str, bytes], where: str, resize: int) -> np.ndarray:
-    from PIL import Image
-
-    kind = next((k for k in PICTURES if k in sample), "npy" if "npy" in sample else "")
-    if not kind:
-        raise DalibError(
-            f"{where} has neither a picture ({', '.join(PICTURES)}) nor a .npy; it has {', '.join(sample)}"
-        )
+    kinds = [k for k in (*PICTURES, "npy") if k in sample]
+    if len(kinds) != 1:
+        what = f"both .{kinds[0]} and .{kinds[1]}" if kinds else f"neither a picture ({', '.join(PICTURES)}) nor a .npy"
+        way = "; keep the one that is the row" if kinds else f"; it has {', '.join(sample)}"
+        raise DalibError(f"{where} has {what}{way}")
     try:
-        if kind == "npy":
+        if kinds == ["npy"]:
             return np.asarray(np.load(io.BytesIO(sample["npy"]), allow_pickle=False))
-        with Image.open(io.BytesIO(sample[kind])) as image:
-            return picture_row(image, resize)
-    except (OSError, ValueError) as error:
+        return picture_row(open_image(sample[kinds[0]]), resize)
+    except (OSError, ValueError, SyntaxError) as error:
         raise DalibError(f"{where}: cannot be read ({error}); leave that sample out") from error
-
-
-def picture_row(image: Any, resize: int = 0) -> np.ndarray:
-    """A PIL image -> (3, H, W) uint8, warped to resize x resize."""
-    from PIL import Image
-
-    image = image.convert("RGB")
-    if resize and image.size != (resize, resize):
-        image = image.resize((resize, resize), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
 def stack_domains(rows: dict[str, list[np.ndarray]], labels: dict[str, list[Any]], where: str) -> Arrays:

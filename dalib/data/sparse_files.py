@@ -87,7 +87,7 @@ def _need(paths: Iterable[Path]) -> None:
 
 def _read(path: Path) -> tuple[Any, np.ndarray | None]:
     """(CSR matrix (n, d) of float64, labels (n,) or None)."""
-    from scipy.sparse import csr_matrix, issparse, load_npz
+    from scipy.sparse import issparse, load_npz
 
     kind = path.suffix.lower()
     if kind not in (".mat", ".npz"):
@@ -95,22 +95,31 @@ def _read(path: Path) -> tuple[Any, np.ndarray | None]:
     _need([path])
     if kind == ".npz":
         try:
-            return csr_matrix(load_npz(path), dtype=np.float64), None
+            rows = load_npz(path)
         except Exception as error:  # SciPy and zipfile have many words for damage
             raise DalibError(f"cannot read {path} as sparse rows ({error})") from error
+        return _real(path, rows), None
     content = read_mat(path)
     X = next((content[k] for k in MAT_ROWS if k in content), None)
     found = next((content[k] for k in MAT_LABELS if k in content), None)
     if X is None or not issparse(X):
         what = "has no rows" if X is None else "holds dense rows"
         raise DalibError(f"{path} {what} (under {', '.join(MAT_ROWS)}); dalib data pack reads dense ones")
+    rows = _real(path, X)
+    y = None if found is None else np.asarray(found.toarray() if issparse(found) else found).ravel()
+    rows = rows.T.tocsr() if y is not None and len(y) == rows.shape[1] != rows.shape[0] else rows
+    if y is not None and len(y) != rows.shape[0]:
+        raise DalibError(f"{path} has {len(y)} labels for {rows.shape[0]} rows; give one per row")
+    return rows, y
+
+
+def _real(path: Path, X: Any) -> Any:
+    """CSR matrix of float64; DalibError for complex numbers."""
+    from scipy.sparse import csr_matrix
+
     if np.iscomplexobj(X):
         raise DalibError(f"{path} holds complex numbers; give real ones, say their sizes")
-    y = None if found is None else np.asarray(found.toarray() if issparse(found) else found).ravel()
-    X = X.T if y is not None and len(y) == X.shape[1] != X.shape[0] else X
-    if y is not None and len(y) != X.shape[0]:
-        raise DalibError(f"{path} has {len(y)} labels for {X.shape[0]} rows; give one per row")
-    return csr_matrix(X, dtype=np.float64), y
+    return csr_matrix(X, dtype=np.float64)
 
 
 def _labels(file: str, y: np.ndarray, known: Mapping[Any, int] | None) -> np.ndarray:

@@ -15,6 +15,7 @@ from dalib.assemble import check_crop
 from dalib.backbones import load_backbone, own_weights, takes_rows
 from dalib.core.backbone import Backbone, identity
 from dalib.core.rows import row_shape
+from dalib.estimator.mapping import copy_algorithm
 from dalib.train.arguments import check_images
 
 
@@ -38,6 +39,15 @@ class FitRows:
 def off_graph(x: Any) -> Any:
     """A tensor without its history, on the CPU, as arrays are made of; anything else as it is."""
     return x.detach().cpu() if isinstance(x, torch.Tensor) else x
+
+
+def as_pandas(x: Any) -> Any:
+    """A table of polars, or of whatever has `columns` and `to_numpy`, as one of pandas; anything else as it is."""
+    if not hasattr(x, "columns") or hasattr(x, "iloc") or not hasattr(x, "to_numpy"):
+        return x
+    import pandas as pd
+
+    return pd.DataFrame({name: x[name].to_numpy() for name in x.columns})
 
 
 def keep_columns(estimator: Any, x: Any, reset: bool) -> None:
@@ -91,3 +101,13 @@ def build_backbone(given: str | Backbone | nn.Module | None, x_s: np.ndarray, x_
             check_crop(made, prepare.crop, "side of the images")
         made = replace(made, preprocess=prepare)
     return made
+
+
+class NamesSettings:
+    """Estimators whose `algorithm` may be a name: `set_params(algorithm__reg=…)` is of the algorithm called so."""
+
+    def set_params(self, **params: Any) -> Any:
+        given = params.get("algorithm", getattr(self, "algorithm", None))
+        if any(name.startswith("algorithm__") for name in params) and (given is None or isinstance(given, str)):
+            params["algorithm"] = copy_algorithm(given)
+        return super().set_params(**params)  # type: ignore[misc]

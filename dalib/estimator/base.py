@@ -29,7 +29,15 @@ from dalib.data.given import (
 )
 from dalib.data.normalise import warn_of_one_row
 from dalib.data.oddities import warn_of_equal_rows, warn_of_scales, warn_of_source_rows
-from dalib.estimator.arrays import FitRows, build_backbone, keep_columns, off_graph, plain_labels
+from dalib.estimator.arrays import (
+    FitRows,
+    NamesSettings,
+    as_pandas,
+    build_backbone,
+    keep_columns,
+    off_graph,
+    plain_labels,
+)
 from dalib.estimator.domains import find_missing, read_domains
 from dalib.estimator.mapping import (
     Mapping,
@@ -53,7 +61,7 @@ MANY = 20_000
 """Rows above which `fit` does not look at its own answers."""
 
 
-class AdaptationEstimator(BaseEstimator):
+class AdaptationEstimator(NamesSettings, BaseEstimator):
     """Base of `AdaptationClassifier` and `AdaptationRegressor`."""
 
     __metadata_request__fit = {"X_target": True, "y_target": True, "sample_domain": True}
@@ -85,7 +93,7 @@ class AdaptationEstimator(BaseEstimator):
         self, X: Rows, y: Any, X_target: Rows | None, y_target: Any, sample_domain: Any, sample_weight: Any
     ) -> FitRows:
         """The rows of a fit, from either way of giving them."""
-        X, y = off_graph(X), off_graph(y)
+        X, y = as_pandas(off_graph(X)), off_graph(y)
         if sample_domain is None:
             return self._read_apart(X, y, X_target, y_target, sample_weight)
         if X_target is not None or y_target is not None:
@@ -263,6 +271,7 @@ class AdaptationEstimator(BaseEstimator):
         return hasattr(self, "fitted_") or hasattr(self, "mapping_")
 
     def _rows(self, X: Rows, reset: bool = False) -> np.ndarray:
+        X = as_pandas(X)
         keep_columns(self, X, reset)
         if self.backbone is not None:
             read = read_rows(X, numbers=self.backbone in NUMBERS if isinstance(self.backbone, str) else False)

@@ -12,7 +12,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, get_tags
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from dalib.data.given import plain_table
-from dalib.estimator.arrays import keep_columns, off_graph, plain_labels
+from dalib.estimator.arrays import NamesSettings, as_pandas, keep_columns, off_graph, plain_labels
 from dalib.estimator.domains import find_labelled, find_missing, read_domains
 from dalib.train.arguments import read_seed
 
@@ -39,7 +39,7 @@ class LabelledRows:
     seed: int
 
 
-class LabelledEstimator(MetaEstimatorMixin, BaseEstimator):
+class LabelledEstimator(MetaEstimatorMixin, NamesSettings, BaseEstimator):
     """Base of `WeightedEstimator` and `TrAdaBoost`; a subclass has `estimator`, `target_labels` and `_learn`."""
 
     __metadata_request__fit = {"X_target": True, "y_target": True, "sample_domain": True}
@@ -131,7 +131,7 @@ class LabelledEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _numeric(self, X: Any, reset: bool) -> Any:
         """Numbers, in a table or an array."""
-        plain = plain_table(off_graph(X))
+        plain = plain_table(as_pandas(off_graph(X)))
         keep_columns(self, X, reset)
         x = validate_data(self, plain, dtype="numeric", reset=reset)
         return plain if hasattr(plain, "columns") else x
@@ -148,6 +148,8 @@ class LabelledEstimator(MetaEstimatorMixin, BaseEstimator):
 
 
 def _stack(above: Any, below: Any) -> Any:
+    if hasattr(above, "vstack"):  # polars
+        return above.vstack(below)
     if hasattr(above, "columns"):
         import pandas as pd
 

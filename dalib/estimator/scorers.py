@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +27,8 @@ def make_scorer(validator: str = "information_maximisation") -> ValidatorScorer:
     """For `scoring` of GridSearchCV and cross_validate: a validator's score of a classifier.
 
     Rows to score are the target's; with sample_domain (which is routed to it) those of the source are the held-out
-    rows that `dev`, `importance_weighted`, `circular` and `source_accuracy` compare. Labels of target rows are not
-    looked at, but for the validator `oracle`.
+    rows that `dev`, `importance_weighted`, `circular`, `source_accuracy`, `coral_distance` and `mmd_distance` compare
+    (DalibError without any). Labels of target rows are not looked at, but for the validator `oracle`.
 
     Args
         validator: its name (`dalib list validators`)
@@ -74,7 +75,13 @@ class ValidatorScorer(_MetadataRequester):
         here = Outputs(there.z[:0], there.logits[:0], torch.zeros(0, dtype=torch.int64))
         if held is not None:
             here = find_outputs(estimator, held, of_held)
-        return float(self._chosen.score(here, there))
+        score = float(self._chosen.score(here, there))
+        if held is None and math.isnan(score):
+            raise DalibError(
+                f"{self!r} is nan of the {len(there.z)} target rows alone: those that compare held-out source rows "
+                "want cv = SourceTargetShuffleSplit(test='both') and sample_domain"
+            )
+        return score
 
 
 def target_scorer(X_target: Rows, validator: str = "information_maximisation") -> Callable[..., float]:

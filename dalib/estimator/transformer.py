@@ -15,14 +15,14 @@ from dalib.core.algorithm import Algorithm
 from dalib.core.errors import DalibError
 from dalib.core.feature_algorithm import FeatureAlgorithm
 from dalib.data.given import plain_table
-from dalib.estimator.arrays import keep_columns, off_graph, plain_labels
+from dalib.estimator.arrays import NamesSettings, as_pandas, keep_columns, off_graph, plain_labels
 from dalib.estimator.domains import find_missing, read_domains, refuse_unsaid
 from dalib.estimator.mapping import Mapping, copy_algorithm, list_methods, need_separable, overrides
 from dalib.estimator.sparse import TAKE_SPARSE, Compression, refuse_sparse
 from dalib.train.arguments import read_seed
 
 
-class AdaptationTransformer(TransformerMixin, BaseEstimator):
+class AdaptationTransformer(NamesSettings, TransformerMixin, BaseEstimator):
     """Rows of a source and of a target, moved so that they are alike; anything may stand behind it.
 
     Args
@@ -161,7 +161,7 @@ class AdaptationTransformer(TransformerMixin, BaseEstimator):
 
     def _rows(self, X: Any, reset: bool) -> Any:
         keep_columns(self, X, reset)
-        X = X if issparse(X) else plain_table(off_graph(X))
+        X = X if issparse(X) else plain_table(as_pandas(off_graph(X)))
         name = copy_algorithm(self.algorithm).name_for_people()
         if name not in TAKE_SPARSE:
             refuse_sparse(name, X)

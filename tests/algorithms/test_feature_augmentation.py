@@ -83,3 +83,13 @@ def test_a_copy_of_every_source_needs_to_know_the_sources() -> None:
     X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     with pytest.raises(dalib.DalibError, match="nobody says which source a row is from"):
         dalib.AdaptationTransformer(dalib.FeatureAugmentation(each_source=True)).fit(X, np.arange(40) % 2, X_target=X)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_without_target_labels_the_targets_weights_are_half_and_its_offset_is_whole() -> None:
+    """The line that says so; z_s' = (z, z, 0) makes both copies carry w / 2, of which a target row has one."""
+    X_s, y_s, X_t, _ = few_labels()
+    made = AdaptationClassifier(FeatureAugmentation(), device="cpu").fit(X_s, y_s, X_t).decision_function(X_t)
+    probe = AdaptationClassifier(dalib.LinearProbe(C=2.0), device="cpu").fit(X_s, y_s, X_t)
+    at, offset = probe.decision_function(X_t), probe.decision_function(np.zeros_like(X_t))
+    np.testing.assert_allclose(made, (at + offset) / 2, atol=2e-3 * np.abs(at).max())

@@ -71,7 +71,7 @@ def test_what_is_said_to_be_source_only_is_source_only(name: str) -> None:
     ("name", "y", "then"),
     [
         ("balanced_weighting", Y, "linear_probe"),
-        ("feature_augmentation", Y, "linear_probe with a lighter penalty"),
+        ("feature_augmentation", Y, "linear_probe with half its weights and its whole offset"),
         ("joint", Y, "source_only"),
         ("tradaboost_r2", X[:, 0], "one ridge regression"),
     ],

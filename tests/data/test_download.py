@@ -51,6 +51,10 @@ SURVIVED = {
     "silent in the middle: continued": (("slow",), 2, True),
     "another file (wrong hash), then a mirror": (("other", "good"), 2, False),
     "a page with a button, then a mirror": (("page", "good"), 2, False),
+    "a length that is no number": (("no_number",), 1, False),
+    "packed on its way, then a mirror": (("packed", "good"), 2, False),
+    "nothing at all, then a mirror": (("empty", "good"), 2, False),
+    "an address that is none, then a mirror": (("no_address", "good"), 2, False),
     "cut for ever, then a mirror": (("always_cut", "good"), 4, False),
 }
 
@@ -67,6 +71,10 @@ REFUSED = {
     "a dead link": (("missing",), "answers 404"),
     "another file": (("other",), "serves another file: its sha256 is"),
     "a page with a button": (("page",), "shows a page, not the file: a button there must be pressed"),
+    "a circle of addresses": (("loop",), r"answers 302 [^\n]*infinite loop"),
+    "packed on its way": (("packed",), "packs the file on its way .Content-Encoding: gzip."),
+    "nothing at all": (("empty",), "serves nothing, 0 bytes"),
+    "an address that is none": (("no_address",), "leads to an address that is none"),
     "cut for ever": (("always_cut",), r"broke off: \d+ of 1024000 bytes came"),
     "silent for ever": (("always_slow",), "broke off: nothing came for 1 s"),
     "every mirror in its own way": (("missing", "other"), "answers 404.*; .*serves another file"),
@@ -79,6 +87,15 @@ def test_what_cannot_be_had_is_told_for_every_mirror(met: str, shelf: Shelf, tmp
     with pytest.raises(DalibError, match=f"no mirror served set.zip: .*{words}.*fetch it by hand and put it at"):
         _fetch(shelf, tmp_path, *faults)
     assert not (tmp_path / "set.zip").exists()
+
+
+@pytest.mark.parametrize("fault", ["packed", "empty"])
+def test_what_is_not_the_file_is_not_kept_where_no_hash_is_stated_either(
+    fault: str, shelf: Shelf, tmp_path: Path
+) -> None:
+    with pytest.raises(DalibError, match="no mirror served"):
+        _fetch(shelf, tmp_path, fault, digest="")
+    assert not (tmp_path / "set.zip").exists() and _fetch(shelf, tmp_path, fault, "good", digest="") == CONTENT
 
 
 def test_a_later_call_continues_what_an_earlier_one_left(

@@ -251,3 +251,10 @@ def test_names_that_differ_in_case_only_are_told(tmp_path: Path) -> None:
     assert load_features(path).remarks == ("'Lab' and 'lab' are two domains here; if they are one, spell them alike",)
     path = save(tmp_path / "h.npz", a_x=X, a_y=np.array(["a", "b", "c"])[Y])
     assert load_features(path).remarks == ()
+
+
+def test_numbers_of_the_other_byte_order_are_read(tmp_path: Path) -> None:
+    x = np.arange(12).reshape(3, 2, 2)
+    np.savez(tmp_path / "f.npz", a_x=x.astype(">i4"), a_y=np.array([0, 1, 0], ">i8"))
+    read = load_features(tmp_path / "f.npz")
+    assert read.x["a"].dtype.isnative and (read.x["a"] == x).all()

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 from scipy.io import savemat
-from torch.utils.data import BatchSampler, DataLoader, Dataset, TensorDataset
+from scipy.sparse import csc_matrix
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, TensorDataset
 
 import dalib
 from dalib.core.errors import DalibError
@@ -243,3 +244,62 @@ def test_a_mat_file_that_can_be_read_in_two_ways_or_holds_no_real_numbers_is_ref
         savemat(tmp_path / "a.mat", content)
         with pytest.raises(DalibError, match=words):
             arrays_of_mat([tmp_path / "a.mat"])
+
+
+@pytest.mark.parametrize(
+    "text", ["a,b,site,kind\n1,2,5,lab,pen\n3,4,5,lab,mug\n", "site,a,kind\nlab,1,5,pen\nlab,2,5,mug\n"]
+)
+def test_rows_that_are_wider_than_the_heading_are_refused(text: str, tmp_path: Path) -> None:
+    """pandas takes their first cells for an index, so that every other cell moves by one column."""
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DalibError, match=r"rows of .*a.csv have more cells than its heading.* decimal comma"):
+        arrays_of_tables([tmp_path / "a.csv"], "site", "kind")
+
+
+def test_a_comma_at_the_end_of_rows_moves_no_cell(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,site,kind\n1,lab,pen,\n2,lab,mug,\n")
+    made = arrays_of_tables([tmp_path / "a.csv"], "site", "kind")
+    assert made["lab_x"].tolist() == [[1], [2]] and made["lab_y"].tolist() == ["pen", "mug"]
+
+
+def test_labels_of_matlab_are_read_as_cells_padded_words_and_sparse_ones(tmp_path: Path) -> None:
+    x, words = np.arange(6.0).reshape(3, 2), ["cat", "dog", "cat"]
+    for y in (np.array(words, object)[:, None], np.array(["cat   ", "dog   ", "cat   "])):
+        savemat(tmp_path / "a.mat", {"fts": x, "labels": y})
+        assert arrays_of_mat([tmp_path / "a.mat"])["a_y"].tolist() == words
+    savemat(tmp_path / "a.mat", {"fts": x, "labels": csc_matrix(np.array([[1], [0], [2]]))})
+    assert arrays_of_mat([tmp_path / "a.mat"])["a_y"].tolist() == [1, 0, 2]
+    times = 1.6e9 + np.arange(3.0)[:, None]
+    savemat(tmp_path / "a.mat", {"fts": csc_matrix(times), "labels": [0, 1, 0]})
+    np.testing.assert_array_equal(arrays_of_mat([tmp_path / "a.mat"])["a_x"], times)
+
+
+class _Stream(IterableDataset):  # type: ignore[type-arg]
+    def __iter__(self) -> Any:
+        return iter([(torch.full((2,), float(i)), i % 2) for i in range(5)])
+
+    def __len__(self) -> int:
+        return 5
+
+
+@pytest.mark.parametrize("data", [_Stream(), DataLoader(_Stream(), 2)])
+def test_a_stream_is_read_as_what_it_yields(data: Any) -> None:
+    made = arrays_of_datasets({"a": data})
+    assert made["a_x"][:, 0].tolist() == [0, 1, 2, 3, 4] and made["a_y"].tolist() == [0, 1, 0, 1, 0]
+
+
+def test_pictures_and_transformed_pictures_are_not_mixed(tmp_path: Path) -> None:
+    picture, scaled = Image.new("RGB", (4, 4), (200, 0, 0)), torch.rand(3, 4, 4)
+    with pytest.raises(
+        DalibError, match=r"domain 'a' has rows of uint8 .0 to 255. and of numbers with a decimal point"
+    ):
+        arrays_of_datasets({"a": [(picture, 0), (scaled, 1)]})
+    made = arrays_of_datasets({"a": [(picture, 0), (picture, 1)], "b": [(scaled, 0), (scaled, 1)]})
+    with pytest.raises(DalibError, match="rows of 'a' are uint8, 0 to 255, and those of 'b' have a decimal point"):
+        pack(made, tmp_path / "f.npz")
+
+
+def test_labels_that_are_dates_are_refused() -> None:
+    frame = _frame().assign(kind=pd.date_range("2020-01-01", periods=40))
+    with pytest.raises(DalibError, match=r"has labels of type Timestamp .*y.astype\(str\)"):
+        arrays_of_frame(frame, "site", "kind")

@@ -16,6 +16,7 @@ from PIL import Image
 
 from dalib.core.errors import DalibError
 from dalib.data.catalog import load_data
+from dalib.data.decode import open_image
 from dalib.data.file_kinds import arrays_of_files, pack_files
 from dalib.data.hubs import arrays_of_hf, arrays_of_splits, arrays_of_wilds
 from dalib.data.shared_formats import arrays_of_adatime, arrays_of_webdataset
@@ -129,6 +130,85 @@ def test_notes_of_a_sample_that_cannot_be_read_are_one_line(notes: dict[str, byt
         arrays_of_webdataset(_tar(tmp_path / "a.tar", members))
 
 
+def _npy(x: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.save(content, x)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"0.jpg": png(0, 4), "0.png": png(1, 4)}, r"0 has both \.jpg and \.png; keep the one that is the row"),
+        ({"0.png": png(0, 4), "0.npy": _npy(np.ones(3))}, r"0 has both \.png and \.npy"),
+        ({"0.png": png(0, 4), "0.json": b'{"label": [0, 1]}'}, r"0: its label is \[0, 1\]; give one number or word"),
+        ({"0.png": png(0, 4), "0.cls": b"3", "0.json": b'{"label": 4}'}, r"label 3 in its \.cls and 4 in its \.json"),
+    ],
+)
+def test_a_sample_that_can_be_read_in_two_ways_is_refused(
+    members: dict[str, bytes], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DalibError, match=words):
+        arrays_of_webdataset(_tar(tmp_path / "a.tar", members))
+
+
+def test_a_member_that_comes_twice_is_refused_and_what_systems_add_is_left_out(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, content in (("._0.png", b"no"), ("__MACOSX/0.png", b"no"), ("0.png", png(1, 4)), ("0.cls", b"1")):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    assert arrays_of_webdataset(tmp_path / "a.tar")["a_y"].tolist() == [1]
+    with tarfile.open(tmp_path / "a.tar", "a") as tar:
+        info = tarfile.TarInfo("0.png")
+        info.size = len(png(2, 4))
+        tar.addfile(info, io.BytesIO(png(2, 4)))
+    with pytest.raises(DalibError, match=r"0 has two members \.png; keep one of them"):
+        arrays_of_webdataset(tmp_path / "a.tar")
+
+
+def test_numbers_of_json_and_cls_are_one_label(tmp_path: Path) -> None:
+    members = {"0.png": png(0, 4), "0.json": b'{"label": 1.0}', "1.png": png(1, 4), "1.cls": b"1"}
+    assert arrays_of_webdataset(_tar(tmp_path / "a.tar", members))["a_y"].tolist() == [1, 1]
+    named = {"0.png": png(0, 4), "0.cls": b"3", "0.json": b'{"label": "cat"}'}
+    assert arrays_of_webdataset(_tar(tmp_path / "a.tar", named))["a_y"].tolist() == [3]
+
+
+def test_pictures_of_a_tar_are_those_of_a_folder(tmp_path: Path) -> None:
+    """16 bits were cut off at 255, and a turned picture was read as it is stored."""
+    deep, turned = Image.fromarray(np.arange(24, dtype=np.uint16).reshape(6, 4) * 2700), Image.new("RGB", (6, 4))
+    turned.putpixel((0, 0), (255, 0, 0))
+    exif = Image.Exif()
+    exif[274] = 6
+    files = {}
+    for name, picture in (("0", deep), ("1", turned)):
+        content = io.BytesIO()
+        picture.save(content, "PNG", exif=exif if name == "1" else b"")
+        files[name] = content.getvalue()
+    made = arrays_of_webdataset(_tar(tmp_path / "a.tar", {f"{k}.png": v for k, v in files.items()}))
+    for i, content in enumerate(files.values()):
+        np.testing.assert_array_equal(made["a_x"][i], np.asarray(open_image(content)).transpose(2, 0, 1))
+    assert 100 < made["a_x"][0].mean() < 150 and made["a_x"][1, 0, 0, 3] == 255
+
+
+def test_a_tar_that_grows_and_a_picture_of_too_many_pixels_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DALIB_MAX_FILE", "1M")
+    zeros = _npy(np.zeros(100_000))
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        for i in range(5):
+            info = tarfile.TarInfo(f"{i}.npy")
+            info.size = len(zeros)
+            tar.addfile(info, io.BytesIO(zeros))
+    with pytest.raises(DalibError, match="would unpack to more than 1 MB"):
+        arrays_of_webdataset(tmp_path / "a.tar.gz")
+    monkeypatch.setenv("DALIB_MAX_PIXELS", "10")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    with pytest.raises(DalibError, match="4 x 4 pixels; an image may have 10"):
+        arrays_of_webdataset(_tar(tmp_path / "b.tar", {"0.png": png(0, 4)}), resize=2)
+
+
 class _Table(list):  # type: ignore[type-arg]
     """The part of `datasets.Dataset` that is used: rows, column_names, features."""
 
@@ -166,6 +246,7 @@ def test_columns_of_a_hub_set_become_domains_labels_and_pictures() -> None:
             "",
             r"row 1 of data: no numbers in one of x \(could not convert .*; encode words",
         ),
+        ({"x": "0017", "y": 0, "d": "a"}, "", "row 1 of data: no numbers in one of x"),
         ({"x": None, "y": 0, "d": "a"}, "x", "row 1 of data: no picture in 'x'"),
         ({"x": 1.0, "y": 0, "d": None}, "", "row 1 of data: no domain in 'd'; every row has one"),
     ],
@@ -175,6 +256,16 @@ def test_a_row_of_a_hub_set_that_cannot_be_read_is_named(row: dict[str, Any], im
     table = _Table([good, row], {name: SimpleNamespace() for name in row})
     with pytest.raises(DalibError, match=f"hf:x, {words}"):
         arrays_of_splits(table, "hf:x", "d", "y", image, 0)
+
+
+def test_a_second_column_of_classes_is_no_feature() -> None:
+    """The coarse label of a row would tell its fine one."""
+    rows = [{"f": float(i), "fine": i % 2, "coarse": i % 2, "d": "ab"[i // 2]} for i in range(4)]
+    features = {name: SimpleNamespace() for name in rows[0]} | {"coarse": SimpleNamespace(names=["u", "v"])}
+    with pytest.raises(DalibError, match="column 'coarse' holds classes, whose numbers would be a feature"):
+        arrays_of_splits(_Table(rows, features), "hf:x", "d", "fine", "", 0)
+    del features["coarse"]
+    assert arrays_of_splits(_Table(rows, features), "hf:x", "d", "fine", "", 0)["a_x"].tolist() == [[0], [1]]
 
 
 def test_local_parquet_is_read_through_the_package(tmp_path: Path) -> None:

@@ -138,3 +138,9 @@ def test_twenty_thousand_rows_of_five_thousand_columns_take_less_than_a_gigabyte
         savemat(path, {"fts": rows, "labels": (np.arange(n) % 2)[:, None]}, do_compression=True)
     assert _peak(files, "sparse") < 1e9
     assert _peak(files, "dense") > 1e9  # so it would be seen
+
+
+def test_complex_numbers_are_refused_not_cut_to_their_real_part(tmp_path: Path) -> None:
+    save_npz(tmp_path / "a.npz", csr_matrix(np.eye(3) * 1j))
+    with pytest.raises(DalibError, match="holds complex numbers"):
+        read_sparse([tmp_path / "a.npz"])

@@ -83,3 +83,14 @@ def test_what_cannot_be_scored_is_refused() -> None:
         make_scorer("ami")(model, X[SOURCE], Y[SOURCE], DOMAIN[SOURCE])
     with pytest.raises(dalib.DalibError, match="did you mean 'ami'"):
         make_scorer("amy")
+
+
+@pytest.mark.parametrize(
+    "name", ["dev", "importance_weighted", "circular", "source_accuracy", "coral_distance", "mmd_distance"]
+)
+def test_what_compares_source_rows_refuses_where_none_are_held_out(name: str) -> None:
+    """A search over nan would choose the first."""
+    model = AdaptationClassifier("coral", device="cpu", target_labels="ignore").fit(X, Y, sample_domain=DOMAIN)
+    for domain in (None, DOMAIN[TARGET]):
+        with pytest.raises(dalib.DalibError, match=r"is nan of the \d+ target rows alone.*test='both'"):
+            make_scorer(name)(model, X[TARGET], Y[TARGET], domain)

@@ -31,6 +31,13 @@ class _Handler(BaseHTTPRequestHandler):
         if content is None or fault == "missing":
             self.send_error(404)
             return
+        if fault in ("loop", "no_address"):
+            self.send_response(302)
+            self.send_header("Location", self.path if fault == "loop" else "http://a..b/file")
+            self.end_headers()
+            return
+        if fault == "empty":
+            content = b""
         if fault == "other":
             content = content[::-1]
         tag = '"two"' if fault == "changed" and seen > 1 else '"one"'
@@ -46,7 +53,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", "text/html" if fault == "page" else "application/octet-stream")
         self.send_header("ETag", tag)
-        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("Content-Length", "some" if fault == "no_number" else str(len(content) - start))
+        if fault == "packed":
+            self.send_header("Content-Encoding", "gzip")
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
