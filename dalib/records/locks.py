@@ -90,10 +90,18 @@ def acquire(path: Path) -> bool:
         token = secrets.token_hex(16)
         pid = os.getpid()
         owner = Owner(token, platform.node(), place(), pid, process_started(pid), folder_time(path.parent))
-        for kind in KINDS:
-            _stage(path, token, kind).touch()
-        if not _make(path, json.dumps(asdict(owner))):
-            _drop_stages(path, token)
+        made = False
+        try:
+            for kind in KINDS:
+                _stage(path, token, kind).touch()
+            made = _make(path, json.dumps(asdict(owner)))
+        except OSError as error:
+            error.filename = error.filename or str(path)  # a full disk says so when bytes are written, and not where
+            raise
+        finally:
+            if not made:
+                _drop_stages(path, token)
+        if not made:
             return False
         _HELD[path] = token
         if owns(path):
@@ -177,7 +185,11 @@ def _lives(path: Path, owner: Owner) -> bool:
         started = process_started(owner.pid)
         if started != "unknown":
             return bool(started) and started == owner.started
-    return _silence(path) < SILENCE
+    silence = _silence(path)
+    if silence < -SILENCE:  # stamped before the clock was put back: silence counts from now on
+        with contextlib.suppress(OSError):
+            os.utime(path)
+    return silence < SILENCE
 
 
 def _silence(path: Path) -> float:
