@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -68,6 +70,16 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"
 
 
+@contextmanager
+def spared() -> Iterator[None]:
+    """A terminal that was closed, or a log on a full disk, ends no runs."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            raise
+
+
 class LineProgress:
     """Plain lines for logs: the first run, every 5 % or 10 s, every failure, the end."""
 
@@ -89,6 +101,7 @@ class LineProgress:
     def stop(self, tally: Tally, message: str) -> None:
         self.say(message)
 
+    @spared()
     def say(self, text: str) -> None:
         print(show_control(text), file=self.stream, flush=True)
 
@@ -100,6 +113,7 @@ class LiveProgress:
         self.console = console
         self._last = ""
 
+    @spared()
     def start(self, tally: Tally) -> None:
         from rich.live import Live
 
@@ -107,16 +121,19 @@ class LiveProgress:
         self._live = Live(console=self.console, get_renderable=self._draw, refresh_per_second=4)
         self._live.start()
 
+    @spared()
     def update(self, tally: Tally, text: str, failed: bool = False) -> None:
         self._last = text = show_control(text)
         if failed:
             self.console.print(f"failed  {text}", style="red", markup=False, highlight=False, overflow="ellipsis")
         self._live.refresh()
 
+    @spared()
     def say(self, text: str) -> None:
         """A line above the bar."""
         self.console.print(show_control(text), markup=False, highlight=False)
 
+    @spared()
     def stop(self, tally: Tally, message: str) -> None:
         self._live.stop()
         self.console.print(message, markup=False, highlight=False)

@@ -131,8 +131,11 @@ def print_and_write(suite: Suite, store: Path, folder: Path, formats: Sequence[s
     from dalib.report.table import build_table
 
     kept = Store(store)
-    show_table(build_table(kept, suite.name))
-    for path in write_tables(kept, suite.name, folder, formats=formats):
+    try:  # first: the terminal may be gone by now
+        written = write_tables(kept, suite.name, folder, formats=formats)
+    finally:
+        show_table(build_table(kept, suite.name))
+    for path in written:
         say(path)
 
 

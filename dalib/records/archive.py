@@ -82,9 +82,12 @@ class Archive:
         self.path = Path(path)
         try:
             content = _read(path if is_url(path) else self.path)
-            first, *rest = unseal_lines(content).decode().splitlines()
+            inner = unseal_lines(content)
+            first, *rest = inner.decode().splitlines()
             self._manifest = Manifest.model_validate_json(first)
             self._records = {r.key: r for r in (Record.read(line) for line in rest)}
+            if inner == content and not self._records.keys() >= set(self._manifest.keys):
+                raise ValueError("a file of before checksums that lacks runs, or one that was cut between two lines")
         except FileNotFoundError:
             raise DalibError(f"no archive {path}; dalib export writes one") from None
         except (ValidationError, ValueError, OSError, EOFError, zlib.error, RecursionError):

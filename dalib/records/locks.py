@@ -38,6 +38,8 @@ except ImportError:  # Windows
 
 BEAT, SILENCE = 5.0, 60.0
 """Seconds between two signs of life, and without one until an owner elsewhere counts as dead."""
+END_OF_TIME = 1e11
+"""Seconds since 1970 that no clock shows."""
 PATIENCE = 2.0
 """Seconds that the guard is waited for; a lock server that does not answer is done without."""
 KINDS = ("json", "npz")
@@ -90,10 +92,18 @@ def acquire(path: Path) -> bool:
         token = secrets.token_hex(16)
         pid = os.getpid()
         owner = Owner(token, platform.node(), place(), pid, process_started(pid), folder_time(path.parent))
-        for kind in KINDS:
-            _stage(path, token, kind).touch()
-        if not _make(path, json.dumps(asdict(owner))):
-            _drop_stages(path, token)
+        made = False
+        try:
+            for kind in KINDS:
+                _stage(path, token, kind).touch()
+            made = _make(path, json.dumps(asdict(owner)))
+        except OSError as error:
+            error.filename = error.filename or str(path)  # a full disk says so when bytes are written, and not where
+            raise
+        finally:
+            if not made:
+                _drop_stages(path, token)
+        if not made:
             return False
         _HELD[path] = token
         if owns(path):
@@ -167,7 +177,7 @@ def read_owner(path: Path) -> Owner | None:
     try:
         owner = Owner(**json.loads(read_file(path)))
         kinds = [(owner.token, str), (owner.host, str), (owner.place, str), (owner.pid, int), (owner.since, float)]
-        return owner if all(isinstance(value, kind) for value, kind in kinds) else None
+        return owner if all(isinstance(v, kind) for v, kind in kinds) and 0 <= owner.since < END_OF_TIME else None
     except (OSError, ValueError, TypeError, RecursionError):
         return None
 
@@ -177,13 +187,23 @@ def _lives(path: Path, owner: Owner) -> bool:
         started = process_started(owner.pid)
         if started != "unknown":
             return bool(started) and started == owner.started
-    return _silence(path) < SILENCE
+    silence = _silence(path)
+    if silence < -SILENCE:  # stamped before the clock was put back: silence counts from now on
+        with contextlib.suppress(OSError):
+            os.utime(path)
+    return silence < SILENCE
 
 
 def _silence(path: Path) -> float:
-    """Seconds since the last sign of life, both times by the clock of the file system."""
+    """Seconds since the last sign of life, both times by the clock of the file system; by this one's if read-only."""
     try:
-        return folder_time(path.parent) - path.stat().st_mtime
+        try:
+            now = folder_time(path.parent)
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES):
+                raise
+            now = time.time()
+        return now - path.stat().st_mtime
     except FileNotFoundError:
         return float("inf")
     except OSError:

@@ -26,6 +26,7 @@ class Cell(BaseModel):
 class Manifest(BaseModel):
     """One JSON file per suite, `manifests/<name>.json`.
 
+    name: no path, for it names a file and archives come from others; without strokes and control characters
     note: how the data differ from the declaration (a partial copy), for captions
     counts: domain -> rows; created: ISO time; sha256: of the suite's TOML text
     metric: what a table shows unless asked otherwise
@@ -35,7 +36,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str
+    name: str = Field(pattern=r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,199}$")
     title: str = ""
     baseline: str = ""
     metric: str = "target_accuracy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,8 @@ def write_record(
         per_class=about["per_class"], counts={"test": len(told)},
     )  # fmt: skip
     manifest = Manifest(
-        name=label, title=label, dataset=kind, partial=about["partial"], counts=about["counts"],
+        name=re.sub(r"^\.|[/\\\x00-\x1f]", "_", label)[:200] or "_", title=label,
+        dataset=kind, partial=about["partial"], counts=about["counts"],
         runs=[Cell(label=label, task=task, seed=seed, key=spec.key)],
     )  # fmt: skip
     path = Path(path) if str(path).endswith(".jsonl") else Path(f"{path}.jsonl")

@@ -195,7 +195,7 @@ def test_an_executor_is_taken_by_its_name_or_by_the_number_of_jobs(go, monkeypat
 
 
 def test_executors_are_files_of_their_folder():
-    assert list(EXECUTORS.files()) == ["inline", "processes", "ray", "slurm"]
+    assert list(EXECUTORS.files()) == ["dask", "inline", "processes", "ray", "slurm"]
     assert all(callable(EXECUTORS.get(name)) for name in EXECUTORS.files())
 
 

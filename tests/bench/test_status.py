@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,7 +17,8 @@ from dalib.bench.plan import plan
 from dalib.bench.suite import Suite
 from dalib.cli import main
 from dalib.core.errors import DalibError
-from dalib.records.locks import acquire, release
+from dalib.records import locks
+from dalib.records.locks import Owner, acquire, release
 from dalib.records.store import Store
 
 
@@ -52,3 +58,22 @@ def test_a_suite_is_named_by_itself_its_file_or_its_name(suite: Suite, tmp_path:
         dalib.suite_status(suite, tmp_path / "store")
     dalib.run_suite(suite, store=tmp_path / "store", run="tests.support.fake_runs:finish")
     assert [dalib.suite_status(s, tmp_path / "store").done for s in (suite, file, str(file), "demo")] == [12] * 4
+
+
+def test_who_may_not_write_into_a_store_is_told_by_his_own_clock(
+    suite: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dalib.run_suite(suite, store=tmp_path, run="tests.support.fake_runs:finish", only=["strong"])
+    store, todo = Store(tmp_path), [run.key for run in plan(suite).runs if run.label != "strong"]
+    for key, silent in zip(todo, (0, 1e4), strict=False):
+        lock = store.lock(key)
+        lock.write_text(json.dumps(asdict(Owner("t", "h", "elsewhere", 1, "1", time.time()))))
+        os.utime(lock, (time.time() - silent,) * 2)
+
+    def refuse(folder: Path) -> float:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for module in (status, locks):
+        monkeypatch.setattr(module, "folder_time", refuse)
+    found = dalib.suite_status("demo", tmp_path)
+    assert [(run.cell.key, run.seconds < 300) for run in found.running] == [(todo[0], True)]

@@ -1,22 +1,23 @@
-"""Real engines, a Ray cluster of two nodes and a Slurm that runs: are their records those of an inline run?
+"""Real engines, a Ray or Dask cluster of two nodes and a Slurm that runs: are their records those of an inline run?
 
-    python -m tests.faults.engines same   --engine ray|slurm [--whole]
-    python -m tests.faults.engines faults --engine ray|slurm [--tries 10]
-    python -m tests.faults.engines time   --engine processes|ray|slurm [--runs 200] [--seconds 1]
+    python -m tests.faults.engines same   --engine ray|dask|slurm [--whole]
+    python -m tests.faults.engines faults --engine ray|dask|slurm [--tries 10]
+    python -m tests.faults.engines time   --engine processes|ray|dask|slurm [--runs 200] [--seconds 1]
 
 `same` runs eight runs of the demonstration, or the whole of it, inline and there; numbers must be equal to the bit.
-`faults` kills a worker, a node's daemon (raylet, slurmd) or the driver at a random moment of a suite of twelve runs, or
-has Slurm queue a running task again, as it does where a job of more weight takes the node. `time` is the time of quick
-runs with 1, 2 and 4 at a time, and what each costs beyond its own seconds.
+`faults` kills a worker, a node's daemon (raylet, nanny, slurmd) or the driver at a random moment of a suite of twelve
+runs, or has Slurm queue a running task again, as it does where a job of more weight takes the node. `time` is the time
+of quick runs with 1, 2 and 4 at a time, and what each costs beyond its own seconds.
 
-Ray's nodes are started and ended here. Slurm must run, with its nodes on this machine and `SLURM_CONF` set; slurmd is
-started again after it was killed. Both see PYTHONPATH, which must hold this checkout.
+Ray's and Dask's nodes are started and ended here. Slurm must run, with its nodes on this machine and `SLURM_CONF` set;
+slurmd is started again after it was killed. All see PYTHONPATH, which must hold this checkout.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import signal
@@ -39,6 +40,7 @@ from dalib.records.store import Store
 from tests.faults.table import show
 from tests.support import fake_runs
 from tests.support.suites import TEXT
+from tests.support.waiting import wait_until
 
 DRIVER = """
 import sys
@@ -133,6 +135,42 @@ class Ray:
                 os.kill(pid, signal.SIGKILL)
 
 
+class Dask:
+    """A scheduler and two workers with their nannies on this machine."""
+
+    daemon = "nanny"
+    kinds = ("worker", daemon, "driver")
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "scheduler.json"
+        listening = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(self.file))
+        self.scheduler = self._start("scheduler", *listening)
+        wait_until(lambda: self.file.exists() and bool(self.file.read_text()), "the scheduler listened")
+        self.address = json.loads(self.file.read_text())["address"]
+        self.nodes = [self._join() for _ in range(2)]
+
+    def spec(self) -> Spec:
+        return {"name": "dask", "address": self.address, "retries": 3}
+
+    def kill_daemon(self, chance: random.Random) -> None:
+        chance.choice(self.nodes).kill()
+
+    def mend(self) -> None:
+        self.nodes = [self._join() if node.poll() is not None else node for node in self.nodes]
+
+    def stop(self) -> None:
+        for process in (*self.nodes, self.scheduler):
+            process.kill()
+            process.wait()
+
+    def _join(self) -> subprocess.Popen[bytes]:
+        return self._start("worker", self.address, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard")
+
+    def _start(self, *words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 class Slurm:
     """The Slurm of SLURM_CONF, whose nodes are on this machine."""
 
@@ -181,7 +219,7 @@ class Local:
     def stop(self) -> None: ...
 
 
-ENGINES: dict[str, Callable[[Path], Any]] = {"ray": Ray, "slurm": Slurm, "processes": Local}
+ENGINES: dict[str, Callable[[Path], Any]] = {"ray": Ray, "dask": Dask, "slurm": Slurm, "processes": Local}
 
 
 def command_of(pid: int) -> str:

@@ -1,13 +1,14 @@
 """Several runners on one store: is every run done, once, whoever dies, sleeps or lives elsewhere?
 
-    python -m tests.faults.writers [--tries 40]
+    python -m tests.faults.writers [--tries 40] [--mounts FOLDER MOUNT MOUNT MOUNT]
 
 Every try is a store of its own and twelve quick runs that note their start. Runners are forked processes; other
 machines and containers are simulated by another identity of boot, so that process numbers mean nothing between them and
 only signs of life do. How long a stopped one has been silent is set, not waited for: a busy machine, on which the
 living are silent for seconds too, changes nothing. silent: a run that was done twice without need or not at all, a
 record that another owner's overwrote, a lock or a half-written file of a dead owner that stays, a living one's that
-goes. Needs a system that can fork.
+goes. Needs a system that can fork. Several mounts of one folder, the server's own first, by which is judged, are given
+to one host each.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from tests.faults.table import show
 from tests.support.suites import TEXT
 from tests.support.waiting import wait_until
 
+HOMES = ("one", "two", "three")
 DEAD = 2**22 + 5
 """A process number that no Linux gives."""
 
@@ -45,9 +47,10 @@ DEAD = 2**22 + 5
 class Scene:
     """One store of twelve runs, and who is at it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, mounts: Sequence[Path] = ()) -> None:
         root.mkdir()
-        self.root, self.store, self.log = root, Store(root / "store"), root / "log"
+        self.places = [mount / f"{root.parent.name}-{root.name}" for mount in mounts] or [root / "store"]
+        self.root, self.store, self.log = root, Store(self.places[0]), root / "log"
         self.suite = load_suite(Path("demo.toml"))
         self.keys = [run.key for run in plan(self.suite).runs]
         self.children: list[Child] = []
@@ -66,7 +69,9 @@ class Scene:
                 right = time.time
                 time.time = lambda: right() + clock
             run = "tests.support.fake_runs:sleep_briefly"
-            run_suite(self.suite, store=self.store.root, run=run, progress=LineProgress())
+            others = self.places[1:] or self.places
+            place = others[HOMES.index(home or "one") % len(others)]
+            run_suite(self.suite, store=place, run=run, progress=LineProgress())
 
         child = Child(work, self.root / f"said{len(self.children)}")
         self.children.append(child)
@@ -308,7 +313,7 @@ def prepare(folder: Path) -> None:
     (folder / "demo.toml").write_text(TEXT)
 
 
-def tabulate(tries: int) -> dict[str, Counter[str]]:
+def tabulate(tries: int, mounts: Sequence[Path] = ()) -> dict[str, Counter[str]]:
     """Kind -> outcomes."""
     before, table = Path.cwd(), {}
     with tempfile.TemporaryDirectory() as folder:
@@ -317,7 +322,7 @@ def tabulate(tries: int) -> dict[str, Counter[str]]:
             for name, play in SCENES.items():
                 chance, table[name] = random.Random(0), Counter[str]()
                 for number in range(tries):
-                    scene = Scene(Path(folder, f"{play.__name__}{number}"))
+                    scene = Scene(Path(folder, f"{play.__name__}{number}"), mounts)
                     table[name][play(scene, chance)] += 1
         finally:
             os.chdir(before)
@@ -327,7 +332,9 @@ def tabulate(tries: int) -> dict[str, Counter[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tries", type=int, default=40)
-    print(show(tabulate(parser.parse_args().tries)))
+    parser.add_argument("--mounts", type=Path, nargs="+", default=[])
+    asked = parser.parse_args()
+    print(show(tabulate(asked.tries, [mount.resolve() for mount in asked.mounts])))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 import dalib
 from dalib.cli import main
-from dalib.core.checksum import seal_lines
+from dalib.core.checksum import seal_json, seal_lines
 from dalib.core.errors import DalibError
 from dalib.records.archive import export
 from dalib.records.exchange import join
@@ -206,6 +207,24 @@ def test_a_key_that_is_a_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes(seal_lines(("\n".join(lines) + "\n").encode()))
     with pytest.raises(DalibError, match=r"'../../escape' is no key of a record"):
         dalib.merge_records([tmp_path / "x.jsonl"], tmp_path / "into")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../escape", "/escape", "..", "a/b", "a\\b", "", ".x", "x" * 300, "a\0b", "a\nb", "a\n"]
+)
+def test_a_suite_whose_name_is_a_path_is_refused(tmp_path: Path, name: str) -> None:
+    given = shelf([0.7])
+    lines = [json.dumps(given.toy.model_dump(mode="json") | {"name": name})]
+    lines += [record.model_dump_json() for record in given.records.values()]
+    (tmp_path / "x.jsonl").write_bytes(seal_lines(("\n".join(lines) + "\n").encode()))
+    into = tmp_path / "deep" / "into"
+    with pytest.raises(DalibError, match=r"archive .*x.jsonl is damaged"):
+        dalib.merge_records([tmp_path / "x.jsonl"], into)
+    store = keep(given, tmp_path / "store")
+    (store.root / "manifests" / "toy.json").write_text(seal_json(json.dumps(json.loads(lines[0]), indent=1)))
+    with pytest.warns(UserWarning, match=r"manifest .*toy.json is damaged and stays behind"):
+        dalib.merge_records([store.root], into)
+    assert not list(tmp_path.rglob("escape*")) and not (into / "manifests").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -126,6 +127,25 @@ def test_a_full_disk_is_an_error_and_no_lost_lease(lock: Path, tmp_path: Path) -
     release(lock)
 
 
+@pytest.mark.parametrize("stage", ["while it is written", "before that"])
+def test_a_lease_that_a_full_disk_refuses_leaves_nothing_and_says_where(
+    lock: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write, touch = Path.write_text, Path.touch
+    monkeypatch.setattr(Path, *(("write_text", full) if stage == "while it is written" else ("touch", full)))
+    monkeypatch.setattr(locks, "folder_time", lambda folder: 1.0)
+    with pytest.raises(OSError, match="No space left") as caught:
+        acquire(lock)
+    assert caught.value.filename == str(lock)
+    assert [p.name for p in lock.parent.iterdir()] == [".guard"]
+    monkeypatch.setattr(Path, "write_text", write)
+    monkeypatch.setattr(Path, "touch", touch)
+    assert acquire(lock)
+
+
 def test_the_records_of_a_lost_lease_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path)
     record = next(iter(Shelf().put("dann", "a->b", [0.7]).records.values()))
@@ -162,6 +182,18 @@ def test_the_clock_of_a_host_says_nothing(lock: Path, skew: float, monkeypatch: 
     assert acquire(lock) and read_owner(lock) is not None
     since = read_owner(lock).since  # type: ignore[union-attr]
     assert abs(since - now()) < HANG, "by the clock of the file system"
+
+
+def test_a_lease_of_the_future_is_not_waited_for_for_ever(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file server's clock was put back: from the next look on silence counts; an owner who lives is heard."""
+    assert acquire(lock)
+    monkeypatch.setattr(locks, "_HELD", {})
+    move_away(monkeypatch)
+    os.utime(lock, (time.time() + 1e6,) * 2)
+    assert is_held(lock) and not acquire(lock)
+    assert abs(lock.stat().st_mtime - time.time()) < HANG
+    os.utime(lock, (time.time() - 2 * locks.SILENCE,) * 2)
+    assert not is_held(lock) and acquire(lock)
 
 
 def _can_unshare() -> bool:

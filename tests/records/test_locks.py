@@ -95,7 +95,9 @@ def test_a_zombie_is_dead(lock: Path) -> None:
     child.wait()
 
 
+WHOLE = {"token": "t", "host": "h", "place": "elsewhere", "pid": 1, "started": "1"}
 CONTENTS = [
+    *(json.dumps(WHOLE | {"since": since}).encode() for since in (float("nan"), float("inf"), 1e18, -1.0)),
     b"",
     b"x",
     b"\xff\xfe\x00",

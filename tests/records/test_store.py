@@ -199,3 +199,9 @@ def test_a_compressed_archive_is_the_same_archive_and_the_same_bytes(suite, tmp_
     paths[1].write_bytes(paths[1].read_bytes()[:40])
     with pytest.raises(DalibError, match="damaged"):
         Archive(paths[1])
+    *lines, _ = paths[0].read_bytes().splitlines(keepends=True)
+    paths[0].write_bytes(b"".join(lines))
+    assert len(list(Archive(paths[0]).records())) == 12, "files of before had no checksum"
+    paths[0].write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(DalibError, match="damaged"):
+        Archive(paths[0])

@@ -8,6 +8,7 @@ import subprocess
 import time as clock
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
@@ -71,8 +72,8 @@ def execute(
     queue = _Queue(_place(everything, folder), workers, timeouts, _parameters(locals()))
     pending = queue.adopt(everything)
     losses: Counter[int] = Counter()
-    queue.submit(pending, everything, work, max(1, runs_per_task))
     try:
+        queue.submit(pending, everything, work, max(1, runs_per_task))
         while queue.tasks:
             for position, result in queue.collect():
                 if result is not None:
@@ -141,8 +142,17 @@ def list_queued(store: Path) -> set[str]:
     if not ledger.exists() or not which("squeue"):
         return set()
     waiting = {task for task, state in (read_queue() or {}).items() if state == "PENDING"}
-    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
-    return {key for task, items in lines if task in waiting for keys in items for key in keys}
+    return {key for task, items in _read_ledger(ledger) if task in waiting for keys in items for key in keys}
+
+
+def _read_ledger(path: Path) -> list[tuple[str, list[list[str]]]]:
+    """(id of a task, keys of its runs one job after the other), less a line that a full disk or a kill has cut."""
+    lines: list[tuple[str, list[list[str]]]] = []
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
+        with suppress(ValueError, TypeError):
+            task, items = json.loads(line)
+            lines.append((str(task), items))
+    return lines
 
 
 class _Task:
@@ -184,8 +194,7 @@ class _Queue:
         if self.ledger.exists() and queued is None:
             raise DalibError("squeue does not answer, so what is queued already is not known; try again")
         known: dict[tuple[str, ...], tuple[str, int]] = {}
-        lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
-        for task, items in (json.loads(line) for line in lines):
+        for task, items in _read_ledger(self.ledger):
             if task in (queued or {}):
                 known |= {tuple(keys): (task, place) for place, keys in enumerate(items)}
         pending = []
@@ -204,15 +213,21 @@ class _Queue:
             part = chunks[start : start + LIMIT]
             try:
                 made = self.engine.map_array(_Task(work), [[jobs[n] for n in chunk] for chunk in part])
+            except OSError:
+                raise
             except Exception as error:  # submitit has several, with the words of sbatch
                 text = " ".join(str(error).split())
                 raise DalibError(f"sbatch refuses the job: {text[-300:]}") from None
-            with self.ledger.open("a") as file:
-                for job, chunk in zip(made, part, strict=True):
-                    self.tasks[job.job_id] = dict(enumerate(chunk))
-                    self.seen.add(job.job_id)
-                    if all(_keys(jobs[n]) for n in chunk):
-                        file.write(json.dumps([job.job_id, [_keys(jobs[n]) for n in chunk]]) + "\n")
+            made_of = list(zip([job.job_id for job in made], part, strict=True))
+            self.tasks |= {task: dict(enumerate(chunk)) for task, chunk in made_of}
+            self.seen.update(task for task, _ in made_of)
+            known = [(task, [_keys(jobs[n]) for n in chunk]) for task, chunk in made_of]
+            try:
+                with self.ledger.open("a") as file:  # a line break first, for the line before may have been cut
+                    file.writelines(f"\n{json.dumps(line)}" for line in known if all(line[1]))
+            except OSError as error:
+                error.filename = error.filename or str(self.ledger)
+                raise
 
     def collect(self) -> Iterator[tuple[int, tuple[Any] | None]]:
         """(number of a job, its result) of tasks that have ended; None where one ended without a word.
@@ -244,9 +259,13 @@ class _Queue:
 
         So are tasks that Slurm queued again when their results were there already.
         """
-        lines = self.ledger.read_text().splitlines() if self.ledger.exists() else []
-        others = [line for line in lines if json.loads(line)[0] not in self.seen]
-        write_text(self.ledger, "".join(f"{line}\n" for line in others))
+        others = [line for line in _read_ledger(self.ledger) if line[0] not in self.seen]
+        try:
+            write_text(self.ledger, "".join(f"{json.dumps(line)}\n" for line in others))
+        finally:
+            self._cancel()
+
+    def _cancel(self) -> None:
         left = list(self.tasks | dict.fromkeys(self.seen.intersection(read_queue() or {})))
         for how in ([], ["--full", "--signal", "KILL"]) if left else ():
             subprocess.run(["scancel", *how, *left], capture_output=True, check=False)

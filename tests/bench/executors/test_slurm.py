@@ -127,6 +127,35 @@ def test_what_was_handed_over_is_found_again_and_not_submitted_twice(runs: Any, 
     assert slurm.list_queued(tmp_path) == set()
 
 
+def test_a_line_that_a_full_disk_has_cut_costs_no_other(runs: Any, stand_in: Path, tmp_path: Path) -> None:
+    items = runs("", "")
+    slurm.submit(items[:1], do, 2)
+    (stand_in / "task1").touch()
+    ledger = tmp_path / "slurm" / "submitted.jsonl"
+    ledger.write_text(ledger.read_text().replace("\n", '\n["5_0", [["k', 1))
+    slurm.submit(items[1:], do, 2)
+    (stand_in / "task2").touch()
+    assert "k1" in slurm.list_queued(tmp_path)
+    assert [task for task, _ in slurm._read_ledger(ledger)] == ["2"]
+    for name in ("task1", "task2"):
+        wait_until(lambda: list((tmp_path / "slurm").glob("*result.pkl")) != [], "results came")
+        (stand_in / name).unlink(missing_ok=True)
+    assert results(slurm.execute(items, do, 2)) == {"k0": "K0", "k1": "K1"}
+
+
+def test_what_was_submitted_before_an_interruption_is_cancelled(
+    runs: Any, stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        (stand_in / "task1").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(slurm.json, "dumps", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        results(slurm.execute(runs(""), do, 1))
+    assert {line.split()[-1] for line in (stand_in / "cancelled").read_text().splitlines()} == {"1"}
+
+
 def test_closing_cancels_what_was_submitted(runs: Any, stand_in: Path) -> None:
     stream = slurm.execute(runs("", ""), do, 1)
     next(stream)
