@@ -35,15 +35,16 @@ class BBSE(PriorShift):
     )  # fmt: skip
 
     def estimate(self, logits_s: Tensor, y_s: Tensor, logits_t: Tensor, p: Tensor) -> Tensor:
-        if not len(y_s):
-            return p
         if lone := len(p) - len(y_s.unique()):
+            then = "they count as absent from the target" if len(y_s) else "proportions stay the source's"
             warnings.warn(
-                f"bbse: {lone} of {len(p)} classes have one source row, which cannot be left out, so they count as "
-                "absent from the target; give each two rows, or take label_shift",
+                f"bbse: {lone} of {len(p)} classes have one source row, which cannot be left out, so {then}; give each "
+                "two rows, or take label_shift",
                 UserWarning,
                 stacklevel=2,
             )
+        if not len(y_s):
+            return p
         said = [
             one_hot(r.argmax(1), len(p)) if self.confusion == "hard" else r.softmax(1) for r in (logits_s, logits_t)
         ]

@@ -25,7 +25,7 @@ class WiseFt(ProbeFirst):
         x (B, *S), logits (B, K), y (B,)
     Reference
         Wortsman et al. Robust fine-tuning of zero-shot models. CVPR 2022. arXiv:2109.01903.
-        Departure: θ_0 is a probe (there: CLIP with a head made of text), since the backbones here have no head.
+        Departure: θ_0 is a probe, which every backbone can have (there: CLIP with a head made of the classes' names).
     """
 
     family = "fine-tuning"

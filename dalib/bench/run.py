@@ -17,6 +17,7 @@ import numpy as np
 from dalib.assemble import RunContext, assemble
 from dalib.core.errors import DalibError, Diverged
 from dalib.core.registry import load_plugin
+from dalib.records.formulas import PLACE, formulas_now
 from dalib.records.record import Candidate, Failure, Record
 from dalib.records.spec import RunSpec
 
@@ -229,10 +230,11 @@ def _provenance() -> dict[str, Any]:
 
     from dalib import __version__
 
+    formulas = formulas_now()
     packages = ("torch", "torchvision", "numpy", "scikit-learn", "pot")
     return {
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "host": platform.node(),
         "python": platform.python_version(),
         "versions": {"dalib": __version__} | {p: version(p) for p in packages},
-    }
+    } | ({PLACE: formulas} if formulas else {})

@@ -19,6 +19,8 @@ class Metric:
             (n, M, 5) and answer (n, D, 6) for `detection`, class -1 being padding
         needs_unknown: it compares known with unknown classes, so it is asked only where y holds both
         paper: BibTeX key in docs/references.bib, or an empty string
+        version: raised when its numbers change; kept beside the numbers of a run and in no key, so that a table says
+            which are of another version (in the class itself, a whole number)
     """
 
     unit: ClassVar[str] = "%"
@@ -26,6 +28,7 @@ class Metric:
     objectives: ClassVar[tuple[str, ...]] = ("classification",)
     needs_unknown: ClassVar[bool] = False
     paper: ClassVar[str] = ""
+    version: ClassVar[int] = 1
 
     def score(self, y: np.ndarray, prediction: np.ndarray, answer: np.ndarray, known: int) -> float:
         """A number; nan = does not apply.

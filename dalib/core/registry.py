@@ -87,6 +87,15 @@ class Registry(Generic[T]):
             doc = sys.modules[getattr(self.get(name), "__module__", __name__)].__doc__ or ""
         return doc.strip().splitlines()[0] if doc.strip() else ""
 
+    def version(self, name: str) -> int:
+        """The `version` that stands in the plug-in's class, 1 unless given; built-in files are not imported."""
+        files = self.files()
+        if name not in files or name in self._extra:
+            return int(getattr(self.get(name), "version", 1))
+        lines = [line for node in parse_file(files[name]).body if isinstance(node, ast.ClassDef) for line in node.body]
+        told = [line for line in lines if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "version"]
+        return int(ast.literal_eval(told[-1].value)) if told else 1
+
     def name_of(self, plugin: Any) -> str:
         """The name under which a class is registered, or an empty string; imports nothing."""
         extra = next((name for name, other in self._extra.items() if other is plugin), "")

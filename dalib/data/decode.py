@@ -17,6 +17,8 @@ from dalib.data.cache import cached_rows
 from dalib.data.folders import ImageTree
 from dalib.data.listing import naming
 
+# of what is refused below anyway; filters are the process's and images are decoded in threads, so none is set there
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _VERSION = 3
 _AHEAD = 256
 """Most images that are in memory at once while a domain is decoded; of large ones half a gigabyte."""
@@ -47,15 +49,13 @@ def open_image(content: bytes) -> Image.Image:
         Whatever Pillow raises for a damaged file (OSError, SyntaxError, ValueError)
     """
     most = amount_of("DALIB_MAX_PIXELS", "90M")
-    Image.MAX_IMAGE_PIXELS = most
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            opened = Image.open(io.BytesIO(content))
-        except Image.DecompressionBombError as error:
-            size = re.search(r"\d+", str(error))
-            told = f"{size[0]} pixels" if size else "too many pixels"
-            raise ValueError(f"{told}; an image may have {most} (DALIB_MAX_PIXELS)") from None
+    Image.MAX_IMAGE_PIXELS = 2 * most  # beyond which it warns
+    try:
+        opened = Image.open(io.BytesIO(content))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        size = re.search(r"\d+", str(error))
+        told = f"{size[0]} pixels" if size else "too many pixels"
+        raise ValueError(f"{told}; an image may have {most} (DALIB_MAX_PIXELS)") from None
     with opened:
         if opened.width * opened.height > most:
             raise ValueError(f"{opened.width} x {opened.height} pixels; an image may have {most} (DALIB_MAX_PIXELS)")

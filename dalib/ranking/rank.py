@@ -74,6 +74,11 @@ def rank(
         how: dict[str, Any] = {"normalise": normalise, "skip_unreadable": skip_unreadable}
         data = load_data(data, root, partial=partial, progress=progress, **how)
     refuse_answers(data.objective, data.name, "measures of transferability")
+    if target in data.unlabelled:
+        raise DalibError(
+            f"domain '{target}' of {data.name} has no labels, which every measure compares features with; label a few "
+            f"of its rows, or rank on {', '.join(data.domains)}"
+        )
     pick_domain(dict.fromkeys(data.domains), target, data.name)
     chosen, notes = _choose(data, target, backbones)
     candidates = parse_candidates(chosen, weights)

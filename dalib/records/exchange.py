@@ -10,6 +10,7 @@ from pathlib import Path
 from dalib.core.errors import DalibError
 from dalib.core.places import is_url, open_place
 from dalib.records.collection import Collection, StoreFolder, open_collection
+from dalib.records.formulas import PLACE
 from dalib.records.locks import is_held
 from dalib.records.manifest import Cell, Manifest
 from dalib.records.record import Candidate, Record
@@ -98,7 +99,9 @@ def join(mine: Record, theirs: Record) -> Record | None:
         return None
     same = all(a.metrics.keys() == c.metrics.keys() and a.scores.keys() == c.scores.keys() and a.expected == c.expected
                for a, c in zip(mine.candidates, joined, strict=True))  # fmt: skip
-    return mine if same else mine.model_copy(update={"candidates": joined})
+    formulas = theirs.provenance.get(PLACE, {}) | mine.provenance.get(PLACE, {})
+    told = mine.provenance | ({PLACE: formulas} if formulas else {})
+    return mine if same else mine.model_copy(update={"candidates": joined, "provenance": told})
 
 
 def _agree(a: Mapping[str, float], b: Mapping[str, float]) -> bool:

@@ -227,7 +227,36 @@ def _drop_stages(path: Path, token: str = "", but: str = "") -> None:
 
 
 def _remove(path: Path, owner: Owner | None) -> bool:
-    """Take a dead owner's lock away; False if it is a living one's by now, which then stays."""
+    """Take a dead owner's lock away; False if it is a living one's by now, or being taken away, and then it stays."""
+    with _alone(path) as alone:
+        if not alone or (os.path.lexists(path) and read_owner(path) != owner):
+            return False
+        return _move_away(path, owner)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[bool]:
+    """Whether no other process is about to take this lock away; one that died of it counts no longer than a silent one.
+
+    Of two that judged an owner dead, the slower would else have moved away the lease of the faster for a moment, in
+    which a third finds none.
+    """
+    mark = path.with_name(f".{path.name}.heir")
+    try:
+        mark.open("x").close()
+    except FileExistsError:
+        with contextlib.suppress(OSError):
+            if _silence(mark) > SILENCE:
+                mark.unlink(missing_ok=True)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def _move_away(path: Path, owner: Owner | None) -> bool:
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.rename(aside)

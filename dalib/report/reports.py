@@ -30,6 +30,8 @@ STUDIES: dict[str, Callable[[RecordSource, str, str, str], Report]] = {
     "costs": lambda source, name, select, metric: build_costs(source, name, metric),
 }
 """What can be made of records beside the table of results."""
+NO_SELECTION = {"validators": "compares every rule", "costs": "is of whole runs, accuracies at their ends"}
+"""Studies that one rule of selection means nothing to, and why."""
 
 
 def table(
@@ -78,6 +80,10 @@ def table(
         raise unknown("study", study, STUDIES)
     if only or published:
         raise DalibError(f"the study '{study}' looks at all rows of the suite; leave out only and published")
+    if select and study in NO_SELECTION:
+        raise DalibError(
+            f"the study '{study}' {NO_SELECTION[study]}; leave out --select (select={select!r}), or take --summary"
+        )
     if ensembles and study != "summary":
         raise DalibError(f"the study '{study}' knows no ensembles; they are rows of the table and of the summary")
     if study == "summary":

@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 from dalib.core.errors import DalibError, unknown
 from dalib.core.protocol import uses_target_labels
 from dalib.core.registry import DEFAULT_PROTOCOL
+from dalib.records.formulas import describe_stale
 from dalib.records.manifest import Manifest
 from dalib.records.record import Record
 from dalib.records.spec import BackboneSpec
@@ -21,7 +22,7 @@ from dalib.report.caption import write_caption
 from dalib.report.ensembles import Ensembles, check_ensembles, describe_ensembles, mix_rows
 from dalib.report.points import Runs, choose_point, group_runs
 from dalib.report.scale import Scale, scale_of
-from dalib.report.select import check_rule, rules
+from dalib.report.select import ENSEMBLE, check_rule, rules
 from dalib.report.source import RecordSource
 
 
@@ -195,6 +196,8 @@ def build_table(
     kept = [run for run in manifest.runs if run.label in labels]
     held = [records[run.key] for run in kept if run.key in records]
     caption = write_caption(manifest, held, len(kept), select, scale, baseline.label if baseline else "")
+    scored = ENSEMBLE if select == "ensemble" else () if select in ("last", "oracle") else (select,)
+    caption = " ".join(filter(None, (caption, describe_stale(held, scored, metric))))
     added = {name: members for name, members in (ensembles or {}).items() if name in labels}
     return ResultTable(
         suite=manifest.name,

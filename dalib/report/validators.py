@@ -12,7 +12,8 @@ from scipy.stats import rankdata
 
 from dalib.core.errors import DalibError, unknown
 from dalib.core.protocol import uses_target_labels
-from dalib.records.record import Candidate
+from dalib.records.formulas import describe_stale
+from dalib.records.record import Candidate, Record
 from dalib.report.figures import names_as_they_are, save_figure
 from dalib.report.scale import Scale, round_numbers, scale_of
 from dalib.report.select import ENSEMBLE, is_collapsed, pick, score
@@ -102,7 +103,7 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
     manifest = source.manifest(suite)
     scale = scale_of(metric or manifest.metric)
     within: dict[tuple[int, str, str], Points] = {}
-    measured = set[str]()
+    measured, looked_at = set[str](), list[Record]()
     for run in sorted(manifest.runs, key=lambda run: run.draw):
         record = source.get(run.key) if run.key in source else None
         if not record or record.status != "ok" or uses_target_labels(record.spec.protocol.name):
@@ -111,6 +112,7 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
             measured |= {name for c in record.candidates for name in c.metrics}
             points = within.setdefault((run.seed, run.task, run.label), [])
             points += [(run.draw, c) for c in record.candidates if scale.metric in c.metrics]
+            looked_at.append(record.model_copy(update={"candidates": [], "curve": {}, "per_class": {}}))
     if not within:
         raise DalibError(f"suite {suite} has no successful run with several candidates; dalib run makes them")
     within = {place: points for place, points in within.items() if points and points[0][0] == 0}
@@ -142,7 +144,9 @@ def build_study(source: RecordSource, suite: str, metric: str = "") -> Validator
         f"reads target labels. Diversity guard: {collapsed} of {sum(map(len, within.values()))} candidates had "
         "collapsed (predictions spread over an effective half of the classes or less) and came last."
     )
-    return ValidatorStudy(manifest.name, manifest.title or manifest.name, scale, tuple(ordered), (note,))
+    stale = describe_stale(looked_at, {name for name in every_rule if name not in ("last", "oracle")}, scale.metric)
+    notes = (note, stale) if stale else (note,)
+    return ValidatorStudy(manifest.name, manifest.title or manifest.name, scale, tuple(ordered), notes)
 
 
 def rules_of(within: dict[tuple[int, str, str], Points]) -> list[str]:

@@ -8,6 +8,7 @@ labels are no classes: predictions float32, labels as they are; validators do no
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor
 from dalib.core.errors import DalibError
 from dalib.core.registry import ALGORITHMS, VALIDATORS
 from dalib.core.types import Outputs
+from dalib.records.formulas import PLACE, find_stale, formulas_now
 from dalib.records.manifest import Manifest
 from dalib.records.record import Candidate, Record
 from dalib.records.store import Store
@@ -47,7 +49,8 @@ def outputs_to_arrays(
 
 
 def rescore(store: Store, manifest: Manifest) -> Rescored:
-    """Add every score, metric and expected accuracy that is missing; those that are there stay.
+    """Add every score, metric and expected accuracy that is missing; those that are there stay, but for scores of
+    another version of their validator.
 
     Metrics of the target and of held-out source rows come from the stored labels and outputs. What needs the model
     itself cannot be added: `train_…` (the training rows' outputs are not stored) and `domain_accuracy`.
@@ -67,7 +70,8 @@ def _rescore_one(store: Store, record: Record) -> str:
     """Complete a record and keep it; which count it belongs to. Arrays that are not what they must be are as none."""
     try:
         arrays = store.predictions(record.key)
-        changed = [_complete(candidate, record, arrays) for candidate in record.candidates]
+        stale = _stale_scores(record)
+        changed = [_complete(candidate, record, arrays, stale) for candidate in record.candidates]
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         if not isinstance(error, KeyError) or error.args != (record.key,):
             reason = " ".join(str(error).split())[:120]
@@ -77,6 +81,10 @@ def _rescore_one(store: Store, record: Record) -> str:
     of_data = [sentence for sentence in record.warnings if not sentence.startswith(OF_CANDIDATES)]
     record.warnings = warn(record.candidates, record.spec.protocol.is_partial, _gives_probabilities(record)) + of_data
     if any(changed):
+        kept = {name: v for name, v in record.provenance.get(PLACE, {}).items() if not name.startswith("validator ")}
+        now = {name: v for name, v in formulas_now().items() if name.startswith("validator ")}
+        record.provenance.pop(PLACE, None)
+        record.provenance |= {PLACE: kept | now} if kept | now else {}
         store.update(record)
     return "records" if any(changed) else "complete"
 
@@ -89,15 +97,23 @@ def _gives_probabilities(record: Record) -> bool:
         return True
 
 
+def _stale_scores(record: Record) -> set[str]:
+    """Validators that have another version than when they scored the record."""
+    found = find_stale(record, formulas_now(), [f"validator {name}" for name in VALIDATORS.names()])
+    return {name.removeprefix("validator ") for name in found}
+
+
 def _lacks(record: Record) -> bool:
     """Whether a registered validator or a metric that may apply is missing from a candidate."""
     sides = ("target", "source") if record.counts.get("validation") else ("target",)
     names = {side: metrics_for(record.objective, side == "target" and is_open(record)) for side in sides}
     wanted = {f"{side}_{name}" for side in sides for name in names[side]}
     validators = set(VALIDATORS.names()) if record.objective == "classification" else set()
-    expects = _may_expect(record)
+    expects, stale = _may_expect(record), _stale_scores(record)
     return any(
-        validators - set(c.scores) or wanted - set(c.metrics) or (expects and c.expected is None)
+        (validators - set(c.scores)) | (stale & set(c.scores))
+        or wanted - set(c.metrics)
+        or (expects and c.expected is None)
         for c in record.candidates
     )
 
@@ -124,14 +140,16 @@ def count_known(record: Record, outputs: int) -> int:
     return outputs - int(answers_unknown and ALGORITHMS.get(record.spec.algorithm).rejects)
 
 
-def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray]) -> bool:
-    """Fill in what is missing; whether anything was."""
+def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray], stale: Collection[str]) -> bool:
+    """Fill in what is missing, or a score that is stale; whether anything was."""
     start = f"step_{candidate.step}"
     features = f"{start}_target_z" in arrays
     target, source = (
         read_outputs(arrays, f"{start}_{side}", arrays[f"{side}_y"], features) for side in ("target", "source")
     )
     before = len(candidate.scores), len(candidate.metrics), candidate.expected
+    gone = set(stale) & set(candidate.scores)
+    candidate.scores = {name: value for name, value in candidate.scores.items() if name not in gone}
     if record.objective == "classification":
         candidate.scores = scores(source, target, without=candidate.scores, features=features) | candidate.scores
         if _may_expect(record) and candidate.expected is None:
@@ -143,7 +161,7 @@ def _complete(candidate: Candidate, record: Record, arrays: dict[str, np.ndarray
         added = measure(target, "target", 0, record.objective, thresholds=limits)
         added |= measure(source, "source", 0, record.objective, thresholds=limits)
     candidate.metrics |= {name: value for name, value in added.items() if name not in candidate.metrics}
-    return before != (len(candidate.scores), len(candidate.metrics), candidate.expected)
+    return bool(gone) or before != (len(candidate.scores), len(candidate.metrics), candidate.expected)
 
 
 def read_outputs(arrays: dict[str, np.ndarray], name: str, y: np.ndarray, features: bool) -> Outputs:

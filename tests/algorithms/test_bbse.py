@@ -64,5 +64,12 @@ def test_a_class_of_one_row_and_one_that_is_never_answered_do_no_harm() -> None:
     assert q[2] == 0 and not (fitted.predict(np.vstack([x_t, [[9.0, 9, 9, 9]]])) == 2).any()
 
 
+def test_classes_of_one_row_each_leave_the_proportions_alone_and_not_in_silence() -> None:
+    x_t = np.random.default_rng(1).normal(size=(20, 4))
+    with pytest.warns(UserWarning, match=r"3 of 3 classes have one source row.* proportions stay the source's"):
+        fitted = AdaptationClassifier("bbse", device="cpu").fit(np.eye(4)[:3], [0, 1, 2], x_t)
+    np.testing.assert_allclose(fitted.fitted_.algorithm.proportions.numpy(), 1 / 3)
+
+
 def test_another_sort_of_confusion_is_refused() -> None:
     check_refusal("BBSE", {"confusion": "loud"}, "no bbse.confusion named 'loud'")

@@ -139,6 +139,13 @@ def test_a_mistake_is_one_line_with_the_remedy(case: str, dalib: Dalib, files: P
     assert len(answer.err) == 1 and words in answer.err[0], answer.err
 
 
+def test_a_domain_without_labels_is_told_as_that(dalib: Dalib, tmp_path: Path) -> None:
+    x, y = np.ones((6, 2), np.float32), np.arange(6) % 2
+    np.savez(tmp_path / "f.npz", left_x=x, left_y=y, right_x=x)
+    wrong = dalib("rank", "--dataset", f"features:{tmp_path}/f.npz", "--target", "right")
+    assert wrong.status == 2 and "'right' of features:" in wrong.err[0] and "has no labels" in wrong.err[0]
+
+
 def test_a_missing_domain_and_images_without_a_network_are_one_line(dalib: Dalib, files: Path, world: Path) -> None:
     wrong = dalib("rank", "--dataset", f"features:{files}/good.npz", "--target", "lefft")
     assert wrong.status == 2 and "'left'" in wrong.err[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +163,27 @@ def test_a_giant_picture_is_refused_unless_the_limit_is_raised(monkeypatch: pyte
         decode_image(content, 4)
     monkeypatch.setenv("DALIB_MAX_PIXELS", "2M")
     assert (decode_image(content, 4) == 255).all()
+
+
+@pytest.mark.parametrize("action", ["error", "ignore"])
+def test_filters_of_warnings_stay_as_they_are_while_threads_decode(
+    action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the process's: threads that set and restore them end with each other's."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    monkeypatch.setenv("DALIB_MAX_PIXELS", "1K")
+    seen, small = set(), encode(Image.new("RGB", (8, 8)), "PNG")
+    opened = Image.open
+
+    def watch(*given: object) -> Image.Image:
+        seen.add((id(warnings.filters), len(warnings.filters)))
+        return opened(*given)  # type: ignore[arg-type]
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(4) as pool:
+        warnings.simplefilter(action, Image.DecompressionBombWarning)  # type: ignore[arg-type]
+        monkeypatch.setattr(Image, "open", watch)
+        assert len(list(pool.map(lambda content: decode_image(content, 4), [small] * 16))) == 16
+        assert seen == {(id(warnings.filters), len(warnings.filters))}
+        for side in (33, 50, 70):  # once, more than twice and more than four times as many as may be
+            with pytest.raises(ValueError, match="DALIB_MAX_PIXELS"), warnings.catch_warnings():
+                decode_image(encode(Image.new("RGB", (side, side)), "PNG"), 4)

@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import dalib
 from dalib.core.errors import DalibError
-from dalib.nn.classifiers import ABSENT, CLASSIFIERS, fit_classifier, score_classifier
+from dalib.nn.classifiers import ABSENT, CLASSIFIERS, fit_classifier, fit_yes_or_no, score_classifier
 from dalib.nn.metrics import accuracy
 
 
@@ -22,6 +22,23 @@ def rows(n: int, d: int = 6, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]
     rng = np.random.default_rng(seed)
     y = np.arange(n) % 3
     return torch.from_numpy(rng.standard_normal((n, d)) + y[:, None]), torch.from_numpy(y)
+
+
+def test_every_yes_or_no_is_scikit_learns_on_the_rows_where_somebody_said_with_their_weights() -> None:
+    rng, (z, y) = np.random.default_rng(2), rows(60)
+    told = torch.stack([(y == 0).long(), (y > 0).long(), torch.ones(60).long(), torch.full((60,), -1)], 1)
+    told[:20, 0], told[30:, 1] = -1, -1
+    weight = torch.from_numpy(rng.uniform(0.2, 3, 60))
+    weight[25:28] = 0
+    W, b = fit_yes_or_no(z, told, 0.5, weight)
+    for k in (0, 1):
+        known = ((told[:, k] >= 0) & (weight > 0)).numpy()
+        w = weight.numpy()[known]
+        solver = LogisticRegression(C=0.5, max_iter=5000, tol=1e-10)
+        solver.fit(z.numpy()[known], told[known, k].numpy(), sample_weight=w / w.mean())
+        np.testing.assert_allclose(W[k], solver.coef_[0], atol=1e-4)
+        np.testing.assert_allclose(b[k], solver.intercept_[0], atol=1e-4)
+    assert not W[2:].any() and b[2] > 1000 and b[3] == 0
 
 
 def test_logistic_is_scikit_learns_decision_function() -> None:

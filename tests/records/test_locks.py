@@ -153,6 +153,29 @@ def test_a_living_lock_that_comes_in_between_goes_back(lock: Path) -> None:
     assert owns(lock)
 
 
+def test_a_living_lock_that_comes_in_between_is_there_all_the_time(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moved away for a moment only, it would let a third one in."""
+    dead, read = _plant(lock, pid=2**22 + 5), locks.read_owner
+
+    def look(path: Path) -> locks.Owner | None:
+        assert lock.exists()
+        return read(path)
+
+    assert acquire(lock)
+    monkeypatch.setattr(locks, "read_owner", look)
+    assert not locks._remove(lock, dead)
+
+
+def test_one_alone_takes_a_lock_away_and_one_who_died_of_it_is_no_hindrance(lock: Path) -> None:
+    dead = _plant(lock, pid=2**22 + 5)
+    mark = lock.with_name(f".{lock.name}.heir")
+    mark.touch()
+    assert not acquire(lock) and read_owner(lock) == dead
+    os.utime(mark, (1.0, 1.0))
+    assert not acquire(lock)
+    assert acquire(lock) and owns(lock) and not mark.exists()
+
+
 def test_an_owner_gives_signs_of_life(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "BEAT", 0.01)
     monkeypatch.setattr(locks, "_beating", None)

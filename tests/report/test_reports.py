@@ -45,3 +45,13 @@ def test_settings_beside_the_file_are_warned_of_and_a_suite_of_ones_own_is_itsel
         dalib.table(suite, store=tmp_path / "store")
     with pytest.warns(UserWarning, match="or settings were given beside it"):
         dalib.table(suite_file, store=tmp_path / "store")
+
+
+@pytest.mark.parametrize("study", ["validators", "costs"])
+def test_a_study_that_selects_nothing_refuses_a_rule(
+    study: str, suite_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dalib.run_suite(suite_file, store=tmp_path / "store", run=RUN)
+    assert main(["table", str(suite_file), "--store", str(tmp_path / "store"), f"--{study}", "--select", "oracle"]) == 2
+    assert capsys.readouterr().err.count("leave out --select (select='oracle')") == 1
+    dalib.table(suite_file, study, store=tmp_path / "store")

@@ -93,6 +93,29 @@ def test_whatever_metric_is_registered_is_filled_in_from_stored_outputs_and_labe
                 assert new.metrics[f"{side}_right_minus_wrong"] == pytest.approx(expected, abs=0.02)
 
 
+def test_scores_of_another_version_of_their_validator_are_computed_again(ran, monkeypatch) -> None:
+    store, suite, _ = ran
+    manifest = store.manifest(suite.name)
+
+    class Raised(VALIDATORS.get("entropy")):
+        version = 2
+
+        def score(self, source, target) -> float:
+            return 100 + super().score(source, target)
+
+    rescore(store, manifest)
+    before = {r.key: [c.scores for c in r.candidates] for r in store.records(manifest.keys)}
+    monkeypatch.setitem(VALIDATORS._extra, "entropy", Raised)
+    assert rescore(store, manifest).records == len(before)
+    for record in store.records(manifest.keys):
+        assert record.provenance["formulas"]["validator entropy"] == 2
+        for candidate, then in zip(record.candidates, before[record.key], strict=True):
+            assert candidate.scores.keys() == then.keys()
+            assert candidate.scores["entropy"] == pytest.approx(100 + then["entropy"], abs=1e-2)
+            assert all(candidate.scores[name] == value for name, value in then.items() if name != "entropy")
+    assert rescore(store, manifest).records == 0
+
+
 def test_one_candidate_that_lacks_a_score_is_enough(ran) -> None:
     store, suite, _ = ran
     manifest = store.manifest(suite.name)
