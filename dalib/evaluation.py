@@ -274,6 +274,9 @@ def label_as_trained(fitted: Fitted, rows: Domain) -> Domain:
         if rows.classes != fitted.classes:
             mine, theirs = ", ".join(fitted.classes), ", ".join(rows.classes)
             raise DalibError(f"the model's outputs are {mine}; the labels of '{rows.name}' are {theirs}")
+        if len(rows):
+            where = f"the labels of '{rows.name}'"
+            fitted.algorithm.network.objective.check_labels(rows.labels, len(rows.classes), where)
         return rows
     known, labels = {name: k for k, name in enumerate(fitted.classes)}, rows.labels
     present = [rows.classes[k] for k in np.unique(labels) if k < len(rows.classes)]

@@ -11,6 +11,9 @@ from dalib.core.errors import DalibError
 MOST_TIMES = 100
 """What packs into less than this part of itself is no picture and no list of features."""
 
+LARGEST_ANSWER = 1e18
+"""Beyond it float32, in which numbers are learnt and measured, holds no squares of them."""
+
 
 def amount_of(variable: str, default: str) -> int:
     """An amount from the environment: `500M`, `2G`, a plain number.

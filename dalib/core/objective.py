@@ -46,6 +46,15 @@ class Objective:
         """Nobody gave any answer: there are rows, and all of y is what stands where nobody said (`unsaid`)."""
         return self.unsaid is not None and len(y) > 0 and all(bool((row == self.unsaid).all()) for row in y)
 
+    def check_labels(self, y: np.ndarray, outputs: int, where: str) -> None:
+        """Raise DalibError, before anything is trained or measured, for labels that this objective cannot read.
+
+        Args
+            y: of all rows of a domain, at least one
+            outputs: how many names they have
+            where: whose they are, for the message
+        """
+
     def head(self, dim: int, outputs: int) -> nn.Module:
         """What stands on z: (B, dim) -> prediction (B, outputs)."""
         return nn.Linear(dim, outputs)
@@ -112,6 +121,14 @@ def find_objective(name: str = "classification") -> Objective:
 def says_nothing(objective: str, y: np.ndarray) -> bool:
     """`Objective.says_nothing`."""
     return find_objective(objective).says_nothing(y)
+
+
+def refuse_shape(objective: str, y: np.ndarray, shape: tuple[int | str, ...], where: str) -> None:
+    """Raise DalibError where labels have another shape than `shape`, of which words fit any number."""
+    fits = y.ndim == len(shape) and all(isinstance(n, str) or n == m for n, m in zip(shape, y.shape, strict=True))
+    if not fits or y.dtype.kind not in "iufb":
+        needed = f"({', '.join(map(str, shape))})"
+        raise DalibError(f"{where} have shape {y.shape} and type {y.dtype}; {objective} needs numbers {needed}")
 
 
 def refuse_answers(objective: str, where: str, what: str) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from dalib.core.errors import DalibError, unknown
+from dalib.core.limits import LARGEST_ANSWER
 from dalib.core.registry import OBJECTIVES
 from dalib.data.narrow import warn_of_lost
 
-LARGEST = 1e18
 OTHER_UNIT = 8.0
 """Ratio of typical sizes from which answers that do not overlap are asked for their unit."""
 
@@ -67,7 +67,7 @@ def read_domain(path: Path, objective: str, key: str, arrays: Mapping[str, np.nd
 def refuse_large(where: str, y: np.ndarray) -> None:
     """DalibError where squares of answers are beyond float32, in which they are learnt and measured."""
     largest = float(np.abs(y.astype(np.float64)).max(initial=0))
-    if largest > LARGEST:
+    if largest > LARGEST_ANSWER:
         raise DalibError(f"{where} holds {largest:.3g}, whose square float32 cannot hold; give it in a larger unit")
 
 

@@ -22,5 +22,5 @@ class NMAE(Metric):
     def score(self, y: np.ndarray, prediction: np.ndarray, answer: np.ndarray, known: int) -> float:
         y = y.astype(float)
         spread, wrong = y.std(0), np.abs(y - answer).mean(0)
-        differs = spread > 0
+        differs = (spread > 0) & (np.ptp(y, axis=0) > 0)  # of equal labels rounding leaves a spread
         return float((wrong[differs] / spread[differs]).mean()) if differs.any() else math.nan

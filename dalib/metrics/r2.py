@@ -23,5 +23,6 @@ class R2(Metric):
             return math.nan
         wrong = ((y.astype(float) - answer) ** 2).sum(0)
         spread = ((y - y.astype(float).mean(0)) ** 2).sum(0)
-        explained = 1 - wrong / np.where(spread > 0, spread, 1)
-        return float(np.where(spread > 0, explained, wrong == 0).mean())
+        differs = (spread > 0) & (np.ptp(y, axis=0) > 0)  # of equal labels rounding leaves a spread
+        explained = 1 - wrong / np.where(differs, spread, 1)
+        return float(np.where(differs, explained, wrong == 0).mean())

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from dalib.core.errors import DalibError
-from dalib.core.objective import Objective
+from dalib.core.objective import Objective, refuse_shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,9 @@ class Detection(Objective):
 
     def says_nothing(self, y: np.ndarray) -> bool:
         return len(y) > 0 and bool((y[..., 0] < 0).all())
+
+    def check_labels(self, y: np.ndarray, outputs: int, where: str) -> None:
+        refuse_shape(self.name, y, ("n", "M", 5), where)
 
     def prepare(self, preprocess: Preprocess, crop: int = 0, resize: int = 0) -> Preprocess:
         side = preprocess.at(crop, 0).crop

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from dalib.core.objective import Objective
+from dalib.core.errors import DalibError
+from dalib.core.objective import Objective, refuse_shape
 from dalib.nn.classifiers import fit_yes_or_no
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Multilabel(Objective):
@@ -22,6 +28,12 @@ class Multilabel(Objective):
     name = "multilabel"
     metrics = ("mean_average_precision", "micro_f1")
     unsaid = -1
+
+    def check_labels(self, y: np.ndarray, outputs: int, where: str) -> None:
+        refuse_shape(self.name, y, ("n", outputs), where)
+        strange = y[(y != 0) & (y != 1) & (y != -1)]
+        if len(strange):
+            raise DalibError(f"{where} hold {strange[0]}; answers are 0, 1, or -1 where nobody said")
 
     def row_losses(self, prediction: Tensor, y: Tensor) -> Tensor:
         told = y >= 0

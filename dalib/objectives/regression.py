@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
-from dalib.core.objective import Objective
+from dalib.core.errors import DalibError
+from dalib.core.limits import LARGEST_ANSWER
+from dalib.core.objective import Objective, refuse_shape
 from dalib.nn.ridge import fit_weighted_ridge
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Regression(Objective):
@@ -21,6 +28,14 @@ class Regression(Objective):
     metrics = ("mae", "rmse", "r2", "nmae", "nrmse")
     recipe = {"answers": "standardised", "augment": "none"}
     scales = True
+
+    def check_labels(self, y: np.ndarray, outputs: int, where: str) -> None:
+        refuse_shape(self.name, y, ("n", outputs), where)
+        if not (abs(y) <= LARGEST_ANSWER).all():
+            raise DalibError(
+                f"{where} hold NaN, infinity or a number beyond {LARGEST_ANSWER:g}, whose square float32 cannot hold; "
+                "leave such rows out, or give a larger unit"
+            )
 
     def row_losses(self, prediction: Tensor, y: Tensor) -> Tensor:
         return (prediction - y.to(prediction.dtype)).square().mean(1)

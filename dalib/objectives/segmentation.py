@@ -9,9 +9,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from dalib.core.errors import DalibError
-from dalib.core.objective import Objective
+from dalib.core.objective import Objective, refuse_shape
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dalib.core.backbone import Backbone, Preprocess
     from dalib.core.network import Network
 
@@ -33,6 +35,9 @@ class Segmentation(Objective):
     metrics = ("mean_iou", "pixel_accuracy")
     dense = True
     unsaid = IGNORE
+
+    def check_labels(self, y: np.ndarray, outputs: int, where: str) -> None:
+        refuse_shape(self.name, y, ("n", "H", "W"), where)
 
     def prepare(self, preprocess: Preprocess, crop: int = 0, resize: int = 0) -> Preprocess:
         side = preprocess.at(crop, 0).crop

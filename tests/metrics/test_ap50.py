@@ -30,3 +30,9 @@ def test_the_second_of_two_boxes_on_one_thing_is_wrong(metric):
     y = one([0, 0, 0, 10, 10], [0, 30, 30, 40, 40])
     found = one([0, 0.9, 0, 0, 10, 10], [0, 0.8, 0, 0, 10, 9], [0, 0.7, 30, 30, 40, 40])
     assert metric.score(y, found, found, 1) == pytest.approx((51 + 50 * 2 / 3) / 101)
+
+
+def test_boxes_of_every_size_count(metric):
+    y = one([0, 0, 0, 20, 20], [0, 30, 0, 80, 50], [0, 100, 0, 220, 120])
+    found = one([0, 0.9, 0, 0, 20, 20], [0, 0.8, 30, 0, 80, 50])
+    assert metric.score(y, found, found, 1) == pytest.approx(67 / 101)

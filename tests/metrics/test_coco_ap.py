@@ -66,6 +66,13 @@ def test_a_box_is_small_medium_or_large_by_its_area():
     np.testing.assert_allclose(by_area, [[-1, 1, -1], [1, -1, -1]])
 
 
+def test_boxes_of_every_size_count(metric):
+    """One box each of COCO's small, medium and large, of which the large one is not found: 2 / 3 of the recalls."""
+    y = truth([[0, 0, 0, 20, 20], [0, 30, 0, 80, 50], [0, 100, 0, 220, 120]])
+    found = told([[0, 0.9, 0, 0, 20, 20], [0, 0.8, 30, 0, 80, 50]])
+    assert metric.score(y, found, found, 1) == pytest.approx(67 / 101)
+
+
 def test_nothing_is_printed(metric, capsys):
     y = truth([[0, 0, 0, 10, 10]])
     metric.score(y, told([]), told([]), 1)

@@ -14,7 +14,9 @@ from dalib.core.backbone import identity
 from dalib.core.errors import DalibError
 from dalib.core.network import Network
 from dalib.core.objective import find_objective
+from dalib.evaluation import label_as_trained
 from dalib.scoring.metrics import output_metrics, task_metrics
+from dalib.train.answers import check_answers
 from dalib.train.model_file import load_model, save_model
 from tests.support.image_world import make_backbone, make_image_task, recipe
 from tests.support.numbers import D, error, fit, make_task
@@ -179,3 +181,50 @@ def test_the_recipe_of_numbers_on_pictures_leaves_them_as_they_are() -> None:
     assert "augment" not in fill_recipe({"invariant": True}, dalib.MMD, "tiny", "own", False, "regression")
     assert "augment" not in fill_recipe({}, dalib.MMD, "tiny", "own", True, "regression")
     assert "augment" not in fill_recipe({}, dalib.MMD, "tiny", "own", False, "multilabel")
+
+
+NUMBERS, ANSWERS = np.arange(12.0, dtype=np.float32).reshape(6, 2), np.array([[0, 1]] * 6)
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+@pytest.mark.parametrize(
+    ("objective", "y", "names", "said"),
+    [
+        ("regression", NUMBERS[:, 0], ("u",), r"have shape \(6,\) and type float32; regression needs numbers \(n, 1\)"),
+        ("regression", NUMBERS, ("u",), r"have shape \(6, 2\) and type float32; regression needs numbers \(n, 1\)"),
+        ("regression", np.where(NUMBERS == 3, np.nan, NUMBERS), ("u", "v"), "NaN, infinity or a number beyond"),
+        ("regression", 1e30 * NUMBERS, ("u", "v"), "NaN, infinity or a number beyond 1e"),
+        ("regression", np.full((6, 2), "1.0"), ("u", "v"), "regression needs numbers"),
+        ("multilabel", 3 * ANSWERS, ("u", "v"), "3; answers are 0, 1, or -1 where nobody said"),
+        ("multilabel", ANSWERS[:, 0], ("u",), r"have shape \(6,\) and type int64; multilabel needs numbers"),
+        ("segmentation", np.zeros((6, 4), np.uint8), ("u",), r"segmentation needs numbers \(n, H, W\)"),
+        ("detection", np.zeros((6, 2, 4), np.float32), ("u",), r"detection needs numbers \(n, M, 5\)"),
+    ],
+)
+def test_labels_of_domains_made_by_hand_are_looked_at_before_training(side, objective, y, names, said):
+    """A column too few is no error of PyTorch's: (n, 1) - (n,) is (n, n), and what was learnt was the mean."""
+    sound = {"regression": NUMBERS, "multilabel": ANSWERS}.get(objective, np.zeros((6, 4, 5), np.float32))
+    sound = sound.astype(np.uint8) if objective == "segmentation" else sound[:, : len(names)]
+    a = dalib.Domain("a", np.zeros((6, D), np.float32), sound, names, "a", objective=objective)
+    b = replace(a, name="b")
+    check_answers(dalib.Task("a->b", a, b.unlabelled(), a, b), dalib.TrainConfig(), moves=False)
+    a, b = (replace(d, y=y) if d.name == side else d for d in (a, b))
+    with pytest.raises(DalibError, match=f"the labels of '{side}' .*{said}"):
+        check_answers(
+            dalib.Task("a->b", a, b.unlabelled(), a.take(np.arange(0), ""), b), dalib.TrainConfig(), moves=False
+        )
+
+
+def test_outputs_of_both_domains_are_the_same_in_one_order_and_of_one_kind():
+    task = make_task()
+    first, second = task.classes[:2]
+    for names in ((second, first, *task.classes[2:]), task.classes[:1]):
+        swapped = replace(task, test=replace(task.test, classes=names))
+        with pytest.raises(DalibError, match=f"the outputs of '.*' are {first}, {second}.*, those of '.*' {names[0]}"):
+            fit(dalib.SourceOnly(), swapped)
+    other = replace(task, test=replace(task.test, objective="multilabel"))
+    with pytest.raises(DalibError, match=r"the labels of '.*' are for multilabel, those of '.*' for regression"):
+        fit(dalib.SourceOnly(), other)
+    model = fit(dalib.SourceOnly(), task)
+    with pytest.raises(DalibError, match=r"have shape \(\d+,\) and type float32; regression needs numbers"):
+        label_as_trained(model, replace(task.test, y=task.test.labels[:, 0]))

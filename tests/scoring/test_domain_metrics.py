@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support, root_mean
 from dalib.core.metric import Metric
 from dalib.core.registry import METRICS
 from dalib.core.types import Outputs
-from dalib.scoring.metrics import domain_metrics
+from dalib.scoring.metrics import dense_metrics, domain_metrics
 
 CLOSED = {"accuracy", "predicted_classes", "effective_classes", "macro_precision", "macro_recall", "macro_f1"}
 OPEN = {"known_accuracy", "unknown_accuracy", "h_score", "unknown_auroc"}
@@ -72,3 +72,15 @@ def test_one_row_of_an_unknown_class_is_enough_for_the_metrics_of_open_sets() ->
     assert {f"target_{name}" for name in OPEN} <= set(values)
     none = domain_metrics(outputs(rng.standard_normal((6, 4)).astype(np.float32), y.clip(max=2)), "target", known=3)
     assert not {f"target_{name}" for name in OPEN} & set(none)
+
+
+def test_boxes_of_a_class_are_measured_by_themselves_whatever_their_size() -> None:
+    """Class b has a box of 20 x 20, which is found, and one of 120 x 120, which is not; a's only one is cut to 0.6."""
+    pytest.importorskip("pycocotools", reason="boxes are measured by pycocotools, which is not installed")
+    y = np.array([[[1, 0, 0, 20, 20], [1, 100, 0, 220, 120], [0, 30, 0, 80, 50]]], np.float32)
+    found = np.array([[[1, 0.9, 0, 0, 20, 20], [0, 0.8, 30, 0, 80, 30]]], np.float32)
+    told = dense_metrics(outputs(found, y), ("a", "b", "c"), "detection")
+    assert told == {
+        "a": {"target_ap": pytest.approx(0.3), "target_ap50": 1.0, "n": 1},
+        "b": {"target_ap": round(51 / 101, 6), "target_ap50": round(51 / 101, 6), "n": 2},
+    }

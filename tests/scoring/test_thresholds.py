@@ -34,6 +34,12 @@ def test_no_other_threshold_has_a_better_f1() -> None:
         assert f1_score(truth, value > limits[k]) == pytest.approx(max(tried))
 
 
+def test_a_prediction_at_the_threshold_is_no_as_where_rows_are_decided() -> None:
+    """0 would let the only yes, whose prediction is 0, be called no."""
+    (limit,) = choose_thresholds(outputs(np.array([[1], [0]]), np.array([[0.0], [-1.0]])))
+    assert -1 <= limit < 0
+
+
 def test_of_equally_good_ones_the_nearest_to_a_half_is_taken_and_nothing_known_changes_nothing() -> None:
     y = np.array([[0, 0, -1], [1, 0, -1], [1, 0, -1]])
     prediction = np.array([[-2.0, 1.0, 5.0], [3.0, 2.0, 5.0], [4.0, 3.0, 5.0]])
