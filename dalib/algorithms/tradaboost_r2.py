@@ -52,7 +52,7 @@ class TrAdaBoostR2(FeatureAlgorithm):
 
     def needs(self, size: Size) -> Needs:
         r = min(size.n_s, size.d)
-        return need(size, "n d + 6 n_s d + 4 r²", "i n_s d² + i d³", i=self.rounds, r=r)
+        return need(size, "n d + 6 n_s d + 4 r²", "i n_s d² + i d³", "8 i n_s d", i=self.rounds, r=r)
 
     def fit(self, trainer: TrainerLike, source: Domain, target: Domain) -> None:
         z, y = trainer.embed(self, source).double(), torch.as_tensor(source.labels).double()

@@ -23,8 +23,8 @@ _BLOCK = float(1 << 24)
 """Distances that a classifier by neighbours has in memory at once."""
 _POWERS = {"²": 2, "³": 3}
 _PROBED_ROWS, _PLAN_GROWTH = 200, 1.3
-_OBVIOUS = 1e8
-"""Operations that no machine needs long for: nothing is probed."""
+_OBVIOUS, _LEAST = 1e8, 0.1
+"""Operations that no machine needs long for, so that nothing is probed; seconds that reading rows takes in any case."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,10 @@ class Needs:
     def seconds(self) -> float:
         """About how long here, mostly within a factor of `ROUGHLY`: what is computed times what it takes here."""
         if self.products + self.passes + 1e6 * self.plans < _OBVIOUS:
-            return 0.1
+            return _LEAST
         per_product, per_pass = _probe()
-        return self.products * per_product + self.passes * per_pass + (self.plans * _probe_plan() if self.plans else 0)
+        plans = self.plans * _probe_plan() if self.plans else 0.0
+        return max(_LEAST, self.products * per_product + self.passes * per_pass + plans)
 
 
 def need(

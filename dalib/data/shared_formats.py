@@ -145,7 +145,13 @@ def _notes_of(sample: dict[str, bytes], where: str) -> tuple[Any, str]:
         ) from error
     if y is told and isinstance(told, (list, dict)):
         raise DalibError(f"{where}: its label is {told!r}; give one number or word per sample")
-    if y is not told and told is not None and is_whole(str(y)) and is_whole(str(told)) and int(y) != int(told):
+    if (
+        y is not told
+        and told is not None
+        and is_whole(str(y))
+        and is_whole(str(told))
+        and int(str(y)) != int(str(told))
+    ):
         raise DalibError(f"{where} has the label {y} in its .cls and {told} in its .json; keep one of them")
     return (None if y is None else str(y)), place
 

@@ -8,6 +8,7 @@ from sklearn.linear_model import Ridge
 
 import dalib
 from dalib import Task
+from dalib.core.needs import Size
 from tests.support.algorithms import check_refusal
 from tests.support.numbers import error, fit, make_task
 
@@ -87,3 +88,9 @@ def test_without_labelled_target_rows_it_is_ridge_regression() -> None:
 
 def test_hyper_parameters_out_of_range_name_thing_value_and_remedy() -> None:
     check_refusal("TrAdaBoostR2", {"rounds": 0}, "tradaboost_r2.rounds = 0 is out of range; give a whole number >= 1")
+
+
+def test_numbers_that_are_read_round_after_round_count_in_what_it_takes() -> None:
+    """Of many rows of few columns they took seven times as long as the products."""
+    needs = dalib.TrAdaBoostR2(rounds=10).needs(Size(30_000, 30_000, 50, 1))
+    assert needs.passes == 8 * 10 * 30_000 * 50 and needs.products == pytest.approx(10 * 30_000 * 50**2, rel=0.01)

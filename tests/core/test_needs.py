@@ -110,6 +110,8 @@ def test_time_is_what_is_computed_times_what_it_takes_here(monkeypatch: pytest.M
     assert Needs(products=4e9, passes=3e8, plans=200).seconds == pytest.approx(4 + 3 + 2)
     monkeypatch.setattr(needs, "_probe", lambda: 1 / 0)
     assert Needs(products=1e6).seconds < 1, "a small solution is not worth a probe"
+    monkeypatch.setattr(needs, "_probe", lambda: (1e-11, 1e-11))
+    assert Needs(products=2e8).seconds == Needs(products=1e6).seconds, "a larger one is not said to be quicker"
 
 
 def test_the_probes_measure_something() -> None:

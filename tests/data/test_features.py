@@ -258,3 +258,9 @@ def test_numbers_of_the_other_byte_order_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "f.npz", a_x=x.astype(">i4"), a_y=np.array([0, 1, 0], ">i8"))
     read = load_features(tmp_path / "f.npz")
     assert read.x["a"].dtype.isnative and (read.x["a"] == x).all()
+
+
+def test_labels_that_count_from_one_do_not_fit_names_that_count_from_nothing(tmp_path: Path) -> None:
+    np.savez(tmp_path / "f.npz", a_x=np.eye(3), a_y=[1, 2, 1], classes=["ant", "bee"])
+    with pytest.raises(DalibError, match="a_y has label 2 but classes names only 2"):
+        load_features(tmp_path / "f.npz")

@@ -258,6 +258,14 @@ def test_a_row_of_a_hub_set_that_cannot_be_read_is_named(row: dict[str, Any], im
         arrays_of_splits(table, "hf:x", "d", "y", image, 0)
 
 
+def test_a_class_of_minus_one_is_no_label_and_not_the_last_class() -> None:
+    """A hub's test split without labels holds -1 throughout, and names[-1] is a class."""
+    rows = [{"x": float(i), "y": -1 if i > 1 else i, "d": "ab"[i // 2]} for i in range(4)]
+    features = {"x": SimpleNamespace(), "y": SimpleNamespace(names=["cat", "dog"]), "d": SimpleNamespace()}
+    made = arrays_of_splits(_Table(rows, features), "hf:x", "d", "y", "", 0)
+    assert made["a_y"].tolist() == ["cat", "dog"] and "b_y" not in made
+
+
 def test_a_second_column_of_classes_is_no_feature() -> None:
     """The coarse label of a row would tell its fine one."""
     rows = [{"f": float(i), "fine": i % 2, "coarse": i % 2, "d": "ab"[i // 2]} for i in range(4)]
@@ -300,6 +308,9 @@ def test_a_wilds_set_is_cut_by_its_metadata() -> None:
         y_array=torch.tensor([0, 1, 0, 1, 0, 1]), get_input=lambda i: rows[i], metadata_map=None,
     )  # fmt: skip
     made = arrays_of_wilds(dataset, "hospital", most=2)
+    assert np.array_equal(made["hospital_1_x"][1], np.asarray(rows[5]).transpose(2, 0, 1)), (
+        "evenly spaced, not the first"
+    )
     assert made["hospital_1_y"].tolist() == [0, 1] and made["hospital_0_x"].shape == (2, 3, 6, 6)
     dataset.metadata_map = {"hospital": ["north", "south"]}
     assert "south_x" in arrays_of_wilds(dataset, "hospital")
