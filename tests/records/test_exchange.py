@@ -18,7 +18,7 @@ from dalib.core.errors import DalibError
 from dalib.records.archive import export
 from dalib.records.exchange import join
 from dalib.records.locks import acquire, release
-from dalib.records.record import Record
+from dalib.records.record import Candidate, Record
 from dalib.records.store import Store
 from tests.support.report_shelf import FAILED, MISSING, Shelf, points
 
@@ -117,6 +117,10 @@ def test_scores_and_predictions_that_one_lacks_are_added(tmp_path: Path) -> None
     assert into.predictions(key).keys() == ARRAYS.keys()
 
 
+def scored(ami: float) -> list[Candidate]:
+    return [c.model_copy(update={"scores": {"ami": ami}}) for c in points(0.6, 0.7)]
+
+
 def _change(**update: Any) -> Callable[[Record], Record]:
     return lambda record: record.model_copy(update=update)
 
@@ -126,14 +130,15 @@ def _change(**update: Any) -> Callable[[Record], Record]:
     [
         _change(candidates=points(0.7)),
         _change(candidates=points(0.6, 0.7000000001)),
+        lambda record: record.model_copy(update={"candidates": scored(0.26)}),
         _change(objective="regression"),
         _change(per_class={"mug": {"target_recall": 0.2}}),
     ],
-    ids=["points", "a last digit", "objective", "classes"],
+    ids=["points", "a last digit", "a score", "objective", "classes"],
 )
 def test_what_counts_as_other_numbers(change: Callable[[Record], Record]) -> None:
     record = next(iter(shelf([0.7]).records.values()))
-    record = record.model_copy(update={"per_class": {"mug": {"target_recall": 0.1}}, "candidates": points(0.6, 0.7)})
+    record = record.model_copy(update={"per_class": {"mug": {"target_recall": 0.1}}, "candidates": scored(0.25)})
     assert join(record, record) is record
     assert join(record, change(record)) is None
 
