@@ -80,6 +80,14 @@ def test_runs_of_several_stores_add_up_to_one_suite(tmp_path: Path) -> None:
     assert row.cells[TASK].values == {0: 0.7, 1: 0.8, 2: 0.5} and row.cells[OTHER].values == {0: 0.6}
 
 
+def test_domains_that_one_of_two_suites_knows_are_counted_in_both(tmp_path: Path) -> None:
+    first, second = {"amazon": 9}, {"amazon": 9, "webcam": 8}
+    keep(shelf([0.7], counts=second), tmp_path / "more")
+    into = keep(shelf([0.7], counts=first), tmp_path / "into")
+    dalib.merge_records([tmp_path / "more"], into.root)
+    assert into.manifest("toy").counts == second
+
+
 def test_other_numbers_under_one_key_are_named_and_nothing_is_written(tmp_path: Path, far: str) -> None:
     into = keep(shelf([0.7]), tmp_path / "into")
     other = keep(shelf([0.71, 0.8]), tmp_path / "other")
