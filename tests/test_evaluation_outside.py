@@ -81,6 +81,8 @@ def test_its_record_joins_the_table_of_a_suite(rows: Path, net: nn.Module, tmp_p
     export(store, store.manifest("small"), tmp_path / "small.jsonl")
     answer = dalib.evaluate(net, rows, "b", device="cpu")
     paths = [answer.write_record(tmp_path / f"ours{seed}", "ours", "a->b", seed=seed) for seed in (0, 1)]
+    odd = answer.write_record(tmp_path / "odd", "../ours/v2", "a->b")
+    assert {row.label for row in dalib.table([tmp_path / "small.jsonl", odd]).rows} == {"source_only", "../ours/v2"}
     table = dalib.table([tmp_path / "small.jsonl", *paths])
     assert {row.label for row in table.rows} == {"source_only", "ours"}
     ours = next(row for row in table.rows if row.label == "ours")

@@ -1,7 +1,8 @@
-"""One run, from its description to its record. It never raises: a failed run is a record too."""
+"""One run, from its description to its record. It hardly ever raises: a failed run is a record too."""
 
 from __future__ import annotations
 
+import errno
 import math
 import platform
 import time
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
     from dalib.train.trainer import Trainer
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def run_one(spec: RunSpec, context: RunContext) -> tuple[Record, dict[str, np.ndarray]]:
     """Train and evaluate; returns the record and its arrays (see `dalib.scoring.rescore`), labels as int16.
 
-    Only KeyboardInterrupt and SystemExit pass through.
+    KeyboardInterrupt and SystemExit pass through, and a full disk: that is no property of the run.
     """
     run = RecordedRun(spec, context)
     with run.recording():
@@ -77,6 +81,8 @@ class RecordedRun:
                 yield
             record.provenance["warnings"] = sorted(self.heard)[:10]
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in FULL and not self.context.distributed:
+                raise
             record.status = "failed"
             record.error = Failure(
                 type=type(error).__name__,

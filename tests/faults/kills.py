@@ -64,8 +64,8 @@ def run(store: Path, jobs: int = 1) -> None:
     """The suite, its state saved after every step."""
     begin = Checkpoint.__init__
 
-    def often(self: Checkpoint, path: Path, key: str = "", seconds: float = 0.0) -> None:
-        begin(self, path, key, -1.0)
+    def often(self: Checkpoint, path: Path, key: str = "", seconds: float = 0.0, writes: bool = True) -> None:
+        begin(self, path, key, -1.0, writes)
 
     Checkpoint.__init__ = often  # type: ignore[method-assign]
     run_suite("demo.toml", store=store, jobs=jobs, progress=LineProgress(), device="cpu")

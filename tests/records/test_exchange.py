@@ -18,7 +18,7 @@ from dalib.core.errors import DalibError
 from dalib.records.archive import export
 from dalib.records.exchange import join
 from dalib.records.locks import acquire, release
-from dalib.records.record import Record
+from dalib.records.record import Candidate, Record
 from dalib.records.store import Store
 from tests.support.report_shelf import FAILED, MISSING, Shelf, points
 
@@ -80,6 +80,14 @@ def test_runs_of_several_stores_add_up_to_one_suite(tmp_path: Path) -> None:
     assert row.cells[TASK].values == {0: 0.7, 1: 0.8, 2: 0.5} and row.cells[OTHER].values == {0: 0.6}
 
 
+def test_domains_that_one_of_two_suites_knows_are_counted_in_both(tmp_path: Path) -> None:
+    first, second = {"amazon": 9}, {"amazon": 9, "webcam": 8}
+    keep(shelf([0.7], counts=second), tmp_path / "more")
+    into = keep(shelf([0.7], counts=first), tmp_path / "into")
+    dalib.merge_records([tmp_path / "more"], into.root)
+    assert into.manifest("toy").counts == second
+
+
 def test_other_numbers_under_one_key_are_named_and_nothing_is_written(tmp_path: Path, far: str) -> None:
     into = keep(shelf([0.7]), tmp_path / "into")
     other = keep(shelf([0.71, 0.8]), tmp_path / "other")
@@ -117,6 +125,10 @@ def test_scores_and_predictions_that_one_lacks_are_added(tmp_path: Path) -> None
     assert into.predictions(key).keys() == ARRAYS.keys()
 
 
+def scored(ami: float) -> list[Candidate]:
+    return [c.model_copy(update={"scores": {"ami": ami}}) for c in points(0.6, 0.7)]
+
+
 def _change(**update: Any) -> Callable[[Record], Record]:
     return lambda record: record.model_copy(update=update)
 
@@ -126,14 +138,15 @@ def _change(**update: Any) -> Callable[[Record], Record]:
     [
         _change(candidates=points(0.7)),
         _change(candidates=points(0.6, 0.7000000001)),
+        lambda record: record.model_copy(update={"candidates": scored(0.26)}),
         _change(objective="regression"),
         _change(per_class={"mug": {"target_recall": 0.2}}),
     ],
-    ids=["points", "a last digit", "objective", "classes"],
+    ids=["points", "a last digit", "a score", "objective", "classes"],
 )
 def test_what_counts_as_other_numbers(change: Callable[[Record], Record]) -> None:
     record = next(iter(shelf([0.7]).records.values()))
-    record = record.model_copy(update={"per_class": {"mug": {"target_recall": 0.1}}, "candidates": points(0.6, 0.7)})
+    record = record.model_copy(update={"per_class": {"mug": {"target_recall": 0.1}}, "candidates": scored(0.25)})
     assert join(record, record) is record
     assert join(record, change(record)) is None
 

@@ -274,6 +274,11 @@ def test_a_store_that_cannot_keep_two_hosts_apart_is_refused(lock: Path, monkeyp
         acquire(lock)
 
 
+def test_links_that_replace_what_is_there_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", lambda one, two: Path(two).write_bytes(Path(one).read_bytes()))
+    assert find_lacks.__wrapped__(tmp_path) == ("hard links that refuse a name which is taken",)
+
+
 def test_stamps_of_two_clocks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch = os.utime
 

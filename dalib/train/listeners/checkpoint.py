@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import time
+import warnings
 from pathlib import Path
 
 from torch import Tensor
@@ -14,7 +16,8 @@ from dalib.train.checkpoint import load_checkpoint, save_checkpoint
 class Checkpoint(Listener):
     """The resumable state of a fit in one file, which is gone when the fit ends well.
 
-    What the run is lies in the file; one of another run is left aside with a warning, and so is a damaged one.
+    What the run is lies in the file; one of another run is left aside with a warning, and so is a damaged one. A full
+    disk ends no fit: there is a warning, and the state saved before stays.
 
     It comes last of all listeners, so that what is saved after a step is what every other one made of that step.
 
@@ -44,7 +47,13 @@ class Checkpoint(Listener):
 
     def after_step(self, run: RunLike, step: int, terms: dict[str, Tensor]) -> None:
         if self.writes and time.monotonic() - self.saved > self.seconds and step < run.last:
-            save_checkpoint(self.path, run.state_dict(), self.run)
+            try:
+                save_checkpoint(self.path, run.state_dict(), self.run)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                text = f"checkpoint {self.path} could not be written ({error.strerror}); the fit goes on"
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
             self.saved = time.monotonic()
 
     def end(self, run: RunLike, error: BaseException | None) -> None:

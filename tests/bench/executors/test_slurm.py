@@ -137,10 +137,23 @@ def test_a_line_that_a_full_disk_has_cut_costs_no_other(runs: Any, stand_in: Pat
     (stand_in / "task2").touch()
     assert "k1" in slurm.list_queued(tmp_path)
     assert [task for task, _ in slurm._read_ledger(ledger)] == ["2"]
-    for name in ("task1", "task2"):
-        wait_until(lambda: list((tmp_path / "slurm").glob("*result.pkl")) != [], "results came")
-        (stand_in / name).unlink(missing_ok=True)
+    (stand_in / "task1").unlink()
+    wait_until(lambda: list((tmp_path / "slurm").glob("2_*result.pkl")) != [], "the result came")
     assert results(slurm.execute(items, do, 2)) == {"k0": "K0", "k1": "K1"}
+    assert slurm._read_ledger(ledger) == [] and not (stand_in / "array4").exists(), "the second was waited for"
+
+
+def test_a_task_that_is_missed_for_a_moment_is_not_lost(
+    runs: Any, stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = slurm._Queue(tmp_path / "slurm", 1, 0, {"time": 1})
+    queue.tasks, now, seen = {"9": {0: 0}}, [0.0], iter([{}, {"9": "RUNNING"}, {}, {}])
+    monkeypatch.setattr(slurm, "read_queue", lambda: next(seen))
+    monkeypatch.setattr(slurm.clock, "monotonic", lambda: now[0])
+    found = []
+    for now[0] in (0.0, 10.0, 20.0, 20.2):
+        found += list(queue.collect())
+    assert found == []
 
 
 def test_what_was_submitted_before_an_interruption_is_cancelled(
@@ -175,6 +188,7 @@ def test_a_task_that_is_queued_again_after_its_results_came_is_cancelled_and_oth
         (stand_in / "task1").touch()
     lines = (stand_in / "cancelled").read_text().splitlines()
     assert {line.split()[-1] for line in lines} == {"1"}
+    assert any("--signal KILL" in line for line in lines), "a run does not heed SIGTERM at once"
 
 
 def test_what_breaks_outside_of_a_run_is_told(runs: Any) -> None:
