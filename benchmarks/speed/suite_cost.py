@@ -28,7 +28,7 @@ from dalib.core.registry import ALGORITHMS
 from dalib.records.spec import RunSpec
 
 HERE = Path(__file__).parents[1]
-SUITES = [HERE / f"{name}.toml" for name in ("regression", "attributes", "mini_scenes", "mini_boxes")]
+SUITES = [HERE / f"{name}.toml" for name in ("regression", "mini_sprites", "attributes", "mini_scenes", "mini_boxes")]
 """One for each kind of answer that is no class."""
 UNIT = 1e6 if sys.platform == "darwin" else 1e3
 """Of `ru_maxrss` in a megabyte."""
