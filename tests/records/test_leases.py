@@ -135,7 +135,7 @@ def test_a_lease_that_a_full_disk_refuses_leaves_nothing_and_says_where(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     write, touch = Path.write_text, Path.touch
-    monkeypatch.setattr(Path, *(("write_text", full) if stage == "while it is written" else ("touch", full)))
+    monkeypatch.setattr(Path, "write_text" if stage == "while it is written" else "touch", full)
     monkeypatch.setattr(locks, "folder_time", lambda folder: 1.0)
     with pytest.raises(OSError, match="No space left") as caught:
         acquire(lock)

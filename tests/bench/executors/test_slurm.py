@@ -149,7 +149,7 @@ def test_a_task_that_is_missed_for_a_moment_is_not_lost(
     queue = slurm._Queue(tmp_path / "slurm", 1, 0, {"time": 1})
     queue.tasks, now, seen = {"9": {0: 0}}, [0.0], iter([{}, {"9": "RUNNING"}, {}, {}])
     monkeypatch.setattr(slurm, "read_queue", lambda: next(seen))
-    monkeypatch.setattr(slurm.clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr("dalib.bench.executors.slurm.clock.monotonic", lambda: now[0])
     found = []
     for now[0] in (0.0, 10.0, 20.0, 20.2):
         found += list(queue.collect())
@@ -163,7 +163,7 @@ def test_what_was_submitted_before_an_interruption_is_cancelled(
         (stand_in / "task1").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(slurm.json, "dumps", interrupt)
+    monkeypatch.setattr("dalib.bench.executors.slurm.json.dumps", interrupt)
     with pytest.raises(KeyboardInterrupt):
         results(slurm.execute(runs(""), do, 1))
     assert {line.split()[-1] for line in (stand_in / "cancelled").read_text().splitlines()} == {"1"}
