@@ -213,6 +213,15 @@ def test_hostile_names_failures_and_gaps_are_shown(page: Any, shelf: Shelf, tmp_
     assert "no record yet" in page.inner_text("dialog")
 
 
+def test_a_name_without_end_widens_nothing_but_the_table_in_its_frame(page: Any, shelf: Shelf, tmp_path: Path) -> None:
+    shelf.put("x" * 300, "amazon->webcam", [0.5, 0.6]).put("x" * 300, "webcam->amazon", [FAILED, 0.5])
+    open_page(page, write_page("toy", tmp_path, records=shelf).as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1200
+    page.evaluate("openRuns(DATA.rows.length - 1, null)")
+    assert page.evaluate("document.getElementById('runs').scrollWidth") <= 1200
+    assert page.evaluate("document.querySelector('#runs .bar-top button').offsetHeight") < 45, "Close stays one line"
+
+
 def test_a_record_that_arrives_is_shown_while_the_page_is_open(page: Any, shelf: Shelf, tmp_path: Path) -> None:
     store, late = Store(tmp_path), list(shelf.records.values())[-1]
     store.write_manifest(shelf.toy)
