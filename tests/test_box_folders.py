@@ -77,9 +77,11 @@ def test_boxes_are_refused_where_they_are_not_found_or_have_no_names(model, tmp_
         predict(fitted, tmp_path, masks=tmp_path)
 
 
-def test_a_model_for_boxes_is_measured_on_the_boxes_of_a_folder_with_masks_too(model, root, tmp_path):
+def test_a_model_for_boxes_is_measured_on_the_boxes_of_a_folder_with_masks_too(model, root, tmp_path, capsys):
     alone = dalib.evaluate(model, str(root), "dusk", device="cpu")
     assert set(alone.metrics) == {"coco_ap", "ap50"} and alone.rows == 3
+    assert main(["evaluate", str(model), str(root), "--domain", "dusk", "--classes", "--device", "cpu"]) == 0
+    assert "class n ap ap50" in " ".join(capsys.readouterr().out.split())
     both = write_layout(tmp_path, "COCO")
     for i in range(3):
         save(both / "dusk/masks" / f"p{i}.png", np.zeros((30, 40), np.uint8))

@@ -158,10 +158,9 @@ def _run_plan(planned: Plan, kept: Store, labels: list[str], how: RunOptions) ->
         pace.learn(chosen[key].label, expected_cost(chosen[key].spec), result.seconds)
     tally = Tally(len(chosen), len(done_before), labels, accuracy, pace=pace)
     items = pack(jobs, how.fleet, how.jobs)
-    if how.detach:
-        number = how.executor.submit(items, do_item) if items else 0
+    if how.detach and items:
         say(
-            f"{number} of {len(chosen)} runs are with {how.executor.name}; "
+            f"{how.executor.submit(items, do_item)} of {len(chosen)} runs are with {how.executor.name}; "
             "the same command without --detach (detach=True) waits for them"
         )
         return Summary(0, len(done_before), 0, 0.0)

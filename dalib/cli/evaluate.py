@@ -66,7 +66,7 @@ def evaluate_model(
         print_columns(table, ("output", "n", *names))
     if classes and answer.per_class:
         say()
-        boxes = all("ap50" in values for values in answer.per_class.values())
-        keys = ("ap", "ap50") if boxes else ("precision", "recall", "f1")
+        first = next(iter(answer.per_class.values()))
+        keys = [key for key in ("precision", "recall", "f1", "iou", "ap", "ap50") if key in first]
         rows = [(c, f"{v['n']:.0f}", *(f"{v[key]:.2%}" for key in keys)) for c, v in answer.per_class.items()]
         print_columns(rows, ("class", "n", *keys))

@@ -115,6 +115,21 @@ class Network(nn.Module):
         self.answer_scale.copy_(spread if self.answers == "bounded" else unit)  # bounded by one value it is that value
         return ((exact - self.answer_shift.double().cpu()) / unit.to(self.answer_scale).double().cpu()).to(y.dtype)
 
+    def carry_answers(self, shift: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """From now on answers are in the unit of y, where what was learnt were (y - shift) / scale, float64 (outputs,).
+
+        Shift and scale of what the head says, as they are then, float64: the network keeps float32.
+        """
+        if self.answers == "as_given":
+            self.answers = "standardised"
+            self.register_buffer("answer_shift", torch.zeros(self.outputs))
+            self.register_buffer("answer_scale", torch.ones(self.outputs))
+        shift = self.answer_shift.double().cpu() * scale + shift
+        scale = self.answer_scale.double().cpu() * scale
+        self.answer_shift.copy_(shift)
+        self.answer_scale.copy_(scale)
+        return shift, scale
+
     def restore_answers(self, prediction: Tensor) -> Tensor:
         """What the head says, in the unit of the labels."""
         if self.answers == "as_given":

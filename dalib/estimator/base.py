@@ -191,6 +191,8 @@ class AdaptationEstimator(NamesSettings, BaseEstimator):
         backbone = build_backbone(self.backbone, x_s, x_t, seed)
         task = self._join(source, self._domain("target", target, None, names), protocol)
         self.fitted_ = self._trainer(seed, backbone).fit(algorithm, task, backbone)
+        if self.standardise:  # for a file of the model, whose rows are as they were given here
+            self.fitted_.moments, self.fitted_.extra["normalise"] = (self.moments_,), ["zscore"]
         return x_s, labels, x_t
 
     def _solve_behind(
@@ -234,12 +236,12 @@ class AdaptationEstimator(NamesSettings, BaseEstimator):
         elif read_recipe(self.train, {}).sampler != "shuffle" and np.ptp(weight):
             raise DalibError("train.sampler and sample_weight both say how often a row is drawn; give one of them")
 
-    def _outputs(self, X: Rows) -> Outputs:
-        """Features and prediction of rows, which are taken for the target's, by the network."""
+    def _outputs(self, X: Rows, restored: bool = True) -> Outputs:
+        """Features and prediction of rows, which are taken for the target's, by the network; as `Fitted.outputs`."""
         x = self._rows(X)
         if self.standardise:
             x = scale_columns(x, self.moments_)
-        return self._fitted().outputs(self._domain("X", x, None))
+        return self._fitted().outputs(self._domain("X", x, None), restored)
 
     def _moves_rows(self) -> bool:
         """Source and target rows go different ways, so that the source's are wrong where the target's are meant."""

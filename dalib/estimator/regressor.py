@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
@@ -32,8 +33,8 @@ class AdaptationRegressor(RegressorMixin, AdaptationEstimator):
             others are NaN, and refused where every target row has one
 
     Attributes
-        n_features_in_ (tables), fitted_ (of a network; it is trained on y of mean 0 and deviation 1, and answers so by
-        itself and from a file of its own; `predict` takes its answers back), or estimator_ and mapping_
+        n_features_in_ (tables), fitted_ (of a network; it learns y of mean 0 and deviation 1 and answers in the unit of
+        y, in float32 where `predict` computes in float64), or estimator_ and mapping_
 
     Example
         AdaptationRegressor("coral", estimator=GradientBoostingRegressor()).fit(X_s, y_s, X_t).predict(X_t)
@@ -69,6 +70,9 @@ class AdaptationRegressor(RegressorMixin, AdaptationEstimator):
         scaled = ((columns - self._scale[0]) / self._scale[1]).astype(np.float32)
         self._outputs_named = tuple(f"y{i}" for i in range(columns.shape[1]))
         self._solve(given, scaled[: len(y_s)], few, scaled[len(y_s) :], self._outputs_named, values)
+        if hasattr(self, "fitted_"):
+            carried = self.fitted_.algorithm.network.carry_answers(*map(torch.from_numpy, self._scale))
+            self._scale = carried[0].numpy(), carried[1].numpy()
         return self
 
     def predict(self, X: Rows) -> np.ndarray:
@@ -76,7 +80,7 @@ class AdaptationRegressor(RegressorMixin, AdaptationEstimator):
         check_is_fitted(self)
         if self._final() is not None:
             return np.asarray(self._behind_of(X).predict(self._behind(X)))
-        made = self._outputs(X).prediction.numpy().astype(np.float64) * self._scale[1] + self._scale[0]
+        made = self._outputs(X, restored=False).prediction.numpy().astype(np.float64) * self._scale[1] + self._scale[0]
         return made[:, 0] if self._flat else made
 
     def _final(self) -> BaseEstimator | None:

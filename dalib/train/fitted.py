@@ -132,8 +132,11 @@ class Fitted:
             return tuple(torch.cat(column) for column in zip(*parts, strict=True))
         return torch.cat(parts)
 
-    def outputs(self, domain: Domain) -> Outputs:
-        """Features and logits of a whole domain, float32, on the CPU; numbers in the unit of their labels."""
+    def outputs(self, domain: Domain, restored: bool = True) -> Outputs:
+        """Features and logits of a whole domain, float32, on the CPU.
+
+        restored: numbers are in the unit of their labels, not as the head says them
+        """
         y = None if domain.y is None else as_tensor(np.asarray(domain.y))
         if not len(domain):
             return Outputs(torch.zeros(0, self.algorithm.network.dim), torch.zeros(0, len(self.names)), y)
@@ -144,5 +147,6 @@ class Fitted:
             return z, objective.keep(prediction)
 
         z, prediction = self.map_rows(domain, answer)
-        prediction = self.algorithm.network.restore_answers(prediction)
+        if restored:
+            prediction = self.algorithm.network.restore_answers(prediction)
         return Outputs(z.float().cpu(), prediction.cpu(), y)

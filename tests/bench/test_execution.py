@@ -115,6 +115,9 @@ def test_a_detached_suite_is_handed_over_and_collected_by_the_same_call(
     assert "12 of 12 runs are with own_queue" in capsys.readouterr().out
     assert run(suite, tmp_path, executor="own_queue").done == 12
     assert taken == [("submitted", 12, 4, {}), (12, 12, 1.0, ())]
+    capsys.readouterr()
+    assert run(suite, tmp_path, executor="own_queue", detach=True).skipped == 12
+    assert "runs are with" not in capsys.readouterr().out and len(taken) == 2, "nothing is left to hand over"
     for name in ("inline", "processes", "ray", "dask"):
         with pytest.raises(DalibError, match=f"runs of {name} end with the process that started them"):
             run(suite, tmp_path, executor=name, detach=True, redo="all")

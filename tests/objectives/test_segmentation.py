@@ -15,6 +15,7 @@ from dalib import TrainConfig, Trainer
 from dalib.checks.dense_world import CONFIG, backbone, make_task
 from dalib.checks.training import Interrupted
 from dalib.checks.world import equal_states
+from dalib.cli import main
 from dalib.core.errors import DalibError
 from dalib.core.objective import find_objective
 from dalib.core.registry import ALGORITHMS
@@ -67,7 +68,7 @@ def test_answers_are_kept_as_a_byte_per_pixel_and_told_as_parts_of_the_picture()
     torch.testing.assert_close(told, torch.stack([(kept == c).float().mean((1, 2)) for c in range(3)], 1))
 
 
-def test_a_model_is_trained_measured_saved_and_writes_masks(root, tmp_path):
+def test_a_model_is_trained_measured_saved_and_writes_masks(root, tmp_path, capsys):
     run = fit(root, "daformer", out=tmp_path / "model")
     assert run.metric == "mean_iou" and set(run.values) == {"source, training rows", "source, held-out rows", "target"}
     pictures = tmp_path / "new"
@@ -85,6 +86,8 @@ def test_a_model_is_trained_measured_saved_and_writes_masks(root, tmp_path):
     found = dalib.evaluate(run.path, root, "dusk", device="cpu")
     assert found.metrics["mean_iou"] == pytest.approx(run.values["target"]) and set(found.per_class) == set(CLASSES)
     assert list(found.frame().columns) == ["class", "n", "precision", "recall", "f1", "iou"]
+    assert main(["evaluate", str(run.path), str(root), "--domain", "dusk", "--classes", "--device", "cpu"]) == 0
+    assert "class n precision recall f1 iou" in " ".join(capsys.readouterr().out.split())
     again = predict(run.fitted, pictures)
     np.testing.assert_allclose([r.values for r in again.rows], [r.values for r in told.rows])
 
