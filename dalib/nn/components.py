@@ -111,7 +111,8 @@ def _lead_whitened(phi: np.ndarray, F: np.ndarray, reg: float, k: int) -> np.nda
     A = _scatter(phi) if scatter is None else scatter
     values, w = eigh(A, F @ F.T + reg * np.eye(r), subset_by_index=[max(r - k, 0), r - 1])
     rounding = np.finfo(np.float64).eps * max(n, r)
-    kept = values * reg > max(rounding * np.linalg.norm(A), (rounding * np.linalg.norm(phi)) ** 2)
+    least = max(rounding * np.linalg.norm(A), (rounding * np.linalg.norm(phi)) ** 2)
+    kept = values > least * np.square(w).sum(0)  # wᵀ A w is known to so much
     kept[: max(len(kept) - (n - 1), 0)] = False
     return np.asarray(w[:, kept]) if kept.any() else np.zeros((r, 1))
 

@@ -82,7 +82,8 @@ def table(
         raise DalibError(f"the study '{study}' looks at all rows of the suite; leave out only and published")
     if select and study in NO_SELECTION:
         raise DalibError(
-            f"the study '{study}' {NO_SELECTION[study]}; leave out --select (select={select!r}), or take --summary"
+            f"the study '{study}' {NO_SELECTION[study]}; leave out --select (select={select!r}), or take --summary "
+            "(study='summary')"
         )
     if ensembles and study != "summary":
         raise DalibError(f"the study '{study}' knows no ensembles; they are rows of the table and of the summary")

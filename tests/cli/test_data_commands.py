@@ -106,7 +106,7 @@ def test_a_declared_set_is_fetched_checked_packed_and_trained_on(
     assert answer.status == 0 and answer.out.endswith("twenty_newsgroups.npz: 32 rows in 4 domains, as declared\n")
     assert "1 with a stated hash (stated upstream, not tried by dalib)" in answer.out
     told = dalib("data", "info", info.name, "--data-root", tmp_path)
-    assert "fourth  8     8" in told.out and "total   32    32" in told.out
+    assert "fourth   8     8" in told.out and "total   32    32" in told.out
     two = ("--protocol.source_classes", "comp,rec", "--protocol.target_classes", "comp,rec")
     ways = (
         "--source",
@@ -126,4 +126,4 @@ def test_a_declared_set_is_fetched_checked_packed_and_trained_on(
         lambda self, key: replace(small, counts={"first": 8}) if key == info.name else known(self, key),
     )
     told = dalib("data", "info", info.name, "--data-root", tmp_path)
-    assert "first   8     8" in told.out and "total   32\n" in told.out + "\n"
+    assert "first    8    8" in told.out and "total   32\n" in told.out + "\n"

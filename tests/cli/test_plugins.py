@@ -71,7 +71,7 @@ def test_an_algorithm_shows_all_its_hyper_parameters(name: str, dalib: Dalib) ->
 
 def test_a_data_set_shows_domains_and_source(dalib: Dalib) -> None:
     out = dalib("show", "office31").out
-    for fact in ("amazon  2817", "webcam  795", "dslr    498", "31: back_pack", "https://"):
+    for fact in ("amazon  2817", "webcam   795", "dslr     498", "31: back_pack", "https://"):
         assert fact in out
 
 

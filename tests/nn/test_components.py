@@ -150,3 +150,13 @@ def test_components_that_rounding_would_choose_are_left_out() -> None:
     assert W.shape == (30, 6) and (phi @ W - (phi @ W).mean(0)).norm(dim=0).min() > 0.1
     alike = transfer_components(phi[:1].repeat(7, 1), E, 1.0, 20)
     assert alike.shape == (30, 1) and not alike.any()
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e4, 1e8])
+def test_a_component_is_kept_in_whatever_unit_the_contrast_outweighs_reg(unit: float) -> None:
+    """Its eta is then near wᵀ A w / wᵀ E Eᵀ w, far below what rounding would leave of A where reg alone counts."""
+    rng = np.random.default_rng(0)
+    phi = torch.tensor(unit * (rng.normal(size=(40, 1)) + np.repeat([[0.0], [0.3]], 20, 0)))
+    E = mean_contrasts(torch.arange(20) % 2, 20)
+    w = transfer_components(phi, E, 1.0, 3)
+    torch.testing.assert_close(w.abs(), ((phi.T @ E).square().sum() + 1).rsqrt()[None, None])
