@@ -35,6 +35,10 @@ def test_numbers_of_a_file_are_in_the_unit_of_y(
     train = STEPS | ({} if name == "jdot" else {"answers": answers})
     model = AdaptationRegressor(name, train=train, standardise=standardise).fit(x_s, y, x_t)
     expected = model.predict(x_t)
+    said = model._outputs(x_t, restored=False).prediction.numpy().astype(float)
+    bounded = train.get("answers") == "bounded"
+    low, unit = (y.min(0), np.ptp(y, axis=0)) if bounded else (y.mean(0), y.std(0))
+    np.testing.assert_allclose(expected.reshape(40, -1), said * unit + low, rtol=1e-5)
     answered = predict(save_model(model.fitted_, file.with_name("model")), file).frame().iloc[:, 1:].to_numpy(float)
     np.testing.assert_allclose(answered, expected.reshape(40, -1), rtol=1e-5)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(x_t), expected)
